@@ -1,0 +1,156 @@
+"""Write-then-rename with fsync: a file is whole or it is not there. The only way this program writes one."""
+
+import contextlib
+import errno
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from mnistae.errors import OutputError
+
+# A file system that cannot reserve space says so with one of these; the write itself then finds out.
+_CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
+
+
+class Writer:
+    """A temporary file beside its target: `write` to it; it takes the target's name on `commit`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary = path.parent / f".{path.name[:100]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        self._fd: int | None = os.open(self.temporary, flags | getattr(os, "O_BINARY", 0), 0o666)
+
+    def reserve(self, size: int) -> None:
+        """Claim `size` bytes of disk now, so that a full disk is found before the first byte is written."""
+        if size <= 0 or not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            os.posix_fallocate(self._descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in _CANNOT_RESERVE:
+                raise _cannot_write(self.path, error) from error
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of `data`."""
+        rest = memoryview(data).cast("B")
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def commit(self) -> None:
+        """Make the bytes durable, give them the target's name, and make the name durable."""
+        try:
+            _flush(self._descriptor)
+            self._close()
+            _replace(self.temporary, self.path)
+            _flush_folder(self.path.parent)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def discard(self) -> None:
+        """Remove the temporary file, whatever state it is in."""
+        with contextlib.suppress(OSError):
+            self._close()
+        with contextlib.suppress(OSError):
+            os.unlink(self.temporary)
+
+    @property
+    def _descriptor(self) -> int:
+        if self._fd is None:
+            raise ValueError(f"{self.temporary} is closed")
+        return self._fd
+
+    def _close(self) -> None:
+        # The number is given up first: a failed close must not be tried twice on a number that may be reused.
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Writer]:
+    """Open a writer for `path`; at the end of the block the file is there whole, or as it was before.
+
+    Missing parent folders are made. Raises OutputError; any exception of the block leaves nothing behind.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = Writer(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    try:
+        yield writer
+        writer.commit()
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
+    """Replace the file `path` by `data`, whole and durable. Raises OutputError."""
+    with writing(path) as writer:
+        writer.reserve(len(data))
+        writer.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the file `path` by `text` in UTF-8. Raises OutputError."""
+    write_bytes(path, text.encode())
+
+
+def check_target(path: Path) -> None:
+    """Raise OutputError now if `path` can be seen not to be writable, before any work is spent on it."""
+    if path.is_dir():
+        raise OutputError(f"'{path}' is a folder, not a file", hint="name a file inside it")
+    folder = path.parent.absolute()
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write '{path}': '{folder}' is not a folder", hint="choose another place with -o")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write '{path}': no permission in '{folder}'", hint="choose another place with -o")
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    reason = error.strerror or str(error)
+    return OutputError(f"cannot write '{path}': {reason}", hint="free some space or choose another place")
+
+
+def _flush(fd: int) -> None:
+    if sys.platform == "darwin":  # fsync there stops at the drive's cache
+        import fcntl
+
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        return
+    os.fsync(fd)
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems cannot flush a folder
+            raise
+    finally:
+        os.close(fd)
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Rename over `target`; on Windows a scanner may hold it for a moment, so try for a second."""
+    for wait in (0.25, 0.25, 0.25, 0.25, None):
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if os.name != "nt" or wait is None:
+                raise
+            time.sleep(wait)

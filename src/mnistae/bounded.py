@@ -1,0 +1,54 @@
+"""Reading a file that somebody else may have made: regular files only, never more than a limit, all at once."""
+
+import os
+import stat
+from pathlib import Path
+
+from mnistae.errors import MnistaeError
+
+
+class UnreadableError(Exception):
+    """A file that is missing, too large or no file at all. The message is the reason; callers add what it was for."""
+
+
+def read_bytes(path: Path, *, limit: int) -> bytes:
+    """Return the bytes of a regular file of at most `limit` bytes. Raises UnreadableError, at once and without hanging.
+
+    The bytes are read, not mapped: a file that changes meanwhile cannot kill the process or change what was verified.
+    """
+    try:
+        # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        raise UnreadableError("there is no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise UnreadableError(getattr(error, "strerror", None) or str(error)) from error
+    with os.fdopen(fd, "rb", buffering=0) as stream:
+        status = os.fstat(fd)
+        if stat.S_ISDIR(status.st_mode):
+            raise UnreadableError("it is a folder")
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableError("it is not a regular file")
+        try:
+            return _read_all(stream.fileno(), limit)
+        except OSError as error:
+            raise UnreadableError(error.strerror or str(error)) from error
+
+
+def _read_all(fd: int, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    total = 0
+    while chunk := os.read(fd, 1 << 20):
+        total += len(chunk)
+        if total > limit:
+            raise UnreadableError(f"it is larger than {limit / 2**20:.0f} MiB")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def read_or_raise(path: Path, *, limit: int, family: type[MnistaeError], what: str, hint: str) -> bytes:
+    """Return the bytes of `path`, or raise an error of `family` that says what could not be read and why."""
+    try:
+        return read_bytes(path, limit=limit)
+    except UnreadableError as error:
+        raise family(f"cannot read {what} '{path}': {error}", hint=hint) from error

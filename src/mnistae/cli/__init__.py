@@ -1,0 +1,1 @@
+"""The shell: the only floor that knows typer, rich and exit codes."""

@@ -1,0 +1,85 @@
+"""The one place where failures become text and an exit code."""
+
+import contextlib
+import os
+import sys
+import traceback
+
+import typer
+
+from mnistae.cli import console, signals
+from mnistae.errors import ExitCode, MnistaeError
+
+
+def run(app: typer.Typer) -> int:  # noqa: PLR0911 - a row a kind of ending
+    """Run the command line and return the process's exit code. Nothing but that gets out of here."""
+    stdout = sys.stdout
+    try:
+        code = app(standalone_mode=False)
+        return _flushed(int(code or ExitCode.DONE))
+    except SystemExit as ending:
+        # typer ends so, with 1, when the reader of a help page is gone; it then leaves a stand-in as standard output
+        return ExitCode.READER_GONE if sys.stdout is not stdout else _as_code(ending.code)
+    except console.ReaderGoneError:
+        _silence_stdout()
+        return ExitCode.READER_GONE
+    except (signals.Interrupted, KeyboardInterrupt) as ending:
+        number = ending.number if isinstance(ending, signals.Interrupted) else 2
+        return 128 + number
+    except MnistaeError as error:
+        return _report(error.message, error.hint, error.exit_code)
+    except typer.Abort:
+        return ExitCode.SIGINT
+    except typer.TyperException as error:  # an argument that typer itself refuses
+        return _report(_one_line(error.format_message()), _usage_hint(), ExitCode.USAGE)
+    except Exception as error:  # noqa: BLE001 - the border of the process: what is left is a bug of ours
+        message = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
+        return _report(message, "set MNISTAE_DEBUG=1 for the traceback, and report it", ExitCode.UNEXPECTED)
+
+
+def _report(message: str, hint: str, code: ExitCode) -> int:
+    """Say what happened on standard error, and with --json also in the one document on standard output."""
+    if os.environ.get("MNISTAE_DEBUG") == "1":
+        traceback.print_exc()
+    console.say(f"error: {message}")
+    console.say(f"hint: {hint}")
+    if "--json" in sys.argv[1:]:
+        failure = {"exit": int(code), "kind": code.name.lower(), "message": message, "hint": hint}
+        with contextlib.suppress(MnistaeError, console.ReaderGoneError):
+            console.write_json({"schema": console.SCHEMA, "error": failure})
+    return code
+
+
+def _flushed(code: int) -> int:
+    """Return `code` after standard output has taken everything."""
+    if sys.stdout is None or sys.stdout.closed:
+        return code
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return ExitCode.READER_GONE
+    return code
+
+
+def _silence_stdout() -> None:
+    """Point standard output to nowhere, so that the interpreter's last flush does not complain."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _usage_hint() -> str:
+    words = [word for word in sys.argv[1:3] if word.isalpha()]
+    return f"run '{' '.join(['mnistae', *words[:1]])} --help'"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _as_code(code: str | int | None) -> int:
+    if code is None:
+        return ExitCode.DONE
+    return code if isinstance(code, int) else ExitCode.UNEXPECTED

@@ -1,0 +1,134 @@
+"""`mnistae checkpoints`: the runs in the store."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mnistae.cli import options, work
+from mnistae.cli.commands.summary import training_document, training_rows
+from mnistae.cli.console import Screen, aligned
+from mnistae.errors import CheckpointError, OutputError
+from mnistae.store import names, runs
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of runs.", show_default=False)]
+OptionalName = Annotated[
+    str | None, typer.Argument(metavar="[NAME|PATH]", help="A name in the store or a file; by default the newest run.")
+]
+
+
+def list_(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
+    """List the runs in the store, the newest first."""
+    screen = Screen("checkpoints list", quiet=quiet, as_json=as_json)
+    found = [_entry(name) for name in runs.listing()]
+    if not found:
+        screen.note("the store is empty: run 'mnistae train', or 'mnistae checkpoints import FILE'")
+    headings = ("name", "size", "epochs", "loss", "units alive", "data", "state")
+    cells = [["-" if entry[heading] is None else entry[heading] for heading in headings] for entry in found]
+    screen.result(aligned([headings, *cells]) if found else [], {"checkpoints": found})
+
+
+def show(name: OptionalName = None, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
+    """Show how a checkpoint was trained."""
+    screen = Screen("checkpoints show", quiet=quiet, as_json=as_json)
+    found = runs.load(name)
+    rows = [("checkpoint", found.name or ""), ("path", str(found.path)), *training_rows(found.description)]
+    document = {
+        "checkpoint": work.describe_checkpoint(found),
+        "model": dataclasses.asdict(found.description.model),
+        "training": training_document(found.description),
+    }
+    screen.result(aligned(rows), document)
+
+
+def path(name: OptionalName = None, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
+    """Print where a checkpoint's model file lies."""
+    screen = Screen("checkpoints path", quiet=quiet, as_json=as_json)
+    found = runs.load(name)
+    screen.result([str(found.path)], {"path": str(found.path)})
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A PyTorch state dict (.pth, .pt) or a .safetensors file.")],
+    name: Annotated[str | None, typer.Option("--name", help="Name in the store; by default the file's.")] = None,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Bring weights from elsewhere into the store: course checkpoints with fc1 to fc4, of any bottleneck and hidden size.
+
+    A PyTorch file is read with weights_only=True: it cannot run code.
+    """
+    screen = Screen("checkpoints import", quiet=quiet, as_json=as_json)
+    run_name = names.check(name if name is not None else file.stem)
+    with runs.lock(run_name):
+        if runs.exists(run_name) and not force:
+            raise OutputError(f"the run '{run_name}' exists already", hint="replace it with --force, or choose a --name")
+        from mnistae.store import course
+
+        weights, description = course.read(file)
+        saved = runs.save_model(run_name, weights, description)
+    model = description.model
+    screen.note(f"imported 784-{model.hidden}-{model.bottleneck}-{model.hidden}-784 as '{run_name}'")
+    screen.result([str(saved)], {"checkpoint": {"name": run_name, "path": str(saved)}, "model": dataclasses.asdict(model)})
+
+
+def verify(
+    checkpoint_names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Names of runs; by default all of them.")
+    ] = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Read every file of the runs to the last bit; end with 3 if one of them is damaged."""
+    screen = Screen("checkpoints verify", quiet=quiet, as_json=as_json)
+    found = {name: runs.damage(name) for name in checkpoint_names or runs.listing()}
+    rows = [[name, "damaged" if reason else "whole", reason or ""] for name, reason in found.items()]
+    damaged = [name for name, reason in found.items() if reason]
+    if damaged and as_json:
+        raise _damage(damaged, found)
+    screen.result(
+        aligned([("name", "state", "reason"), *rows]) if rows else [],
+        {"checkpoints": [{"name": name, "whole": not reason} for name, reason in found.items()]},
+    )
+    if damaged:
+        raise _damage(damaged, found)
+
+
+def remove(checkpoint_names: Names, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
+    """Remove runs from the store, with all their files."""
+    screen = Screen("checkpoints remove", quiet=quiet, as_json=as_json)
+    for name in checkpoint_names:
+        runs.check_exists(name)
+    for name in checkpoint_names:
+        runs.remove(name)
+        screen.note(f"removed '{name}'")
+    screen.result(checkpoint_names, {"removed": checkpoint_names})
+
+
+def _damage(damaged: list[str], found: dict[str, str | None]) -> CheckpointError:
+    more = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
+    return CheckpointError(
+        f"the run '{damaged[0]}' is damaged{more}: {found[damaged[0]]}",
+        hint=f"remove it with 'mnistae checkpoints remove {damaged[0]}', or train it again",
+    )
+
+
+def _entry(name: str) -> dict[str, Any]:
+    """Return a run's row; a damaged one is listed as such."""
+    try:
+        description = runs.load(name).description
+    except CheckpointError:
+        return {"name": name, **dict.fromkeys(("size", "epochs", "loss", "units alive", "data")), "state": "damaged"}
+    training, history, model = description.training, description.history, description.model
+    wanted = training.epochs if training else None
+    return {
+        "name": name,
+        "size": f"{model.hidden}-{model.bottleneck}",
+        "epochs": len(history) if training else None,
+        "loss": round(history[-1].loss, 5) if history else None,
+        "units alive": description.living_units,
+        "data": training.dataset if training else None,
+        "state": "imported" if wanted is None else "finished" if len(history) >= wanted else f"of {wanted} epochs",
+    }

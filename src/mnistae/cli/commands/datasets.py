@@ -1,0 +1,78 @@
+"""`mnistae datasets`: which data sets there are, where they lie, and whether they are whole."""
+
+from typing import Annotated, Any
+
+import typer
+
+from mnistae.cli import options, work
+from mnistae.cli.console import Screen, aligned
+from mnistae.datasets import catalogue, sources
+from mnistae.datasets.dataset import Split
+from mnistae.errors import DataError, UsageError
+
+Name = Annotated[str, typer.Argument(metavar="[NAME]", help=f"One of {', '.join(catalogue.ENTRIES)}.", show_default=True)]
+
+
+def list_(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
+    """List the data sets by name, and which of them are here."""
+    screen = Screen("datasets list", quiet=quiet, as_json=as_json)
+    found: list[dict[str, Any]] = []
+    for entry in catalogue.ENTRIES.values():
+        folder = sources.find_folder(entry)
+        found.append({"name": entry.name, "path": str(folder) if folder else None, "about": entry.about})
+    found.append({"name": catalogue.GLYPHS, "path": "built in", "about": "digits drawn from fonts; needs no network"})
+    rows = [[row["name"], row["path"] or "not here", row["about"]] for row in found]
+    screen.result(aligned([("name", "where", "what"), *rows]), {"datasets": found})
+
+
+def fetch(name: Name = catalogue.DEFAULT, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
+    """Download a data set, verified, unless it is here already; print its folder."""
+    screen = Screen("datasets fetch", quiet=quiet, as_json=as_json)
+    if name == catalogue.GLYPHS:
+        raise UsageError("glyphs is built in: there is nothing to fetch", hint="use it with --dataset glyphs")
+    entry = _entry(name)
+    work.open_dataset(screen, name)
+    folder = sources.find_folder(entry)
+    screen.result([str(folder)], {"name": name, "path": str(folder)})
+
+
+def verify(
+    name: Annotated[str, typer.Argument(metavar="[NAME|PATH]", help="A name, or a path to data.")] = catalogue.DEFAULT,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Read a data set from its files, whatever the cache says, and check it; never downloads."""
+    screen = Screen("datasets verify", quiet=quiet, as_json=as_json)
+    if name in catalogue.ENTRIES:
+        _find(name)
+    data = work.open_dataset(screen, name)
+    data.reload()
+    counts = {split.value: data.length(split) for split in Split if data.has(split)}
+    told = ", ".join(f"{count:,} {split}" for split, count in counts.items())
+    rows = [("data set", data.name), ("from", data.location), ("images", told), ("digest", data.digest)]
+    document = {"name": data.name, "location": data.location, "images": counts, "digest": data.digest}
+    screen.result(aligned(rows), document)
+
+
+def path(name: Name = catalogue.DEFAULT, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
+    """Print the folder that holds a data set's files; never downloads."""
+    screen = Screen("datasets path", quiet=quiet, as_json=as_json)
+    folder = _find(name)
+    screen.result([folder], {"name": name, "path": folder})
+
+
+def _find(name: str) -> str:
+    entry = _entry(name)
+    folder = sources.find_folder(entry)
+    if folder is None:
+        raise DataError(
+            f"the data set '{name}' is not here",
+            hint=f"run 'mnistae datasets fetch {name}', or set MNISTAE_DATA_DIR to the folder of its files",
+        )
+    return str(folder)
+
+
+def _entry(name: str) -> catalogue.Entry:
+    if name not in catalogue.ENTRIES:
+        raise catalogue.unknown(name)
+    return catalogue.ENTRIES[name]

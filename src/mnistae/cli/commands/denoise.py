@@ -1,0 +1,103 @@
+"""`mnistae denoise`: images with noise, and without it again."""
+
+import math
+from typing import Annotated
+
+import typer
+
+from mnistae import figures, inference
+from mnistae.cli import options, work
+from mnistae.cli.commands.reconstruct import documents
+from mnistae.cli.console import Screen
+from mnistae.config import MAX_SEED
+from mnistae.datasets import words
+from mnistae.errors import UsageError
+from mnistae.noise import LEVELS, Noise
+
+HEADINGS = ("image", "label", "PSNR noisy", "PSNR denoised", "gain")
+SHARES = {Noise.SALT_PEPPER, Noise.MASK}
+
+
+def denoise(
+    images: options.Images,
+    checkpoint: options.Checkpoint = None,
+    output: options.Output = None,
+    format_: options.Format = None,
+    noise: Annotated[Noise, typer.Option("--noise", help="Kind of noise; none if the images are noisy.")] = Noise.UNIFORM,
+    level: Annotated[
+        float | None,
+        typer.Option(
+            "--level",
+            help="Half-width (uniform, 0.625), deviation (gaussian, 0.35), share of pixels (salt-pepper 0.25, mask 0.5).",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the noise.")] = 0,
+    dataset: options.Dataset = None,
+    raw: options.Raw = False,
+    device: options.Device = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Add noise to images and let the network take it out again.
+
+    Writes a figure in the lab's layout and prints its path; the PSNR before and after goes to standard error. With
+    --noise none the images are taken to be noisy already: then nothing is known to measure against.
+    """
+    screen = Screen("denoise", quiet=quiet, as_json=as_json)
+    strength = check_level(noise, level)
+    _check_seed(seed)
+    changed = [f"{option}{value}" for option, value in (("level", level), ("seed", seed or None)) if value is not None]
+    other = [] if noise is Noise.UNIFORM else [noise.value]
+    name = ["denoise", *work.stems(images, checkpoint), *other, *changed]
+    target = work.target(screen, output, format_, name=name, formats=("png", "svg", "pdf"))
+    work.check_is_no_input(target, images)
+    job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
+    found = inference.denoise(job.codec, words.stack(job.pictures), kind=noise, level=strength, seed=seed)
+    is_clean_known = noise is not Noise.NONE
+    if is_clean_known:
+        screen.table([HEADINGS, *_rows(job.pictures, found)])
+    document = {
+        "checkpoint": work.describe_checkpoint(job.checkpoint),
+        "dataset": job.dataset,
+        "noise": {"kind": noise.value, "level": strength, "seed": seed},
+        "images": [{"image": picture.word, "label": picture.label} for picture in job.pictures],
+        "noisy": documents(job.pictures, found.before) if is_clean_known else None,
+        "denoised": documents(job.pictures, found.after) if is_clean_known else None,
+    }
+    work.deliver(
+        screen,
+        target,
+        lambda kind: figures.render(
+            figures.denoisings(found.originals if is_clean_known else None, found.noisy, found.outputs), kind
+        ),
+        document,
+    )
+
+
+def check_level(noise: Noise, level: float | None) -> float:
+    """Return the level to use. Raises UsageError."""
+    if level is None:
+        return LEVELS[noise]
+    highest = 1.0 if noise in SHARES else 100.0
+    if not (math.isfinite(level) and 0 <= level <= highest):
+        raise UsageError(f"noise level is '{level}'", hint=f"give a number from 0 to {highest:g} for {noise.value} noise")
+    return level
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"seed is '{seed}'", hint=f"give a whole number from 0 to {MAX_SEED}")
+
+
+def _rows(pictures: list[words.Picture], found: inference.Denoising) -> list[list[object]]:
+    return [
+        [
+            picture.word,
+            "-" if picture.label is None else picture.label,
+            f"{before:.2f}",
+            f"{after:.2f}",
+            f"{after - before:.2f}",
+        ]
+        for picture, before, after in zip(pictures, found.before.psnr, found.after.psnr, strict=True)
+    ]

@@ -1,0 +1,75 @@
+"""`mnistae doctor`: what a bug report needs."""
+
+import os
+import platform
+import sys
+from importlib import metadata
+from typing import Any
+
+import mnistae
+from mnistae import device as devices
+from mnistae import paths
+from mnistae.cli import options
+from mnistae.cli.console import Screen, aligned
+from mnistae.datasets import catalogue, sources
+from mnistae.errors import DataError, DeviceError
+from mnistae.store import runs
+
+PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "matplotlib", "pillow", "typer", "rich", "filelock")
+VARIABLES = (
+    "MNISTAE_HOME",
+    "MNISTAE_DATA_DIR",
+    "MNISTAE_CHECKPOINT",
+    "MNISTAE_DEVICE",
+    "MNISTAE_OFFLINE",
+    "MNISTAE_MIRROR",
+)
+
+
+def doctor(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
+    """Show versions, devices, paths, and the state of data and store."""
+    screen = Screen("doctor", quiet=quiet, as_json=as_json)
+    found: dict[str, dict[str, Any]] = {
+        "versions": _versions(),
+        "devices": {name: _state_of_device(name) for name in devices.ORDER},
+        "environment": {name: os.environ.get(name) for name in VARIABLES},
+        "paths": {
+            "checkpoints": str(paths.checkpoints_dir()),
+            "datasets": str(paths.datasets_dir()),
+            "cache": str(paths.cache_dir()),
+        },
+        "data": {entry.name: _state_of_data(entry) for entry in catalogue.ENTRIES.values()},
+        "store": {name: runs.damage(name) or "whole" for name in runs.listing()},
+    }
+    lines: list[str] = []
+    for section, rows in found.items():
+        shown = [(f"  {key}", "-" if value is None else value) for key, value in rows.items()]
+        lines += [section, *(aligned(shown) if shown else ["  empty"])]
+    screen.result(lines, found)
+
+
+def _versions() -> dict[str, str | None]:
+    system = {"mnistae": mnistae.__version__, "python": platform.python_version(), "system": platform.platform()}
+    return {**system, "executable": sys.executable, **{name: _version(name) for name in PACKAGES}}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _state_of_device(name: str) -> str:
+    try:
+        return f"works: {devices.describe(devices.resolve(name))}"
+    except DeviceError as error:
+        return error.message
+
+
+def _state_of_data(entry: catalogue.Entry) -> str:
+    try:
+        folder = sources.find_folder(entry)
+    except DataError as error:
+        return error.message
+    return str(folder) if folder else "not here"

@@ -1,0 +1,114 @@
+"""`mnistae summary`: the layer table with the lab's figures, and how a checkpoint was trained."""
+
+import dataclasses
+from typing import Annotated, Any
+
+import typer
+
+from mnistae import layers
+from mnistae.cli import options, work
+from mnistae.cli.console import Screen, aligned
+from mnistae.config import ModelConfig
+from mnistae.errors import UsageError
+from mnistae.layers import MEBIBYTE, LayerTable
+from mnistae.records import Description
+from mnistae.store import runs
+
+RULE = "-" * 64
+
+
+def summary(
+    checkpoint: options.Checkpoint = None,
+    bottleneck: Annotated[int | None, typer.Option("--bottleneck", "-z", help="Numbers in a code.")] = None,
+    hidden: Annotated[int | None, typer.Option("--hidden", help="Width of the two hidden layers.")] = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Print the layers, their output shapes, parameters, multiply-adds and memory; of a checkpoint also its training.
+
+    Without -c, --bottleneck and --hidden this is the lab's network. 1 MB is 2**20 bytes.
+    """
+    screen = Screen("summary", quiet=quiet, as_json=as_json)
+    if checkpoint is not None and (bottleneck is not None or hidden is not None):
+        raise UsageError("a checkpoint has sizes of its own", hint="leave out -c, or --bottleneck and --hidden")
+    found = runs.load(checkpoint) if checkpoint is not None else None
+    usual = ModelConfig()
+    model = found.description.model if found else ModelConfig(hidden or usual.hidden, bottleneck or usual.bottleneck)
+    table = layers.tabulate(model)
+    lines = _lines(table)
+    document = _document(table)
+    if found:
+        lines += ["", *aligned([("checkpoint", found.name or str(found.path)), *training_rows(found.description)])]
+        document |= {"checkpoint": work.describe_checkpoint(found), "training": training_document(found.description)}
+    screen.result(lines, document)
+
+
+def training_rows(description: Description) -> list[tuple[str, str]]:
+    """Return how a checkpoint came to be, for people."""
+    rows = [("made by", description.source)]
+    if description.training:
+        fields = description.training.to_json()
+        rows += [(key.replace("_", " "), str(value)) for key, value in fields.items()]
+    if description.history:
+        rows += [("epochs done", str(len(description.history))), ("last loss", f"{description.history[-1].loss:.5f}")]
+    if description.living_units is not None:
+        rows.append(("living units", f"{description.living_units} of {description.model.bottleneck}"))
+    if description.provenance:
+        provenance = description.provenance
+        rows += [("device", provenance.device), ("threads", str(provenance.threads))]
+        rows += [(f"{what} version" if what != "cpu" else what, value) for what, value in provenance.versions.items()]
+        rows.append(("data digest", provenance.data_digest))
+    return rows
+
+
+def training_document(description: Description) -> dict[str, Any]:
+    """Return how a checkpoint came to be, for programs."""
+    training, provenance = description.training, description.provenance
+    return {
+        "source": description.source,
+        "settings": training.to_json() if training else None,
+        "provenance": dataclasses.asdict(provenance) if provenance else None,
+        "living_units": description.living_units,
+        "history": [dataclasses.asdict(epoch) for epoch in description.history],
+    }
+
+
+def _lines(table: LayerTable) -> list[str]:
+    rows = [
+        (f"{layer.name} (Linear, {layer.activation})", str(layer.output_shape), f"{layer.parameters:,}") for layer in table.rows
+    ]
+    head, *body = aligned([("Layer (type)", "Output Shape", "Param #"), *rows])
+    return [
+        RULE,
+        head,
+        RULE,
+        *body,
+        RULE,
+        f"Total params: {table.parameters:,}",
+        f"Trainable params: {table.parameters:,}",
+        "Non-trainable params: 0",
+        f"Total mult-adds (M): {table.mult_adds / 1e6:.2f}",
+        RULE,
+        f"Input size (MB): {table.input_bytes / MEBIBYTE:.2f}",
+        f"Forward/backward pass size (MB): {table.pass_bytes / MEBIBYTE:.2f}",
+        f"Params size (MB): {table.parameter_bytes / MEBIBYTE:.2f}",
+        f"Estimated Total Size (MB): {table.total_bytes / MEBIBYTE:.2f}",
+        RULE,
+    ]
+
+
+def _document(table: LayerTable) -> dict[str, Any]:
+    return {
+        "layers": [
+            {"name": layer.name, "output_shape": layer.output_shape, "parameters": layer.parameters} for layer in table.rows
+        ],
+        "parameters": table.parameters,
+        "trainable_parameters": table.parameters,
+        "mult_adds": table.mult_adds,
+        "bytes": {
+            "input": table.input_bytes,
+            "passes": table.pass_bytes,
+            "parameters": table.parameter_bytes,
+            "total": table.total_bytes,
+        },
+    }

@@ -1,0 +1,177 @@
+"""The two streams: results on standard output, everything for people on standard error."""
+
+import contextlib
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from mnistae.datasets.dataset import Progress
+from mnistae.errors import OutputError, UsageError
+from mnistae.text import safe_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SCHEMA = 1
+"""Version of every JSON document; it grows when a field goes away or changes its meaning."""
+
+
+class ReaderGoneError(Exception):
+    """Whoever read our standard output does so no more."""
+
+
+class Screen:
+    """One command's way to its user."""
+
+    def __init__(self, command: str, *, quiet: bool, as_json: bool) -> None:
+        self.command = command
+        self.quiet = quiet
+        self.as_json = as_json
+
+    def note(self, text: str) -> None:
+        """Tell something on standard error."""
+        if not self.quiet:
+            say(text)
+
+    def warn(self, text: str) -> None:
+        """Warn on standard error."""
+        if not self.quiet:
+            say(f"warning: {text}")
+
+    def table(self, rows: Sequence[Sequence[object]]) -> None:
+        """Show rows, the first of them headings, on standard error."""
+        if not self.quiet:
+            for line in aligned(rows):
+                say(line)
+
+    def result(self, lines: Sequence[str], document: Mapping[str, Any]) -> None:
+        """Write the result to standard output: the lines, or with --json the document."""
+        if self.as_json:
+            write_json({"schema": SCHEMA, "command": self.command, **document})
+        else:
+            write("".join(f"{line}\n" for line in lines))
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Give a function that shows a bar for data on their way, on a terminal, or a line for each thing elsewhere."""
+        if self.quiet or not is_terminal(sys.stderr):
+            yield self._lines()
+            return
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=error_console(), transient=True) as bar:
+            tasks: dict[str, Any] = {}
+
+            def show(what: str, done: int, total: int | None) -> None:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(safe_text(what), total=total)
+                bar.update(tasks[what], completed=done, total=total)
+
+            yield show
+
+    def _lines(self) -> Progress:
+        seen: set[str] = set()
+
+        def show(what: str, _done: int, _total: int | None) -> None:
+            if what not in seen:
+                seen.add(what)
+                self.note(what)
+
+        return show
+
+
+def say(text: str) -> None:
+    """Write one line to standard error, made safe for a terminal. That nobody can read it is no reason to fail."""
+    if sys.stderr is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"{safe_line(text)}\n")
+        sys.stderr.flush()
+
+
+def safe_line(text: str) -> str:
+    """Return a whole line with every part of it made safe, however long it is."""
+    return "".join(safe_text(text[at : at + 200]) for at in range(0, len(text), 200))
+
+
+def write(text: str) -> None:
+    """Write text to standard output. Raises ReaderGoneError, OutputError."""
+    shown = "\n".join(safe_line(line) for line in text.split("\n")) if is_terminal(sys.stdout) else text
+    write_bytes(shown.encode("utf-8", "surrogateescape"))
+
+
+def write_json(document: Mapping[str, Any]) -> None:
+    """Write one JSON document to standard output, in ASCII; a number that is not finite becomes null."""
+    write(json.dumps(_finite(document), indent=2, allow_nan=False) + "\n")
+
+
+def write_bytes(data: bytes) -> None:
+    """Write bytes to standard output, all of them. Raises ReaderGoneError, OutputError."""
+    stream = sys.stdout
+    if stream is None or stream.closed:
+        raise OutputError("standard output is closed", hint="give the result somewhere to go")
+    try:
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
+    except BrokenPipeError:
+        raise ReaderGoneError from None
+    except OSError as error:
+        raise OutputError(f"cannot write to standard output: {error.strerror}", hint="is the disk full?") from error
+
+
+def check_stdout_takes_bytes(*, as_json: bool) -> None:
+    """Raise UsageError if `-o -` makes no sense here."""
+    if as_json:
+        raise UsageError("--json and -o - both want standard output", hint="leave one of them out")
+    if is_terminal(sys.stdout):
+        raise UsageError("'-o -' writes the bytes of a file, and standard output is a terminal", hint="pipe it, or name a file")
+
+
+def aligned(rows: Sequence[Sequence[object]]) -> list[str]:
+    """Return rows of cells as lines with aligned columns: text to the left, numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    is_number = [all(_reads_as_number(cell) for cell in column) for column in zip(*cells[1:], strict=True)]
+    lines = []
+    for row in cells:
+        padded = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, is_number or [False] * len(widths), strict=True)
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return lines
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether somebody looks at this stream."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def error_console() -> "Console":
+    """Return rich's console on standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, markup=False, highlight=False)
+
+
+def show_path(path: Path) -> str:
+    """Return a path as standard output carries it."""
+    return os.fspath(path)
+
+
+def _reads_as_number(cell: str) -> bool:
+    return cell in {"", "-"} or cell.replace(",", "").replace(".", "", 1).lstrip("-").isdigit()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,158 @@
+"""What the commands that use a checkpoint share: find it, its data and its pictures, and put a figure where it belongs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnistae import atomic, inference
+from mnistae import device as devices
+from mnistae.cli import console
+from mnistae.cli.console import Screen
+from mnistae.datasets import catalogue, sources, words
+from mnistae.datasets.dataset import Dataset
+from mnistae.datasets.words import Picture, Word
+from mnistae.errors import UsageError
+from mnistae.inference import Codec
+from mnistae.store import runs
+from mnistae.store.runs import Checkpoint
+from mnistae.text import file_stem
+
+
+@dataclass(frozen=True)
+class Job:
+    """A checkpoint ready for use, and the pictures to use it on."""
+
+    checkpoint: Checkpoint
+    codec: Codec
+    pictures: list[Picture]
+    dataset: str | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a result file goes, and its format. `path` is None for standard output."""
+
+    path: Path | None
+    format: str
+
+
+def prepare(
+    screen: Screen,
+    images: Sequence[str],
+    *,
+    checkpoint: str | None,
+    dataset: str | None,
+    device: str | None,
+    raw: bool,
+) -> Job:
+    """Return the checkpoint and the pictures that the options name; what is wrong with them is found here."""
+    if device is not None:
+        devices.check_choice(device)
+    parsed = [words.parse(image) for image in images]
+    found = runs.load(checkpoint)
+    opened: list[Dataset] = []
+
+    def open_once() -> Dataset:
+        opened.append(open_dataset(screen, dataset_of(found, dataset)))
+        return opened[0]
+
+    pictures = words.resolve(parsed, open_once, raw=raw)
+    _say_notes(screen, pictures)
+    codec = inference.open_codec(found.weights, device)
+    _warn_dead(screen, found)
+    return Job(found, codec, pictures, opened[0].name if opened else None)
+
+
+def open_dataset(screen: Screen, reference: str) -> Dataset:
+    """Return the data set that `reference` means, with what it takes to get it shown, and named if it is not MNIST."""
+    with screen.progress() as progress:
+        dataset = sources.open_dataset(reference, progress=progress)
+        _ = dataset.digest  # whatever has to be read, drawn or verified is so now
+    if dataset.name == catalogue.GLYPHS:
+        screen.note("data: glyphs, the built-in digits (not MNIST)")
+    elif dataset.name != catalogue.DEFAULT:
+        screen.note(f"data: {dataset.location}")
+    return dataset
+
+
+def dataset_of(checkpoint: Checkpoint, asked: str | None) -> str:
+    """Return the data set to use with a checkpoint: the one asked for, the one it was trained on, or MNIST."""
+    training = checkpoint.description.training
+    return asked or (training.dataset if training else catalogue.DEFAULT)
+
+
+def target(
+    screen: Screen, output: str | None, format_name: str | None, *, name: Sequence[str], formats: Sequence[str]
+) -> Target | None:
+    """Return where the result goes, checked before any work; None if there is nothing to write (--json without -o)."""
+    if output is None and screen.as_json:
+        return None
+    if output == "-":
+        console.check_stdout_takes_bytes(as_json=screen.as_json)
+        return Target(None, _check_format(format_name or formats[0], formats))
+    if output is None:
+        chosen = _check_format(format_name or formats[0], formats)
+        path = Path(f"{file_stem(name)}.{'png' if chosen == 'strip' else chosen}")
+    else:
+        path = Path(output)
+        chosen = _check_format(format_name or path.suffix.removeprefix(".").lower(), formats)
+    atomic.check_target(path)
+    return Target(path, chosen)
+
+
+def check_is_no_input(target: Target | None, parsed: Sequence[str]) -> None:
+    """Raise UsageError if the result would replace one of the pictures it is made from."""
+    path = target.path if target else None
+    if path is not None and path.exists() and any(Path(word).exists() and path.samefile(word) for word in parsed):
+        raise UsageError(f"'{path}' is both input and output", hint="choose another place with -o")
+
+
+def deliver(screen: Screen, target: Target | None, make: Callable[[str], bytes], document: dict[str, Any]) -> None:
+    """Make the file, write it and tell where it is."""
+    if target is None:
+        screen.result([], {**document, "figure": None})
+        return
+    data = make(target.format)
+    if target.path is None:
+        console.write_bytes(data)
+        return
+    atomic.write_bytes(target.path, data)
+    screen.result([console.show_path(target.path)], {**document, "figure": str(target.path)})
+
+
+def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return a checkpoint's name and path for a JSON document."""
+    return {"name": checkpoint.name, "path": str(checkpoint.path)}
+
+
+def stems(images: Sequence[str], checkpoint: str | None) -> list[str]:
+    """Return the words that a figure's default name is made of, after the command's."""
+    own = ["stdin" if image == "-" else Path(image).stem if "." in image else image for image in images]
+    return [*own, *([Path(checkpoint).stem] if checkpoint else [])]
+
+
+def parse_all(images: Sequence[str]) -> list[Word]:
+    """Return the words' meanings. Raises UsageError."""
+    return [words.parse(image) for image in images]
+
+
+def _check_format(chosen: str, formats: Sequence[str]) -> str:
+    if chosen not in formats:
+        raise UsageError(f"cannot write the format '{chosen}'", hint=f"choose one of: {', '.join(formats)}")
+    return chosen
+
+
+def _say_notes(screen: Screen, pictures: Sequence[Picture]) -> None:
+    told: set[str] = set()
+    for picture in pictures:
+        source = picture.word.partition("[")[0]
+        if picture.notes and source not in told:
+            told.add(source)
+            screen.note(f"{source}: {'; '.join(picture.notes)}")
+
+
+def _warn_dead(screen: Screen, checkpoint: Checkpoint) -> None:
+    alive, size = checkpoint.description.living_units, checkpoint.description.model.bottleneck
+    if alive is not None and alive < size:
+        screen.warn(f"{size - alive} of the checkpoint's {size} bottleneck units are dead: always zero")

@@ -1,0 +1,110 @@
+"""Verified arrays kept in one safetensors file with digests by block: a start is fast, one image costs one block."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistae import atomic
+from mnistae.errors import OutputError
+
+Bytes = NDArray[np.uint8]
+
+BLOCK = 512
+"""Rows that share a digest: one image costs reading and hashing 400 KB."""
+
+VERSION = 1
+KEY = "mnistae"
+MAX_HEADER = 2**20
+
+
+class StaleCacheError(Exception):
+    """A cache file that is missing, damaged or of another source: make the arrays anew."""
+
+
+@dataclass(frozen=True)
+class CacheFile:
+    """An open cache file. Its header names the source, the shapes, the places of the bytes and the digest of each block."""
+
+    path: Path
+    data_start: int
+    entries: Mapping[str, Any]
+    digests: Mapping[str, list[str]]
+
+    @classmethod
+    def open(cls, path: Path, source: object) -> Self:
+        """Open the cache file of `source`. Raises StaleCacheError."""
+        try:
+            with path.open("rb") as stream:
+                size = int.from_bytes(stream.read(8), "little")
+                if size > MAX_HEADER:
+                    raise StaleCacheError("its header is too long")
+                header = json.loads(stream.read(size))
+            about = json.loads(header["__metadata__"][KEY])
+            if about["version"] != VERSION or about["source"] != source:
+                raise StaleCacheError("it was made from another source")
+            return cls(path, 8 + size, header, about["digests"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:  # a damaged header
+            raise StaleCacheError(str(error)) from error
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the digests of all blocks: it stands for the data set's content."""
+        return _digest_of(self.digests)
+
+    def length(self, name: str) -> int:
+        """Return the number of rows of an array."""
+        return int(self.entries[name]["shape"][0])
+
+    def rows(self, name: str, start: int, stop: int) -> Bytes:
+        """Return rows [start, stop) of an array, their blocks verified. Raises StaleCacheError."""
+        try:
+            shape = tuple(self.entries[name]["shape"])
+            width = int(np.prod(shape[1:], dtype=np.int64))
+            first, last = start // BLOCK, -(-stop // BLOCK)
+            with self.path.open("rb") as stream:
+                stream.seek(self.data_start + int(self.entries[name]["data_offsets"][0]) + first * BLOCK * width)
+                data = stream.read((min(last * BLOCK, shape[0]) - first * BLOCK) * width)
+            found = _block_digests(data, width)
+            if found != self.digests[name][first:last]:
+                raise StaleCacheError(f"a block of '{name}' is damaged")
+            array = np.frombuffer(data, np.uint8).reshape(-1, *shape[1:])
+        except (OSError, ValueError, KeyError, TypeError) as error:  # a damaged header, or the file is gone
+            raise StaleCacheError(str(error)) from error
+        return array[start - first * BLOCK : stop - first * BLOCK]
+
+
+def write(path: Path, source: object, arrays: Mapping[str, Bytes]) -> None:
+    """Write the cache file of `source`. A cache that cannot be written is done without."""
+    from safetensors.numpy import save
+
+    digests = _digests(arrays)
+    about = {"version": VERSION, "source": source, "digests": digests}
+    data = save(dict(arrays), {KEY: json.dumps(about, sort_keys=True, separators=(",", ":"))})
+    with contextlib.suppress(OutputError):
+        atomic.write_bytes(path, data)
+
+
+def digest(arrays: Mapping[str, Bytes]) -> str:
+    """Return the digest that stands for these arrays: the same as that of their cache file."""
+    return _digest_of(_digests(arrays))
+
+
+def _digests(arrays: Mapping[str, Bytes]) -> dict[str, list[str]]:
+    return {name: _block_digests(array.tobytes(), array[:1].size) for name, array in arrays.items()}
+
+
+def _block_digests(data: bytes, width: int) -> list[str]:
+    step = BLOCK * width
+    view = memoryview(data)
+    return [hashlib.sha256(view[at : at + step]).hexdigest() for at in range(0, len(view), step)]
+
+
+def _digest_of(digests: Mapping[str, list[str]]) -> str:
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()

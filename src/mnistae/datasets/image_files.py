@@ -1,0 +1,198 @@
+"""Image files and arrays of images, read with care: bounded, told apart by content, never executed."""
+
+import io
+import os
+import stat
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistae.datasets.normalise import FIELD, Grey, bounds, normalise
+from mnistae.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_BYTES = 320 << 20  # 100,000 images as float32 are 299 MiB
+MAX_PICTURE_BYTES = 64 << 20
+MAX_PIXELS = 64_000_000
+MAX_IMAGES = 100_000
+WORKING_SIDE = 512  # pixels; a digit of a tenth of the picture still has more than it will keep
+MAX_HEADER = 10_000  # characters; NumPy's own limit for headers that nobody vouches for
+
+NPY = "npy"
+KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"\x93NUMPY": NPY} | {
+    b"P%d" % number: "PPM" for number in range(1, 7)
+}
+GIVE_AN_IMAGE = "give a PNG, JPEG, BMP or PGM file, or an .npy array of shape (28, 28), (n, 28, 28) or (n, 784)"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images (n, 28, 28), 0 = background, 1 = ink, and what was done to get them, for standard error."""
+
+    images: NDArray[np.float32]
+    notes: tuple[str, ...]
+
+
+def read_path(path: Path, *, raw: bool = False) -> Pictures:
+    """Read the image file `path`; see `read_bytes`. A device, pipe or folder is refused at once."""
+    return read_bytes(_contents(path), name=str(path), raw=raw)
+
+
+def read_bytes(data: bytes, *, name: str, raw: bool = False) -> Pictures:
+    """Read one PNG, JPEG, BMP, PGM or PPM picture, or an .npy array of images, from memory.
+
+    A picture is made like MNIST unless `raw`; then it must be 28x28 and is only made grey, transparent = 0.
+    An array is data and stays as it is: uint8 (divided by 255), bool, or float in [0, 1].
+    `name` stands for the source in messages. Raises DataError.
+    """
+    kind = next((kind for magic, kind in KINDS.items() if data.startswith(magic)), None)
+    if kind is None:
+        raise DataError(f"{'not an image of a known kind' if data else 'an empty file'}: '{name}'", hint=GIVE_AN_IMAGE)
+    if len(data) > (MAX_BYTES if kind == NPY else MAX_PICTURE_BYTES):
+        raise _too_large(name)
+    try:
+        if kind == NPY:
+            return Pictures(_array(data, name), ())
+        grey, alpha = _picture(data, kind, name)
+    except DataError:
+        raise
+    # Foreign bytes: damaged ones make Pillow and NumPy raise a dozen kinds of error, MemoryError among them.
+    except Exception as error:
+        raise DataError(f"not a readable image: '{name}' ({kind}, damaged or cut short)", hint=GIVE_AN_IMAGE) from error
+    if raw:
+        return Pictures(_as_it_is(grey, alpha, name), ())
+    flat, notes = _flatten(grey, alpha)
+    digit, more_notes = normalise(flat, name=name)
+    return Pictures(digit[np.newaxis], notes + more_notes)
+
+
+def _contents(path: Path) -> bytes:
+    """Read a regular file of at most MAX_BYTES."""
+    # Without O_NONBLOCK a pipe that nobody writes to would hold the opening for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        with open(path, "rb", buffering=0, opener=lambda name, _: os.open(name, flags)) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError(f"not a regular file: '{path}'", hint=GIVE_AN_IMAGE)
+            data = file.read(MAX_BYTES + 1) if status.st_size <= MAX_BYTES else None
+    except FileNotFoundError as error:
+        hint = "give an existing file, or a test image such as test:0 or digit:7"
+        raise DataError(f"no such image: '{path}'", hint=hint) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"cannot read '{path}': {reason}", hint=GIVE_AN_IMAGE) from error
+    if data is None or len(data) > MAX_BYTES:
+        raise _too_large(str(path))
+    return data
+
+
+def _too_large(name: str) -> DataError:
+    return DataError(
+        f"too large: '{name}'",
+        hint=f"pictures may have {MAX_PICTURE_BYTES >> 20} MiB and {MAX_PIXELS:,} pixels, arrays {MAX_BYTES >> 20} MiB",
+    )
+
+
+def _picture(data: bytes, kind: str, name: str) -> tuple[Grey, Grey | None]:
+    """Return grey and opacity (h, w <= 512) in [0, 1] of the first frame, upright."""
+    from PIL import Image, ImageOps
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            image: Image.Image = Image.open(io.BytesIO(data), formats=(kind,))
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise _too_large(name) from error
+        _check_size(image.size, name)
+        image.draft(None, (1024, 1024))  # a JPEG four times as large is decoded smaller, and faster
+        return _channels(ImageOps.exif_transpose(image))
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    short, long = sorted(size)
+    if short * long > MAX_PIXELS:
+        raise _too_large(name)
+    if long > 100 * short:
+        raise DataError(f"a strip of {size[0]}x{size[1]} pixels: '{name}'", hint="give a picture of one digit")
+
+
+def _channels(image: "Image") -> tuple[Grey, Grey | None]:
+    if image.mode.startswith("I"):  # 16 bits, whatever the mode could hold
+        return _shrink(np.clip(np.asarray(image), 0, 65535)) / np.float32(65535), None
+    alpha = None
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        alpha = _shrink(np.asarray(image.getchannel("A"))) / np.float32(255)
+    return _shrink(np.asarray(image.convert("RGB").convert("L"))) / np.float32(255), alpha
+
+
+def _shrink(picture: NDArray[np.integer]) -> Grey:
+    """Average a picture (h, w) over square blocks until no side is over 512; a smaller one keeps its values."""
+    k = -(-max(picture.shape) // WORKING_SIDE)
+    h, w = (side // k for side in picture.shape)  # not 0: strips are refused
+    return np.asarray(picture[: h * k, : w * k].reshape(h, k, w, k).mean(axis=(1, 3), dtype=np.float32))
+
+
+def _flatten(grey: Grey, alpha: Grey | None) -> tuple[Grey, tuple[str, ...]]:
+    """Lay a picture with transparency on a ground that its ink differs from; return it and the steps done.
+
+    grey, alpha: (h, w) in [0, 1]. A shape of one colour, whichever, becomes its opacity; an opaque card with
+    something on it gets the card's own colour around.
+    """
+    if alpha is None or alpha.min() > alpha.max() / 2:
+        return grey, ()
+    opaque = alpha > alpha.max() / 2
+    if not opaque.any():
+        return np.zeros_like(grey), ()
+    low, median, high = np.percentile(grey[opaque], (5, 50, 95))
+    if high - low > 0.25 and opaque[bounds(opaque)].mean() > 0.7:
+        return (grey * alpha + np.float32(median) * (1 - alpha)).astype(np.float32), ("laid on the card's own colour",)
+    return alpha, ("transparent ground: the shape is the ink",)
+
+
+def _as_it_is(grey: Grey, alpha: Grey | None, name: str) -> Grey:
+    if grey.shape != (FIELD, FIELD):
+        raise DataError(
+            f"'{name}' is not {FIELD}x{FIELD} pixels", hint="drop --raw, and the digit is cut out, scaled and centred"
+        )
+    return (grey if alpha is None else grey * alpha)[np.newaxis]
+
+
+def _array(data: bytes, name: str) -> Grey:
+    """Return the images (n, 28, 28) of an .npy file, every claim of its header checked before it is believed."""
+    stream = io.BytesIO(data)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    with warnings.catch_warnings(action="ignore"):  # a header that Python 2 wrote, a type by an old name
+        shape, is_fortran, dtype = readers[np.lib.format.read_magic(stream)](stream, max_header_size=MAX_HEADER)
+    n = 1 if shape == (FIELD, FIELD) else shape[0] if shape[1:] in {(FIELD, FIELD), (FIELD * FIELD,)} else 0
+    if not 1 <= n <= MAX_IMAGES:
+        raise DataError(f"an array of shape '{shape}': '{name}'", hint=f"{GIVE_AN_IMAGE}; 1 to {MAX_IMAGES:,} images")
+    if dtype.str not in {"|u1", "|b1"} and not (dtype.kind == "f" and dtype.itemsize <= 8):
+        raise DataError(f"an array of type '{dtype}': '{name}'", hint="save it as uint8, or as float32 in [0, 1]")
+    if len(data) - stream.tell() != n * FIELD * FIELD * dtype.itemsize:
+        raise DataError(f"an array cut short, or longer than it says: '{name}'", hint="save it again with numpy.save")
+    stored = np.frombuffer(data, np.uint8 if dtype.kind == "b" else dtype, offset=stream.tell())
+    values = stored.reshape(shape, order="F" if is_fortran else "C")
+    return _to_unit(values, is_bool=dtype.kind == "b", name=name).reshape(n, FIELD, FIELD)
+
+
+def _to_unit(values: NDArray[np.generic], *, is_bool: bool, name: str) -> Grey:
+    """Return the values as float32 in [0, 1], in C order."""
+    with np.errstate(all="ignore"):  # what overflows here is refused below
+        images: Grey = np.array(values, np.float32, order="C")
+    if is_bool:
+        return np.minimum(images, 1)
+    if values.dtype.kind == "u":
+        images /= 255
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 1):  # NaN too
+        raise DataError(f"an array with values from '{low}' to '{high}': '{name}'", hint="scale it to [0, 1]")
+    return images

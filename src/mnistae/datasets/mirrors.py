@@ -1,0 +1,51 @@
+"""Which archives a data set of the catalogue is downloaded as, and from where."""
+
+import functools
+import os
+from pathlib import Path
+
+from mnistae.datasets import catalogue, download, idx_folder
+from mnistae.datasets.catalogue import Entry
+from mnistae.datasets.dataset import Progress
+
+MAX_ARCHIVE = 64 * 2**20
+MAX_COLLECTION = 2**30
+"""EMNIST comes as one archive of 560 MB that holds all its variants."""
+
+COLLECTION = "gzip.zip"
+
+
+def fetch(entry: Entry, folder: Path, progress: Progress) -> None:
+    """Download and verify each file of the entry that `folder` lacks. Raises DataError, OutputError."""
+    missing = [name for name in entry.files if idx_folder.find(folder, name) is None]
+    if not missing:
+        return
+    sums = {} if entry.sha256 else catalogue.archive_sums(entry)
+    if COLLECTION in sums:
+        _fetch_collection(entry, folder, sums[COLLECTION], progress)
+        return
+    for name in missing:
+        archive = download.Archive(
+            name=f"{name}.gz",
+            urls=tuple(f"{mirror}{name}.gz" for mirror in _mirrors(entry)),
+            max_bytes=MAX_ARCHIVE,
+            max_content=idx_folder.MAX_CONTENT,
+            content_sha256=entry.sha256.get(name),
+            md5=sums.get(f"{name}.gz"),
+        )
+        download.fetch(archive, folder, on_progress=functools.partial(progress, archive.name))
+
+
+def _fetch_collection(entry: Entry, folder: Path, md5: str, progress: Progress) -> None:
+    urls = tuple(mirror if mirror.endswith(COLLECTION) else f"{mirror}{COLLECTION}" for mirror in _mirrors(entry))
+    archive = download.Archive(name=COLLECTION, urls=urls, max_bytes=MAX_COLLECTION, max_content=MAX_COLLECTION, md5=md5)
+    path = download.fetch(archive, folder, on_progress=functools.partial(progress, COLLECTION))
+    members = {f"gzip/{name}.gz": f"{name}.gz" for name in entry.files}
+    download.unpack_zip(path, members, folder, max_bytes=idx_folder.MAX_CONTENT)
+    path.unlink(missing_ok=True)
+
+
+def _mirrors(entry: Entry) -> tuple[str, ...]:
+    """Return the folders to download from: `MNISTAE_MIRROR` alone if it is set, else the catalogue's."""
+    own = os.environ.get("MNISTAE_MIRROR")
+    return (download.checked_mirror(own),) if own else entry.mirrors

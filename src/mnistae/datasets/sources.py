@@ -1,0 +1,129 @@
+"""From a data set's name or path to its source: the user's folder, our own, a download, the built-in digits."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mnistae import paths
+from mnistae.datasets import catalogue, files, glyphs, idx_folder
+from mnistae.datasets.catalogue import Entry
+from mnistae.datasets.dataset import Arrays, Dataset, Progress, Source, flat, silent
+from mnistae.errors import DataError
+
+GLYPHS_VERSION = 1
+"""Raised whenever the built-in digits would come out otherwise, so that no old cache of them is used."""
+
+
+def open_dataset(reference: str, *, progress: Progress = silent) -> Dataset:
+    """Return the data set that `reference` means: a name of the catalogue, or a path. Raises UsageError, DataError.
+
+    A name is looked for in `MNISTAE_DATA_DIR`, then in our own folder, then downloaded into that.
+    """
+    if reference == catalogue.GLYPHS:
+        return Dataset(_glyphs(progress))
+    if reference in catalogue.ENTRIES:
+        return _named(catalogue.ENTRIES[reference], progress)
+    path = Path(reference)
+    if not reference or not path.exists():
+        raise catalogue.unknown(reference)
+    return Dataset(_path(path.absolute()))
+
+
+def find_folder(entry: Entry) -> Path | None:
+    """Return the folder that holds the entry's four files, or None. Raises DataError if one holds only some of them."""
+    for folder in _candidates(entry):
+        found = [idx_folder.find(folder, name) for name in entry.files]
+        if all(found):
+            return folder
+        if any(found):
+            missing = next(name for name, path in zip(entry.files, found, strict=True) if path is None)
+            raise DataError(
+                f"'{missing}' is missing in '{folder}', where other files of {entry.name} are",
+                hint=f"add it, or run 'mnistae datasets fetch {entry.name}'",
+            )
+    return None
+
+
+def own_folder(entry: Entry) -> Path:
+    """Return the folder that a download of the entry goes to."""
+    return paths.datasets_dir() / entry.name
+
+
+def fetch(entry: Entry, *, progress: Progress = silent) -> Path:
+    """Download what our own folder lacks of the entry, verified, and return the folder. Raises DataError, OutputError."""
+    from mnistae.datasets import mirrors  # brings the network modules, which most starts do without
+
+    mirrors.fetch(entry, own_folder(entry), progress)
+    return own_folder(entry)
+
+
+def _named(entry: Entry, progress: Progress) -> Dataset:
+    folder = find_folder(entry)
+    if folder is None:
+        return Dataset(_idx_source(entry, fetch(entry, progress=progress)))
+    dataset = Dataset(_idx_source(entry, folder))
+    if folder != own_folder(entry) or paths.is_offline() or _is_sound(dataset):
+        return dataset
+    for name in entry.files:  # our own copy is damaged: what cannot be used need not be kept
+        idx_folder.remove(folder, name)
+    return Dataset(_idx_source(entry, fetch(entry, progress=progress)))
+
+
+def _is_sound(dataset: Dataset) -> bool:
+    try:
+        return bool(dataset.digest)
+    except DataError:
+        return False
+
+
+def _idx_source(entry: Entry, folder: Path) -> Source:
+    members = [path for name in entry.files if (path := idx_folder.find(folder, name))]
+    return Source(
+        name=entry.name,
+        location=f"{entry.name} in {folder}",
+        fingerprint=_fingerprint(entry.name, members),
+        build=lambda: idx_folder.read(entry, folder),
+    )
+
+
+def _glyphs(progress: Progress) -> Source:
+    def build() -> Arrays:
+        progress("drawing the built-in digits", 0, None)
+        train_images, train_labels = glyphs.draw(60_000, seed=0)
+        test_images, test_labels = glyphs.draw(10_000, seed=1)
+        return {
+            "train_images": flat(train_images),
+            "train_labels": train_labels,
+            "test_images": flat(test_images),
+            "test_labels": test_labels,
+        }
+
+    return Source(catalogue.GLYPHS, "built in", [catalogue.GLYPHS, GLYPHS_VERSION], build)
+
+
+def _path(path: Path) -> Source:
+    if path.is_dir() and (found := idx_folder.recognise(path)):
+        return _idx_source(*found)
+    return Source(path.name, str(path), _fingerprint("files", files.members(path)), lambda: files.read(path))
+
+
+def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
+    """Return what changes when a file is exchanged or written to: names, sizes and times."""
+    try:
+        stats = [(str(path), path.stat()) for path in members]
+    except OSError as error:
+        raise DataError(f"cannot read the data set: {error}", hint="look at the folder's rights") from error
+    return [kind, [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]]
+
+
+def _candidates(entry: Entry) -> list[Path]:
+    """List the folders that may hold the entry. A flat user folder is MNIST unless its name says otherwise."""
+    folders = [own_folder(entry)]
+    base = paths.user_data_folder()
+    if base is None:
+        return folders
+    if not base.is_dir():
+        raise DataError(f"MNISTAE_DATA_DIR is not a folder: '{base}'", hint="name the folder of the IDX files, or unset it")
+    theirs = [base / entry.torchvision / "raw", base / entry.name]
+    if entry.name == catalogue.DEFAULT or entry.files[0].startswith(("qmnist", "emnist")) or base.name == entry.name:
+        theirs.append(base)
+    return [*theirs, *folders]

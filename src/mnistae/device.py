@@ -1,0 +1,87 @@
+"""Which device computes. A choice is proven by a small computation before anything relies on it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mnistae.errors import DeviceError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+ORDER = ("cuda", "xpu", "mps", "cpu")
+"""What `auto` tries, best first."""
+
+
+def check_choice(choice: str) -> str:
+    """Return `choice` if it is a device's name: auto, cpu, cuda, cuda:N, xpu or mps. Needs no torch. Raises UsageError."""
+    if not re.fullmatch(r"auto|cpu|xpu|mps|cuda(:[0-9]{1,4})?", choice, re.ASCII):
+        raise UsageError(f"unknown device: '{choice}'", hint="choose auto, cpu, cuda, cuda:N, xpu or mps")
+    return choice
+
+
+def resolve(choice: str) -> torch.device:
+    """Return the torch device for `choice`, proven by a computation on it.
+
+    `auto` takes the first of CUDA, XPU, MPS and the CPU that works. Any other choice that does not work raises
+    DeviceError with the reason; there is no silent fall-back.
+    """
+    check_choice(choice)
+    if choice != "auto":
+        return _prove(choice)
+    for name in ORDER:
+        if name == "cpu" or _is_available(name):
+            try:
+                return _prove(name)
+            except DeviceError:
+                continue  # a device that is listed and cannot compute is no device
+    raise DeviceError("no device can compute", hint="run 'mnistae doctor'")
+
+
+def describe(device: torch.device) -> str:
+    """Return the device's name and model, for people."""
+    import torch
+
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    if device.type == "cpu":
+        return f"cpu ({torch.get_num_threads()} threads)"
+    return str(device)
+
+
+def _prove(name: str) -> torch.device:
+    import torch
+
+    if name != "cpu" and not _is_available(name.partition(":")[0]):
+        raise DeviceError(f"device '{name}' is not there: {_reason(name)}", hint="use --device auto or --device cpu")
+    try:
+        device = torch.device(name)
+        ones = torch.ones(8, 8, device=device)
+        is_right = float((ones @ ones).sum()) == 512.0
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises for a device it cannot use
+        reason = str(error).strip().partition("\n")[0]
+        raise DeviceError(f"device '{name}' does not work: {reason}", hint="run 'mnistae doctor'") from error
+    if not is_right:
+        raise DeviceError(f"device '{name}' computes a small matrix product wrong", hint="use --device cpu")
+    return device
+
+
+def _is_available(kind: str) -> bool:
+    import torch
+
+    if kind == "cuda":
+        return bool(torch.cuda.is_available())
+    if kind == "xpu":
+        return bool(torch.xpu.is_available())
+    return bool(torch.backends.mps.is_available())
+
+
+def _reason(name: str) -> str:
+    import torch
+
+    if name.startswith("cuda") and torch.version.cuda is None:
+        return f"torch {torch.__version__} is built without CUDA"
+    if name.startswith("cuda"):
+        return f"torch {torch.__version__} for CUDA {torch.version.cuda} finds no usable GPU or driver"
+    return f"torch {torch.__version__} finds none"

@@ -1,0 +1,151 @@
+"""The figures of the lab as matplotlib objects, frames as Pillow pictures, and both as the bytes of a file.
+
+No pyplot, no backend, no settings file of the user: the same data give the same bytes.
+"""
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistae.config import SIDE
+from mnistae.records import Epoch
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float32]
+
+SCALE = 4
+"""Screen pixels for an image's pixel in strips and films."""
+
+
+def loss_curve(history: Sequence[Epoch]) -> "Figure":
+    """Figure 1 of the lab: the training loss over the epochs."""
+    from matplotlib.ticker import MaxNLocator
+
+    with _neutral_style():
+        figure = _new_figure(6.4, 4.0)
+        axes = figure.subplots()
+        marker = "o" if len(history) == 1 else None
+        axes.plot([epoch.number for epoch in history], [epoch.loss for epoch in history], marker=marker)
+        axes.set(title="Training Loss", xlabel="Epoch", ylabel="MSE")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def reconstructions(originals: Array, outputs: Array) -> "Figure":
+    """Figures 2 and 3 of the lab: each image (B, 784) beside its reconstruction."""
+    return _rows([("Original Image", originals), ("Reconstructed Output", outputs)])
+
+
+def denoisings(originals: Array | None, noisy: Array, outputs: Array) -> "Figure":
+    """Figures 4 and 5 of the lab: each image (B, 784) clean if that is known, noisy and denoised."""
+    clean = [("Original Image", originals)] if originals is not None else []
+    return _rows([*clean, ("Noisy Image", noisy), ("Denoised Output", outputs)])
+
+
+def interpolations(originals: Array, frames: Array) -> "Figure":
+    """Figure 6 of the lab: a row for each leg: an original, the decoded frames, the next original.
+
+    `originals` is (K, 784), `frames` (K - 1, steps, 784).
+    """
+    steps = frames.shape[1]
+    with _neutral_style():
+        figure = _new_figure(1.1 * (steps + 2), 1.35 * len(frames))
+        grid = figure.subplots(len(frames), steps + 2, squeeze=False)
+        for leg, row in enumerate(grid):
+            images = [originals[leg], *frames[leg], originals[leg + 1]]
+            for axes, image in zip(row, images, strict=True):
+                _show(axes, image)
+            row[0].set_title("Original", fontsize=9)
+            row[-1].set_title("Original", fontsize=9)
+    return figure
+
+
+def render(figure: "Figure", kind: str) -> bytes:
+    """Return the bytes of a figure as "png", "svg" or "pdf", without a date in them."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    stream = io.BytesIO()
+    dateless = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    with _neutral_style():
+        FigureCanvasAgg(figure).print_figure(stream, format=kind, metadata=dateless.get(kind), dpi=120)
+    return stream.getvalue()
+
+
+def strip(images: Array) -> bytes:
+    """Return images (B, 784) side by side without axes, as PNG: a pixel of an image is 4×4 pixels."""
+    from PIL import Image
+
+    row = np.concatenate(list(_to_pixels(images)), axis=1)  # (28 × 4, B × 28 × 4)
+    stream = io.BytesIO()
+    Image.fromarray(row).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def animation(images: Array, *, frames_per_second: float = 8) -> bytes:
+    """Return images (B, 784) as an animated GIF that runs for ever."""
+    from PIL import Image
+
+    first, *rest = [Image.fromarray(pixels) for pixels in _to_pixels(images)]
+    stream = io.BytesIO()
+    duration = round(1000 / frames_per_second)
+    first.save(stream, "GIF", save_all=True, append_images=rest, duration=duration, loop=0)
+    return stream.getvalue()
+
+
+def array(images: Array) -> bytes:
+    """Return images (B, 784) as an .npy file of shape (B, 28, 28)."""
+    stream = io.BytesIO()
+    np.save(stream, images.reshape(-1, SIDE, SIDE), allow_pickle=False)
+    return stream.getvalue()
+
+
+def _to_pixels(images: Array) -> NDArray[np.uint8]:
+    """Return images (B, 784) in [0, 1] as bytes (B, 112, 112), each pixel enlarged."""
+    pixels = np.rint(images.reshape(-1, SIDE, SIDE) * 255).astype(np.uint8)
+    return pixels.repeat(SCALE, axis=1).repeat(SCALE, axis=2)
+
+
+def _rows(columns: Sequence[tuple[str, Array]]) -> "Figure":
+    """Lay out images in rows, a titled column each."""
+    count = len(columns[0][1])
+    with _neutral_style():
+        figure = _new_figure(2.6 * len(columns), 2.7 * count + 0.1)
+        grid = figure.subplots(count, len(columns), squeeze=False)
+        for k, row in enumerate(grid):
+            for axes, (title, images) in zip(row, columns, strict=True):
+                _show(axes, images[k])
+                axes.set_title(title)
+    return figure
+
+
+def _show(axes: "Axes", image: Array) -> None:
+    axes.imshow(image.reshape(SIDE, SIDE), cmap="gray", vmin=0, vmax=1)
+    axes.set_axis_off()
+
+
+def _new_figure(width: float, height: float) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+@contextlib.contextmanager
+def _neutral_style() -> Iterator[None]:
+    """Draw with matplotlib's own defaults, whatever the user's settings are."""
+    # A backend inherited from a notebook that is not installed here would end the import.
+    os.environ.pop("MPLBACKEND", None)
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams["svg.hashsalt"] = "mnistae"  # else the ids in an SVG are random
+        yield

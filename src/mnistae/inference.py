@@ -1,0 +1,163 @@
+"""What a trained network does with images: reconstruct, denoise, interpolate. Arrays in, arrays and measures out."""
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistae import device as devices
+from mnistae import metrics
+from mnistae import noise as noises
+from mnistae.coder import Coder
+from mnistae.config import ModelConfig
+from mnistae.noise import Noise
+from mnistae.records import Weights
+
+if TYPE_CHECKING:
+    import torch
+
+    from mnistae.model import Autoencoder
+
+Array = NDArray[np.float32]
+Vector = NDArray[np.float64]
+
+
+class Codec(Protocol):
+    """An encoder and its decoder, on whatever computes: images (B, 784) in [0, 1], codes (B, bottleneck)."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The network's sizes."""
+
+    def encode(self, images: Array) -> Array:
+        """Return the codes of images."""
+
+    def decode(self, codes: Array) -> Array:
+        """Return the images of codes."""
+
+    def reconstruct(self, images: Array) -> Array:
+        """Return the decoded codes of images."""
+
+
+class TorchCodec:
+    """The codec on a torch device, for those who ask for one."""
+
+    def __init__(self, model: "Autoencoder", device: "torch.device") -> None:
+        self.config = model.config
+        self._model = model.to(device)
+        self._device = device
+
+    def encode(self, images: Array) -> Array:
+        """Return the codes of images."""
+        return self._back(self._model.encode(self._there(images)))
+
+    def decode(self, codes: Array) -> Array:
+        """Return the images of codes."""
+        return self._back(self._model.decode(self._there(codes)))
+
+    def reconstruct(self, images: Array) -> Array:
+        """Return the decoded codes of images."""
+        return self._back(self._model(self._there(images)))
+
+    def _there(self, array: Array) -> "torch.Tensor":
+        import torch
+
+        return torch.from_numpy(np.array(array)).to(self._device)
+
+    def _back(self, tensor: "torch.Tensor") -> Array:
+        array: Array = tensor.detach().cpu().numpy()
+        return array
+
+
+def open_codec(weights: Weights, device: str | None) -> Codec:
+    """Return the codec of these weights: NumPy's if no device was asked for, else torch's on that. Raises DeviceError.
+
+    NumPy computes as fast as torch on a CPU, and the seconds of importing torch are saved.
+    """
+    coder = Coder.from_weights(weights)
+    if device is None:
+        return coder
+    resolved = devices.resolve(device)
+    import torch
+
+    from mnistae.model import Autoencoder
+
+    model = Autoencoder(coder.config)
+    model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+    return TorchCodec(model, resolved)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How close images are to their originals, one number an image each: (B,)."""
+
+    mse: Vector
+    psnr: Vector
+    ssim: Vector
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Images (B, 784), what the network makes of them, and how close that is."""
+
+    originals: Array
+    outputs: Array
+    measures: Measures
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """Images (B, 784) clean, noisy and denoised, and how close the latter two are to the first."""
+
+    originals: Array
+    noisy: Array
+    outputs: Array
+    before: Measures
+    after: Measures
+
+
+def measure(originals: Array, outputs: Array) -> Measures:
+    """Return MSE, PSNR and SSIM of each pair of images (B, 784)."""
+    errors = metrics.mse(originals, outputs)
+    return Measures(errors, metrics.psnr(errors), metrics.ssim(originals, outputs))
+
+
+def reconstruct(codec: Codec, images: Array) -> Reconstruction:
+    """Encode and decode images (B, 784)."""
+    outputs = codec.reconstruct(images)
+    return Reconstruction(images, outputs, measure(images, outputs))
+
+
+def denoise(codec: Codec, images: Array, *, kind: Noise, level: float, seed: int) -> Denoising:
+    """Add noise to images (B, 784), then encode and decode them; with Noise.NONE they are taken to be noisy already."""
+    noisy = noises.add(images, kind, level=level, seed=seed)
+    outputs = codec.reconstruct(noisy)
+    return Denoising(images, noisy, outputs, measure(images, noisy), measure(images, outputs))
+
+
+def interpolate(codec: Codec, images: Array, *, steps: int) -> Array:
+    """Return frames (K - 1, steps, 784) from each of K images (K, 784) to the next.
+
+    The frames are decoded at evenly spaced points of the straight line between two codes, both ends among them.
+    """
+    codes = codec.encode(images)
+    t = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+    lines = [start * (1 - t) + end * t for start, end in itertools.pairwise(codes)]  # each (steps, bottleneck)
+    frames = codec.decode(np.concatenate(lines))
+    return frames.reshape(len(lines), steps, images.shape[1])
+
+
+def film(frames: Array) -> Array:
+    """Return the frames (K - 1, steps, 784) one after another, (n, 784), a frame shared by two legs only once."""
+    return np.concatenate([frames[0], *(leg[1:] for leg in frames[1:])])
+
+
+def living_units(codec: Codec, images: NDArray[np.uint8]) -> int:
+    """Return how many bottleneck units are above zero for at least one of the images (N, 784) of bytes."""
+    alive = np.zeros(codec.config.bottleneck, bool)
+    for start in range(0, len(images), 4096):
+        batch = images[start : start + 4096].astype(np.float32) / np.float32(255)
+        alive |= (codec.encode(batch) > 0).any(axis=0)
+    return int(alive.sum())

@@ -1,0 +1,69 @@
+"""What is remembered of a run: an epoch's record, a training state and the description that a checkpoint carries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistae.config import ModelConfig, TrainConfig
+
+Array = NDArray[np.float32]
+Weights = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One finished epoch. `loss` is the mean of its batch losses, each batch counting the same."""
+
+    number: int  # counts from 1
+    loss: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """All that the next epoch follows from, besides the configuration and the data.
+
+    Adam's moments and step counts are keyed by parameter name; each parameter has a step count of its own.
+    """
+
+    weights: Weights
+    first_moments: Weights
+    second_moments: Weights
+    steps: Weights
+    history: tuple[Epoch, ...]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a run's numbers come from: what has to be the same for them to be the same to the byte."""
+
+    data_digest: str
+    device: str
+    threads: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        texts = [self.data_digest, self.device, *self.versions.values()]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("digest, device and versions are text")
+        if isinstance(self.threads, bool) or not isinstance(self.threads, int) or not 1 <= self.threads <= 4096:
+            raise ValueError(f"thread count is '{self.threads}'")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a checkpoint says of itself. An imported one has no training configuration and no history."""
+
+    model: ModelConfig
+    training: TrainConfig | None = None
+    provenance: Provenance | None = None
+    history: tuple[Epoch, ...] = ()
+    living_units: int | None = None
+    source: str = "train"
+
+    def __post_init__(self) -> None:
+        alive = self.living_units
+        if alive is not None and (not isinstance(alive, int) or not 0 <= alive <= self.model.bottleneck):
+            raise ValueError(f"living units are '{alive}' of {self.model.bottleneck}")

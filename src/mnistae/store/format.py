@@ -1,0 +1,191 @@
+"""The checkpoint format: safetensors with one metadata key, verified to the last bit. docs/checkpoints.md describes it."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+
+from mnistae.config import ModelConfig, TrainConfig
+from mnistae.errors import CheckpointError, UsageError
+from mnistae.records import Array, Description, Epoch, Provenance, TrainingState, Weights
+
+FORMAT = 1
+KEY = "mnistae"
+MAX_FILE = 64 * 2**20
+MAX_HEADER = 2**20
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+"""What Adam keeps for each parameter, by the names of `torch.optim.Adam`."""
+
+
+def encode_model(weights: Weights, description: Description) -> bytes:
+    """Return the bytes of a model file: the eight weight tensors under their plain names, and nothing else."""
+    return _encode(weights, description)
+
+
+def encode_state(state: TrainingState, description: Description) -> bytes:
+    """Return the bytes of a state file: the weights, and for each of them Adam's moments and step count."""
+    tensors = dict(state.weights)
+    for moment, arrays in zip(MOMENTS, (state.first_moments, state.second_moments, state.steps), strict=True):
+        tensors |= {f"{name}.{moment}": array for name, array in arrays.items()}
+    return _encode(tensors, description)
+
+
+def decode_model(data: bytes) -> tuple[dict[str, Array], Description]:
+    """Return the verified weights and description of a model file. Raises CheckpointError."""
+    return _decode(data, with_moments=False)
+
+
+def decode_state(data: bytes) -> tuple[TrainingState, Description]:
+    """Return the verified state and description of a state file. Raises CheckpointError."""
+    tensors, description = _decode(data, with_moments=True)
+    names = description.model.shapes()
+    first, second, steps = ({name: tensors[f"{name}.{moment}"] for name in names} for moment in MOMENTS)
+    return TrainingState({name: tensors[name] for name in names}, first, second, steps, description.history), description
+
+
+def is_ours(data: bytes) -> bool:
+    """Whether these bytes are a safetensors file that carries our metadata key."""
+    try:
+        return KEY in _header(data).get("__metadata__", {})
+    except CheckpointError:
+        return False
+
+
+def _encode(tensors: Weights, description: Description) -> bytes:
+    import safetensors.numpy
+
+    fields = _to_json(description)
+    fields["digest"] = _digest(tensors, fields)
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return safetensors.numpy.save({name: np.ascontiguousarray(a) for name, a in tensors.items()}, {KEY: text})
+
+
+def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Description]:
+    import safetensors
+    import safetensors.numpy
+
+    header = _header(data)
+    fields = _metadata(header)
+    try:
+        description = _from_json(fields)
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        raise _damaged(f"its description makes no sense ({error})") from error
+    _check_schema(header, _schema(description.model, with_moments=with_moments))
+    try:
+        tensors = safetensors.numpy.load(data)
+    except safetensors.SafetensorError as error:
+        raise _damaged(str(error)) from error
+    if fields.pop("digest") != _digest(tensors, fields):
+        raise _damaged("its content does not match its digest")
+    if not all(np.isfinite(array).all() for array in tensors.values()):
+        raise _damaged("it holds numbers that are not finite")
+    return tensors, description
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    """Return the JSON header of a safetensors file, its size checked before it is parsed."""
+    size = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or not 2 <= size <= MAX_HEADER or 8 + size > len(data):
+        raise _damaged("it is cut short or no safetensors file")
+    try:
+        header = json.loads(data[8 : 8 + size], object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:  # foreign bytes: bad UTF-8, bad JSON, depth, huge integers
+        raise _damaged("its header is not readable") from error
+    if not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
+        raise _damaged("its header is not readable")
+    return header
+
+
+def _metadata(header: Mapping[str, Any]) -> dict[str, Any]:
+    text = header.get("__metadata__", {}).get(KEY)
+    if not isinstance(text, str):
+        raise CheckpointError(
+            "it carries no description by mnistae",
+            hint="use 'mnistae checkpoints import FILE' for weights from elsewhere",
+        )
+    try:
+        fields = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:  # foreign text
+        raise _damaged("its description is not readable") from error
+    if not isinstance(fields, dict) or not isinstance(fields.get("digest"), str):
+        raise _damaged("its description is not readable")
+    version = fields.get("format")
+    if isinstance(version, int) and version > FORMAT:
+        raise CheckpointError(f"its format is '{version}', made by a newer mnistae", hint="upgrade with 'pipx upgrade mnistae'")
+    if version != FORMAT:
+        raise _damaged(f"its format is '{version}'")
+    return fields
+
+
+def _schema(model: ModelConfig, *, with_moments: bool) -> dict[str, tuple[int, ...]]:
+    shapes = model.shapes()
+    if not with_moments:
+        return shapes
+    moments = {f"{name}.{m}": () if m == "step" else shape for name, shape in shapes.items() for m in MOMENTS}
+    return shapes | moments
+
+
+def _check_schema(header: Mapping[str, Any], schema: Mapping[str, tuple[int, ...]]) -> None:
+    names = header.keys() - {"__metadata__"}
+    if names != schema.keys():
+        odd = min(names ^ schema.keys())
+        raise _damaged(f"tensor '{odd}' is missing or does not belong there")
+    for name, shape in schema.items():
+        entry = header[name]
+        if not isinstance(entry, dict) or entry.get("dtype") != "F32" or entry.get("shape") != list(shape):
+            raise _damaged(f"tensor '{name}' is not of type float32 and shape {list(shape)}")
+
+
+def _digest(tensors: Weights, fields: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over names, types, shapes and bytes of all tensors, and over the description."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name], dtype="<f4")
+        digest.update(f"{name} F32 {list(array.shape)}\n".encode())
+        digest.update(array.data)
+    digest.update(json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())
+    return digest.hexdigest()
+
+
+def _to_json(description: Description) -> dict[str, Any]:
+    training, provenance = description.training, description.provenance
+    return {
+        "format": FORMAT,
+        "source": description.source,
+        "model": dataclasses.asdict(description.model),
+        "training": training.to_json() if training else None,
+        "provenance": dataclasses.asdict(provenance) if provenance else None,
+        "history": [[epoch.loss, epoch.learning_rate] for epoch in description.history],
+        "living_units": description.living_units,
+    }
+
+
+def _from_json(fields: Mapping[str, Any]) -> Description:
+    training, provenance = fields["training"], fields["provenance"]
+    history = (Epoch(number, float(loss), float(rate)) for number, (loss, rate) in enumerate(fields["history"], 1))
+    return Description(
+        model=ModelConfig(**fields["model"]),
+        training=TrainConfig.from_json(training) if training is not None else None,
+        provenance=Provenance(**provenance) if provenance is not None else None,
+        history=tuple(history),
+        living_units=fields["living_units"],
+        source=str(fields["source"]),
+    )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise ValueError("a key stands twice")
+    return unique
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _damaged(reason: str) -> CheckpointError:
+    return CheckpointError(reason, hint="train it again, or copy it again from where it came")

@@ -1,0 +1,44 @@
+"""Names of runs: what may stand in the store, and nothing that could lead out of it."""
+
+import re
+
+from mnistae.config import RECIPES, ModelConfig, TrainConfig
+from mnistae.errors import UsageError
+
+_VALID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\..*)?", re.ASCII | re.IGNORECASE)
+
+
+def is_valid(name: str) -> bool:
+    """Whether `name` may name a run on every file system: ASCII, no separator, not a device of Windows."""
+    return bool(_VALID.fullmatch(name)) and not name.endswith(".") and not _RESERVED.fullmatch(name)
+
+
+def check(name: str) -> str:
+    """Return `name` if it is valid; names are refused, never repaired. Raises UsageError."""
+    if not is_valid(name):
+        raise UsageError(
+            f"not a name for a run: '{name}'",
+            hint="use up to 64 of the characters A-Z a-z 0-9 . _ - and begin with a letter or a digit",
+        )
+    return name
+
+
+def default(model: ModelConfig, config: TrainConfig, *, dataset: str) -> str:
+    """Return the name that follows from a run's settings: recipe, data set, what differs from the recipe, and the seed.
+
+    The number of epochs is left out: a longer run is the same run, gone on with.
+    """
+    usual = RECIPES[config.recipe]
+    parts = [config.recipe, dataset]
+    if model.hidden != ModelConfig().hidden:
+        parts.append(f"h{model.hidden}")
+    if model.bottleneck != ModelConfig().bottleneck:
+        parts.append(f"z{model.bottleneck}")
+    if config.batch_size != usual.batch_size:
+        parts.append(f"b{config.batch_size}")
+    if config.learning_rate != usual.learning_rate:
+        parts.append(f"lr{config.learning_rate:g}")
+    if config.weight_decay != usual.weight_decay:
+        parts.append(f"wd{config.weight_decay:g}")
+    return "-".join([*parts, f"seed{config.seed}"])

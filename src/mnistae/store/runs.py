@@ -1,0 +1,243 @@
+"""The folders of the store: one a run, found by name or by path, written file by file, listed newest first."""
+
+import contextlib
+import csv
+import io
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnistae import atomic, bounded, paths
+from mnistae.errors import BusyError, CheckpointError, OutputError, UsageError
+from mnistae.records import Description, TrainingState, Weights
+from mnistae.store import format as checkpoint_format
+from mnistae.store import names
+
+MODEL = "model.safetensors"
+STATE = "state.safetensors"
+HISTORY = "history.csv"
+PICTURE = "loss.png"
+RECENT = "recent"
+"""The pointer file: names of runs, a line each, the newest first. Neither clocks nor names decide what is newest."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model read from disk and verified. `name` is None for a file outside the store."""
+
+    path: Path
+    name: str | None
+    weights: Weights
+    description: Description
+
+
+def folder(name: str) -> Path:
+    """Return the folder of the run called `name`, which need not exist. Raises UsageError for a bad name."""
+    return paths.checkpoints_dir() / names.check(name)
+
+
+def exists(name: str) -> bool:
+    """Whether the store holds a run of this name, finished or not."""
+    return (folder(name) / MODEL).exists() or (folder(name) / STATE).exists()
+
+
+def listing() -> list[str]:
+    """Return the names of the runs in the store, the newest first, then those the pointer file does not know."""
+    try:
+        found = {entry.name for entry in os.scandir(paths.checkpoints_dir()) if entry.is_dir(follow_symlinks=False)}
+    except OSError:  # no store yet
+        return []
+    found = {name for name in found if names.is_valid(name) and exists(name)}
+    recent = [name for name in _read_recent() if name in found]
+    return recent + sorted(found.difference(recent))
+
+
+def newest() -> str:
+    """Return the name of the newest run. Raises CheckpointError."""
+    runs = listing()
+    if not runs:
+        raise CheckpointError(
+            f"there is no checkpoint in '{paths.checkpoints_dir()}' yet",
+            hint="run 'mnistae train', or 'mnistae checkpoints import FILE'",
+        )
+    return runs[0]
+
+
+def model_path(reference: str | None) -> Path:
+    """Return the model file that `reference` means: a path to a .safetensors file, a name, or None for the newest."""
+    if reference is not None and is_path(reference):
+        return Path(reference)
+    return folder(reference or newest()) / MODEL
+
+
+def is_path(reference: str) -> bool:
+    """Whether `reference` is a path to a file, not a name in the store."""
+    return reference.endswith(".safetensors") or any(separator in reference for separator in "/\\")
+
+
+def load(reference: str | None) -> Checkpoint:
+    """Return the verified checkpoint that `reference` means; None means the newest. Raises CheckpointError."""
+    if reference == "":
+        raise UsageError("the checkpoint's name is empty", hint="leave -c and MNISTAE_CHECKPOINT out for the newest run")
+    path = model_path(reference)
+    name = None if reference is not None and is_path(reference) else path.parent.name
+    _check_there(path, name)
+    try:
+        weights, description = checkpoint_format.decode_model(_read(path))
+    except CheckpointError as error:
+        raise _damaged(path, error) from error
+    return Checkpoint(path, name, weights, description)
+
+
+def load_state(name: str) -> tuple[TrainingState, Description]:
+    """Return the verified training state of a run. Raises CheckpointError."""
+    path = folder(name) / STATE
+    if not path.exists() and exists(name):
+        raise CheckpointError(f"'{name}' was imported: it has no training state to go on from", hint="train a run of its own")
+    _check_there(path, name)
+    try:
+        return checkpoint_format.decode_state(_read(path))
+    except CheckpointError as error:
+        raise _damaged(path, error) from error
+
+
+def damage(name: str) -> str | None:
+    """Return what is wrong with a run's files, or None. Raises CheckpointError only if there is no such run."""
+    check_exists(name)
+    try:
+        load(name)
+        if (folder(name) / STATE).exists():
+            load_state(name)
+    except CheckpointError as error:
+        return error.message
+    return None
+
+
+def check_exists(name: str) -> None:
+    """Raise CheckpointError if the store holds no run of this name."""
+    if not exists(name):
+        raise _missing(name)
+
+
+def save(name: str, state: TrainingState, description: Description) -> None:
+    """Write a run's state, then its model, then its history, then the pointer. Each is whole or as it was."""
+    home = _make_folder(name)
+    atomic.write_bytes(home / STATE, checkpoint_format.encode_state(state, description))
+    atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(state.weights, description))
+    atomic.write_text(home / HISTORY, history_csv(description))
+    point_to(name)
+
+
+def save_model(name: str, weights: Weights, description: Description) -> Path:
+    """Write a model that comes with no training state, and the pointer; return the model's path."""
+    home = _make_folder(name)
+    atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(weights, description))
+    for leftover in (STATE, HISTORY, PICTURE):
+        (home / leftover).unlink(missing_ok=True)
+    point_to(name)
+    return home / MODEL
+
+
+def remove(name: str) -> None:
+    """Remove a run as a whole: it loses its name first, then its files. Raises CheckpointError, BusyError, OutputError."""
+    home = folder(name)
+    check_exists(name)
+    with lock(name):
+        doomed = home.with_name(f".removed-{secrets.token_hex(4)}")
+        try:
+            home.rename(doomed)
+            shutil.rmtree(doomed)
+        except OSError as error:
+            raise OutputError(f"cannot remove '{home}': {error.strerror}", hint="look at the folder's rights") from error
+    _write_recent([other for other in _read_recent() if other != name])
+
+
+def point_to(name: str) -> None:
+    """Make `name` the newest run."""
+    recent = _read_recent()
+    if recent[:1] != [name]:
+        _write_recent([name, *(other for other in recent if other != name)])
+
+
+@contextlib.contextmanager
+def lock(name: str) -> Iterator[None]:
+    """Hold a run against other processes. Raises BusyError at once if one holds it.
+
+    The lock only saves work: were it to fail, every file would still be whole.
+    """
+    from filelock import FileLock, Timeout
+
+    place = paths.checkpoints_dir() / ".locks" / f"{names.check(name)}.lock"
+    try:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = FileLock(place)
+        held.acquire(timeout=0)
+    except Timeout:
+        raise BusyError(
+            f"another process is working on the run '{name}'", hint="wait for it, or choose another --name"
+        ) from None
+    except OSError as error:
+        raise OutputError(f"cannot write '{place}': {error.strerror}", hint="set MNISTAE_HOME to a folder you own") from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def history_csv(description: Description) -> str:
+    """Return the epochs as CSV after RFC 4180, with a header."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["epoch", "loss", "learning_rate"])
+    writer.writerows([epoch.number, epoch.loss, epoch.learning_rate] for epoch in description.history)
+    return text.getvalue()
+
+
+def _make_folder(name: str) -> Path:
+    home = folder(name)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make '{home}': {error.strerror}", hint="set MNISTAE_HOME to a folder you own") from error
+    if home.is_symlink():
+        raise OutputError(f"'{home}' is a link, not a run's folder", hint="remove the link")
+    return home
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return bounded.read_bytes(path, limit=checkpoint_format.MAX_FILE)
+    except bounded.UnreadableError as error:
+        raise CheckpointError(str(error), hint="name a run of 'mnistae checkpoints list', or a .safetensors file") from error
+
+
+def _check_there(path: Path, name: str | None) -> None:
+    if os.path.lexists(path):
+        return
+    if name is not None:
+        raise _missing(name)
+    raise CheckpointError(f"no such checkpoint file: '{path}'", hint="run 'mnistae checkpoints list' for those in the store")
+
+
+def _missing(name: str) -> CheckpointError:
+    known = ", ".join(listing()[:5]) or "none yet"
+    return CheckpointError(f"no such checkpoint: '{name}'", hint=f"the store holds: {known}")
+
+
+def _damaged(path: Path, error: CheckpointError) -> CheckpointError:
+    return CheckpointError(f"cannot use checkpoint '{path}': {error.message}", hint=error.hint)
+
+
+def _read_recent() -> list[str]:
+    try:
+        text = bounded.read_bytes(paths.checkpoints_dir() / RECENT, limit=2**20).decode("ascii", "replace")
+    except bounded.UnreadableError:
+        return []
+    return [line for line in text.splitlines() if names.is_valid(line)]
+
+
+def _write_recent(recent: list[str]) -> None:
+    atomic.write_text(paths.checkpoints_dir() / RECENT, "".join(f"{name}\n" for name in recent))

@@ -1,0 +1,140 @@
+"""The training loop: a generator of epoch records. It shows nothing and writes nothing."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mnistae import seeds
+from mnistae.config import ModelConfig, TrainConfig
+from mnistae.errors import DivergedError
+from mnistae.model import Autoencoder, initialise
+from mnistae.records import Array, Epoch, TrainingState
+from mnistae.training import schedules
+from mnistae.training.step import Step
+
+
+def never() -> bool:
+    """Answer that nobody wants the run to stop."""
+    return False
+
+
+class Trainer:
+    """One run of a recipe over images that lie on the training device as bytes.
+
+    Iterate over `epochs()`; between two records, and after it has ended for whatever reason, `state()` is the state after
+    the last finished epoch. The same arguments give the same numbers, also when a state cuts the run in two.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        *,
+        model: ModelConfig,
+        config: TrainConfig,
+        device: torch.device,
+        state: TrainingState | None = None,
+    ) -> None:
+        """Take training images (N, 784) of bytes, and the state to go on from."""
+        self.config = config
+        self.history = list(state.history) if state else []
+        self.model = Autoencoder(model)
+        initialise(self.model, seed=config.seed)
+        if state:
+            self.model.load_state_dict({name: torch.from_numpy(array) for name, array in state.weights.items()})
+        self.model.to(device)
+        self._images = torch.from_numpy(images).to(device)  # (N, 784) of bytes
+        rows = min(config.batch_size, len(images))
+        self._batch_bytes = self._images.new_empty(rows, images.shape[1])
+        self._batch = torch.empty(rows, images.shape[1], device=device)
+        self._step = Step(self.model, rows)
+        self._optimizer = _adam(self.model, config, state)
+        self._kept = [tensor.detach().clone() for tensor in self._live()]
+
+    def epochs(self, should_stop: Callable[[], bool] = never) -> Iterator[Epoch]:
+        """Train up to the configured number of epochs and yield a record after each.
+
+        `should_stop` is asked before each step; on its word the unfinished epoch is dropped and the generator ends.
+        Raises DivergedError when a loss or a weight is no longer finite; `state()` is then that of the epoch before.
+        """
+        while len(self.history) < self.config.epochs:
+            number = len(self.history) + 1
+            rate = schedules.learning_rate(self.config, [epoch.loss for epoch in self.history])
+            loss = self._run_epoch(number, rate, should_stop)
+            if loss is None:
+                return
+            if not math.isfinite(loss) or not self._is_finite():
+                raise DivergedError(
+                    f"the loss of epoch {number} is '{loss}': the training diverged",
+                    hint=f"try a lower rate than --lr {rate:g}",
+                )
+            self._keep()
+            self.history.append(Epoch(number, loss, rate))
+            yield self.history[-1]
+
+    def state(self) -> TrainingState:
+        """Return a copy of the state after the last finished epoch."""
+        names = [name for name, _ in self.model.named_parameters()]
+        arrays = iter([tensor.cpu().numpy().copy() for tensor in self._kept])
+        weights, first, second, steps = ({name: next(arrays) for name in names} for _ in range(4))
+        return TrainingState(weights, first, second, steps, tuple(self.history))
+
+    def _run_epoch(self, number: int, rate: float, should_stop: Callable[[], bool]) -> float | None:
+        """Take one pass over the data; return the mean of the batch losses, or None if it was stopped."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        order = self._shuffle(number)
+        batches = torch.split(order, self.config.batch_size)
+        losses = torch.empty(len(batches), device=order.device)
+        for k, rows in enumerate(batches):
+            if should_stop():
+                return None
+            x = self._load(rows)
+            losses[k] = self._step(x, x)
+            self._optimizer.step()
+        return float(losses.double().mean())  # the only wait for the device in an epoch
+
+    def _shuffle(self, number: int) -> Tensor:
+        """Return the order (N,) of the images in an epoch. Drawn on the CPU: every device sees the same order."""
+        generator = torch.Generator().manual_seed(seeds.derive(self.config.seed, "shuffle", number))
+        return torch.randperm(len(self._images), generator=generator).to(self._images.device)
+
+    def _load(self, rows: Tensor) -> Tensor:
+        """Return the images (B, 784) of these rows, scaled to [0, 1], in a buffer that the next batch uses again."""
+        taken, batch = self._batch_bytes[: len(rows)], self._batch[: len(rows)]
+        torch.index_select(self._images, 0, rows, out=taken)
+        return torch.div(taken, 255, out=batch)
+
+    def _live(self) -> list[Tensor]:
+        """List weights, first moments, second moments and step counts, each in the parameters' order."""
+        parameters = list(self.model.parameters())
+        moments = [self._optimizer.state[p][key] for key in ("exp_avg", "exp_avg_sq", "step") for p in parameters]
+        return [*parameters, *moments]
+
+    @torch.no_grad()
+    def _keep(self) -> None:
+        for kept, live in zip(self._kept, self._live(), strict=True):
+            kept.copy_(live)
+
+    @torch.no_grad()
+    def _is_finite(self) -> bool:
+        return all(bool(parameter.isfinite().all()) for parameter in self.model.parameters())
+
+
+def _adam(model: Autoencoder, config: TrainConfig, state: TrainingState | None) -> torch.optim.Adam:
+    """Return a fused Adam (Kingma and Ba, 2015; weight decay in its L2 form), at rest or as `state` left it."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    for name, parameter in model.named_parameters():
+        optimizer.state[parameter] = {
+            "step": _tensor(state.steps[name], parameter) if state else parameter.new_zeros(()),
+            "exp_avg": _tensor(state.first_moments[name], parameter) if state else torch.zeros_like(parameter),
+            "exp_avg_sq": _tensor(state.second_moments[name], parameter) if state else torch.zeros_like(parameter),
+        }
+    return optimizer
+
+
+def _tensor(array: Array, like: Tensor) -> Tensor:
+    return torch.from_numpy(array.copy()).to(like.device)

@@ -1,0 +1,29 @@
+"""The learning rate as a function of what has happened so far. There is no scheduler state to save."""
+
+from collections.abc import Sequence
+
+from mnistae.config import TrainConfig
+
+
+def learning_rate(config: TrainConfig, losses: Sequence[float]) -> float:
+    """Return the learning rate of the epoch that follows on epochs with these losses."""
+    return plateau(config.learning_rate, losses)
+
+
+def plateau(initial: float, losses: Sequence[float]) -> float:
+    """Return the rate of PyTorch's `ReduceLROnPlateau('min')` with its defaults, stepped once with each loss.
+
+    After more than 10 epochs without a loss below 0.9999 times the best, the rate falls to a tenth; it moves no more
+    once a step would be smaller than 1e-8.
+    """
+    rate, best, bad_epochs = initial, float("inf"), 0
+    for loss in losses:
+        if loss < best * (1 - 1e-4):
+            best, bad_epochs = loss, 0
+        else:
+            bad_epochs += 1
+        if bad_epochs > 10:
+            bad_epochs = 0
+            lower = rate * 0.1
+            rate = lower if rate - lower > 1e-8 else rate
+    return rate

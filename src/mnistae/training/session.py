@@ -1,0 +1,153 @@
+"""A run from its first epoch to its last file: the trainer, the data and the store brought together."""
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+import mnistae
+from mnistae import atomic, figures, inference
+from mnistae import device as devices
+from mnistae.coder import Coder
+from mnistae.config import ModelConfig, TrainConfig
+from mnistae.datasets.dataset import Dataset, Split
+from mnistae.errors import DataError, OutputError
+from mnistae.records import Description, Epoch, Provenance, TrainingState
+from mnistae.store import runs
+from mnistae.training.loop import Trainer, never
+
+SAVE_EVERY = 10.0
+"""Seconds between two saves of a run in progress: what a kill can cost, besides the epoch it fell into."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, where its data come from, where it computes and under which name it is kept."""
+
+    name: str
+    model: ModelConfig
+    config: TrainConfig
+    dataset: Dataset
+    device: torch.device
+    state: TrainingState | None = None
+
+
+def check_is_new(name: str, *, force: bool) -> None:
+    """Raise OutputError if the store holds a run of this name that must not be replaced."""
+    if runs.exists(name) and not force:
+        raise OutputError(
+            f"the run '{name}' exists already", hint="go on with --resume, replace it with --force, or choose a --name"
+        )
+
+
+def use_device(choice: str) -> torch.device:
+    """Return the proven device, set up so that the same run gives the same bytes on it. Raises DeviceError."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS at its first use
+    return devices.resolve(choice)
+
+
+def check_is_same_data(description: Description, dataset: Dataset) -> None:
+    """Raise DataError if a run was trained on other data than these."""
+    if description.provenance and description.provenance.data_digest != dataset.digest:
+        raise DataError(
+            f"'{dataset.location}' is not the data this run was trained on", hint="bring that data back, or train anew"
+        )
+
+
+def changes(description: Description, device: torch.device) -> list[str]:
+    """Return what is no longer as it was when the run was begun, after setting the thread count back to what it was."""
+    before = description.provenance
+    if before is None:
+        return []
+    if torch.get_num_threads() != before.threads:
+        torch.set_num_threads(before.threads)
+    now = {"device": str(device), **_versions()}
+    then = {"device": before.device, **before.versions}
+    return [f"{what} was '{then.get(what)}' and is '{now[what]}'" for what in now if now[what] != then.get(what)]
+
+
+class Session:
+    """One process's work on a run. Iterate over `epochs()`; what has been trained is saved however that ends."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.living_units: int | None = None
+        self._images = plan.dataset.images(Split.TRAIN)  # (N, 784) of bytes
+        self._provenance = _provenance(plan)
+        self._trainer = Trainer(self._images, model=plan.model, config=plan.config, device=plan.device, state=plan.state)
+        self._saved_epochs = len(self.history)
+
+    @property
+    def history(self) -> list[Epoch]:
+        """The finished epochs, those before a resume among them."""
+        return self._trainer.history
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Number of training images."""
+        return len(self._images)
+
+    def epochs(self, should_stop: Callable[[], bool] = never) -> Iterator[Epoch]:
+        """Train and yield a record after each epoch; save every ten seconds and at the end, whatever ends it.
+
+        Raises DivergedError, OutputError.
+        """
+        last_save = time.monotonic()
+        try:
+            for epoch in self._trainer.epochs(should_stop):
+                if time.monotonic() - last_save >= SAVE_EVERY:
+                    self._save()
+                    last_save = time.monotonic()
+                yield epoch
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Save what is not saved yet, with the count of living units and the picture of the losses."""
+        if not self.history:
+            return
+        state = self._trainer.state()
+        self.living_units = inference.living_units(Coder.from_weights(state.weights), self._images)
+        self._save(state)
+        picture = figures.render(figures.loss_curve(self.history), "png")
+        atomic.write_bytes(runs.folder(self.plan.name) / runs.PICTURE, picture)
+
+    def _save(self, state: TrainingState | None = None) -> None:
+        description = Description(
+            model=self.plan.model,
+            training=self.plan.config,
+            provenance=self._provenance,
+            history=tuple(self.history),
+            living_units=self.living_units,
+        )
+        runs.save(self.plan.name, state or self._trainer.state(), description)
+
+
+def resume(name: str, *, epochs: int | None) -> tuple[TrainingState, Description, TrainConfig]:
+    """Return what a run in the store goes on from, with its configuration raised to `epochs`. Raises CheckpointError."""
+    state, description = runs.load_state(name)
+    config = description.training or TrainConfig()
+    if epochs is not None:
+        config = dataclasses.replace(config, epochs=epochs)
+    return state, description, config
+
+
+def _provenance(plan: Plan) -> Provenance:
+    return Provenance(
+        data_digest=plan.dataset.digest,
+        device=str(plan.device),
+        threads=torch.get_num_threads(),
+        versions=_versions(),
+    )
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions that a run's bytes depend on."""
+    return {
+        "mnistae": mnistae.__version__,
+        "torch": str(torch.__version__),
+        "cpu": str(torch.backends.cpu.get_cpu_capability()),
+    }
