@@ -92,5 +92,6 @@ class PCA:
 
     def reconstruct(self, images: Array) -> Array:
         """Return the projections (B, 784) of images (B, 784)."""
-        codes: Array = (images - self.mean) @ self.components.T  # (B, k)
-        return np.asarray(codes @ self.components + self.mean, np.float32)
+        codes = np.matmul(images - self.mean, self.components.T)  # (B, k)
+        outputs: Array = np.add(codes @ self.components, self.mean, dtype=np.float32)
+        return outputs

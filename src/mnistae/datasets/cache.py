@@ -70,7 +70,8 @@ class CacheFile:
             first, last = start // BLOCK, -(-stop // BLOCK)
             with self.path.open("rb") as stream:
                 stream.seek(self.data_start + int(self.entries[name]["data_offsets"][0]) + first * BLOCK * width)
-                data = stream.read((min(last * BLOCK, shape[0]) - first * BLOCK) * width)
+                data = bytearray((min(last * BLOCK, shape[0]) - first * BLOCK) * width)
+                stream.readinto(data)
             found = _block_digests(data, width)
             if found != self.digests[name][first:last]:
                 raise StaleCacheError(f"a block of '{name}' is damaged")
@@ -100,7 +101,7 @@ def _digests(arrays: Mapping[str, Bytes]) -> dict[str, list[str]]:
     return {name: _block_digests(array.tobytes(), array[:1].size) for name, array in arrays.items()}
 
 
-def _block_digests(data: bytes, width: int) -> list[str]:
+def _block_digests(data: bytes | bytearray, width: int) -> list[str]:
     step = BLOCK * width
     view = memoryview(data)
     return [hashlib.sha256(view[at : at + step]).hexdigest() for at in range(0, len(view), step)]

@@ -4,6 +4,7 @@ Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digit
 aspect ratio kept, with anti-aliasing, then moved so that the centre of mass is the centre of the 28x28 field.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def normalise(grey: Grey, *, name: str) -> tuple[Grey, tuple[str, ...]]:
     ink, notes = _ink(grey)
     digit = _scaled(ink) if ink.any() else ink
     if digit.sum() < BOX / 2:  # less than half a hairline
-        raise DataError(f"no ink in '{name}'", hint="give a picture of one digit, clearly lighter or darker than its ground")
+        raise DataError(f"no ink in '{name}'", hint="give one digit, clearly lighter or darker than its ground")
     return _centred(digit), (*notes, f"cut to the ink, scaled to {digit.shape[1]}x{digit.shape[0]}, centred by mass")
 
 
@@ -52,10 +53,13 @@ def _ink(grey: Grey) -> tuple[Grey, tuple[str, ...]]:
 
 
 def _marks(grey: Grey) -> tuple[Grey, tuple[str, ...]]:
-    difference = grey - _ground(grey)
+    ground = _ground(grey)
+    difference = grey - ground
     if (difference * np.abs(difference)).sum() >= 0:  # squares, signed: strokes outweigh what the light left over
         return _strokes(difference), ()
-    return _strokes(-difference), (INVERTED,)
+    return _strokes(-difference / np.maximum(ground, 0.05)), (
+        INVERTED,
+    )  # in the shade, ink is as dark only in proportion
 
 
 def bounds(mask: Mask) -> tuple[slice, slice]:
@@ -191,27 +195,33 @@ def _grown(mask: Mask, reach: int) -> Mask:
 
 
 def _scaled(ink: Grey) -> Grey:
-    """Cut to the ink and scale so that the longer side is 20 and the darkest ink 1."""
+    """Cut to the ink and scale, the same in both directions, so that the longer side is 20 and the darkest ink 1."""
     cut = ink[bounds(ink > 0.1)]
-    h, w = (max(1, round(side * BOX / max(cut.shape))) for side in cut.shape)
-    digit = _resized(cut, (h, w))
+    scale = max(cut.shape) / BOX
+    digit = _resized(cut, (_room(cut.shape[0] / scale), _room(cut.shape[1] / scale)), scale)
     return np.asarray(np.minimum(digit / np.percentile(digit[digit > 0], 95), 1), np.float32)
 
 
-def _resized(picture: Grey, shape: tuple[int, int]) -> Grey:
-    """Scale (h, w) to `shape`: means over areas when it shrinks, linear interpolation when it grows."""
-    rows, columns = _weights(picture.shape[0], shape[0]), _weights(picture.shape[1], shape[1])
+def _room(side: float) -> int:
+    return max(1, math.ceil(side - 0.25))  # a quarter of a pixel is no reason for another one
+
+
+def _resized(picture: Grey, shape: tuple[int, int], scale: float | None = None) -> Grey:
+    """Scale (h, w) to `shape`, or by `scale` old pixels a new one into the middle of `shape`, with 0 around.
+
+    Means over areas when it shrinks, linear interpolation when it grows.
+    """
+    rows, columns = (_weights(old, new, scale or old / new) for old, new in zip(picture.shape, shape, strict=True))
     return np.asarray(rows @ picture @ columns.T, np.float32)
 
 
-def _weights(size: int, wanted: int) -> Grey:
+def _weights(size: int, wanted: int, scale: float) -> Grey:
     """Weights (wanted, size) of a window one new pixel, but at least one old pixel, wide."""
-    scale = size / wanted
     width = max(scale, 1.0)
-    start = (np.arange(wanted)[:, None] + 0.5) * scale - width / 2
+    start = size / 2 + (np.arange(wanted)[:, None] + 0.5 - wanted / 2) * scale - width / 2
     old = np.arange(size)
-    overlap = np.clip(np.minimum(start + width, old + 1) - np.maximum(start, old), 0, None)
-    return np.asarray(overlap / overlap.sum(axis=1, keepdims=True), np.float32)
+    overlap = np.minimum(start + width, old + 1) - np.maximum(start, old)
+    return np.asarray(np.clip(overlap, 0, None) / width, np.float32)
 
 
 def _centred(digit: Grey) -> Grey:

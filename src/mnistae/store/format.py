@@ -60,7 +60,7 @@ def _encode(tensors: Weights, description: Description) -> bytes:
     fields = _to_json(description)
     fields["digest"] = _digest(tensors, fields)
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return safetensors.numpy.save({name: np.ascontiguousarray(a) for name, a in tensors.items()}, {KEY: text})
+    return safetensors.numpy.save({name: np.asarray(a, "<f4", order="C") for name, a in tensors.items()}, {KEY: text})
 
 
 def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Description]:
@@ -143,9 +143,9 @@ def _digest(tensors: Weights, fields: Mapping[str, Any]) -> str:
     """Return the SHA-256 over names, types, shapes and bytes of all tensors, and over the description."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        array = np.ascontiguousarray(tensors[name], dtype="<f4")
+        array = np.asarray(tensors[name], "<f4", order="C")
         digest.update(f"{name} F32 {list(array.shape)}\n".encode())
-        digest.update(array.data)
+        digest.update(array.tobytes())
     digest.update(json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())
     return digest.hexdigest()
 

@@ -1,0 +1,134 @@
+"""What the tests share: a home of their own, tiny data, and the command line in this process and in another."""
+
+import gzip
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+REAL_MNIST = SHARED / "data" / "mnist"
+REFERENCE = SHARED / "reference" / "lab-MLP.8.pth"
+
+TRAIN, TEST = 600, 100
+"""Images in the tiny data set: enough for two batches and a rest, small enough for a step of milliseconds."""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test gets an empty home and a working folder of its own, and none of the user's settings."""
+    for name in list(os.environ):
+        if name.startswith("MNISTAE_"):
+            monkeypatch.delenv(name)
+    for name in ("GITHUB_ACTIONS", "FORCE_COLOR", "PY_COLORS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MNISTAE_OFFLINE", "1")
+    monkeypatch.setenv("TERMINAL_WIDTH", "100")
+    monkeypatch.setenv("TERM", "dumb")
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def digits() -> dict[str, np.ndarray]:
+    """Tiny train and test arrays, drawn by the product: images (N, 28, 28) of bytes, labels (N,)."""
+    from mnistae.datasets import glyphs
+
+    train_images, train_labels = glyphs.draw(TRAIN, seed=0)
+    test_images, test_labels = glyphs.draw(TEST, seed=1)
+    return {
+        "train_images": train_images,
+        "train_labels": train_labels,
+        "test_images": test_images,
+        "test_labels": test_labels,
+    }
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    """Return an array of bytes as an IDX file."""
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
+
+
+def write_idx(folder: Path, digits: dict[str, np.ndarray], *, compress: bool = False) -> Path:
+    """Write the tiny data under MNIST's file names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {
+        "train_images": "train-images-idx3-ubyte",
+        "train_labels": "train-labels-idx1-ubyte",
+        "test_images": "t10k-images-idx3-ubyte",
+        "test_labels": "t10k-labels-idx1-ubyte",
+    }
+    for role, name in names.items():
+        data = idx_bytes(digits[role])
+        (folder / (f"{name}.gz" if compress else name)).write_bytes(gzip.compress(data, mtime=0) if compress else data)
+    return folder
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
+    """A folder of raw IDX files named `tiny`: given as a path, a data set of its own."""
+    return write_idx(tmp_path / "tiny", digits)
+
+
+@pytest.fixture
+def real_mnist(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The real MNIST, where it lies beside the project."""
+    if not REAL_MNIST.is_dir():
+        pytest.skip(f"the real MNIST is not at {REAL_MNIST}")
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(REAL_MNIST))
+    return REAL_MNIST
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Answer]
+
+
+@pytest.fixture
+def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Run the command line in this process, through its error boundary."""
+    from mnistae.cli import boundary
+    from mnistae.cli.app import app
+
+    def run(*args: object) -> Answer:
+        words = [str(arg) for arg in args]
+        monkeypatch.setattr(sys, "argv", ["mnistae", *words])
+        capfd.readouterr()
+        code = boundary.run(app)
+        captured = capfd.readouterr()
+        return Answer(int(code), captured.out, captured.err)
+
+    return run
+
+
+def mnistae(*args: object, **options: object) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line in a process of its own."""
+    command = [sys.executable, "-m", "mnistae", *map(str, args)]
+    defaults: dict[str, object] = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 100}
+    if {"stdout", "stderr"} & options.keys():
+        defaults.pop("capture_output")
+    return subprocess.run(command, check=False, **{**defaults, **options})
+
+
+@pytest.fixture
+def trained(cli: Cli, tiny: Path) -> Iterator[str]:
+    """The name of a run in the store, trained on the tiny data for two epochs."""
+    answer = cli("train", "--dataset", tiny, "-e", 2, "-b", 256, "--name", "tiny", "-q")
+    assert answer.code == 0, answer.err
+    yield "tiny"

@@ -1,0 +1,238 @@
+"""The normaliser: the same digit comes out whatever the picture around it, centred and scaled as in MNIST."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from mnistae.datasets import normalise as module
+from mnistae.datasets.normalise import AS_IT_IS, INVERTED, bounds, normalise
+from mnistae.errors import DataError
+
+Grey = NDArray[np.float32]
+
+DIGITS = {
+    "one": [[(0.56, 0.1), (0.46, 0.9)]],
+    "two": [[(0.3, 0.3), (0.4, 0.14), (0.58, 0.12), (0.68, 0.28), (0.6, 0.46), (0.28, 0.86), (0.74, 0.84)]],
+    "four": [[(0.36, 0.12), (0.26, 0.56), (0.72, 0.52)], [(0.64, 0.14), (0.56, 0.9)]],
+    "five": [[(0.36, 0.2), (0.33, 0.46), (0.56, 0.43), (0.68, 0.6), (0.6, 0.78), (0.32, 0.8)], [(0.4, 0.12), (0.72, 0.1)]],
+    "zero": [[(0.5, 0.1), (0.3, 0.3), (0.28, 0.7), (0.46, 0.9), (0.66, 0.74), (0.7, 0.3), (0.5, 0.1)]],
+}
+
+
+def strokes(name: str, side: int = 200, *, width: float = 0.09) -> Grey:
+    """Draw a digit as a round pen would, (side, side), 0 = ground, 1 = ink; five and four are of two strokes."""
+    drawing = Image.new("L", (4 * side, 4 * side))
+    pen = ImageDraw.Draw(drawing)
+    r = 2 * side * width
+    for line in DIGITS[name]:
+        points = [(4 * side * x, 4 * side * y) for x, y in line]
+        pen.line(points, fill=255, width=round(2 * r))
+        for x, y in points:
+            pen.ellipse((x - r, y - r, x + r, y + r), fill=255)
+    return np.asarray(drawing.resize((side, side), Image.Resampling.BOX), np.float32) / np.float32(255)
+
+
+def digit(picture: NDArray[np.floating]) -> Grey:
+    return normalise(np.clip(picture, 0, 1).astype(np.float32), name="x")[0]
+
+
+def ramp(ink: NDArray[np.floating], x: float = 0.0, y: float = 0.0, both: float = 0.0) -> Grey:
+    """Light (h, w) that changes by these amounts from edge to edge, and falls by `both` towards the corners."""
+    v, u = np.meshgrid(*(np.linspace(-1, 1, side) for side in ink.shape), indexing="ij")
+    return np.asarray(1 + x * u / 2 + y * v / 2 - both * (u**2 + v**2) / 2, np.float32)
+
+
+def noise(ink: NDArray[np.floating], sigma: float) -> Grey:
+    return np.asarray(np.random.default_rng(5).normal(0, sigma, ink.shape), np.float32)
+
+
+def on_paper(ink: Grey, dark: float) -> Grey:
+    return np.asarray(0.85 * (1 - dark * ink), np.float32)
+
+
+def dusty(ink: Grey) -> Grey:
+    page = on_paper(np.pad(ink, 100), 0.7)
+    at = np.random.default_rng(5).integers(0, 397, (40, 2))
+    for y, x in at:
+        page[y : y + 2, x : x + 2] = 0
+    return page
+
+
+def shaded(ink: Grey) -> Grey:
+    page = on_paper(np.pad(ink, 60), 0.7)
+    page[:, 220:] *= 0.75
+    return page
+
+
+def blurred(ink: Grey) -> Grey:
+    page = Image.fromarray((255 * on_paper(np.pad(ink, 100), 0.7)).astype(np.uint8))
+    return np.asarray(page.filter(ImageFilter.GaussianBlur(3)), np.float32) / np.float32(255)
+
+
+def with_desk(ink: Grey) -> Grey:
+    page = on_paper(np.pad(ink, 80), 0.6)
+    page[:, :30] = 0.1
+    return page
+
+
+def turned_sheet(ink: Grey) -> Grey:
+    return np.pad(on_paper(np.pad(ink, 40), 0.7), 60, constant_values=0.1)
+
+
+CHANGES: dict[str, Callable[[Grey], NDArray[np.floating]]] = {
+    "inverted": lambda ink: 1 - ink,
+    "on grey": lambda ink: 0.6 - 0.3 * ink,
+    "faint": lambda ink: 0.8 - 0.08 * ink,
+    "light on grey": lambda ink: 0.4 + 0.5 * ink,
+    "off centre": lambda ink: np.pad(ink, ((300, 10), (20, 200))),
+    "cut to the edge": lambda ink: 1 - ink[bounds(ink > 0.1)],
+    "wide page": lambda ink: 1 - np.pad(ink, ((0, 0), (150, 650))),
+    "pencil": lambda ink: on_paper(np.pad(ink, 60), 0.3) * ramp(np.pad(ink, 60), 0.2, 0.1) + noise(np.pad(ink, 60), 0.02),
+    "steep light": lambda ink: on_paper(ink, 0.6) * ramp(ink, 0.9, -0.3) + noise(ink, 0.02),
+    "dark corners": lambda ink: on_paper(ink, 0.6) * ramp(ink, both=0.5) + noise(ink, 0.02),
+    "noise": lambda ink: on_paper(ink, 0.6) + noise(ink, 0.06),
+    "chalk": lambda ink: 0.15 + 0.7 * ink * ramp(ink, 0.3) + noise(ink, 0.05),
+    "dust": dusty,
+    "a shadow": shaded,
+    "blur": blurred,
+    "the desk beside it": with_desk,
+    "a sheet on a desk": turned_sheet,
+    "an eighth of the page": lambda ink: 1 - np.pad(ink[::4, ::4], 170),
+}
+
+
+@pytest.mark.parametrize("name", DIGITS)
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_same_digit_comes_out(name: str, change: str) -> None:
+    """Light, contrast, polarity, place, noise and what else is on the page change next to nothing."""
+    changed = digit(CHANGES[change](strokes(name)))
+    assert np.abs(changed - digit(strokes(name))).mean() < 0.03
+
+
+def test_other_digits_are_further_apart() -> None:
+    """The bound of the test above would not let one digit pass for another."""
+    images = [digit(strokes(name)) for name in DIGITS]
+    apart = [np.abs(a - b).mean() for i, a in enumerate(images) for b in images[:i]]
+    assert min(apart) > 0.06
+
+
+@pytest.mark.parametrize("name", DIGITS)
+@pytest.mark.parametrize("side", [60, 200, 512])
+def test_the_size_of_the_picture_does_not_matter(name: str, side: int) -> None:
+    """A small drawing and a large one give the same image, but for what the small one cannot show."""
+    assert np.abs(digit(strokes(name, side)) - digit(strokes(name, 400))).mean() < 0.03
+
+
+@pytest.mark.parametrize("name", DIGITS)
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_image_is_laid_out_as_in_mnist(name: str, change: str) -> None:
+    """The longer side of the ink is 20, the centre of mass is the middle to half a pixel, and ink reaches 1."""
+    image = digit(CHANGES[change](strokes(name)))
+    rows, columns = np.arange(28) @ image.sum(axis=1), np.arange(28) @ image.sum(axis=0)
+    assert max(image[bounds(image > 0)].shape) == 20
+    assert abs(rows / image.sum() - 14) <= 0.5
+    assert abs(columns / image.sum() - 14) <= 0.5
+    assert image.min() == 0
+    assert image.max() == 1
+
+
+@pytest.mark.parametrize("width", [0.005, 0.01, 0.02, 0.05, 0.15])
+def test_hairlines_and_broad_pens_leave_a_whole_digit(width: float) -> None:
+    """However broad the pen, the digit is 20 high and unbroken: something in each of its rows."""
+    image = digit(1 - strokes("two", 300, width=width))
+    box = image[bounds(image > 0)]
+    assert box.shape[0] == 20
+    assert box.max(axis=1).min() > 0.25
+
+
+def test_a_digit_that_fills_most_of_the_picture_is_still_the_ink() -> None:
+    """A cut-out whose ink covers half of it is read by its corners, as ink on a ground."""
+    bold = strokes("zero", width=0.24)
+    cut = bold[bounds(bold > 0.1)]
+    assert (cut > 0.5).mean() > 0.5
+    assert np.abs(digit(1 - cut) - digit(bold)).mean() < 0.03
+
+
+def test_a_bar_is_a_one_and_no_sheet() -> None:
+    """A solid upright stroke is a digit; only something broad is looked into as a sheet of paper."""
+    picture = np.ones((100, 100), np.float32)
+    picture[20:80, 45:55] = 0
+    image, notes = normalise(picture, name="x")
+    assert notes == (INVERTED, "cut to the ink, scaled to 3x20, centred by mass")
+    assert image[4:24, 13:16].min() == 1
+    assert image.sum() == 60
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.2])
+def test_a_picture_like_mnist_is_taken_as_it_is(sigma: float) -> None:
+    """28x28, light on dark: not a value changes, whatever its place, size or noise."""
+    picture = np.clip(strokes("five", 28) + noise(np.zeros((28, 28)), sigma), 0, 1)
+    image, notes = normalise(picture, name="x")
+    assert np.array_equal(image, picture)
+    assert notes == (AS_IT_IS,)
+
+
+def texture(side: int, sigma: float) -> Grey:
+    return 0.7 + noise(np.zeros((side, side)), sigma)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((28, 28), np.float32),
+        np.ones((100, 70), np.float32),
+        np.full((1, 1), 0.5, np.float32),
+        np.full((1, 90), 0.5, np.float32),
+        0.5 * ramp(np.zeros((200, 300)), 0.5, 0.3, 0.2),
+        0.5 * ramp(np.zeros((200, 300)), 0.5, 0.3, 0.2) + noise(np.zeros((200, 300)), 0.03),
+        texture(28, 0.05),
+        texture(90, 0.1),
+        texture(300, 0.01),
+        texture(300, 0.1),
+        dusty(np.zeros((200, 200), np.float32)),
+    ],
+    ids=["black", "white", "pixel", "line", "ramp", "noisy ramp", "small", "rough", "fine", "coarse", "dust"],
+)
+def test_a_picture_without_ink_is_refused(picture: Grey) -> None:
+    """Blank paper, however lit, rough or dusty, is a DataError that names the picture."""
+    with pytest.raises(DataError, match="no ink in 'page.png'"):
+        normalise(np.clip(picture, 0, 1), name="page.png")
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(npst.arrays(np.float32, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.floats(0, 1, width=32)))
+def test_any_picture_gives_an_image_or_is_refused(picture: Grey) -> None:
+    """No picture, however small or odd, gives anything but a 28x28 image in [0, 1] or a DataError."""
+    try:
+        image, notes = normalise(picture, name="x")
+    except DataError:
+        return
+    assert image.shape == (28, 28)
+    assert image.dtype == np.float32
+    assert 0 <= image.min() <= image.max() <= 1
+    assert notes
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(npst.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))))
+def test_parts_are_what_a_walk_finds(mask: NDArray[np.bool_]) -> None:
+    """Two pixels have the same number if and only if a walk over the eight neighbours joins them."""
+    labels = module._labels(mask)
+    expected = np.zeros(mask.shape, np.int64)
+    for start in map(tuple, np.argwhere(mask)):
+        if expected[start]:
+            continue
+        expected[start], stack = expected.max() + 1, [start]
+        while stack:
+            y, x = stack.pop()
+            near = np.s_[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+            fresh = mask[near] & (expected[near] == 0)
+            expected[near][fresh] = expected[start]
+            stack += [(near[0].start + v, near[1].start + u) for v, u in np.argwhere(fresh)]
+    assert np.array_equal(labels, expected)

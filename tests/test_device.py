@@ -1,0 +1,58 @@
+"""The choice of a device."""
+
+import pytest
+import torch
+
+from mnistae import device
+from mnistae.errors import DeviceError, UsageError
+
+
+@pytest.mark.parametrize("choice", ["auto", "cpu", "cuda", "cuda:0", "cuda:12", "xpu", "mps"])
+def test_known_choices_pass(choice: str) -> None:
+    """The names of the help are accepted."""
+    assert device.check_choice(choice) == choice
+
+
+@pytest.mark.parametrize("choice", ["", "gpu", "CPU", "cuda:", "cuda:x", "cuda:-1", "cuda:99999", "cpu\n", "cuda:٣", "tpu"])
+def test_unknown_choices_are_usage_errors(choice: str) -> None:
+    """Anything else is refused by name."""
+    with pytest.raises(UsageError, match="unknown device"):
+        device.check_choice(choice)
+
+
+@pytest.mark.parametrize("choice", ["cuda", "cuda:1", "xpu", "mps"])
+def test_missing_device_is_an_error(choice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that was asked for and is not there is never replaced by another."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.xpu, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match=f"device '{choice}' is not there") as caught:
+        device.resolve(choice)
+    assert caught.value.exit_code == 5
+
+
+def test_auto_passes_over_a_device_that_cannot_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA that is listed but fails its first computation is passed over by auto, and named when asked for."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+    def ones(*_sizes: int, device: torch.device) -> torch.Tensor:
+        if device.type == "cuda":
+            raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore")
+        return torch.full((8, 8), 1.0)
+
+    monkeypatch.setattr(torch, "ones", ones)  # stands for a card that this build of torch has no code for
+    assert device.resolve("auto").type in {"cpu", "xpu", "mps"}
+    with pytest.raises(DeviceError, match="device 'cuda' does not work: CUDA error: no kernel image"):
+        device.resolve("cuda")
+
+
+def test_wrong_result_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device whose small product is wrong is refused."""
+    monkeypatch.setattr(torch, "ones", lambda *_sizes, device: torch.zeros(8, 8, device=device))
+    with pytest.raises(DeviceError, match="computes a small matrix product wrong"):
+        device.resolve("cpu")
+
+
+def test_description_names_the_device() -> None:
+    """People read which device it is."""
+    assert device.describe(torch.device("cpu")) == f"cpu ({torch.get_num_threads()} threads)"

@@ -1,0 +1,95 @@
+"""Figures, strips and films, as bytes."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnistae import figures
+from mnistae.records import Epoch
+
+HISTORY = [Epoch(number, 0.1 / number, 1e-3) for number in range(1, 11)]
+IMAGES = np.random.default_rng(0).random((3, 784), np.float32)
+
+
+def texts(figure: object) -> list[str]:
+    """Return the titles of a figure's axes."""
+    return [axes.get_title() for axes in figure.axes]  # type: ignore[attr-defined]
+
+
+def test_loss_curve_shows_the_losses() -> None:
+    """Figure 1 has the losses over the epochs, and axes that say so."""
+    (axes,) = figures.loss_curve(HISTORY).axes
+    x, y = axes.lines[0].get_data()
+    assert list(x) == [epoch.number for epoch in HISTORY]
+    assert list(y) == [epoch.loss for epoch in HISTORY]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Epoch", "MSE")
+
+
+def test_reconstructions_are_in_the_labs_layout() -> None:
+    """Figures 2 and 3: a row an image, the lab's two titles."""
+    figure = figures.reconstructions(IMAGES, IMAGES / 2)
+    assert texts(figure) == ["Original Image", "Reconstructed Output"] * 3
+    shown = [axes.images[0].get_array() for axes in figure.axes]
+    np.testing.assert_array_equal(shown[2], IMAGES[1].reshape(28, 28))
+    assert {axes.images[0].get_cmap().name for axes in figure.axes} == {"gray"}
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_denoisings_are_in_the_labs_layout(clean: bool) -> None:
+    """Figures 4 and 5: the lab's three titles; without a clean image the last two."""
+    figure = figures.denoisings(IMAGES if clean else None, IMAGES, IMAGES)
+    titles = ["Original Image", "Noisy Image", "Denoised Output"]
+    assert texts(figure) == (titles if clean else titles[1:]) * 3
+
+
+def test_interpolation_has_ten_images_in_a_row() -> None:
+    """Figure 6: an original, eight frames, the other original; a row a leg."""
+    frames = np.random.default_rng(0).random((2, 8, 784), np.float32)
+    figure = figures.interpolations(IMAGES, frames)
+    assert len(figure.axes) == 20
+    row = [axes.images[0].get_array().reshape(-1) for axes in figure.axes[:10]]
+    np.testing.assert_array_equal(np.stack(row), np.stack([IMAGES[0], *frames[0], IMAGES[1]]))
+
+
+@pytest.mark.parametrize(("kind", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_same_data_same_bytes(kind: str, magic: bytes) -> None:
+    """A figure's file holds no date and no random id."""
+    first, second = (figures.render(figures.loss_curve(HISTORY), kind) for _ in range(2))
+    assert first.startswith(magic)
+    assert first == second
+
+
+def test_users_matplotlib_settings_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither rcParams nor an unknown MPLBACKEND change a figure."""
+    import matplotlib as mpl
+
+    before = figures.render(figures.loss_curve(HISTORY), "png")
+    monkeypatch.setenv("MPLBACKEND", "module://no_such_backend")
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
+        assert figures.render(figures.loss_curve(HISTORY), "png") == before
+
+
+def test_strip_is_the_images_side_by_side() -> None:
+    """Each pixel of an image becomes 4 by 4 pixels of the strip, and nothing else is in it."""
+    picture = np.asarray(Image.open(io.BytesIO(figures.strip(IMAGES))))
+    assert picture.shape == (112, 3 * 112)
+    np.testing.assert_array_equal(picture[::4, 112:224:4], np.rint(IMAGES[1].reshape(28, 28) * 255).astype(np.uint8))
+
+
+def test_animation_has_a_frame_an_image() -> None:
+    """A GIF runs through the images in order, for ever."""
+    with Image.open(io.BytesIO(figures.animation(IMAGES))) as film:
+        assert film.n_frames == 3  # type: ignore[attr-defined]
+        assert film.info["loop"] == 0
+        film.seek(2)
+        frame = np.asarray(film.convert("L"))
+    np.testing.assert_allclose(frame[::4, ::4], IMAGES[2].reshape(28, 28) * 255, atol=1)
+
+
+def test_array_is_an_npy_of_images() -> None:
+    """NumPy reads the frames back to the bit."""
+    read = np.load(io.BytesIO(figures.array(IMAGES)), allow_pickle=False)
+    np.testing.assert_array_equal(read, IMAGES.reshape(-1, 28, 28))

@@ -1,0 +1,96 @@
+"""Imports go down the floors, and the shell starts without the heavy modules."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mnistae
+
+ROOT = Path(mnistae.__file__).parent
+FLOORS = {
+    0: {"errors", "text", "seeds", "paths", "config", "atomic", "bounded", "records"},
+    1: {"model", "coder", "device", "noise", "metrics", "layers"},
+    2: {"datasets", "store", "training", "figures", "inference", "evaluation"},
+    3: {"cli", "__main__"},
+}
+FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+HEAVY = ("torch", "torchvision", "matplotlib")
+FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def imported(path: Path) -> set[str]:
+    """Return the modules of the package that a file names in its imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "mnistae":
+            module = (node.module or "").partition(".")[2]
+            found |= {module} if module else {alias.name for alias in node.names}
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[2] for alias in node.names if alias.name.startswith("mnistae.")}
+    return {name.partition(".")[0] for name in found if name} - {"__version__"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_down(path: Path) -> None:
+    """A file imports from its own floor or from those below."""
+    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    too_high = {name for name in imported(path) if FLOOR_OF[name] > FLOOR_OF[room]}
+    assert not too_high
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if "cli" not in p.parts], ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_shell_prints_and_exits(path: Path) -> None:
+    """Below the shell nothing prints, exits or knows typer and rich."""
+    if path.name == "__main__.py":
+        return
+    tree = ast.parse(path.read_text())
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not called & {"print", "exit", "quit"}
+    assert not {module.partition(".")[0] for module in modules} & {"typer", "rich", "click"}
+
+
+LIGHT = (
+    ("--help",),
+    ("--version",),
+    ("train", "--help"),
+    ("checkpoints", "list"),
+    ("datasets", "list"),
+    ("datasets", "path"),
+    ("summary",),
+    ("trian",),
+    ("train", "--epochs", "x"),
+    ("train", "--epochs", "0"),
+    ("train", "--device", "tpu"),
+    ("reconstruct", "1e3"),
+    ("reconstruct", "1"),
+    ("interpolate", "1", "2", "--steps", "0"),
+)
+
+
+@pytest.mark.parametrize("words", LIGHT, ids=" ".join)
+def test_shell_answers_without_heavy_modules(words: tuple[str, ...]) -> None:
+    """Help, lists and every usage error come without importing torch, torchvision or matplotlib."""
+    program = f"""
+import sys
+sys.argv = ["mnistae", *{words!r}]
+from mnistae.__main__ import main
+try:
+    main()
+except SystemExit:
+    pass
+print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60)
+    assert done.stderr.decode().splitlines()[-1] == "[]"
+
+
+def test_completion_answers_without_heavy_modules() -> None:
+    """A press of Tab costs no import of torch."""
+    program = f"import sys; from mnistae.cli.app import app; print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60)
+    assert done.stdout.decode().strip() == "[]"

@@ -1,0 +1,90 @@
+"""What a network does with images."""
+
+import numpy as np
+import pytest
+
+from mnistae import inference
+from mnistae.coder import Coder
+from mnistae.config import ModelConfig
+from mnistae.errors import DeviceError
+from mnistae.noise import LEVELS, Noise
+
+SIZES = ModelConfig(hidden=32, bottleneck=4)
+
+
+@pytest.fixture
+def weights() -> dict[str, np.ndarray]:
+    """Random weights with positive codes."""
+    generator = np.random.default_rng(0)
+    return {name: generator.normal(0.01, 0.1, shape).astype(np.float32) for name, shape in SIZES.shapes().items()}
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    """Three random images."""
+    return np.random.default_rng(1).random((3, 784), np.float32)
+
+
+def test_torch_on_the_cpu_equals_numpy(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
+    """A device that is asked for computes what NumPy computes when none is."""
+    numpy, torch = inference.open_codec(weights, None), inference.open_codec(weights, "cpu")
+    assert isinstance(numpy, Coder)
+    assert torch.config == numpy.config == SIZES
+    codes = numpy.encode(images)
+    np.testing.assert_allclose(torch.encode(images), codes, atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(torch.decode(codes), numpy.decode(codes), atol=1e-6)
+    np.testing.assert_allclose(torch.reconstruct(images), numpy.reconstruct(images), atol=1e-6)
+
+
+def test_a_device_that_is_not_there_is_refused(weights: dict[str, np.ndarray]) -> None:
+    """Inference on a missing device is an error, not a silent fall-back."""
+    import torch
+
+    if torch.backends.mps.is_available():
+        pytest.skip("this machine has MPS")
+    with pytest.raises(DeviceError, match="device 'mps' is not there"):
+        inference.open_codec(weights, "mps")
+
+
+@pytest.mark.parametrize("steps", [2, 3, 8])
+def test_interpolation_has_both_ends(weights: dict[str, np.ndarray], images: np.ndarray, steps: int) -> None:
+    """The first and last frame of each leg are the reconstructions of its images, the codes between evenly spaced."""
+    codec = inference.open_codec(weights, None)
+    frames = inference.interpolate(codec, images, steps=steps)
+    ends = codec.reconstruct(images)
+
+    assert frames.shape == (2, steps, 784)
+    for leg in (0, 1):
+        np.testing.assert_array_equal(frames[leg, 0], ends[leg])
+        np.testing.assert_array_equal(frames[leg, -1], ends[leg + 1])
+    codes = codec.encode(images)
+    middle = codec.decode(((codes[0] + codes[1]) / 2)[None])[0]
+    if steps == 3:
+        np.testing.assert_allclose(frames[0, 1], middle, atol=1e-6)
+
+
+def test_film_shows_a_shared_frame_once(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
+    """Two legs of five frames make a film of nine."""
+    frames = inference.interpolate(inference.open_codec(weights, None), images, steps=5)
+    assert inference.film(frames).shape == (9, 784)
+
+
+def test_measures_are_against_the_clean_image(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
+    """Denoising is measured before and after, both against what was there before the noise."""
+    codec = inference.open_codec(weights, None)
+    found = inference.denoise(codec, images, kind=Noise.UNIFORM, level=LEVELS[Noise.UNIFORM], seed=0)
+    np.testing.assert_allclose(found.before.mse, ((found.noisy - images) ** 2).mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(found.after.mse, ((codec.reconstruct(found.noisy) - images) ** 2).mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(found.after.psnr, -10 * np.log10(found.after.mse))
+
+
+def test_living_units_are_those_that_ever_fire(weights: dict[str, np.ndarray]) -> None:
+    """A unit counts as alive if one image of many makes it positive."""
+    images = np.zeros((5000, 784), np.uint8)
+    images[4321] = 255  # in the second block that is looked at
+    weights["fc2.bias"][:] = (-1, -1, 1, -1)
+    weights["fc1.bias"][:] = 0
+    weights["fc1.weight"][:] = 1
+    weights["fc2.weight"][:] = 0
+    weights["fc2.weight"][0] = 1  # fires for the one bright image only
+    assert inference.living_units(inference.open_codec(weights, None), images) == 2

@@ -1,0 +1,58 @@
+"""The network, on torch and on NumPy."""
+
+import numpy as np
+import pytest
+import torch
+
+from mnistae.coder import ROWS, Coder
+from mnistae.config import ModelConfig
+from mnistae.model import Autoencoder, initialise
+
+
+def make(config: ModelConfig, seed: int = 0) -> tuple[Autoencoder, Coder]:
+    """Return the same network twice."""
+    model = Autoencoder(config)
+    initialise(model, seed=seed)
+    weights = {name: tensor.detach().numpy().copy() for name, tensor in model.named_parameters()}
+    return model, Coder.from_weights(weights)
+
+
+def test_state_dict_carries_the_labs_names() -> None:
+    """Course checkpoints load by name."""
+    assert {name: tuple(tensor.shape) for name, tensor in Autoencoder().state_dict().items()} == ModelConfig().shapes()
+
+
+def test_initialisation_is_xavier_uniform_with_biases_of_a_hundredth() -> None:
+    """Weights fill Glorot's interval evenly, and a seed names one network."""
+    model, _ = make(ModelConfig())
+    weight = model.fc1.weight.detach()
+    bound = (6 / (784 + 392)) ** 0.5
+
+    assert weight.abs().max() <= bound
+    assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.01)
+    assert all((layer.bias == 0.01).all() for layer in (model.fc1, model.fc2, model.fc3, model.fc4))
+    assert torch.equal(weight, make(ModelConfig())[0].fc1.weight)
+    assert not torch.equal(weight, make(ModelConfig(), seed=1)[0].fc1.weight)
+
+
+@pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(hidden=50, bottleneck=3)])
+@pytest.mark.parametrize("count", [1, 5, ROWS + 1])
+def test_coder_equals_the_torch_model(config: ModelConfig, count: int) -> None:
+    """NumPy's encode, decode and reconstruct are torch's to 1e-6."""
+    model, coder = make(config)
+    images = np.random.default_rng(0).random((count, 784), np.float32)
+    with torch.no_grad():
+        codes = model.encode(torch.from_numpy(images))
+        outputs = model(torch.from_numpy(images))
+
+    np.testing.assert_allclose(coder.encode(images), codes.numpy(), atol=1e-6, rtol=1e-5)
+    np.testing.assert_allclose(coder.decode(codes.numpy()), outputs.numpy(), atol=1e-6)
+    np.testing.assert_allclose(coder.reconstruct(images), outputs.numpy(), atol=1e-6)
+
+
+def test_sigmoid_does_not_overflow() -> None:
+    """Large codes decode to 0 and 1 without a warning."""
+    _, coder = make(ModelConfig(hidden=4, bottleneck=2))
+    images = coder.decode(np.full((1, 2), 1e6, np.float32))
+
+    assert ((images >= 0) & (images <= 1)).all()

@@ -1,0 +1,151 @@
+"""The training loop against a plain PyTorch loop, and against itself cut in two."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from mnistae import seeds
+from mnistae.config import ModelConfig, TrainConfig
+from mnistae.errors import DivergedError
+from mnistae.model import Autoencoder, initialise
+from mnistae.records import TrainingState
+from mnistae.training.loop import Trainer
+
+CPU = torch.device("cpu")
+SIZES = ModelConfig(hidden=64, bottleneck=4)
+CONFIG = TrainConfig(epochs=6, batch_size=256)
+
+
+@pytest.fixture
+def images(digits: dict[str, np.ndarray]) -> np.ndarray:
+    """The tiny training images (600, 784): two batches of 256 and a rest of 88."""
+    return digits["train_images"].reshape(-1, 784)
+
+
+def trainer(images: np.ndarray, *, state: TrainingState | None = None, **changes: object) -> Trainer:
+    """Return a trainer with some settings changed."""
+    config = dataclasses.replace(CONFIG, **changes)
+    return Trainer(images, model=SIZES, config=config, device=CPU, state=state)
+
+
+def assert_same(a: TrainingState, b: TrainingState) -> None:
+    """Compare two states to the bit."""
+    assert a.history == b.history
+    for part in ("weights", "first_moments", "second_moments", "steps"):
+        mine, theirs = getattr(a, part), getattr(b, part)
+        assert all((mine[name] == theirs[name]).all() for name in mine), part
+
+
+def reference(images: np.ndarray, config: TrainConfig) -> tuple[list[float], list[float]]:
+    """Train as a course would, with autograd, plain Adam and PyTorch's scheduler; return losses and learning rates."""
+    model = Autoencoder(SIZES)
+    initialise(model, seed=config.seed)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, "min")
+    data = torch.from_numpy(images.copy()).float() / 255
+    losses, rates = [], []
+    for epoch in range(1, config.epochs + 1):
+        generator = torch.Generator().manual_seed(seeds.derive(config.seed, "shuffle", epoch))
+        batch_losses = []
+        for rows in torch.randperm(len(data), generator=generator).split(config.batch_size):
+            x = data[rows]
+            loss = functional.mse_loss(model(x), x)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            batch_losses.append(loss.item())
+        rates.append(optimizer.param_groups[0]["lr"])
+        losses.append(sum(batch_losses) / len(batch_losses))
+        scheduler.step(losses[-1])
+    return losses, rates
+
+
+@pytest.mark.parametrize("changes", [{}, {"epochs": 30, "weight_decay": 1.0}])
+def test_losses_and_rates_are_those_of_a_plain_loop(images: np.ndarray, changes: dict[str, float]) -> None:
+    """Epoch losses agree with a plain PyTorch loop to 1e-6, learning rates exactly, also where the plateau is reached."""
+    run = trainer(images, **changes)
+    history = list(run.epochs())
+    losses, rates = reference(images, run.config)
+
+    assert [epoch.loss for epoch in history] == pytest.approx(losses, abs=1e-6)
+    assert [epoch.learning_rate for epoch in history] == rates
+    if changes:
+        assert len(set(rates)) > 1  # the plateau was reached, else this shows nothing
+
+
+def test_same_settings_same_bits(images: np.ndarray) -> None:
+    """Two runs with one seed are equal to the bit; another seed gives another run."""
+    first, second, other = trainer(images), trainer(images), trainer(images, seed=1)
+    for run in (first, second, other):
+        list(run.epochs())
+
+    assert_same(first.state(), second.state())
+    assert first.state().history != other.state().history
+
+
+@pytest.mark.parametrize("cut", [1, 3, 5])
+def test_resumed_equals_uninterrupted(images: np.ndarray, cut: int) -> None:
+    """A run cut in two ends as the whole does; without the optimizer's state it does not, so the test can tell."""
+    whole = trainer(images)
+    list(whole.epochs())
+    begun = trainer(images, epochs=cut)
+    list(begun.epochs())
+    state = begun.state()
+
+    resumed = trainer(images, state=state)
+    list(resumed.epochs())
+    assert_same(resumed.state(), whole.state())
+
+    zeros = {name: np.zeros_like(array) for name, array in state.weights.items()}
+    forgetful = trainer(images, state=dataclasses.replace(state, first_moments=zeros))
+    list(forgetful.epochs())
+    assert forgetful.state().history != whole.state().history
+
+
+@pytest.mark.parametrize("stop_at", [0, 1, 4, 5, 7])
+def test_stop_drops_the_unfinished_epoch(images: np.ndarray, stop_at: int) -> None:
+    """A run that is stopped before any step keeps the state after its last whole epoch, and goes on from there exactly."""
+    whole = trainer(images)
+    list(whole.epochs())
+    asked = iter(range(1000))
+    stopped = trainer(images)
+    done = list(stopped.epochs(lambda: next(asked) == stop_at))
+
+    assert len(done) == stop_at // 3  # three batches an epoch
+    resumed = trainer(images, state=stopped.state())
+    list(resumed.epochs())
+    assert_same(resumed.state(), whole.state())
+
+
+def test_divergence_leaves_the_last_good_state(images: np.ndarray) -> None:
+    """A loss or weight that is not finite ends the run with an error, and what was good before is still there."""
+    run = trainer(images, epochs=50)
+    epochs = run.epochs()
+    next(epochs)
+    with torch.no_grad():
+        run.model.fc4.weight[0, 0] = float("nan")
+
+    with pytest.raises(DivergedError, match="epoch 2"):
+        next(epochs)
+    state = run.state()
+    assert len(state.history) == 1
+    assert all(np.isfinite(array).all() for array in state.weights.values())
+
+
+def test_last_smaller_batch_counts_like_the_others(images: np.ndarray) -> None:
+    """The epoch's loss is the mean of batch losses, not of images: a batch of one weighs as much as a full one."""
+    one_off = images[:257]  # 256 and 1
+    run = trainer(one_off, epochs=1, learning_rate=1e-12)
+    (epoch,) = run.epochs()
+    generator = torch.Generator().manual_seed(seeds.derive(0, "shuffle", 1))
+    order = torch.randperm(257, generator=generator)
+    data = torch.from_numpy(one_off.copy()).float()[order] / 255
+    model = Autoencoder(SIZES)
+    initialise(model, seed=0)
+    with torch.no_grad():
+        parts = [float(functional.mse_loss(model(x), x)) for x in (data[:256], data[256:])]
+
+    assert epoch.loss == pytest.approx(sum(parts) / 2, abs=1e-7)

@@ -1,0 +1,32 @@
+"""The step written by hand, against autograd."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+from mnistae.config import ModelConfig
+from mnistae.model import Autoencoder, initialise
+from mnistae.training.step import Step
+
+
+@pytest.mark.parametrize(("rows", "batch"), [(64, 64), (64, 17), (1, 1)])
+@pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(hidden=20, bottleneck=3)])
+def test_step_equals_autograd(config: ModelConfig, rows: int, batch: int) -> None:
+    """Loss and all eight gradients are autograd's, for whole and for smaller batches and for other targets."""
+    torch.manual_seed(0)
+    model, twin = Autoencoder(config), Autoencoder(config)
+    initialise(model, seed=0)
+    twin.load_state_dict(model.state_dict())
+    step = Step(model, rows)
+    x, target = torch.rand(batch, 784), torch.rand(batch, 784)
+
+    for _ in range(2):  # the second call finds the buffers used
+        loss = step(x, target)
+    expected = functional.mse_loss(twin(x), target)
+    expected.backward()
+
+    assert float(loss) == pytest.approx(expected.item(), abs=1e-6)
+    for (name, mine), theirs in zip(model.named_parameters(), twin.parameters(), strict=True):
+        assert mine.grad is not None
+        assert theirs.grad is not None
+        torch.testing.assert_close(mine.grad, theirs.grad, atol=1e-7, rtol=1e-4, msg=name)
