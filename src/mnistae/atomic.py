@@ -20,7 +20,8 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.temporary = path.parent / f".{path.name[:100]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+        # 50 characters are at most 200 bytes: the temporary name is never too long where the target's is not
+        self.temporary = path.parent / f".{path.name[:50]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         self._fd: int | None = os.open(self.temporary, flags | getattr(os, "O_BINARY", 0), 0o666)
 
@@ -106,6 +107,13 @@ def write_text(path: Path, text: str) -> None:
 
 def check_target(path: Path) -> None:
     """Raise OutputError now if `path` can be seen not to be writable, before any work is spent on it."""
+    try:
+        _check_target(path)
+    except OSError as error:  # no permission to look there, a name that is too long, a loop of links
+        raise _cannot_write(path, error) from error
+
+
+def _check_target(path: Path) -> None:
     if path.is_dir():
         raise OutputError(f"'{path}' is a folder, not a file", hint="name a file inside it")
     folder = path.parent.absolute()

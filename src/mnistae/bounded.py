@@ -23,16 +23,17 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
         raise UnreadableError("there is no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise UnreadableError(getattr(error, "strerror", None) or str(error)) from error
-    with os.fdopen(fd, "rb", buffering=0) as stream:
-        status = os.fstat(fd)
-        if stat.S_ISDIR(status.st_mode):
+    try:
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISDIR(mode):
             raise UnreadableError("it is a folder")
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(mode):
             raise UnreadableError("it is not a regular file")
-        try:
-            return _read_all(stream.fileno(), limit)
-        except OSError as error:
-            raise UnreadableError(error.strerror or str(error)) from error
+        return _read_all(fd, limit)
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error)) from error
+    finally:
+        os.close(fd)
 
 
 def _read_all(fd: int, limit: int) -> bytes:

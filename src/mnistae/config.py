@@ -71,6 +71,8 @@ class TrainConfig:
     schedule: Schedule = Schedule.PLATEAU
 
     def __post_init__(self) -> None:
+        if not all(isinstance(text, str) for text in (self.recipe, self.dataset)):
+            raise TypeError("recipe and data set are text")
         _check_integer("seed", self.seed, 0, MAX_SEED)
         _check_integer("epochs", self.epochs, 1, 10_000)
         _check_integer("batch size", self.batch_size, 1, 65_536)

@@ -45,6 +45,9 @@ class Provenance:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        versions: object = self.versions
+        if not isinstance(versions, Mapping):
+            raise TypeError("versions are a mapping")
         texts = [self.data_digest, self.device, *self.versions.values()]
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("digest, device and versions are text")
@@ -64,6 +67,9 @@ class Description:
     source: str = "train"
 
     def __post_init__(self) -> None:
+        source: object = self.source
+        if not isinstance(source, str):
+            raise TypeError("the source is text")
         alive = self.living_units
-        if alive is not None and (not isinstance(alive, int) or not 0 <= alive <= self.model.bottleneck):
+        if alive is not None and (type(alive) is not int or not 0 <= alive <= self.model.bottleneck):
             raise ValueError(f"living units are '{alive}' of {self.model.bottleneck}")

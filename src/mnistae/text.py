@@ -33,5 +33,5 @@ def file_stem(words: Sequence[str]) -> str:
     stem = "-".join(re.sub(r"[^A-Za-z0-9.]+", "", word).strip(".") or "x" for word in words)
     if len(stem) <= MAX_STEM:
         return stem
-    digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{stem[:MAX_STEM]}-{digest}"

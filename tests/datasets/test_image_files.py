@@ -268,6 +268,10 @@ def test_raw_refuses_another_size() -> None:
     assert "--raw" in caught.value.hint
 
 
+def nothing(_: Path) -> None:
+    pass
+
+
 def a_folder(path: Path) -> None:
     path.mkdir()
 
@@ -295,7 +299,7 @@ def a_large_picture(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "no such image: "),
+        (nothing, "no such image: "),
         (os.mkfifo, "not a regular file: "),
         (lambda path: path.symlink_to("/dev/zero"), "not a regular file: "),
         (a_folder, "cannot read "),

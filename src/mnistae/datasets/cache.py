@@ -30,11 +30,12 @@ class StaleCacheError(Exception):
 
 @dataclass(frozen=True)
 class CacheFile:
-    """An open cache file. Its header names the source, the shapes, the places of the bytes and the digest of each block."""
+    """An open cache file. Its header names the source, the places of the bytes, and, under a sum, the shapes and digests."""
 
     path: Path
     data_start: int
     entries: Mapping[str, Any]
+    shapes: Mapping[str, list[int]]
     digests: Mapping[str, list[str]]
 
     @classmethod
@@ -47,10 +48,12 @@ class CacheFile:
                     raise StaleCacheError("its header is too long")
                 header = json.loads(stream.read(size))
             about = json.loads(header["__metadata__"][KEY])
+            if about.pop("sum") != _digest_of(about):
+                raise StaleCacheError("its header is damaged")
             if about["version"] != VERSION or about["source"] != source:
                 raise StaleCacheError("it was made from another source")
-            return cls(path, 8 + size, header, about["digests"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:  # a damaged header
+            return cls(path, 8 + size, header, about["shapes"], about["digests"])
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:  # a damaged header
             raise StaleCacheError(str(error)) from error
 
     @property
@@ -60,12 +63,12 @@ class CacheFile:
 
     def length(self, name: str) -> int:
         """Return the number of rows of an array."""
-        return int(self.entries[name]["shape"][0])
+        return self.shapes[name][0]
 
     def rows(self, name: str, start: int, stop: int) -> Bytes:
         """Return rows [start, stop) of an array, their blocks verified. Raises StaleCacheError."""
         try:
-            shape = tuple(self.entries[name]["shape"])
+            shape = self.shapes[name]
             width = int(np.prod(shape[1:], dtype=np.int64))
             first, last = start // BLOCK, -(-stop // BLOCK)
             with self.path.open("rb") as stream:
@@ -76,7 +79,7 @@ class CacheFile:
             if found != self.digests[name][first:last]:
                 raise StaleCacheError(f"a block of '{name}' is damaged")
             array = np.frombuffer(data, np.uint8).reshape(-1, *shape[1:])
-        except (OSError, ValueError, KeyError, TypeError) as error:  # a damaged header, or the file is gone
+        except (OSError, ValueError, LookupError, TypeError) as error:  # a damaged header, or the file is gone
             raise StaleCacheError(str(error)) from error
         return array[start - first * BLOCK : stop - first * BLOCK]
 
@@ -86,7 +89,9 @@ def write(path: Path, source: object, arrays: Mapping[str, Bytes]) -> None:
     from safetensors.numpy import save
 
     digests = _digests(arrays)
-    about = {"version": VERSION, "source": source, "digests": digests}
+    shapes = {name: array.shape for name, array in arrays.items()}
+    about: dict[str, object] = {"version": VERSION, "source": source, "shapes": shapes, "digests": digests}
+    about["sum"] = _digest_of(about)
     data = save(dict(arrays), {KEY: json.dumps(about, sort_keys=True, separators=(",", ":"))})
     with contextlib.suppress(OutputError):
         atomic.write_bytes(path, data)
@@ -107,5 +112,5 @@ def _block_digests(data: bytes | bytearray, width: int) -> list[str]:
     return [hashlib.sha256(view[at : at + step]).hexdigest() for at in range(0, len(view), step)]
 
 
-def _digest_of(digests: Mapping[str, list[str]]) -> str:
-    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+def _digest_of(what: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

@@ -111,6 +111,6 @@ def archive_sums(entry: Entry) -> dict[str, str]:
 
 def unknown(name: str) -> UsageError:
     """Return the error for a data set that is neither known nor a path."""
-    close = difflib.get_close_matches(name, NAMES, n=1)
+    close = difflib.get_close_matches(name.lower(), NAMES, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"choose one of {', '.join(NAMES)}, or a path"
     return UsageError(f"no such data set: '{name}'", hint=hint)

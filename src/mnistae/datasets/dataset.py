@@ -70,7 +70,7 @@ class Dataset:
 
     def has(self, split: Split) -> bool:
         """Whether the data set has this split."""
-        return bool(self._ask(lambda file: f"{split}_images" in file.entries, lambda arrays: f"{split}_images" in arrays))
+        return bool(self._ask(lambda file: f"{split}_images" in file.shapes, lambda arrays: f"{split}_images" in arrays))
 
     def length(self, split: Split) -> int:
         """Return the number of images. Raises DataError if the data set has no such split."""
@@ -122,5 +122,5 @@ def to_float(images: Bytes) -> NDArray[np.float32]:
 
 
 def flat(images: NDArray[np.uint8]) -> Bytes:
-    """Return images (N, 28, 28) as rows (N, 784)."""
-    return np.ascontiguousarray(images).reshape(len(images), PIXELS)
+    """Return images (N, 28, 28) as rows (N, 784) of their own: torch takes no view of a file's bytes."""
+    return np.array(images, order="C").reshape(len(images), PIXELS)

@@ -1,7 +1,9 @@
 """Data sets of the user's own: a .npy or .npz file, or a folder of images, with or without train/ and test/."""
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +25,9 @@ _KEYS = {
     "test_labels": ("y_test", "test_labels"),
 }
 """The names under which an .npz may keep its arrays; Keras's come first."""
+
+_DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, OSError, RuntimeError, ValueError)
+"""What zipfile raises, or lets through, on foreign bytes."""
 
 _HINT = "name a folder of images, an .npy of shape (n, 28, 28), or an .npz with x_train, y_train, x_test, y_test"
 
@@ -75,7 +80,7 @@ def _read_npz(path: Path) -> Arrays:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_FILE:
                 raise DataError(f"'{path}' unpacks to more than {MAX_FILE / 2**20:.0f} MiB", hint=_HINT)
             content = {role: _member(archive, keys) for role, keys in _KEYS.items()}
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:  # foreign bytes
+    except _DAMAGED_ZIP as error:
         raise DataError(f"cannot read the data set '{path}': {error}", hint=_HINT) from error
     for split in ("train", "test"):
         images, labels = content[f"{split}_images"], content[f"{split}_labels"]
@@ -90,20 +95,26 @@ def _read_npz(path: Path) -> Arrays:
 def _member(archive: zipfile.ZipFile, keys: Sequence[str]) -> bytes | None:
     names = set(archive.namelist())
     found = next((f"{key}.npy" for key in keys if f"{key}.npy" in names), None)
-    return archive.read(found) if found else None
+    if found is None:
+        return None
+    entry = archive.getinfo(found)
+    if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise zipfile.BadZipFile(f"{found} is not packed by deflate")
+    with archive.open(entry) as stream:
+        return stream.read(entry.file_size)  # a size given is kept to while unpacking, whatever the entry says
 
 
-def _parse_labels(data: bytes, path: Path) -> list[int]:
+def _parse_labels(data: bytes, path: Path) -> Bytes:
     try:
-        labels = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:  # foreign bytes
+        labels = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except Exception as error:  # foreign bytes: NumPy raises half a dozen kinds, MemoryError among them
         raise DataError(f"cannot read the labels in '{path}': {error}", hint=_HINT) from error
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise DataError(f"the labels in '{path}' are not whole numbers of shape (n,)", hint=_HINT)
-    return [int(label) if 0 <= label < NO_LABEL else NO_LABEL for label in labels]
+    return np.where((labels >= 0) & (labels < NO_LABEL), labels.astype(np.uint8), np.uint8(NO_LABEL))
 
 
-def _with_labels(split: str, images: Bytes, labels: Sequence[int] | None) -> Arrays:
+def _with_labels(split: str, images: Bytes, labels: Sequence[int] | Bytes | None) -> Arrays:
     if labels is not None and len(labels) != len(images):
         raise DataError(f"{len(images)} {split} images have {len(labels)} labels", hint=_HINT)
     known = labels if labels is not None else [NO_LABEL] * len(images)

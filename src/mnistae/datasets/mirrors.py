@@ -39,7 +39,8 @@ def fetch(entry: Entry, folder: Path, progress: Progress) -> None:
 def _fetch_collection(entry: Entry, folder: Path, md5: str, progress: Progress) -> None:
     urls = tuple(mirror if mirror.endswith(COLLECTION) else f"{mirror}{COLLECTION}" for mirror in _mirrors(entry))
     archive = download.Archive(name=COLLECTION, urls=urls, max_bytes=MAX_COLLECTION, max_content=MAX_COLLECTION, md5=md5)
-    path = download.fetch(archive, folder, on_progress=functools.partial(progress, COLLECTION))
+    limits = download.Limits(deadline=3600)  # of 560 MB
+    path = download.fetch(archive, folder, on_progress=functools.partial(progress, COLLECTION), limits=limits)
     members = {f"gzip/{name}.gz": f"{name}.gz" for name in entry.files}
     download.unpack_zip(path, members, folder, max_bytes=idx_folder.MAX_CONTENT)
     path.unlink(missing_ok=True)

@@ -57,9 +57,8 @@ def _marks(grey: Grey) -> tuple[Grey, tuple[str, ...]]:
     difference = grey - ground
     if (difference * np.abs(difference)).sum() >= 0:  # squares, signed: strokes outweigh what the light left over
         return _strokes(difference), ()
-    return _strokes(-difference / np.maximum(ground, 0.05)), (
-        INVERTED,
-    )  # in the shade, ink is as dark only in proportion
+    light = np.maximum(ground, np.float32(0.05))
+    return _strokes(-difference / light), (INVERTED,)  # ink takes its share of the light: less where there is less
 
 
 def bounds(mask: Mask) -> tuple[slice, slice]:
@@ -207,7 +206,7 @@ def _room(side: float) -> int:
 
 
 def _resized(picture: Grey, shape: tuple[int, int], scale: float | None = None) -> Grey:
-    """Scale (h, w) to `shape`, or by `scale` old pixels a new one into the middle of `shape`, with 0 around.
+    """Scale (h, w) to `shape`, or by `scale` old pixels a new one from the top left, with 0 beyond the edges.
 
     Means over areas when it shrinks, linear interpolation when it grows.
     """
@@ -218,7 +217,7 @@ def _resized(picture: Grey, shape: tuple[int, int], scale: float | None = None) 
 def _weights(size: int, wanted: int, scale: float) -> Grey:
     """Weights (wanted, size) of a window one new pixel, but at least one old pixel, wide."""
     width = max(scale, 1.0)
-    start = size / 2 + (np.arange(wanted)[:, None] + 0.5 - wanted / 2) * scale - width / 2
+    start = (np.arange(wanted)[:, None] + 0.5) * scale - width / 2
     old = np.arange(size)
     overlap = np.minimum(start + width, old + 1) - np.maximum(start, old)
     return np.asarray(np.clip(overlap, 0, None) / width, np.float32)

@@ -1,5 +1,8 @@
 """From a data set's name or path to its source: the user's folder, our own, a download, the built-in digits."""
 
+import hashlib
+import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,23 +25,25 @@ def open_dataset(reference: str, *, progress: Progress = silent) -> Dataset:
         return Dataset(_glyphs(progress))
     if reference in catalogue.ENTRIES:
         return _named(catalogue.ENTRIES[reference], progress)
-    path = Path(reference)
-    if not reference or not path.exists():
+    if not os.path.exists(reference):  # noqa: PTH110 - Path's raises for a name too long
         raise catalogue.unknown(reference)
-    return Dataset(_path(path.absolute()))
+    return Dataset(_path(Path(reference).absolute()))
 
 
 def find_folder(entry: Entry) -> Path | None:
-    """Return the folder that holds the entry's four files, or None. Raises DataError if one holds only some of them."""
+    """Return the folder that holds the entry's four files, or None. Raises DataError if the user's holds some of them.
+
+    Some of them in our own folder are a download cut short, which the next one takes up.
+    """
     for folder in _candidates(entry):
         found = [idx_folder.find(folder, name) for name in entry.files]
         if all(found):
             return folder
-        if any(found):
+        if any(found) and folder != own_folder(entry):
             missing = next(name for name, path in zip(entry.files, found, strict=True) if path is None)
             raise DataError(
                 f"'{missing}' is missing in '{folder}', where other files of {entry.name} are",
-                hint=f"add it, or run 'mnistae datasets fetch {entry.name}'",
+                hint="add it, or unset MNISTAE_DATA_DIR to use a download",
             )
     return None
 
@@ -107,12 +112,12 @@ def _path(path: Path) -> Source:
 
 
 def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
-    """Return what changes when a file is exchanged or written to: names, sizes and times."""
+    """Return what changes when a file is exchanged or written to: a sum over names, sizes and times."""
     try:
-        stats = [(str(path), path.stat()) for path in members]
+        stats = [(str(path), stat.st_size, stat.st_mtime_ns) for path in members for stat in [path.stat()]]
     except OSError as error:
         raise DataError(f"cannot read the data set: {error}", hint="look at the folder's rights") from error
-    return [kind, [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]]
+    return [kind, hashlib.sha256(json.dumps(stats).encode()).hexdigest()]
 
 
 def _candidates(entry: Entry) -> list[Path]:
@@ -121,7 +126,7 @@ def _candidates(entry: Entry) -> list[Path]:
     base = paths.user_data_folder()
     if base is None:
         return folders
-    if not base.is_dir():
+    if not os.path.isdir(base):  # noqa: PTH112 - Path's raises for a name too long
         raise DataError(f"MNISTAE_DATA_DIR is not a folder: '{base}'", hint="name the folder of the IDX files, or unset it")
     theirs = [base / entry.torchvision / "raw", base / entry.name]
     if entry.name == catalogue.DEFAULT or entry.files[0].startswith(("qmnist", "emnist")) or base.name == entry.name:

@@ -55,9 +55,9 @@ def parse(text: str) -> Word:
     if text == "-":
         return Word(text, Kind.STDIN)
     if match := re.fullmatch(r"(?:(train|test):)?([0-9]+)", text, re.ASCII):
-        return Word(text, Kind.INDEX, Split(match[1] or "train"), _number(match[2]))
+        return Word(text, Kind.INDEX, Split(match[1] or "train"), _number(text, match[2]))
     if match := re.fullmatch(r"digit:([0-9])(?:/([0-9]+))?", text, re.ASCII):
-        return Word(text, Kind.DIGIT, digit=int(match[1]), number=_number(match[2] or "0"))
+        return Word(text, Kind.DIGIT, digit=int(match[1]), number=_number(text, match[2] or "0"))
     if _looks_like_a_path(text):
         return Word(text, Kind.FILE)
     raise UsageError(f"not an image: '{text}'", hint=f"an image is {FORMS}")
@@ -122,15 +122,18 @@ def _read_stdin() -> bytes:
         raise DataError("standard input is closed", hint="pipe a picture in, or name its path in place of '-'")
     if sys.stdin.isatty():
         raise UsageError("'-' reads a picture from standard input, which is a terminal", hint="pipe a picture in")
-    data = sys.stdin.buffer.read(image_files.MAX_BYTES + 1)
+    try:
+        data = sys.stdin.buffer.read(image_files.MAX_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"cannot read standard input: {error}", hint="name the picture's path in place of '-'") from error
     if not data:
         raise DataError("standard input is empty", hint="pipe a picture in, or name its path in place of '-'")
     return data
 
 
-def _number(digits: str) -> int:
+def _number(text: str, digits: str) -> int:
     if len(digits) > 18:  # past every data set, and past what int() takes without complaint
-        raise UsageError(f"there is no image '{digits}'", hint=f"an image is {FORMS}")
+        raise UsageError(f"there is no image '{text}'", hint=f"an image is {FORMS}")
     return int(digits)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -11,11 +12,14 @@ import numpy as np
 from mnistae.config import ModelConfig, TrainConfig
 from mnistae.errors import CheckpointError, UsageError
 from mnistae.records import Array, Description, Epoch, Provenance, TrainingState, Weights
+from mnistae.text import safe_text
 
 FORMAT = 1
 KEY = "mnistae"
 MAX_FILE = 64 * 2**20
 MAX_HEADER = 2**20
+MAX_DEPTH = 8
+MAX_DIGITS = 18
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 """What Adam keeps for each parameter, by the names of `torch.optim.Adam`."""
 
@@ -59,7 +63,7 @@ def _encode(tensors: Weights, description: Description) -> bytes:
 
     fields = _to_json(description)
     fields["digest"] = _digest(tensors, fields)
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = _canonical(fields)
     return safetensors.numpy.save({name: np.asarray(a, "<f4", order="C") for name, a in tensors.items()}, {KEY: text})
 
 
@@ -91,8 +95,8 @@ def _header(data: bytes) -> dict[str, Any]:
     if len(data) < 8 or not 2 <= size <= MAX_HEADER or 8 + size > len(data):
         raise _damaged("it is cut short or no safetensors file")
     try:
-        header = json.loads(data[8 : 8 + size], object_pairs_hook=_unique, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:  # foreign bytes: bad UTF-8, bad JSON, depth, huge integers
+        header = _parse(data[8 : 8 + size])
+    except ValueError as error:  # foreign bytes: bad UTF-8, bad JSON
         raise _damaged("its header is not readable") from error
     if not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
         raise _damaged("its header is not readable")
@@ -107,16 +111,19 @@ def _metadata(header: Mapping[str, Any]) -> dict[str, Any]:
             hint="use 'mnistae checkpoints import FILE' for weights from elsewhere",
         )
     try:
-        fields = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:  # foreign text
+        fields = _parse(text)
+    except ValueError as error:  # foreign text
         raise _damaged("its description is not readable") from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("digest"), str):
+    if not isinstance(fields, dict):
         raise _damaged("its description is not readable")
     version = fields.get("format")
     if isinstance(version, int) and version > FORMAT:
         raise CheckpointError(f"its format is '{version}', made by a newer mnistae", hint="upgrade with 'pipx upgrade mnistae'")
     if version != FORMAT:
         raise _damaged(f"its format is '{version}'")
+    # one spelling of one value: a flipped bit that turns 1e-05 into 1E-05 would leave the digest as it was
+    if not isinstance(fields.get("digest"), str) or _canonical(fields) != text:
+        raise _damaged("its description is not as it was written")
     return fields
 
 
@@ -146,7 +153,7 @@ def _digest(tensors: Weights, fields: Mapping[str, Any]) -> str:
         array = np.asarray(tensors[name], "<f4", order="C")
         digest.update(f"{name} F32 {list(array.shape)}\n".encode())
         digest.update(array.tobytes())
-    digest.update(json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())
+    digest.update(_canonical(fields).encode())
     return digest.hexdigest()
 
 
@@ -165,15 +172,46 @@ def _to_json(description: Description) -> dict[str, Any]:
 
 def _from_json(fields: Mapping[str, Any]) -> Description:
     training, provenance = fields["training"], fields["provenance"]
-    history = (Epoch(number, float(loss), float(rate)) for number, (loss, rate) in enumerate(fields["history"], 1))
+    history = (Epoch(number, _number(loss), _number(rate)) for number, (loss, rate) in enumerate(fields["history"], 1))
     return Description(
         model=ModelConfig(**fields["model"]),
         training=TrainConfig.from_json(training) if training is not None else None,
         provenance=Provenance(**provenance) if provenance is not None else None,
         history=tuple(history),
         living_units=fields["living_units"],
-        source=str(fields["source"]),
+        source=fields["source"],
     )
+
+
+def _canonical(fields: Mapping[str, Any]) -> str:
+    """Return the one way in which a description is written."""
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _parse(text: str | bytes) -> Any:
+    """Return the value of foreign JSON: no key twice, no number that is huge or not finite, no depth. Raises ValueError."""
+    try:
+        value = json.loads(text, object_pairs_hook=_unique, parse_int=_integer, parse_float=_finite, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    layer = [value]
+    for _ in range(MAX_DEPTH):
+        layer = [item for outer in layer for item in _items(outer)]
+    if layer:
+        raise ValueError("it is nested too deeply")
+    return value
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"'{value}' is not a number")
+    return float(value)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -183,9 +221,22 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return unique
 
 
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError("an integer is too long")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):  # 1e400
+        raise ValueError("a number is not finite")
+    return value
+
+
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
 def _damaged(reason: str) -> CheckpointError:
-    return CheckpointError(reason, hint="train it again, or copy it again from where it came")
+    return CheckpointError(safe_text(reason), hint="train it again, or copy it again from where it came")

@@ -1,5 +1,6 @@
 """Names of runs: what may stand in the store, and nothing that could lead out of it."""
 
+import hashlib
 import re
 
 from mnistae.config import RECIPES, ModelConfig, TrainConfig
@@ -10,8 +11,8 @@ _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\..*)?", re.ASCII |
 
 
 def is_valid(name: str) -> bool:
-    """Whether `name` may name a run on every file system: ASCII, no separator, not a device of Windows."""
-    return bool(_VALID.fullmatch(name)) and not name.endswith(".") and not _RESERVED.fullmatch(name)
+    """Whether `name` may name a run on every file system: ASCII, no separator, not a device of Windows, not a file's."""
+    return bool(_VALID.fullmatch(name)) and not name.endswith((".", ".safetensors")) and not _RESERVED.fullmatch(name)
 
 
 def check(name: str) -> str:
@@ -38,7 +39,16 @@ def default(model: ModelConfig, config: TrainConfig, *, dataset: str) -> str:
     if config.batch_size != usual.batch_size:
         parts.append(f"b{config.batch_size}")
     if config.learning_rate != usual.learning_rate:
-        parts.append(f"lr{config.learning_rate:g}")
+        parts.append(f"lr{_spell(config.learning_rate)}")
     if config.weight_decay != usual.weight_decay:
-        parts.append(f"wd{config.weight_decay:g}")
-    return "-".join([*parts, f"seed{config.seed}"])
+        parts.append(f"wd{_spell(config.weight_decay)}")
+    name = "-".join([*parts, f"seed{config.seed}"])
+    if is_valid(name):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '', name)[:55]}-{digest}"  # a folder's name may be anything, of any length
+
+
+def _spell(number: float) -> str:
+    """Return a number to its last digit, in the characters of a name."""
+    return repr(float(number)).removesuffix(".0").replace("+", "")

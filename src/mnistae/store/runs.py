@@ -20,8 +20,11 @@ MODEL = "model.safetensors"
 STATE = "state.safetensors"
 HISTORY = "history.csv"
 PICTURE = "loss.png"
-RECENT = "recent"
-"""The pointer file: names of runs, a line each, the newest first. Neither clocks nor names decide what is newest."""
+RECENT = ".recent"
+"""The pointer file: names of runs, a line each, the newest first. Neither clocks nor names decide what is newest.
+
+It begins with a dot, as no run does.
+"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def folder(name: str) -> Path:
 
 def exists(name: str) -> bool:
     """Whether the store holds a run of this name, finished or not."""
-    return (folder(name) / MODEL).exists() or (folder(name) / STATE).exists()
+    return os.path.lexists(folder(name) / MODEL) or os.path.lexists(folder(name) / STATE)
 
 
 def listing() -> list[str]:
@@ -95,7 +98,7 @@ def load(reference: str | None) -> Checkpoint:
 def load_state(name: str) -> tuple[TrainingState, Description]:
     """Return the verified training state of a run. Raises CheckpointError."""
     path = folder(name) / STATE
-    if not path.exists() and exists(name):
+    if not os.path.lexists(path) and exists(name):
         raise CheckpointError(f"'{name}' was imported: it has no training state to go on from", hint="train a run of its own")
     _check_there(path, name)
     try:
@@ -109,7 +112,7 @@ def damage(name: str) -> str | None:
     check_exists(name)
     try:
         load(name)
-        if (folder(name) / STATE).exists():
+        if os.path.lexists(folder(name) / STATE):
             load_state(name)
     except CheckpointError as error:
         return error.message
@@ -135,8 +138,11 @@ def save_model(name: str, weights: Weights, description: Description) -> Path:
     """Write a model that comes with no training state, and the pointer; return the model's path."""
     home = _make_folder(name)
     atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(weights, description))
-    for leftover in (STATE, HISTORY, PICTURE):
-        (home / leftover).unlink(missing_ok=True)
+    try:
+        for leftover in (STATE, HISTORY, PICTURE):
+            (home / leftover).unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_remove(home, error) from error
     point_to(name)
     return home / MODEL
 
@@ -145,13 +151,14 @@ def remove(name: str) -> None:
     """Remove a run as a whole: it loses its name first, then its files. Raises CheckpointError, BusyError, OutputError."""
     home = folder(name)
     check_exists(name)
+    _refuse_link(home)
     with lock(name):
         doomed = home.with_name(f".removed-{secrets.token_hex(4)}")
         try:
             home.rename(doomed)
             shutil.rmtree(doomed)
         except OSError as error:
-            raise OutputError(f"cannot remove '{home}': {error.strerror}", hint="look at the folder's rights") from error
+            raise _cannot_remove(home, error) from error
     _write_recent([other for other in _read_recent() if other != name])
 
 
@@ -202,9 +209,17 @@ def _make_folder(name: str) -> Path:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make '{home}': {error.strerror}", hint="set MNISTAE_HOME to a folder you own") from error
+    _refuse_link(home)
+    return home
+
+
+def _refuse_link(home: Path) -> None:
     if home.is_symlink():
         raise OutputError(f"'{home}' is a link, not a run's folder", hint="remove the link")
-    return home
+
+
+def _cannot_remove(home: Path, error: OSError) -> OutputError:
+    return OutputError(f"cannot remove '{home}': {error.strerror or error}", hint="look at the folder's rights")
 
 
 def _read(path: Path) -> bytes:
@@ -236,7 +251,7 @@ def _read_recent() -> list[str]:
         text = bounded.read_bytes(paths.checkpoints_dir() / RECENT, limit=2**20).decode("ascii", "replace")
     except bounded.UnreadableError:
         return []
-    return [line for line in text.splitlines() if names.is_valid(line)]
+    return [line for line in dict.fromkeys(text.splitlines()) if names.is_valid(line)]
 
 
 def _write_recent(recent: list[str]) -> None:

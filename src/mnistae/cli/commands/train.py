@@ -1,6 +1,7 @@
 """`mnistae train`: the lab's recipe, or a variation of it, from the first epoch to the checkpoint."""
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from mnistae.cli import options, signals, work
 from mnistae.cli.console import Screen
 from mnistae.cli.training_view import view
 from mnistae.config import ModelConfig, TrainConfig
+from mnistae.datasets import catalogue
 from mnistae.errors import UsageError
 from mnistae.store import names, runs
 
@@ -52,7 +54,7 @@ def train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        dataset=dataset,
+        dataset=_whole_path(dataset),
         seed=seed,
         recipe=recipe,
     )
@@ -143,6 +145,13 @@ def _report(screen: Screen, session: "Session") -> None:
         "history": [dataclasses.asdict(epoch) for epoch in history],
     }
     screen.result([str(checkpoint.path)], document)
+
+
+def _whole_path(dataset: str | None) -> str | None:
+    """Return a data set's path so that a resume finds it from any folder; a name stays a name."""
+    if not dataset or dataset in catalogue.NAMES or not Path(dataset).exists():
+        return dataset
+    return str(Path(dataset).absolute())
 
 
 def _given(**values: Any) -> dict[str, Any]:

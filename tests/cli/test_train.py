@@ -1,0 +1,231 @@
+"""`mnistae train` from the shell's side."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import Cli, mnistae
+
+
+def run_files(home: Path, name: str) -> dict[str, bytes]:
+    """Return the bytes of a run's files."""
+    return {path.name: path.read_bytes() for path in sorted((home / "checkpoints" / name).iterdir())}
+
+
+def test_training_leaves_a_whole_run(cli: Cli, tiny: Path, home: Path) -> None:
+    """A run ends with its path on standard output, a line an epoch on standard error, and four files."""
+    answer = cli("train", "--dataset", tiny, "-e", 2, "-b", 256)
+
+    path = home / "checkpoints" / "lab-tiny-b256-seed0" / "model.safetensors"
+    assert (answer.code, answer.out) == (0, f"{path}\n"), answer.err
+    lines = answer.err.splitlines()
+    assert lines[0].startswith("data: tiny in ")
+    assert lines[1].startswith("training 'lab-tiny-b256-seed0' on cpu")
+    assert [line[:9] for line in lines if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
+    assert list(run_files(home, path.parent.name)) == ["history.csv", "loss.png", "model.safetensors", "state.safetensors"]
+    rows = list(csv.reader((path.parent / "history.csv").read_text().splitlines()))
+    assert rows[0] == ["epoch", "loss", "learning_rate"]
+    assert [row[0] for row in rows[1:]] == ["1", "2"]
+
+
+def test_same_command_same_bytes(cli: Cli, tiny: Path, home: Path) -> None:
+    """Two runs with one seed are equal byte for byte in every file and in their JSON; another seed gives other weights."""
+    words = ("train", "--dataset", tiny, "-e", 2, "-b", 256, "--json", "--force")
+    first = cli(*words, "--seed", 3, "--name", "a")
+    before = run_files(home, "a")
+    second = cli(*words, "--seed", 3, "--name", "a")
+    other = cli(*words, "--seed", 4, "--name", "b")
+
+    assert (first.code, second.code, other.code) == (0, 0, 0)
+    assert first.out == second.out
+    assert before == run_files(home, "a")
+    assert before["model.safetensors"] != run_files(home, "b")["model.safetensors"]
+
+
+def test_json_tells_the_run(cli: Cli, tiny: Path) -> None:
+    """The document has the checkpoint, the data, the losses and the living units."""
+    document = json.loads(cli("train", "--dataset", tiny, "-e", 2, "-b", 256, "--json", "-q").out)
+    assert (document["schema"], document["command"]) == (1, "train")
+    assert (document["dataset"], document["epochs"], document["device"]) == ("tiny", 2, "cpu")
+    assert [epoch["number"] for epoch in document["history"]] == [1, 2]
+    assert document["loss"] == document["history"][-1]["loss"]
+    assert 0 <= document["living_units"] <= 8
+
+
+def test_resume_raises_the_epochs_to_the_same_bytes(cli: Cli, tiny: Path, home: Path) -> None:
+    """Two epochs and two more are the four of an uninterrupted run, byte for byte; a finished run has nothing to do."""
+    words = ("--dataset", tiny, "-b", 256, "-q")
+    assert cli("train", *words, "-e", 4, "--name", "whole").code == 0
+    assert cli("train", *words, "-e", 2, "--name", "cut").code == 0
+    assert cli("train", "--resume", "-e", 4, "-q").code == 0  # the newest run is the one to go on with
+    assert run_files(home, "cut") == run_files(home, "whole")
+
+    again = cli("train", "--resume", "--name", "cut")
+    assert (again.code, "nothing to do" in again.err) == (0, True)
+    assert again.out == f"{home / 'checkpoints' / 'cut' / 'model.safetensors'}\n"
+    assert run_files(home, "cut") == run_files(home, "whole")
+
+
+def test_existing_run_is_kept_unless_forced(cli: Cli, tiny: Path, home: Path, trained: str) -> None:
+    """A name that is taken is refused before training, and the run is as it was; --force replaces it."""
+    before = run_files(home, trained)
+    words = ("train", "--dataset", tiny, "-e", 1, "-b", 256, "--name", trained)
+    refused = cli(*words)
+    assert (refused.code, refused.out) == (7, "")
+    assert refused.err.splitlines()[-2:] == [
+        "error: the run 'tiny' exists already",
+        "hint: go on with --resume, replace it with --force, or choose a --name",
+    ]
+    assert run_files(home, trained) == before
+    assert cli(*words, "--force", "-q").code == 0
+    assert run_files(home, trained) != before
+
+
+RESUME_ERRORS = [
+    (("--lr", "0.5"), 2, "learning rate of the run 'tiny' is '0.001', not '0.5'"),
+    (("--bottleneck", "4"), 2, "bottleneck of the run 'tiny' is '8', not '4'"),
+    (("--dataset", "glyphs"), 2, "dataset of the run 'tiny' is"),
+    (("--force",), 2, "--resume goes on with a run, --force replaces it"),
+    (("--epochs", "0"), 2, "epochs is '0'"),
+    (("--name", "nobody"), 3, "no such checkpoint: 'nobody'"),
+    (("--name", "../x"), 2, "not a name for a run: '../x'"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "message"), RESUME_ERRORS, ids=lambda value: str(value)[:30])
+def test_resume_refuses_what_it_cannot_keep(
+    cli: Cli, home: Path, trained: str, words: tuple[str, ...], code: int, message: str
+) -> None:
+    """Settings of a run stay as they are: another value is an error with its exit code, and the run is as it was."""
+    before = run_files(home, trained)
+    answer = cli("train", "--resume", *words)
+    assert answer.code == code
+    assert message in answer.err
+    assert run_files(home, trained) == before
+
+
+def test_resume_refuses_other_data(cli: Cli, tiny: Path, trained: str) -> None:
+    """A data set whose content changed under its path is not trained on."""
+    path = tiny / "train-images-idx3-ubyte"
+    data = bytearray(path.read_bytes())
+    data[100] ^= 0xFF
+    path.write_bytes(data)
+    answer = cli("train", "--resume", "--epochs", 3)
+    assert answer.code == 4
+    assert "is not the data this run was trained on" in answer.err
+
+
+def test_divergence_ends_with_six_and_leaves_the_last_good_epoch(cli: Cli, tiny: Path, home: Path, trained: str) -> None:
+    """A learning rate without measure ends with exit 6 and a hint; nothing that was good is lost."""
+    before = run_files(home, trained)
+    answer = cli("train", "--dataset", tiny, "-e", 5, "-b", 256, "--lr", "1e38", "--name", "wild")
+    assert answer.code == 6
+    assert "diverged" in answer.err
+    assert answer.err.splitlines()[-1].startswith("hint: try a lower rate")
+    assert run_files(home, trained) == before
+    assert cli("checkpoints", "verify").code == 0
+
+
+def test_quiet_says_nothing(cli: Cli, tiny: Path) -> None:
+    """With -q standard error stays empty, byte for byte."""
+    answer = cli("train", "--dataset", tiny, "-e", 1, "-q")
+    assert (answer.code, answer.err) == (0, "")
+
+
+def test_dead_units_are_warned_about(cli: Cli, tiny: Path) -> None:
+    """A unit that is always zero is counted and named as a loss."""
+    answer = cli("train", "--dataset", tiny, "-e", 2, "-b", 256, "-z", 64)
+    assert answer.code == 0
+    assert "bottleneck units are dead: always zero" in answer.err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signal_keeps_the_last_whole_epoch(tiny: Path, home: Path, cli: Cli, number: int, code: int) -> None:
+    """A signal during training ends with 128 plus its number; the run verifies, and goes on to the same bytes."""
+    words = ["train", "--dataset", str(tiny), "-e", "4000", "-b", "256"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mnistae", *words, "--name", "cut"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    while b"epoch    3/" not in (line := process.stderr.readline()):
+        assert line, "the run ended by itself"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+
+    assert process.returncode == code
+    assert b"go on with: mnistae train --resume --name cut" in err
+    assert cli("checkpoints", "verify").code == 0
+    done = json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"][0]["epochs"]
+    assert done >= 3
+    wanted = str(done + 2)
+    assert cli("train", "--resume", "--name", "cut", "-e", wanted, "-q").code == 0
+    assert cli(*words[:3], "-e", wanted, "-b", 256, "--name", "whole", "-q").code == 0
+    assert run_files(home, "cut") == run_files(home, "whole")
+
+
+def test_eight_trainers_of_one_name_are_one(tiny: Path, cli: Cli) -> None:
+    """Of processes that train under one name one goes on, the others end with 8 at once."""
+    command = [sys.executable, "-m", "mnistae", "train", "--dataset", str(tiny), "-e", "3000", "-b", "256", "--name", "one"]
+    first = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert first.stderr is not None
+    while b"epoch" not in first.stderr.readline():
+        pass
+    second = mnistae(*command[3:])
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=30)
+
+    assert second.returncode == 8
+    assert second.stderr.decode().splitlines()[-2:] == [
+        "error: another process is working on the run 'one'",
+        "hint: wait for it, or choose another --name",
+    ]
+    assert first.returncode == 130
+    assert cli("checkpoints", "verify").code == 0
+
+
+def test_training_survives_a_reader_that_leaves(tiny: Path, cli: Cli) -> None:
+    """A run whose standard streams are gone is trained and saved all the same."""
+    read, write = os.pipe()
+    os.close(read)
+    words = ("train", "--dataset", tiny, "-e", 2, "-b", 256, "--name", "alone")
+    done = mnistae(*words, stdout=write, stderr=write)
+    os.close(write)
+    assert done.returncode == 141
+    assert json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"][0]["state"] == "finished"
+
+
+def test_terminal_gets_a_bar_that_is_cleared(tiny: Path) -> None:
+    """On a terminal a live bar shows epoch, loss, rate, speed and time left, and gives the cursor back."""
+    import pty
+
+    parent, child = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
+    words = ("train", "--dataset", tiny, "-e", 60, "-b", 256)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mnistae", *map(str, words)], stdout=subprocess.DEVNULL, stderr=child, env=environment
+    )
+    os.close(child)
+    shown = b""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            piece = os.read(parent, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(parent)
+    assert process.wait(timeout=30) == 0
+    text = shown.decode()
+    assert "/60" in text
+    assert "images/s" in text
+    assert "lr 0.001" in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
