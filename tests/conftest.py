@@ -2,9 +2,10 @@
 
 import gzip
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,9 +127,20 @@ def mnistae(*args: object, **options: object) -> subprocess.CompletedProcess[byt
     return subprocess.run(command, check=False, **{**defaults, **options})
 
 
+@pytest.fixture(scope="session")
+def trained_store(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray]) -> Path:
+    """A store with the run `tiny`, trained for two epochs on tiny data that no test changes."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = write_idx(folder / "tiny", digits)
+    environment = {**os.environ, "MNISTAE_HOME": str(folder / "home")}
+    words = ("train", "--dataset", data, "-e", 2, "-b", 256, "--name", "tiny", "-q")
+    done = mnistae(*words, env=environment)
+    assert done.returncode == 0, done.stderr
+    return folder / "home"
+
+
 @pytest.fixture
-def trained(cli: Cli, tiny: Path) -> Iterator[str]:
-    """The name of a run in the store, trained on the tiny data for two epochs."""
-    answer = cli("train", "--dataset", tiny, "-e", 2, "-b", 256, "--name", "tiny", "-q")
-    assert answer.code == 0, answer.err
-    yield "tiny"
+def trained(trained_store: Path, home: Path) -> str:
+    """The name of a run in this test's own store."""
+    shutil.copytree(trained_store, home)
+    return "tiny"

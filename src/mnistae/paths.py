@@ -1,6 +1,7 @@
 """Where things live. Worked out at each call, never at import; `MNISTAE_HOME` wins."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -12,17 +13,17 @@ APP = "mnistae"
 
 def checkpoints_dir() -> Path:
     """The folder of the checkpoint store, one sub-folder a run."""
-    return _root("checkpoints", platformdirs.user_data_dir(APP, appauthor=False))
+    return _root("checkpoints", platformdirs.user_data_dir)
 
 
 def datasets_dir() -> Path:
     """The folder that downloads go to, one sub-folder a data set."""
-    return _root("datasets", platformdirs.user_data_dir(APP, appauthor=False))
+    return _root("datasets", platformdirs.user_data_dir)
 
 
 def cache_dir() -> Path:
     """The folder of things that can be made again: verified arrays, the built-in digits."""
-    return _root("cache", platformdirs.user_cache_dir(APP, appauthor=False))
+    return _root("cache", platformdirs.user_cache_dir)
 
 
 def user_data_folder() -> Path | None:
@@ -41,11 +42,14 @@ def is_offline() -> bool:
     raise UsageError(f"MNISTAE_OFFLINE is neither yes nor no: '{value}'", hint="set it to 1 or 0")
 
 
-def _root(kind: str, default: str) -> Path:
+def _root(kind: str, default: Callable[..., str]) -> Path:
     home = os.environ.get("MNISTAE_HOME")
     if home:
         return Path(home).absolute() / kind
-    folder = Path(default)
-    if not folder.is_absolute():  # no HOME and no passwd entry leave a literal "~"
+    try:
+        folder = Path(default(APP, appauthor=False))
+    except RuntimeError:  # no HOME and no passwd entry; older versions of platformdirs leave a literal "~"
+        folder = Path("~")
+    if not folder.is_absolute():
         raise UsageError("this user has no home folder", hint="set MNISTAE_HOME to a folder for data and checkpoints")
     return folder if kind == "cache" else folder / kind

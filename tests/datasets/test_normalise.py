@@ -20,7 +20,6 @@ Grey = NDArray[np.float32]
 DIGITS = {
     "one": [[(0.56, 0.1), (0.46, 0.9)]],
     "two": [[(0.3, 0.3), (0.4, 0.14), (0.58, 0.12), (0.68, 0.28), (0.6, 0.46), (0.28, 0.86), (0.74, 0.84)]],
-    "four": [[(0.36, 0.12), (0.26, 0.56), (0.72, 0.52)], [(0.64, 0.14), (0.56, 0.9)]],
     "five": [
         [(0.36, 0.2), (0.33, 0.46), (0.56, 0.43), (0.68, 0.6), (0.6, 0.78), (0.32, 0.8)],
         [(0.4, 0.12), (0.72, 0.1)],
@@ -30,8 +29,8 @@ DIGITS = {
 
 
 @cache
-def strokes(name: str, side: int = 200, *, width: float = 0.09) -> Grey:
-    """Draw a digit as a round pen would, (side, side), 0 = ground, 1 = ink; five and four are of two strokes."""
+def strokes(name: str, side: int = 160, *, width: float = 0.09) -> Grey:
+    """Draw a digit as a round pen would, (side, side), 0 = ground, 1 = ink; a five has two strokes."""
     drawing = Image.new("L", (4 * side, 4 * side))
     pen = ImageDraw.Draw(drawing)
     r = 2 * side * width
@@ -45,6 +44,11 @@ def strokes(name: str, side: int = 200, *, width: float = 0.09) -> Grey:
 
 def digit(picture: NDArray[np.floating]) -> Grey:
     return normalise(np.clip(picture, 0, 1).astype(np.float32), name="x")[0]
+
+
+@cache
+def plain(name: str) -> Grey:
+    return digit(strokes(name))
 
 
 def apart(a: Grey, b: Grey) -> float:
@@ -69,7 +73,7 @@ def on_paper(ink: Grey, dark: float) -> Grey:
 
 def dusty(ink: Grey) -> Grey:
     page = on_paper(np.pad(ink, 100), 0.7)
-    at = np.random.default_rng(5).integers(0, 397, (40, 2))
+    at = np.random.default_rng(5).integers(0, len(page) - 2, (40, 2))
     for y, x in at:
         page[y : y + 2, x : x + 2] = 0
     return page
@@ -77,7 +81,7 @@ def dusty(ink: Grey) -> Grey:
 
 def shaded(ink: Grey) -> Grey:
     page = on_paper(np.pad(ink, 60), 0.7)
-    page[:, 220:] *= 0.75
+    page[:, 170:] *= 0.75
     return page
 
 
@@ -114,7 +118,7 @@ CHANGES: dict[str, Callable[[Grey], NDArray[np.floating]]] = {
     "blur": blurred,
     "the desk beside it": with_desk,
     "a sheet on a desk": turned_sheet,
-    "an eighth of the page": lambda ink: 1 - np.pad(ink[::4, ::4], 170),
+    "an eighth of the page": lambda ink: 1 - np.pad(ink.reshape(40, 4, 40, 4).mean(axis=(1, 3)), 140),
 }
 
 
@@ -123,7 +127,7 @@ CHANGES: dict[str, Callable[[Grey], NDArray[np.floating]]] = {
 def test_the_same_digit_comes_out_laid_out_as_in_mnist(name: str, change: str) -> None:
     """Light, polarity, place, noise and dirt change next to nothing: 20 high, ink up to 1, its mass in the middle."""
     image = digit(CHANGES[change](strokes(name)))
-    assert apart(image, digit(strokes(name))) < 0.02
+    assert apart(image, plain(name)) < 0.02
     assert max(image[bounds(image > 0)].shape) == 20
     assert (image.min(), image.max()) == (0, 1)
     assert abs(np.arange(28) @ image.sum(axis=1) / image.sum() - 14) <= 0.5
@@ -132,15 +136,15 @@ def test_the_same_digit_comes_out_laid_out_as_in_mnist(name: str, change: str) -
 
 def test_other_digits_are_further_apart() -> None:
     """The bound of the test above would not let one digit pass for another."""
-    images = [digit(strokes(name)) for name in DIGITS]
+    images = [plain(name) for name in DIGITS]
     assert min(apart(a, b) for i, a in enumerate(images) for b in images[:i]) > 0.06
 
 
 @pytest.mark.parametrize("name", DIGITS)
-@pytest.mark.parametrize("side", [60, 200, 512])
+@pytest.mark.parametrize("side", [60, 400])
 def test_the_size_of_the_picture_does_not_matter(name: str, side: int) -> None:
     """A small drawing and a large one give the same image, but for what the small one cannot show."""
-    assert apart(digit(strokes(name, side)), digit(strokes(name, 400))) < 0.02
+    assert apart(digit(strokes(name, side)), plain(name)) < 0.02
 
 
 @pytest.mark.parametrize("width", [0.005, 0.01, 0.02, 0.05, 0.15])
@@ -206,7 +210,7 @@ def test_a_picture_without_ink_is_refused(picture: Grey) -> None:
         normalise(np.clip(picture, 0, 1), name="page.png")
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=120, deadline=None, derandomize=True)
 @given(npst.arrays(np.float32, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.floats(0, 1, width=32)))
 def test_any_picture_gives_an_image_or_is_refused(picture: Grey) -> None:
     """No picture, however small or odd, gives anything but a 28x28 image in [0, 1] or a DataError."""

@@ -13,13 +13,11 @@ from mnistae.errors import ExitCode, MnistaeError
 
 def run(app: typer.Typer) -> int:  # noqa: PLR0911 - a row a kind of ending
     """Run the command line and return the process's exit code. Nothing but that gets out of here."""
-    stdout = sys.stdout
     try:
         code = app(standalone_mode=False)
         return _flushed(int(code or ExitCode.DONE))
-    except SystemExit as ending:
-        # typer ends so, with 1, when the reader of a help page is gone; it then leaves a stand-in as standard output
-        return ExitCode.READER_GONE if sys.stdout is not stdout else _as_code(ending.code)
+    except SystemExit:  # nobody here raises it: typer and rich do when the reader of a help page is gone
+        return ExitCode.READER_GONE
     except console.ReaderGoneError:
         _silence_stdout()
         return ExitCode.READER_GONE
@@ -78,8 +76,3 @@ def _usage_hint() -> str:
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
-
-def _as_code(code: str | int | None) -> int:
-    if code is None:
-        return ExitCode.DONE
-    return code if isinstance(code, int) else ExitCode.UNEXPECTED

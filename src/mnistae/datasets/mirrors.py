@@ -7,6 +7,7 @@ from pathlib import Path
 from mnistae.datasets import catalogue, download, idx_folder
 from mnistae.datasets.catalogue import Entry
 from mnistae.datasets.dataset import Progress
+from mnistae.datasets.transport import Limits
 
 MAX_ARCHIVE = 64 * 2**20
 MAX_COLLECTION = 2**30
@@ -39,7 +40,7 @@ def fetch(entry: Entry, folder: Path, progress: Progress) -> None:
 def _fetch_collection(entry: Entry, folder: Path, md5: str, progress: Progress) -> None:
     urls = tuple(mirror if mirror.endswith(COLLECTION) else f"{mirror}{COLLECTION}" for mirror in _mirrors(entry))
     archive = download.Archive(name=COLLECTION, urls=urls, max_bytes=MAX_COLLECTION, max_content=MAX_COLLECTION, md5=md5)
-    limits = download.Limits(deadline=3600)  # of 560 MB
+    limits = Limits(deadline=3600)  # of 560 MB
     path = download.fetch(archive, folder, on_progress=functools.partial(progress, COLLECTION), limits=limits)
     members = {f"gzip/{name}.gz": f"{name}.gz" for name in entry.files}
     download.unpack_zip(path, members, folder, max_bytes=idx_folder.MAX_CONTENT)

@@ -57,8 +57,8 @@ def _marks(grey: Grey) -> tuple[Grey, tuple[str, ...]]:
     difference = grey - ground
     if (difference * np.abs(difference)).sum() >= 0:  # squares, signed: strokes outweigh what the light left over
         return _strokes(difference), ()
-    light = np.maximum(ground, np.float32(0.05))
-    return _strokes(-difference / light), (INVERTED,)  # ink takes its share of the light: less where there is less
+    light = np.maximum(ground, np.float32(0.05))  # ink takes its share of the light: less where there is less
+    return _strokes(np.asarray(-difference / light)), (INVERTED,)
 
 
 def bounds(mask: Mask) -> tuple[slice, slice]:
@@ -80,7 +80,7 @@ def _ground(grey: Grey) -> Grey:
 
     Only pixels near the surface so far pull at it, so ink never bends it, however much of the picture it covers.
     """
-    small = _resized(grey, (min(grey.shape[0], 64), min(grey.shape[1], 64)))
+    small = _resized(grey, (min(grey.shape[0], 32), min(grey.shape[1], 32)))
     terms = _terms(small.shape)  # (h', w', 6)
     surface = np.full_like(small, np.median(_border(small)))
     coefficients = np.zeros(6, np.float32)
@@ -96,7 +96,8 @@ def _ground(grey: Grey) -> Grey:
 
 
 def _terms(shape: tuple[int, ...]) -> Grey:
-    y, x = np.meshgrid(*(np.linspace(-1, 1, side, dtype=np.float32) for side in shape[:2]), indexing="ij")
+    # The middles of the pixels, so that a coarse grid and a fine one mean the same places.
+    y, x = np.meshgrid(*((2 * np.arange(n, dtype=np.float32) + 1) / n - 1 for n in shape), indexing="ij")
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
 
 

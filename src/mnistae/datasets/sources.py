@@ -55,6 +55,11 @@ def own_folder(entry: Entry) -> Path:
 
 def fetch(entry: Entry, *, progress: Progress = silent) -> Path:
     """Download what our own folder lacks of the entry, verified, and return the folder. Raises DataError, OutputError."""
+    if paths.is_offline():
+        raise DataError(
+            f"the data set '{entry.name}' is not here, and MNISTAE_OFFLINE forbids to download it",
+            hint="put its files into a folder and set MNISTAE_DATA_DIR to that, or use --dataset glyphs",
+        )
     from mnistae.datasets import mirrors  # brings the network modules, which most starts do without
 
     mirrors.fetch(entry, own_folder(entry), progress)

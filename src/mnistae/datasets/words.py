@@ -138,5 +138,7 @@ def _number(text: str, digits: str) -> int:
 
 
 def _looks_like_a_path(text: str) -> bool:
-    suffix = Path(text).suffix.lower()
-    return bool(text) and (os.path.lexists(text) or os.sep in text or suffix in {*SUFFIXES, ".npy"})
+    if os.path.lexists(text):
+        return True
+    is_misspelt = text.startswith(("train:", "test:", "digit:"))  # digit:3/x is no path, in spite of its slash
+    return not is_misspelt and (os.sep in text or Path(text).suffix.lower() in {*SUFFIXES, ".npy"})

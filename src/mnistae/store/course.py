@@ -103,10 +103,11 @@ def _strip_prefix(candidate: Mapping[Any, Any]) -> dict[str, Any] | None:
 def _check_tensor(name: str, tensor: object) -> "torch.Tensor":
     import torch
 
-    if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
-        if tensor.layout == torch.strided and tensor.device.type == "cpu":  # else sparse, or on "meta" without numbers
-            return tensor
-    raise CheckpointError(f"'{name}' is not a tensor of numbers", hint=_HINT)
+    if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+        raise CheckpointError(f"'{name}' is not a tensor of numbers", hint=_HINT)
+    if tensor.layout != torch.strided or tensor.device.type != "cpu":  # sparse, or on "meta" and without numbers
+        raise CheckpointError(f"'{name}' is not a plain tensor", hint=_HINT)
+    return tensor
 
 
 def _to_array(name: str, tensor: "torch.Tensor") -> Array:

@@ -232,6 +232,8 @@ def _read(path: Path) -> bytes:
 def _check_there(path: Path, name: str | None) -> None:
     if os.path.lexists(path):
         return
+    if name is not None and exists(name):  # killed after its first state, before its first model
+        raise CheckpointError(f"the run '{name}' has no model yet", hint=f"go on with 'mnistae train --resume --name {name}'")
     if name is not None:
         raise _missing(name)
     raise CheckpointError(f"no such checkpoint file: '{path}'", hint="run 'mnistae checkpoints list' for those in the store")

@@ -32,8 +32,8 @@ def summary(
     if checkpoint is not None and (bottleneck is not None or hidden is not None):
         raise UsageError("a checkpoint has sizes of its own", hint="leave out -c, or --bottleneck and --hidden")
     found = runs.load(checkpoint) if checkpoint is not None else None
-    usual = ModelConfig()
-    model = found.description.model if found else ModelConfig(hidden or usual.hidden, bottleneck or usual.bottleneck)
+    sizes = {key: value for key, value in (("hidden", hidden), ("bottleneck", bottleneck)) if value is not None}
+    model = found.description.model if found else ModelConfig(**sizes)
     table = layers.tabulate(model)
     lines = _lines(table)
     document = _document(table)

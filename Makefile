@@ -1,0 +1,28 @@
+# `check` is what CI runs; `fix` is its writing twin.
+PYTHON ?= .venv/bin/python
+
+.PHONY: check fix docs smoke
+
+check:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(PYTHON) docs/generate.py --check
+	$(PYTHON) -m pytest
+
+fix:
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+	$(PYTHON) docs/generate.py
+
+docs:
+	$(PYTHON) docs/generate.py
+
+# The built wheel in an empty environment: it answers, trains on the built-in digits and draws.
+smoke:
+	rm -rf build/smoke && mkdir -p build/smoke
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir build/smoke .
+	python3 -m venv build/smoke/venv
+	build/smoke/venv/bin/pip install --quiet build/smoke/*.whl
+	cd build/smoke && MNISTAE_HOME=home venv/bin/mnistae train --dataset glyphs --epochs 1 \
+		&& MNISTAE_HOME=home venv/bin/mnistae interpolate 1 2

@@ -1,0 +1,113 @@
+"""Write docs/cli.md from the application itself; with --check only say whether it is fresh.
+
+The page is made from the commands, not from the look of their help, which changes with typer's releases.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import typer
+from typer.models import ArgumentInfo, OptionInfo
+
+from mnistae.cli.app import EXAMPLES, app
+
+TARGET = Path(__file__).with_name("cli.md")
+HEAD = """# The command line
+
+Every command answers to `-h`/`--help`, `-q`/`--quiet` and `--json`; `mnistae --version` prints the version. This page is
+made from the application by `docs/generate.py`.
+"""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An argument or option as its command declares it."""
+
+    info: ArgumentInfo | OptionInfo
+    kind: type
+    default: Any
+
+    @property
+    def names(self) -> str:
+        """The words that stand on the command line."""
+        if isinstance(self.info, ArgumentInfo):
+            return f"`{self.info.metavar}`"
+        value = "" if self.kind is bool else f" `{(self.info.metavar or self._kind_name()).replace('|', chr(92) + '|')}`"
+        return ", ".join(f"`{flag}`" for flag in self.flags) + value
+
+    @property
+    def flags(self) -> list[str]:
+        """The option's long and short name; typer keeps the first one apart, where a default might stand."""
+        return [str(flag) for flag in (self.info.default, *(self.info.param_decls or ())) if str(flag).startswith("-")]
+
+    @property
+    def about(self) -> str:
+        """What it is for, its default and its environment variable."""
+        has_default = self.default not in {None, False, inspect.Parameter.empty}
+        facts = [f"default `{getattr(self.default, 'value', self.default)}`"] if has_default else []
+        facts += [f"environment `{self.info.envvar}`"] if self.info.envvar else []
+        return f"{self.info.help} ({', '.join(facts)})" if facts else str(self.info.help)
+
+    def _kind_name(self) -> str:
+        if issubclass(self.kind, Enum):
+            return "|".join(str(member.value) for member in self.kind)
+        return {int: "INTEGER", float: "NUMBER"}.get(self.kind, "TEXT")
+
+
+def document() -> str:
+    """Return the page: a section a command, in the order of the help."""
+    return HEAD + "".join(_section(name, function) for name, function in commands(app))
+
+
+def commands(group: typer.Typer, prefix: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Yield every command with its whole name, those of groups among them."""
+    for command in group.registered_commands:
+        if command.name and command.callback:
+            yield f"{prefix}{command.name}", command.callback
+    for sub in group.registered_groups:
+        if sub.typer_instance:
+            yield from commands(sub.typer_instance, f"{sub.name} ")
+
+
+def parameters(function: Callable[..., Any]) -> list[Parameter]:
+    """Return a command's arguments, then its options, in the order of its signature."""
+    defaults = inspect.signature(function).parameters
+    found = []
+    for name, hint in get_type_hints(function, include_extras=True).items():
+        if name != "return":
+            kind, info = get_args(hint)[:2]
+            plain = next((part for part in get_args(kind) if part is not type(None)), kind)
+            found.append(Parameter(info, plain if isinstance(plain, type) else str, defaults[name].default))
+    return sorted(found, key=lambda parameter: isinstance(parameter.info, OptionInfo))
+
+
+def _section(name: str, function: Callable[..., Any]) -> str:
+    own = [parameter for parameter in parameters(function) if not {"--quiet", "--json"} & set(parameter.flags)]
+    arguments = [parameter.info.metavar for parameter in own if isinstance(parameter.info, ArgumentInfo)]
+    usage = " ".join(str(word) for word in ("mnistae", name, "[OPTIONS]", *arguments))
+    rows = "\n".join(f"| {parameter.names} | {parameter.about} |" for parameter in own)
+    table = f"| | |\n|---|---|\n{rows}\n\n" if own else ""
+    examples = "\n".join(EXAMPLES[name])
+    text = inspect.cleandoc(function.__doc__ or "")
+    return f"\n## `mnistae {name}`\n\n`{usage}`\n\n{text}\n\n{table}```sh\n{examples}\n```\n"
+
+
+def main() -> int:
+    """Write or check the page; return the exit code."""
+    page = document()
+    if "--check" not in sys.argv[1:]:
+        TARGET.write_text(page, encoding="utf-8")
+        return 0
+    if TARGET.exists() and TARGET.read_text(encoding="utf-8") == page:
+        return 0
+    sys.stderr.write("docs/cli.md is stale: run 'make docs'\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

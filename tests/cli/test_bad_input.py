@@ -1,0 +1,271 @@
+"""The table of bad inputs: each gives its exit code, one line and a hint, no traceback, and changes nothing."""
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import Cli, mnistae
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder, locks and caches aside."""
+    files = (path for path in folder.rglob("*") if path.is_file() and ".locks" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files if "cache" not in path.parts}
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return the beginning of a PNG that claims a size."""
+    body = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 0, 0, 0, 0])
+    return b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+
+
+@pytest.fixture
+def junk(tmp_path: Path) -> Path:
+    """A working folder full of things that are not what they should be."""
+    folder = tmp_path / "work"
+    (folder / "text.png").write_text("this is no picture")
+    (folder / "huge.png").write_bytes(png_header(50_000, 50_000))
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "folder.png").mkdir()
+    (folder / "file").write_text("a file where a folder belongs")
+    (folder / "readable.png").write_bytes(b"")
+    Image.fromarray(np.full((28, 28), 0, np.uint8)).save(folder / "blank.png")
+    np.save(folder / "wrong.npy", np.zeros((3, 5)))
+    np.save(folder / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    (folder / "junk.safetensors").write_bytes(b"\xff" * 100)
+    (folder / "empty.safetensors").write_bytes(b"")
+    (folder / "junk.pth").write_bytes(b"PK\x03\x04 not really")
+    os.mkfifo(folder / "fifo.png")
+    os.mkfifo(folder / "fifo.safetensors")
+    return folder
+
+
+USE = ("reconstruct", "denoise", "interpolate")
+TABLE: list[tuple[tuple[str, ...], int, str]] = [
+    # words
+    (("reconstruct", "600"), 2, "there is no image '600' in tiny"),
+    (("reconstruct", "test:100"), 2, "there is no image 'test:100' in tiny"),
+    (("reconstruct", "1" + "0" * 30), 2, "there is no image"),
+    (("reconstruct", "1e3"), 2, "not an image: '1e3'"),
+    (("reconstruct", ""), 2, "not an image: ''"),
+    (("reconstruct", "٣"), 2, "not an image: '٣'"),
+    (("reconstruct", "0x1"), 2, "not an image: '0x1'"),
+    (("reconstruct", "--", "-1"), 2, "not an image: '-1'"),
+    (("reconstruct", "-1"), 2, "No such option"),
+    (("reconstruct", "digit:10"), 2, "not an image: 'digit:10'"),
+    (("reconstruct", "digit:3/99999"), 2, "there is no image 'digit:3/99999' in tiny"),
+    (("reconstruct",), 2, "Missing argument"),
+    (("reconstruct", "-", "-"), 2, "'-' stands more than once"),
+    *[((command, "train:", "1"), 2, "not an image: 'train:'") for command in USE],
+    # pictures
+    (("reconstruct", "missing.png"), 4, "missing.png"),
+    (("reconstruct", "text.png"), 4, "not an image of a known kind: 'text.png'"),
+    (("reconstruct", "huge.png"), 4, "huge.png"),
+    (("reconstruct", "empty.png"), 4, "empty.png"),
+    (("reconstruct", "blank.png"), 4, "blank.png"),
+    (("reconstruct", "folder.png"), 4, "folder.png"),
+    (("reconstruct", "fifo.png"), 4, "fifo.png"),
+    (("reconstruct", "wrong.npy"), 4, "wrong.npy"),
+    (("reconstruct", "objects.npy"), 4, "objects.npy"),
+    *[((command, "missing.png", "1"), 4, "missing.png") for command in USE],
+    # checkpoints
+    *[((command, "1", "2", "-c", "nobody"), 3, "no such checkpoint: 'nobody'") for command in USE],
+    (("summary", "-c", "nobody"), 3, "no such checkpoint: 'nobody'"),
+    (("evaluate", "-c", "nobody"), 3, "no such checkpoint: 'nobody'"),
+    (("evaluate", "-c", ""), 2, "the checkpoint's name is empty"),
+    (("evaluate", "-c", "../tiny"), 3, "no such checkpoint file: '../tiny'"),
+    (("evaluate", "-c", "./folder.png"), 3, "cannot use checkpoint 'folder.png': it is a folder"),
+    (("summary", "-c", "junk.safetensors"), 3, "cannot use checkpoint 'junk.safetensors'"),
+    (("summary", "-c", "empty.safetensors"), 3, "cannot use checkpoint 'empty.safetensors'"),
+    (("summary", "-c", "fifo.safetensors"), 3, "it is not a regular file"),
+    (("summary", "-c", "/dev/zero/x.safetensors"), 3, "no such checkpoint file"),
+    (("checkpoints", "show", "nobody"), 3, "no such checkpoint: 'nobody'"),
+    (("checkpoints", "path", "a b"), 2, "not a name for a run: 'a b'"),
+    (("checkpoints", "verify", "nobody"), 3, "no such checkpoint: 'nobody'"),
+    (("checkpoints", "remove", "nobody"), 3, "no such checkpoint: 'nobody'"),
+    (("checkpoints", "remove", "tiny", "nobody"), 3, "no such checkpoint: 'nobody'"),
+    (("checkpoints", "remove", ".."), 2, "not a name for a run: '..'"),
+    (("checkpoints", "import", "junk.pth"), 3, "cannot import 'junk.pth'"),
+    (("checkpoints", "import", "missing.pth"), 3, "missing.pth"),
+    (("checkpoints", "import", "folder.png", "--name", "x"), 3, "it is a folder"),
+    (("checkpoints", "import", "junk.pth", "--name", "tiny"), 7, "the run 'tiny' exists already"),
+    (("checkpoints", "import", "junk.pth", "--name", "CON"), 2, "not a name for a run: 'CON'"),
+    # outputs
+    (("reconstruct", "1", "-o", "folder.png"), 7, "'folder.png' is a folder, not a file"),
+    (("reconstruct", "1", "-o", "file/x.png"), 7, "is not a folder"),
+    (("reconstruct", "1", "-o", "x.bmp"), 2, "cannot write the format 'bmp'"),
+    (("reconstruct", "1", "-o", "x"), 2, "cannot write the format ''"),
+    (("denoise", "1", "-f", "gif"), 2, "cannot write the format 'gif'"),
+    (("reconstruct", "readable.png", "-o", "readable.png"), 2, "'readable.png' is both input and output"),
+    # numbers
+    (("interpolate", "1", "2", "--steps", "0"), 2, "steps is '0'"),
+    (("interpolate", "1", "2", "--steps", "1"), 2, "steps is '1'"),
+    (("interpolate", "1", "2", "--steps", "x"), 2, "Invalid value for '--steps'"),
+    (("interpolate", "1"), 2, "an interpolation goes from one image to another"),
+    (("denoise", "1", "--level", "nan"), 2, "noise level is 'nan'"),
+    (("denoise", "1", "--level", "-1"), 2, "noise level is '-1.0'"),
+    (("denoise", "1", "--noise", "mask", "--level", "1.5"), 2, "noise level is '1.5'"),
+    (("denoise", "1", "--noise", "pink"), 2, "Invalid value for '--noise'"),
+    (("denoise", "1", "--seed", "-1"), 2, "seed is '-1'"),
+    (("train", "--epochs", "0"), 2, "epochs is '0'"),
+    (("train", "--epochs", "-3"), 2, "epochs is '-3'"),
+    (("train", "--epochs", "1_000x"), 2, "Invalid value for '--epochs'"),
+    (("train", "--batch-size", "0"), 2, "batch size is '0'"),
+    (("train", "--lr", "nan"), 2, "learning rate is 'nan'"),
+    (("train", "--lr", "inf"), 2, "learning rate is 'inf'"),
+    (("train", "--lr", "0"), 2, "learning rate is '0.0'"),
+    (("train", "--lr", "1e400"), 2, "learning rate is 'inf'"),
+    (("train", "--weight-decay", "-1"), 2, "weight decay is '-1.0'"),
+    (("train", "--seed", "-1"), 2, "seed is '-1'"),
+    (("train", "--seed", str(2**70)), 2, "seed is"),
+    (("train", "-z", "0"), 2, "bottleneck is '0'"),
+    (("train", "--hidden", "100000"), 2, "hidden is '100000'"),
+    (("train", "--recipe", "quick"), 2, "no such recipe: 'quick'"),
+    (("train", "--name", "../out"), 2, "not a name for a run: '../out'"),
+    (("train", "--name", ""), 2, "not a name for a run: ''"),
+    (("summary", "-z", "0"), 2, "bottleneck is '0'"),
+    (("summary", "-c", "tiny", "-z", "4"), 2, "a checkpoint has sizes of its own"),
+    # devices
+    (("train", "--device", "tpu"), 2, "unknown device: 'tpu'"),
+    (("reconstruct", "1", "--device", "cuda:x"), 2, "unknown device: 'cuda:x'"),
+    # data
+    (("train",), 4, "mnist"),
+    (("train", "--dataset", "mnsit"), 2, "no such data set: 'mnsit'"),
+    (("train", "--dataset", ""), 2, "no such data set: ''"),
+    (("train", "--dataset", "file"), 4, "not a data set"),
+    (("evaluate", "--dataset", "fashion-mnist"), 4, "fashion-mnist"),
+    (("evaluate", "--split", "valid"), 2, "Invalid value for '--split'"),
+    (("reconstruct", "1", "--dataset", "mnist"), 4, "mnist"),
+    (("datasets", "path"), 4, "the data set 'mnist' is not here"),
+    (("datasets", "verify"), 4, "the data set 'mnist' is not here"),
+    (("datasets", "fetch"), 4, "mnist"),
+    (("datasets", "fetch", "glyphs"), 2, "glyphs is built in"),
+    (("datasets", "fetch", "cifar"), 2, "no such data set: 'cifar'"),
+    # commands
+    (("trian",), 2, "No such command 'trian'"),
+    (("train", "--epoch", "3"), 2, "No such option"),
+    (("checkpoints", "rm"), 2, "No such command 'rm'"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "message"), TABLE, ids=lambda value: str(value)[:60])
+def test_bad_input_is_one_line_and_a_hint(
+    cli: Cli, trained: str, junk: Path, home: Path, words: tuple[str, ...], code: int, message: str
+) -> None:
+    """Bad input ends with its exit code, one error line, one hint, nothing on standard output, and leaves all as it was."""
+    store, work = snapshot(home), snapshot_names(junk)
+    answer = cli(*words)
+
+    lines = answer.err.splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert answer.code == code, answer.err
+    assert len(errors) == 1, answer.err
+    assert message in errors[0]
+    assert lines[-1].startswith("hint: ")
+    assert lines[-2] == errors[0]
+    assert "Traceback" not in answer.err
+    assert answer.out == ""
+    assert snapshot(home) == store
+    assert snapshot_names(junk) == work
+
+
+def snapshot_names(folder: Path) -> list[str]:
+    """Return the names below a folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("reconstruct", "1", "-o", "-"), 2),
+        (("reconstruct", "1e3"), 2),
+        (("summary", "-c", "nobody"), 3),
+        (("train",), 4),
+        (("train", "--epochs", "x"), 2),
+    ],
+    ids=str,
+)
+def test_failure_in_json_is_one_document(cli: Cli, words: tuple[str, ...], code: int) -> None:
+    """With --json a failure is a document on standard output too, and still the two lines on standard error."""
+    answer = cli(*words, "--json")
+    document = json.loads(answer.out)
+    assert document["schema"] == 1
+    assert document["error"]["exit"] == answer.code == code
+    assert answer.err.splitlines()[-2:] == [
+        f"error: {document['error']['message']}",
+        f"hint: {document['error']['hint']}",
+    ]
+
+
+def test_damaged_checkpoint_is_refused_everywhere(cli: Cli, trained: str, home: Path) -> None:
+    """One flipped bit in the weights is exit 3 in every command that reads them; the list shows it as damaged."""
+    path = home / "checkpoints" / trained / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1000] ^= 1
+    path.write_bytes(data)
+
+    for words in (("summary", "-c", trained), ("reconstruct", "1"), ("evaluate",), ("checkpoints", "verify")):
+        answer = cli(*words)
+        assert answer.code == 3, words
+        assert "its content does not match its digest" in answer.err
+    assert json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"][0]["state"] == "damaged"
+
+
+def test_damaged_data_is_never_trained_on(cli: Cli, tiny: Path, home: Path) -> None:
+    """An IDX file that is cut short is exit 4, names the file, and leaves no run behind."""
+    path = tiny / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-1])
+    answer = cli("train", "--dataset", tiny, "-e", 1)
+    assert answer.code == 4
+    assert f"'{path}' is damaged" in answer.err
+    assert not (home / "checkpoints").exists() or not list((home / "checkpoints").glob("[!.]*"))
+
+
+def test_cuda_without_cuda_is_exit_five(cli: Cli, trained: str, home: Path) -> None:
+    """A device that was asked for and is not there ends with 5 and the reason, never with another device."""
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    store = snapshot(home)
+    for words in (("train", "--dataset", "glyphs", "--name", "x"), ("reconstruct", "1")):
+        if words[0] == "train":
+            continue  # drawing the built-in digits takes seconds; the next test trains
+        answer = cli(*words, "--device", "cuda")
+        assert answer.code == 5
+        assert "error: device 'cuda' is not there: torch" in answer.err
+    assert snapshot(home) == store
+
+
+def test_missing_device_is_found_before_training(cli: Cli, tiny: Path, home: Path) -> None:
+    """Training on a device that is not there ends with 5 and leaves no run."""
+    import torch
+
+    if torch.backends.mps.is_available():
+        pytest.skip("this machine has MPS")
+    answer = cli("train", "--dataset", tiny, "--device", "mps")
+    assert answer.code == 5
+    assert not (home / "checkpoints" / "lab-tiny-seed0").exists()
+
+
+def test_closed_and_empty_standard_input(trained: str) -> None:
+    """`-` with nothing to read is exit 4 at once."""
+    empty = mnistae("reconstruct", "-")
+    assert (empty.returncode, empty.stderr.splitlines()[0]) == (4, b"error: standard input is empty")
+    closed = mnistae("reconstruct", "-", stdin=None, preexec_fn=lambda: os.close(0))
+    assert (closed.returncode, closed.stderr.splitlines()[0]) == (4, b"error: standard input is closed")
+
+
+@pytest.mark.parametrize("name", ["MNISTAE_OFFLINE", "MNISTAE_DEVICE", "MNISTAE_CHECKPOINT", "MNISTAE_DATA_DIR"])
+def test_bad_environment_is_one_line(cli: Cli, trained: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Garbage in an environment variable is an error with a hint, not a traceback."""
+    monkeypatch.setenv(name, "/no/such/gar\x1bbage")
+    answer = cli("reconstruct", "1", "--dataset", "mnist")
+    assert answer.code in {2, 3, 4}
+    assert "\x1b" not in answer.err
+    assert "Traceback" not in answer.err

@@ -1,0 +1,176 @@
+"""The stream contract, in processes of their own: results on standard output, everything else on standard error."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import mnistae
+
+RESULTS = [
+    ("reconstruct", "1"),
+    ("denoise", "1"),
+    ("interpolate", "1", "2"),
+    ("evaluate",),
+    ("summary",),
+    ("summary", "-c", "tiny"),
+    ("checkpoints", "list"),
+    ("checkpoints", "show"),
+    ("checkpoints", "path"),
+    ("checkpoints", "verify"),
+    ("datasets", "list"),
+    ("doctor",),
+]
+
+
+@pytest.mark.parametrize("words", RESULTS, ids=" ".join)
+def test_json_is_one_document_and_quiet_is_quiet(trained: str, words: tuple[str, ...]) -> None:
+    """With --json -q standard output parses as one document with schema and command, and standard error is empty."""
+    done = mnistae(*words, "--json", "-q")
+    document = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert document["schema"] == 1
+    assert document["command"] == " ".join(word for word in words if word in {*words[:1], "list", "show", "path", "verify"})
+    assert done.stdout.isascii()
+
+
+@pytest.mark.parametrize("words", RESULTS, ids=" ".join)
+def test_same_command_same_output(trained: str, words: tuple[str, ...]) -> None:
+    """A command says the same thing twice, and standard error does not change what standard output gets."""
+    first = mnistae(*words)
+    second = mnistae(*words, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == second.stdout
+    assert first.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "magic"),
+    [
+        (("reconstruct", "1"), b"\x89PNG"),
+        (("denoise", "1", "-f", "svg"), b"<?xml"),
+        (("reconstruct", "1", "-f", "pdf"), b"%PDF"),
+        (("interpolate", "1", "2", "-f", "gif"), b"GIF89a"),
+        (("interpolate", "1", "2", "-f", "strip"), b"\x89PNG"),
+        (("interpolate", "1", "2", "-f", "npy"), b"\x93NUMPY"),
+    ],
+    ids=str,
+)
+def test_dash_writes_the_files_bytes(trained: str, words: tuple[str, ...], magic: bytes) -> None:
+    """`-o -` writes the bytes of the file, the same as into a file, and nothing before or after."""
+    suffix = {b"\x89PNG": "png", b"<?xml": "svg", b"%PDF": "pdf", b"GIF89a": "gif", b"\x93NUMPY": "npy"}[magic]
+    piped = mnistae(*words, "-o", "-")
+    filed = mnistae(*words, "-o", f"out.{suffix}")
+    assert (piped.returncode, filed.stdout) == (0, f"out.{suffix}\n".encode())
+    assert piped.stdout.startswith(magic)
+    assert piped.stdout == Path(f"out.{suffix}").read_bytes()
+
+
+def test_array_on_standard_input(trained: str) -> None:
+    """Frames from one command are images of the next, through a pipe, without a file."""
+    frames = mnistae("interpolate", "1", "2", "--steps", 3, "-f", "npy", "-o", "-")
+    done = mnistae("reconstruct", "-", "--json", "-q", stdin=None, input=frames.stdout)
+    assert [image["image"] for image in json.loads(done.stdout)["images"]] == ["-[0]", "-[1]", "-[2]"]
+
+
+@pytest.mark.parametrize("words", [("summary",), ("checkpoints", "list"), ("evaluate",), ("--help",)], ids=" ".join)
+def test_reader_that_leaves_ends_with_141(trained: str, words: tuple[str, ...]) -> None:
+    """When whoever reads standard output is gone the command ends quietly with 141."""
+    read, write = os.pipe()
+    os.close(read)
+    done = mnistae(*words, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, b"Traceback" in done.stderr, b"rror" in done.stderr) == (141, False, False)
+
+
+@pytest.mark.parametrize("words", [("summary",), ("reconstruct", "1"), ("checkpoints", "list")], ids=" ".join)
+def test_closed_standard_output_is_exit_seven(trained: str, words: tuple[str, ...]) -> None:
+    """A result that has nowhere to go is an error, after the work was done."""
+    done = mnistae(*words, stdout=None, stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1))
+    assert done.returncode == 7
+    assert done.stderr.splitlines()[-2] == b"error: standard output is closed"
+    assert Path("reconstruct-1.png").exists() == (words[0] == "reconstruct")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("words", [("summary",), ("reconstruct", "1", "-o", "-")], ids=" ".join)
+def test_full_device_is_exit_seven(trained: str, words: tuple[str, ...]) -> None:
+    """Standard output that takes no more bytes is an error, not a success."""
+    with Path("/dev/full").open("wb") as full:
+        done = mnistae(*words, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 7
+    assert b"cannot write to standard output: No space left on device" in done.stderr
+
+
+def test_closed_standard_error_is_no_reason_to_fail(trained: str) -> None:
+    """Notes that nobody can read do not change the result."""
+    done = mnistae("reconstruct", "1", stderr=None, stdout=subprocess.PIPE, preexec_fn=lambda: os.close(2))
+    assert (done.returncode, done.stdout) == (0, b"reconstruct-1.png\n")
+
+
+def on_a_terminal(*words: object) -> tuple[int, str]:
+    """Run a command with a terminal as its standard input and output; return its code and what the terminal got."""
+    import pty
+
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mnistae", *map(str, words)], stdin=child, stdout=child, stderr=child, close_fds=True
+    )
+    os.close(child)
+    pieces = []
+    while True:
+        try:
+            piece = os.read(parent, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        pieces.append(piece)
+    os.close(parent)
+    return process.wait(timeout=30), b"".join(pieces).decode()
+
+
+def test_bytes_are_not_written_to_a_terminal(trained: str) -> None:
+    """`-o -` on a terminal is a usage error."""
+    code, text = on_a_terminal("reconstruct", "1", "-o", "-")
+    assert code == 2
+    assert "standard output is a terminal" in text
+    assert "PNG" not in text
+
+
+def test_dash_does_not_wait_for_a_terminal(trained: str) -> None:
+    """`-` as an image on a terminal is a usage error at once."""
+    code, text = on_a_terminal("reconstruct", "-")
+    assert code == 2
+    assert "'-' reads a picture from standard input, which is a terminal" in text
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "-dash", "emoji-😀", "new\nline", "bidi\u202e", "red[bold]", "bell\a"])
+def test_odd_paths_work_and_do_not_reach_the_terminal(trained: str, name: str) -> None:
+    """A figure may have any name; standard output carries it exactly, messages make it safe."""
+    path = Path("odd") / f"{name}.png"
+    done = mnistae("reconstruct", "1", "-o", path)
+    assert (done.returncode, done.stdout) == (0, f"{path}\n".encode())
+    assert path.exists()
+
+    missing = mnistae("reconstruct", f"missing/{name}.png")
+    assert missing.returncode == 4
+    assert len(missing.stderr.splitlines()) == 2
+    assert not {0x07, 0x1B} & set(missing.stderr)
+    assert "\u202e" not in missing.stderr.decode()
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "de_DE.ISO-8859-1", "C.UTF-8"])
+@pytest.mark.parametrize("encoding", ["", "ascii", "cp1252"])
+def test_locales_do_not_matter(trained: str, locale: str, encoding: str) -> None:
+    """No locale and no encoding ends in an error, also where a name cannot be encoded."""
+    environment = {**os.environ, "LC_ALL": locale, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = mnistae("summary", "--json", env=environment)
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout)
+    failed = mnistae("summary", "-c", "grün-😀", env=environment)
+    assert failed.returncode == 2
+    assert b"not a name for a run" in failed.stderr

@@ -1,0 +1,276 @@
+"""An IMAGE word means one thing or is refused; what it means is found where it says."""
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnistae.datasets import words
+from mnistae.datasets.dataset import NO_LABEL, Arrays, Dataset, Source, Split
+from mnistae.datasets.words import FORMS, Kind, Picture, Word
+from mnistae.errors import DataError, UsageError
+
+Digits = dict[str, np.ndarray]
+
+NOT_AN_IMAGE = f"an image is {FORMS}"
+
+
+def dataset_of(digits: Digits) -> Dataset:
+    """Return the tiny data as a data set named `tiny`."""
+    arrays: Arrays = {role: array.reshape(len(array), -1) if array.ndim == 3 else array for role, array in digits.items()}
+    return Dataset(Source("tiny", "nowhere", sorted(arrays), lambda: arrays))
+
+
+def no_dataset() -> Dataset:
+    """Be a data set that must not be opened."""
+    raise AssertionError("the data set was opened")
+
+
+def resolve(digits: Digits, *texts: str, raw: bool = False) -> list[Picture]:
+    """Return the pictures that the words mean in the tiny data."""
+    return words.resolve([words.parse(text) for text in texts], lambda: dataset_of(digits), raw=raw)
+
+
+@pytest.fixture
+def stdin(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
+    """Put bytes on standard input."""
+
+    def put(data: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    return put
+
+
+def npy(array: np.ndarray) -> bytes:
+    """Return an array as an .npy file."""
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0", Word("0", Kind.INDEX)),
+        ("59999", Word("59999", Kind.INDEX, number=59_999)),
+        ("007", Word("007", Kind.INDEX, number=7)),
+        ("train:5", Word("train:5", Kind.INDEX, number=5)),
+        ("test:5", Word("test:5", Kind.INDEX, Split.TEST, 5)),
+        ("9" * 18, Word("9" * 18, Kind.INDEX, number=10**18 - 1)),
+        ("digit:0", Word("digit:0", Kind.DIGIT)),
+        ("digit:9/12", Word("digit:9/12", Kind.DIGIT, number=12, digit=9)),
+        ("-", Word("-", Kind.STDIN)),
+        ("a.png", Word("a.png", Kind.FILE)),
+        ("A.JPEG", Word("A.JPEG", Kind.FILE)),
+        ("a.npy", Word("a.npy", Kind.FILE)),
+        ("./5", Word("./5", Kind.FILE)),
+        ("-5.png", Word("-5.png", Kind.FILE)),
+        ("digits/two", Word("digits/two", Kind.FILE)),
+        ("is there", Word("is there", Kind.FILE)),
+        ("dangling", Word("dangling", Kind.FILE)),
+    ],
+)
+def test_parse(text: str, expected: Word) -> None:
+    """A word is an index, a digit, standard input or a path; a path is what is there, or looks like one."""
+    Path("is there").touch()
+    Path("dangling").symlink_to("nothing")
+    assert words.parse(text) == expected
+
+
+def test_an_index_is_never_a_file() -> None:
+    """A file named like an index or a digit does not change what the word means."""
+    for name in ("5", "test:5", "digit:5"):
+        Path(name).touch()
+    assert [words.parse(name).kind for name in ("5", "test:5", "digit:5")] == [Kind.INDEX, Kind.INDEX, Kind.DIGIT]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "-1", "--1", "+1", "1e3", "1.0", "1_000", "0x1", "٣", "５", "²", "1 ", " 1", "1\n", "nan", "a\0b",
+        "train:", "test:", ":5", "train:-1", "Train:5", "train:5:6", "train:٣", "valid:5",
+        "digit:", "digit:10", "digit:-1", "digit:x", "digit:3/", "digit:3/-1", "digit:3/x", "digit:3/4/5", "digit:3/four.png", "digit:٣",
+        "--", "picture", "picture.webp", "two.txt",
+    ],
+)  # fmt: skip
+def test_not_an_image(text: str) -> None:
+    """What is none of the forms is a usage error that repeats the word and lists the forms."""
+    with pytest.raises(UsageError) as caught:
+        words.parse(text)
+    assert (caught.value.message, caught.value.hint) == (f"not an image: '{text}'", NOT_AN_IMAGE)
+
+
+@pytest.mark.parametrize(
+    "text", [str(10**30), "9" * 19, "0" * 19, f"test:{10**30}", f"digit:3/{10**30}", "1" * 10_000]
+)
+def test_enormous_numbers(text: str) -> None:
+    """A number past every data set is refused as it is read, however long."""
+    with pytest.raises(UsageError) as caught:
+        words.parse(text)
+    assert (caught.value.message, caught.value.hint) == (f"there is no image '{text}'", NOT_AN_IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("text", "split", "index"),
+    [("0", "train", 0), ("599", "train", 599), ("train:1", "train", 1), ("test:0", "test", 0), ("test:99", "test", 99)],
+)
+def test_index(digits: Digits, text: str, split: str, index: int) -> None:
+    """An index counts from 0, in the training set unless the word says otherwise."""
+    [picture] = resolve(digits, text)
+    assert (picture.word, picture.label, picture.notes) == (text, digits[f"{split}_labels"][index], ())
+    assert picture.pixels.dtype == np.float32
+    np.testing.assert_array_equal(picture.pixels, digits[f"{split}_images"][index].reshape(784) / np.float32(255))
+
+
+@pytest.mark.parametrize(("text", "digit", "k"), [("digit:7", 7, 0), ("digit:7/0", 7, 0), ("digit:0/3", 0, 3), ("digit:9/59", 9, 59)])
+def test_digit(digits: Digits, text: str, digit: int, k: int) -> None:
+    """The K-th training image of a digit is found by the labels, K counting from 0."""
+    [picture] = resolve(digits, text)
+    index = [at for at, label in enumerate(digits["train_labels"]) if label == digit][k]
+    assert (picture.word, picture.label) == (text, digit)
+    np.testing.assert_array_equal(picture.pixels, digits["train_images"][index].reshape(784) / np.float32(255))
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("600", "train images go from 0 to 599"),
+        ("60000", "train images go from 0 to 599"),
+        ("train:600", "train images go from 0 to 599"),
+        ("test:100", "test images go from 0 to 99"),
+        (str(2**31), "train images go from 0 to 599"),
+        ("9" * 18, "train images go from 0 to 599"),
+        ("digit:3/{threes}", "it has {threes} training images of digit 3, counted from 0"),
+        ("digit:3/999999", "it has {threes} training images of digit 3, counted from 0"),
+    ],
+)
+def test_past_the_end(digits: Digits, text: str, hint: str) -> None:
+    """An image past the end is a usage error with the range; nothing wraps around."""
+    threes = np.count_nonzero(digits["train_labels"] == 3)
+    text, hint = text.format(threes=threes), hint.format(threes=threes)
+    with pytest.raises(UsageError) as caught:
+        resolve(digits, text)
+    assert (caught.value.message, caught.value.hint) == (f"there is no image '{text}' in tiny", hint)
+
+
+def test_without_a_test_split(digits: Digits) -> None:
+    """An image of a split that is not there is the data's fault."""
+    train_only = {role: array for role, array in digits.items() if role.startswith("train")}
+    with pytest.raises(DataError, match="the data set 'tiny' has no test split"):
+        resolve(train_only, "test:0")
+
+
+def test_without_labels(digits: Digits) -> None:
+    """Images without labels are had by index; no digit is among them."""
+    unlabelled = {**digits, "train_labels": np.full(600, NO_LABEL, np.uint8)}
+    assert [picture.label for picture in resolve(unlabelled, "0", "test:0")] == [None, digits["test_labels"][0]]
+    with pytest.raises(UsageError) as caught:
+        resolve(unlabelled, "digit:3")
+    assert caught.value.hint == "it has 0 training images of digit 3, counted from 0"
+
+
+def test_files(digits: Digits, tmp_path: Path) -> None:
+    """A file gives its one image under its path, an array of several each under path[k], in order with the rest."""
+    one, several = tmp_path / "one.npy", tmp_path / "several.npy"
+    np.save(one, digits["test_images"][:1])
+    np.save(several, digits["test_images"][1:4].reshape(3, 784))
+    pictures = resolve(digits, str(several), "test:9", str(one))
+    assert [picture.word for picture in pictures] == [*(f"{several}[{k}]" for k in range(3)), "test:9", str(one)]
+    assert [picture.label for picture in pictures] == [None, None, None, digits["test_labels"][9], None]
+    expected = digits["test_images"][[1, 2, 3, 9, 0]].reshape(5, 784) / np.float32(255)
+    np.testing.assert_array_equal(words.stack(pictures), expected)
+
+
+def test_files_alone_need_no_data_set(digits: Digits, stdin: Callable[[bytes], None]) -> None:
+    """The data set is opened only for words that mean it."""
+    Path("a.npy").write_bytes(npy(digits["test_images"][0]))
+    stdin(npy(digits["test_images"][1]))
+    pictures = words.resolve([words.parse("a.npy"), words.parse("-")], no_dataset)
+    assert [picture.word for picture in pictures] == ["a.npy", "-"]
+    with pytest.raises(AssertionError, match="the data set was opened"):
+        words.resolve([words.parse("a.npy"), words.parse("0")], no_dataset)
+
+
+def test_pictures_are_made_like_mnist(digits: Digits) -> None:
+    """A picture is inverted and cut as need be, with notes of what was done; with `raw` it is left as it is."""
+    image = digits["test_images"][0]
+    Path("a.pgm").write_bytes(b"P5 28 28 255\n" + (255 - image).tobytes())
+    [made], [raw] = resolve(digits, "a.pgm"), resolve(digits, "a.pgm", raw=True)
+    np.testing.assert_array_equal(raw.pixels, ((255 - image) / np.float32(255)).reshape(784))
+    assert raw.notes == ()
+    assert made.notes[0] == "inverted: dark ink on a light ground"
+    assert np.abs(made.pixels - image.reshape(784) / np.float32(255)).mean() < 0.1
+
+
+@pytest.mark.parametrize("text", ["nothing.png", "no/such", "folder", "dangling", "pipe", "a.png/b", "x" * 5000 + ".png"])
+def test_files_that_are_not_there(digits: Digits, text: str) -> None:
+    """A path without a readable file behind it is an expected failure, at once."""
+    Path("folder").mkdir()
+    Path("dangling").symlink_to("nothing")
+    Path("a.png").touch()
+    os.mkfifo("pipe")
+    with pytest.raises(DataError):
+        resolve(digits, text)
+
+
+def test_standard_input(digits: Digits, stdin: Callable[[bytes], None]) -> None:
+    """An array on standard input gives its images as a file does."""
+    stdin(npy(digits["test_images"][:2]))
+    pictures = resolve(digits, "-")
+    assert [picture.word for picture in pictures] == ["-[0]", "-[1]"]
+    np.testing.assert_array_equal(words.stack(pictures), digits["test_images"][:2].reshape(2, 784) / np.float32(255))
+
+
+def test_standard_input_twice(digits: Digits, stdin: Callable[[bytes], None]) -> None:
+    """Standard input can be named once, and the data set is not opened to find that out."""
+    stdin(npy(digits["test_images"]))
+    with pytest.raises(UsageError) as caught:
+        words.resolve([words.parse("-"), words.parse("0"), words.parse("-")], no_dataset)
+    assert (caught.value.message, caught.value.hint) == ("'-' stands more than once", "standard input can be read only once")
+
+
+class Terminal(io.StringIO):
+    """A standard input that is a keyboard."""
+
+    def isatty(self) -> bool:
+        """Say that it is."""
+        return True
+
+
+def closed() -> io.StringIO:
+    """Return a standard input that is closed."""
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("stream", "family", "message"),
+    [
+        (None, DataError, "standard input is closed"),
+        (closed(), DataError, "standard input is closed"),
+        (io.TextIOWrapper(io.BytesIO(b"")), DataError, "standard input is empty"),
+        (io.TextIOWrapper(io.BytesIO(b"<!doctype html>")), DataError, "not an image of a known kind: 'standard input'"),
+        (Terminal(), UsageError, "'-' reads a picture from standard input, which is a terminal"),
+    ],
+)
+def test_no_standard_input(
+    digits: Digits, monkeypatch: pytest.MonkeyPatch, stream: object, family: type[UsageError | DataError], message: str
+) -> None:
+    """A standard input that holds no picture is told apart: closed, empty, something else, a keyboard."""
+    monkeypatch.setattr(sys, "stdin", stream)
+    with pytest.raises(family) as caught:
+        resolve(digits, "-")
+    assert caught.value.message == message
+
+
+def test_unreadable_standard_input(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A standard input that was opened for writing only is an expected failure."""
+    with open("out", "wb") as out, os.fdopen(os.dup(out.fileno()), "r", closefd=True) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with pytest.raises(DataError, match="cannot read standard input: .*Bad file descriptor"):
+            resolve(digits, "-")

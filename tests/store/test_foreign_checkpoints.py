@@ -1,0 +1,276 @@
+import gzip
+import itertools
+import json
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from forge import MODEL_FILE, SMALL, Tensors, arrays, assembled, described, forged, head, own_header, own_text, passes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistae.config import TrainConfig
+from mnistae.errors import CheckpointError
+from mnistae.store import format as checkpoint_format
+
+DAMAGED = "train it again, or copy it again from where it came"
+
+
+def deep(levels: int) -> str:
+    return "[" * levels + "]" * levels
+
+
+TRAINING, PROVENANCE = TrainConfig().to_json(), {"data_digest": "", "device": "cpu", "threads": 1, "versions": {}}
+NONSENSE = "its description makes no sense ({})"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, None),
+        ({"training": None, "provenance": None, "history": [], "living_units": None}, None),
+        ({"unknown": 1}, None),  # the digest covers it; a change that matters takes another number
+        ({"format": 0}, "its format is '0'"),
+        ({"format": None}, "its format is 'None'"),
+        ({"format": "\x1b[2J"}, r"its format is '\x1b[2J'"),
+        ({"model": {"hidden": 2049, "bottleneck": 1}}, NONSENSE.format("hidden is '2049'")),
+        ({"model": {"hidden": 1.0, "bottleneck": 1}}, NONSENSE.format("hidden is '1.0'")),
+        ({"model": {"hidden": 2, "bottleneck": 1}}, "tensor 'fc1.weight' is not of type float32 and shape [2, 784]"),
+        ({"training": TRAINING | {"epochs": -1}}, NONSENSE.format("epochs is '-1'")),
+        ({"training": TRAINING | {"schedule": "x"}}, NONSENSE.format("'x' is not a valid Schedule")),
+        ({"training": TRAINING | {"dataset": ["mnist"]}}, NONSENSE.format("recipe and data set are text")),
+        ({"provenance": PROVENANCE | {"threads": 0}}, NONSENSE.format("thread count is '0'")),
+        ({"provenance": PROVENANCE | {"versions": 3}}, NONSENSE.format("versions are a mapping")),
+        ({"provenance": PROVENANCE | {"device": 0}}, NONSENSE.format("digest, device and versions are text")),
+        ({"history": [[1.0]]}, NONSENSE.format("not enough values to unpack (expected 2, got 1)")),
+        ({"history": [["nan", 1.0]]}, NONSENSE.format("'nan' is not a number")),
+        ({"history": ["12"]}, NONSENSE.format("'1' is not a number")),
+        ({"living_units": 2}, NONSENSE.format("living units are '2' of 1")),
+        ({"living_units": True}, NONSENSE.format("living units are 'True' of 1")),
+        ({"source": ["x"]}, NONSENSE.format("the source is text")),
+    ],
+)
+def test_descriptions(changes: dict[str, Any], message: str | None) -> None:
+    """A description that says impossible things is refused, though its digest is right, and the message says which."""
+    check(forged(**changes), message)
+
+
+def check(data: bytes, message: str | None) -> None:
+    if message is None:
+        assert passes(data)
+        return
+    with pytest.raises(CheckpointError) as failure:
+        checkpoint_format.decode_model(data)
+    assert (failure.value.message, failure.value.hint) == (message, DAMAGED)
+
+
+NO_TEXT = "its description is not readable"
+REWRITTEN = "its description is not as it was written"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (own_text(), None),
+        ("", NO_TEXT),
+        ("{", NO_TEXT),
+        ("[]", NO_TEXT),
+        ('{"format":1,"format":1}', NO_TEXT),
+        ('{"format":NaN}', NO_TEXT),
+        ('{"format":1e400}', NO_TEXT),
+        ('{"format":%s}' % ("9" * 19), NO_TEXT),
+        ('{"format":%s}' % ("9" * 10**5), NO_TEXT),
+        ('{"format":1,"x":%s}' % deep(8), NO_TEXT),
+        ('{"format":%s}' % deep(10**5), NO_TEXT),
+        ('{"format":1}', REWRITTEN),
+        ('{"digest":3,"format":1}', REWRITTEN),
+        (own_text().replace('"format":1', '"format": 1'), REWRITTEN),
+        (own_text().replace("1e-05", "0.00001"), REWRITTEN),
+        (own_text().replace('"source":"train"', '"source":"other"'), "its content does not match its digest"),
+    ],
+    ids=itertools.count(),
+)
+def test_description_texts(text: str, message: str | None) -> None:
+    """A description is JSON of a few levels, without doubles, in the one spelling it was written in."""
+    check(described(text), message)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"format":2}', '{"format":999,"digest":[1]}', own_text().replace('"format":1', '"format":2')]
+)
+def test_newer_format(text: str) -> None:
+    """A file of a newer format is not called damaged, whatever else has changed in it: it is a reason to upgrade."""
+    with pytest.raises(CheckpointError) as failure:
+        checkpoint_format.decode_model(described(text))
+    assert failure.value.message == f"its format is '{json.loads(text)['format']}', made by a newer mnistae"
+    assert failure.value.hint == "upgrade with 'pipx upgrade mnistae'"
+
+
+@pytest.mark.parametrize("metadata", [{}, {"format": "pt"}, {"mnistae": 3}, {"mnistae": None}])
+def test_not_ours(metadata: dict[str, Any]) -> None:
+    """Weights from elsewhere are refused with the way to import them."""
+    with pytest.raises(CheckpointError) as failure:
+        checkpoint_format.decode_model(assembled(own_header() | {"__metadata__": metadata}))
+    assert failure.value.message == "it carries no description by mnistae"
+    assert failure.value.hint == "use 'mnistae checkpoints import FILE' for weights from elsewhere"
+
+
+def without(name: str) -> Tensors:
+    return {other: array for other, array in arrays().items() if other != name}
+
+
+WRONG = "tensor 'fc1.bias' is not of type float32 and shape [1]"
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        (without("fc4.bias"), "tensor 'fc4.bias' is missing or does not belong there"),
+        (arrays() | {"fc5.bias": np.zeros(1)}, "tensor 'fc5.bias' is missing or does not belong there"),
+        (arrays() | {"\x1b]0;x": np.zeros(1)}, r"tensor '\x1b]0;x' is missing or does not belong there"),
+        (arrays() | {"fc1.bias": np.zeros((1, 1), np.float32)}, WRONG),
+        (arrays() | {"fc1.bias": np.zeros((), np.float32)}, WRONG),
+        (arrays() | {"fc1.bias": np.zeros(0, np.float32)}, WRONG),
+        (arrays() | {"fc1.bias": np.zeros(1, np.float64)}, WRONG),
+        (arrays() | {"fc1.bias": np.zeros(1, np.int32)}, WRONG),
+        (arrays() | {"fc1.bias": np.full(1, np.nan, np.float32)}, "it holds numbers that are not finite"),
+        (arrays() | {"fc1.bias": np.full(1, -np.inf, np.float32)}, "it holds numbers that are not finite"),
+    ],
+)
+def test_tensors(tensors: Tensors, message: str) -> None:
+    """Tensors that are missing, too many, of another type or shape or not finite are refused, though the digest is right."""
+    check(forged(tensors), message)
+
+
+def entry(**changes: Any) -> bytes:
+    """Return our file with changes to one tensor's entry in the header."""
+    header = own_header()
+    return assembled(header | {"fc2.bias": header["fc2.bias"] | changes})
+
+
+BODY = MODEL_FILE[head(MODEL_FILE) :]
+TEXT = MODEL_FILE[8 : head(MODEL_FILE)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0",
+        bytes(7),
+        bytes(8),
+        bytes(10**5),
+        struct.pack("<Q", 2),
+        *(
+            struct.pack("<Q", size) + TEXT + BODY
+            for size in (0, 1, len(TEXT) - 8, len(TEXT) + 8, 2**20, 2**31, 2**63, 2**64 - 1)
+        ),
+        struct.pack("<Q", 2**20 + 1) + TEXT.ljust(2**20 + 1) + BODY,
+        *(assembled(text) for text in (b"{}", b"[]", b"null", b"3", b'"x"', b"  ", b"\xff\xfe", b"{" * 2**20, deep(2**19))),
+        *(assembled(b"{%s}" % part) for part in (b'"a":1,"a":1', b'"a":' + b"9" * 10**6, b'"a":-Infinity', b'"a":1e999')),
+        *(assembled(mark + TEXT) for mark in (b" ", b"\n", b"\xef\xbb\xbf")),
+        *(assembled(TEXT.decode().encode(code)) for code in ("utf-16", "utf-32", "utf-16-le")),
+        assembled(TEXT.replace(b"train", b"tra\xff\xff")),
+        assembled(TEXT + b"{}"),
+        *(assembled(own_header() | {"__metadata__": value}) for value in (None, 3, "x", [], [["mnistae", own_text()]])),
+        assembled(TEXT[:-4] + b',"fc2.bias":{"dtype":"F32","shape":[1],"data_offsets":[3140,3144]}}'),
+        *(entry(dtype=value) for value in ("f32", "F16", "I32", "U8", "", None, 3, ["F32"])),
+        *(entry(shape=value) for value in ([], [0], [-1], [2], [1, 1], [1.0], [True], ["1"], [2**62], [10**17] * 9, None, 1)),
+        *(entry(data_offsets=[3140 + start, 3144 + stop]) for start, stop in ((0, 4), (-4, 0), (4, 0), (0, 10**17), (0, 0.5))),
+        *(entry(data_offsets=value) for value in ([], [3140], [3140, 3144, 3148], [-4, 0], None, "x", [[3140], [3144]])),
+        entry(extra=1),
+        assembled({**own_header(), **{f"t{number}": {} for number in range(20_000)}}),
+        assembled({**own_header(), "x" * 10**5: 1}),
+    ],
+    ids=itertools.count(),
+)
+def test_headers(data: bytes) -> None:
+    """Whatever a header says of lengths, offsets, shapes and types, it is refused as a damaged checkpoint and no crash."""
+    assert not passes(data)
+    assert not passes(data, checkpoint_format.decode_state)
+
+
+def test_headers_sabotage() -> None:
+    """The untouched parts, put together by the same helpers, make a file that is taken: the table above is sensitive."""
+    assert passes(assembled(TEXT))
+    assert passes(entry())
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+NAMES = st.sampled_from([*SMALL.shapes(), "__metadata__", "mnistae"]) | st.text()
+ENTRIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "dtype": st.sampled_from(["F32", "F64", "I8"]) | JSON,
+        "shape": st.lists(st.integers(-1, 800) | st.just(2**63), max_size=3) | JSON,
+        "data_offsets": st.lists(st.integers(-4, 9428), min_size=2, max_size=2) | JSON,
+    },
+)
+
+
+@given(st.dictionaries(NAMES, ENTRIES | JSON, max_size=12), st.booleans())
+def test_any_header(changes: dict[str, Any], is_based_on_ours: bool) -> None:
+    """Any header that JSON can spell is refused, unless it says what ours says."""
+    header = (own_header() if is_based_on_ours else {}) | changes
+    assert passes(assembled(header)) == (header == own_header())
+
+
+@given(st.dictionaries(st.sampled_from(list(json.loads(own_text()))), JSON, max_size=3))
+def test_any_description(changes: dict[str, Any]) -> None:
+    """Any description with a right digest is taken or refused, and one that is taken comes back as it was written."""
+    changes.pop("digest", None)
+    try:
+        data = forged(**changes)
+    except ValueError:  # NaN has no place in JSON
+        return
+    if passes(data):
+        weights, found = checkpoint_format.decode_model(data)
+        assert checkpoint_format.decode_model(checkpoint_format.encode_model(weights, found))[1] == found
+
+
+class Canary:
+    """A pickle that leaves a mark when it is loaded."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+def test_other_formats(tmp_path: Path) -> None:
+    """Files of other kinds under our name are refused, and nothing in them is run."""
+    mark, path = tmp_path / "mark", tmp_path / "file"
+    torch.save(Canary(mark), path)
+    archive = path.read_bytes()
+    torch.save(Canary(mark), path, _use_new_zipfile_serialization=False)
+    others = [archive, path.read_bytes(), *(pickle.dumps(Canary(mark), protocol) for protocol in range(6))]
+    others += [
+        gzip.compress(MODEL_FILE),
+        b"GGUF\3\0\0\0" + bytes(64),
+        b"\x89HDF\r\n\x1a\n" + bytes(64),
+        b"\x93NUMPY\1\0" + bytes(64),
+    ]
+    others += [b"<!DOCTYPE html><html></html>", b"version https://git-lfs.github.com/spec/v1\n", b"#!/bin/sh\ntouch mark\n"]
+    assert [data for data in others if passes(data) or checkpoint_format.is_ours(data)] == []
+    assert not mark.exists()
+    pickle.loads(others[3])
+    assert mark.exists()  # the canary sings
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [(MODEL_FILE, True), (described("{}"), True), (assembled({"a": {}}), False), (MODEL_FILE[:100], False), (b"", False)],
+    ids=itertools.count(),
+)
+def test_is_ours(data: bytes, expected: bool) -> None:
+    """A file is ours if it carries our key, whole or damaged."""
+    assert checkpoint_format.is_ours(data) is expected
