@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,13 +119,14 @@ def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> C
     return run
 
 
-def mnistae(*args: object, **options: object) -> subprocess.CompletedProcess[bytes]:
+def mnistae(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run the command line in a process of its own."""
     command = [sys.executable, "-m", "mnistae", *map(str, args)]
-    defaults: dict[str, object] = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 100}
+    defaults: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 100}
     if {"stdout", "stderr"} & options.keys():
         defaults.pop("capture_output")
-    return subprocess.run(command, check=False, **{**defaults, **options})
+    done: subprocess.CompletedProcess[bytes] = subprocess.run(command, check=False, **{**defaults, **options})
+    return done
 
 
 @pytest.fixture(scope="session")

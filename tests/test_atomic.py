@@ -163,7 +163,9 @@ def test_file_size_limit(tmp_path: Path) -> None:
     path = tmp_path / "out" / "file"
     path.parent.mkdir()
     path.write_bytes(OLD)
-    script = "import sys; from pathlib import Path; from mnistae import atomic; atomic.write_bytes(Path(sys.argv[1]), bytes(8192))"
+    script = (
+        "import sys; from pathlib import Path; from mnistae import atomic; atomic.write_bytes(Path(sys.argv[1]), bytes(8192))"
+    )
     answer = subprocess.run(
         [sys.executable, "-c", script, path],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),

@@ -15,15 +15,19 @@ NAN, INF = float("nan"), float("inf")
 def test_the_lab() -> None:
     """The defaults are the lab's: its network and its recipe."""
     assert ModelConfig() == ModelConfig(hidden=392, bottleneck=8)
-    assert config.recipe("lab") == TrainConfig() == TrainConfig(
-        recipe="lab",
-        dataset="mnist",
-        seed=0,
-        epochs=50,
-        batch_size=2048,
-        learning_rate=1e-3,
-        weight_decay=1e-5,
-        schedule=Schedule.PLATEAU,
+    assert (
+        config.recipe("lab")
+        == TrainConfig()
+        == TrainConfig(
+            recipe="lab",
+            dataset="mnist",
+            seed=0,
+            epochs=50,
+            batch_size=2048,
+            learning_rate=1e-3,
+            weight_decay=1e-5,
+            schedule=Schedule.PLATEAU,
+        )
     )
 
 

@@ -3,19 +3,19 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import REFERENCE, Cli
+from conftest import REFERENCE, Answer, Cli
 
 
-def document(answer: object) -> dict[str, object]:
+def document(answer: Answer) -> Any:
     """Return the JSON document of an answer that has to be a success."""
-    assert answer.code == 0, answer.err  # type: ignore[attr-defined]
-    found: dict[str, object] = json.loads(answer.out)  # type: ignore[attr-defined]
-    return found
+    assert answer.code == 0, answer.err
+    return json.loads(answer.out)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_reconstruct_measures_each_image(cli: Cli, trained: str) -> None:
 
     assert shown.err.splitlines()[-3].split() == ["image", "label", "MSE", "PSNR", "SSIM"]
     images = told["images"]
-    assert [image["image"] for image in images] == ["1", "test:2"]  # type: ignore[attr-defined]
-    assert shown.err.splitlines()[-2].split()[:3] == ["1", "0", f"{images[0]['mse']:.6f}"]  # type: ignore[index]
+    assert [image["image"] for image in images] == ["1", "test:2"]
+    assert shown.err.splitlines()[-2].split()[:3] == ["1", "0", f"{images[0]['mse']:.6f}"]
     assert told["figure"] is None
     assert told["dataset"] == "tiny"
     assert document(cli("reconstruct", "1", "--json", "-o", "x.png"))["figure"] == "x.png"
@@ -66,9 +66,9 @@ def test_own_picture_is_told_about(cli: Cli, trained: str, digits: dict[str, np.
     photo = cli("reconstruct", "photo.png", "--json")
     assert "photo.png: " in photo.err
     same = document(cli("reconstruct", "small.png", "3", "--json"))["images"]
-    assert same[0]["mse"] == pytest.approx(same[1]["mse"], rel=1e-6)  # type: ignore[index]
+    assert same[0]["mse"] == pytest.approx(same[1]["mse"], rel=1e-6)
     raw = document(cli("reconstruct", "small.png", "--raw", "--json"))["images"]
-    assert raw[0]["mse"] == pytest.approx(same[1]["mse"], rel=1e-6)  # type: ignore[index]
+    assert raw[0]["mse"] == pytest.approx(same[1]["mse"], rel=1e-6)
     assert cli("reconstruct", "photo.png", "--raw").code == 4
 
 
@@ -76,7 +76,7 @@ def test_denoise_tells_before_and_after(cli: Cli, trained: str) -> None:
     """PSNR before and after noise, which is the seed's; with --noise none nothing is known to measure against."""
     told = document(cli("denoise", "1", "--json"))
     assert told["noise"] == {"kind": "uniform", "level": 0.625, "seed": 0}
-    assert told["noisy"][0]["psnr"] > 0  # type: ignore[index]
+    assert told["noisy"][0]["psnr"] > 0
     again = document(cli("denoise", "1", "--json", "--seed", 1))
     assert again["noisy"] != told["noisy"]
     none = document(cli("denoise", "1", "--noise", "none", "--json"))
@@ -91,8 +91,8 @@ def test_interpolation_ends_are_reconstructions(cli: Cli, trained: str) -> None:
     assert frames.shape == (8, 28, 28)
     told = document(cli("reconstruct", "1", "2", "--json"))["images"]
     pixels = digits_of(cli)
-    for frame, image, measured in zip((frames[0], frames[-1]), pixels, told, strict=True):  # type: ignore[arg-type]
-        assert ((frame - image) ** 2).mean() == pytest.approx(measured["mse"], rel=1e-5)  # type: ignore[index]
+    for frame, image, measured in zip((frames[0], frames[-1]), pixels, told, strict=True):
+        assert ((frame - image) ** 2).mean() == pytest.approx(measured["mse"], rel=1e-5)
     assert cli("interpolate", "1", "2", "0", "--steps", 8, "-o", "three.npy").code == 0
     assert np.load("three.npy").shape == (15, 28, 28)
     np.testing.assert_array_equal(np.load("three.npy")[:8], frames)
@@ -110,12 +110,12 @@ def test_evaluate_tells_everything(cli: Cli, trained: str) -> None:
     """By digit and in all: MSE, PSNR, SSIM, living units, PCA of the same size, and denoising; the parts make the whole."""
     told = document(cli("evaluate", "--json"))
     rows, total = told["digits"], told["total"]
-    assert [row["digit"] for row in rows] == list(range(10))  # type: ignore[attr-defined]
-    assert sum(row["count"] for row in rows) == total["count"] == 100  # type: ignore[attr-defined,index]
-    mean = sum(row["mse"] * row["count"] for row in rows) / 100  # type: ignore[attr-defined]
-    assert mean == pytest.approx(total["mse"])  # type: ignore[index]
-    assert 0 <= told["living_units"] <= told["bottleneck"] == 8  # type: ignore[operator]
-    assert told["denoised_mse"] > 0  # type: ignore[operator]
+    assert [row["digit"] for row in rows] == list(range(10))
+    assert sum(row["count"] for row in rows) == total["count"] == 100
+    mean = sum(row["mse"] * row["count"] for row in rows) / 100
+    assert mean == pytest.approx(total["mse"])
+    assert 0 <= told["living_units"] <= told["bottleneck"] == 8
+    assert told["denoised_mse"] > 0
     shown = cli("evaluate", "--split", "train")
     assert shown.out.splitlines()[0] == "tiny on the train images of tiny"
     assert shown.out.splitlines()[2].split() == ["digit", "images", "MSE", "PSNR", "SSIM"]
@@ -161,13 +161,13 @@ def test_the_labs_own_weights(cli: Cli, real_mnist: Path) -> None:
     test = document(cli("evaluate", "-c", "lab", "--json"))
     train = document(cli("evaluate", "-c", "lab", "--split", "train", "--json"))
 
-    assert test["total"]["mse"] == pytest.approx(0.0210637, abs=5e-7)  # type: ignore[index]
-    assert train["total"]["mse"] == pytest.approx(0.0212587, abs=5e-7)  # type: ignore[index]
+    assert test["total"]["mse"] == pytest.approx(0.0210637, abs=5e-7)
+    assert train["total"]["mse"] == pytest.approx(0.0212587, abs=5e-7)
     assert (test["living_units"], test["bottleneck"]) == (8, 8)
     assert test["pca_mse"] == pytest.approx(0.0375, abs=1e-4)
     assert test["noisy_mse"] == pytest.approx(0.0676, abs=1e-4)
     assert test["denoised_mse"] == pytest.approx(0.0455, abs=1e-4)
-    labels = [image["label"] for image in document(cli("reconstruct", "1", "2", "--json"))["images"]]  # type: ignore[attr-defined]
+    labels = [image["label"] for image in document(cli("reconstruct", "1", "2", "--json"))["images"]]
     assert labels == [0, 4]
     for words in (("reconstruct", "1", "2"), ("denoise", "1", "2"), ("interpolate", "1", "2", "--steps", "8")):
         assert cli(*words).code == 0

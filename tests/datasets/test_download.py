@@ -24,7 +24,8 @@ import pytest
 
 from mirror import BEHAVIOURS, Mirror, bomb, closed_url
 from mnistae.datasets import download
-from mnistae.datasets.download import Archive, Limits, checked_mirror, fetch, unpack_zip
+from mnistae.datasets.download import Archive, checked_mirror, fetch, unpack_zip
+from mnistae.datasets.transport import Limits
 from mnistae.errors import DataError, OutputError, UsageError
 
 NAME = "train-images-idx3-ubyte.gz"

@@ -16,10 +16,15 @@ from mnistae.errors import DataError
 
 MNIST = catalogue.ENTRIES["mnist"]
 FILES = MNIST.files
-SIZES = (0, 1, 3, 4, 7, 8, 15, 16, 17)
 
 Digits = dict[str, np.ndarray]
 Damage = Callable[[bytes], bytes]
+
+
+@pytest.fixture
+def digits(digits: Digits) -> Digits:
+    """Thirty of the tiny digits: most tests here write them to files."""
+    return {role: array[:20] if role.startswith("train") else array[:10] for role, array in digits.items()}
 
 
 def summed(digits: Digits) -> Entry:
@@ -56,8 +61,13 @@ def test_compressed_anew(tmp_path: Path, digits: Digits) -> None:
     assert_same(idx_folder.read(summed(digits), folder), digits)
 
 
+def cut(size: int) -> Damage:
+    """Return the damage that leaves the first `size` bytes."""
+    return lambda data: data[:size]
+
+
 DAMAGES: dict[str, Damage] = {
-    **{f"{size} bytes": lambda data, size=size: data[:size] for size in SIZES},  # type: ignore[misc]  # the default binds
+    **{f"{size} bytes": cut(size) for size in (0, 1, 3, 4, 7, 8, 15, 16, 17)},
     "half": lambda data: data[: len(data) // 2],
     "-1": lambda data: data[:-1],
     "+1": lambda data: data + b"\0",
@@ -116,7 +126,7 @@ def test_counts_that_differ(tmp_path: Path, digits: Digits) -> None:
     folder = write_idx(tmp_path / "a", {**digits, "test_labels": digits["test_labels"][1:]})
     with pytest.raises(DataError) as caught:
         idx_folder.read(without_sums(MNIST), folder)
-    assert caught.value.message == f"'{folder}' holds 100 test images and 99 labels"
+    assert caught.value.message == f"'{folder}' holds 10 test images and 9 labels"
     assert caught.value.hint == "put whole IDX files there, or name another data set"
 
 
@@ -207,13 +217,13 @@ def test_a_folder_in_place_of_a_file(tiny: Path) -> None:
 
 def test_too_large(tiny: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file beyond every data set's size is not read to its end, nor unpacked to it."""
-    monkeypatch.setattr(idx_folder, "MAX_CONTENT", 2**16)
+    monkeypatch.setattr(idx_folder, "MAX_CONTENT", 2**13)
     with pytest.raises(DataError, match="larger than 0 MiB"):
         idx_folder.read(MNIST, tiny)
     path = tiny / FILES[0]
     path.unlink()
     path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(bytes(2**20)))
-    with pytest.raises(DataError, match="it unpacks to more than 65536 bytes"):
+    with pytest.raises(DataError, match="it unpacks to more than 8192 bytes"):
         idx_folder.read(MNIST, tiny)
 
 

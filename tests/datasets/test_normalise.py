@@ -90,9 +90,9 @@ def blurred(ink: Grey) -> Grey:
     return np.asarray(page.filter(ImageFilter.GaussianBlur(3)), np.float32) / np.float32(255)
 
 
-def with_desk(ink: Grey) -> Grey:
+def with_desk(ink: Grey, *, desk: float) -> Grey:
     page = on_paper(np.pad(ink, 80), 0.6)
-    page[:, :30] = 0.1
+    page[:, :30] = desk
     return page
 
 
@@ -116,7 +116,8 @@ CHANGES: dict[str, Callable[[Grey], NDArray[np.floating]]] = {
     "dust": dusty,
     "a shadow": shaded,
     "blur": blurred,
-    "the desk beside it": with_desk,
+    "a dark desk beside it": lambda ink: with_desk(ink, desk=0.1),
+    "a desk as dark as the ink": lambda ink: with_desk(ink, desk=0.34),
     "a sheet on a desk": turned_sheet,
     "an eighth of the page": lambda ink: 1 - np.pad(ink.reshape(40, 4, 40, 4).mean(axis=(1, 3)), 140),
 }
@@ -164,14 +165,33 @@ def test_a_digit_that_fills_most_of_the_picture_is_still_the_ink() -> None:
     assert apart(digit(1 - cut), digit(bold)) < 0.02
 
 
-def test_a_bar_is_a_one_and_no_sheet() -> None:
-    """A solid upright stroke is a digit; only something broad is looked into as a sheet of paper."""
+def test_a_hairline_that_sampling_dashes_is_whole() -> None:
+    """A thin line whose pixels are half and fully dark by turns is one line, not the darker half of it."""
+    drawing = Image.new("L", (800, 800), 230)
+    ImageDraw.Draw(drawing).line([(400, 100), (380, 700)], fill=60, width=2)
+    picture = np.asarray(drawing, np.float32).reshape(400, 2, 400, 2).mean(axis=(1, 3)) / 255
+    image = digit(picture + noise(picture, 0.01))
+    assert image[4:24].max(axis=1).min() > 0.25
+
+
+def test_a_bar_is_a_one() -> None:
+    """A solid upright stroke is a digit that fills its box."""
     picture = np.ones((100, 100), np.float32)
     picture[20:80, 45:54] = 0
     image, notes = normalise(picture, name="x")
     assert notes == (INVERTED, "cut to the ink, scaled to 3x20, centred by mass")
     assert image[4:24, 13:16].min() == 1
     assert image.sum() == 60
+
+
+def test_a_bar_is_no_sheet() -> None:
+    """Only something broad is looked into as a sheet of paper, so the uneven edge of a stroke is never the digit."""
+    picture = np.ones((224, 224), np.float32)
+    picture[20:200, 100:126] = 0.2
+    turned = Image.fromarray((255 * picture).astype(np.uint8)).rotate(1.7, Image.Resampling.BICUBIC, fillcolor=255)
+    blurry = np.asarray(turned.filter(ImageFilter.GaussianBlur(2)), np.float32) / np.float32(255)
+    _, notes = normalise(np.clip(blurry + noise(blurry, 0.02), 0, 1), name="x")
+    assert notes == (INVERTED, "cut to the ink, scaled to 4x20, centred by mass")
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
@@ -181,6 +201,16 @@ def test_a_picture_like_mnist_is_taken_as_it_is(sigma: float) -> None:
     image, notes = normalise(picture, name="x")
     assert np.array_equal(image, picture)
     assert notes == (AS_IT_IS,)
+
+
+def dotted(*places: tuple[int, int], side: int) -> Grey:
+    page = np.ones((200, 200), np.float32)
+    for y, x in places:
+        page[y : y + side, x : x + side] = 0
+    return page
+
+
+CRUMBS = [(int(y), int(x)) for y, x in np.random.default_rng(1).integers(0, 195, (40, 2))]
 
 
 def texture(side: int, sigma: float) -> Grey:
@@ -201,8 +231,26 @@ def texture(side: int, sigma: float) -> Grey:
         texture(300, 0.01),
         texture(300, 0.1),
         dusty(np.zeros((200, 200), np.float32)),
+        dotted(*CRUMBS, side=5),
+        dotted((90, 40), side=6),
+        dotted((90, 40), (20, 150), side=3),
     ],
-    ids=["black", "white", "pixel", "line", "ramp", "noisy ramp", "small", "rough", "fine", "coarse", "dust"],
+    ids=[
+        "black",
+        "white",
+        "pixel",
+        "line",
+        "ramp",
+        "noisy ramp",
+        "small",
+        "rough",
+        "fine",
+        "coarse",
+        "dust",
+        "crumbs",
+        "a dot",
+        "two dots",
+    ],
 )
 def test_a_picture_without_ink_is_refused(picture: Grey) -> None:
     """Blank paper, however lit, rough or dusty, is a DataError that names the picture."""

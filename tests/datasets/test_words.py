@@ -93,8 +93,8 @@ def test_an_index_is_never_a_file() -> None:
     [
         "", " ", "-1", "--1", "+1", "1e3", "1.0", "1_000", "0x1", "٣", "５", "²", "1 ", " 1", "1\n", "nan", "a\0b",
         "train:", "test:", ":5", "train:-1", "Train:5", "train:5:6", "train:٣", "valid:5",
-        "digit:", "digit:10", "digit:-1", "digit:x", "digit:3/", "digit:3/-1", "digit:3/x", "digit:3/4/5", "digit:3/four.png", "digit:٣",
-        "--", "picture", "picture.webp", "two.txt",
+        "digit:", "digit:10", "digit:-1", "digit:x", "digit:3/", "digit:3/-1", "digit:3/x", "digit:3/4/5", "digit:3/four.png",
+        "digit:٣", "--", "picture", "picture.webp", "two.txt",
     ],
 )  # fmt: skip
 def test_not_an_image(text: str) -> None:
@@ -104,9 +104,7 @@ def test_not_an_image(text: str) -> None:
     assert (caught.value.message, caught.value.hint) == (f"not an image: '{text}'", NOT_AN_IMAGE)
 
 
-@pytest.mark.parametrize(
-    "text", [str(10**30), "9" * 19, "0" * 19, f"test:{10**30}", f"digit:3/{10**30}", "1" * 10_000]
-)
+@pytest.mark.parametrize("text", [str(10**30), "9" * 19, "0" * 19, f"test:{10**30}", f"digit:3/{10**30}", "1" * 10_000])
 def test_enormous_numbers(text: str) -> None:
     """A number past every data set is refused as it is read, however long."""
     with pytest.raises(UsageError) as caught:
@@ -126,7 +124,9 @@ def test_index(digits: Digits, text: str, split: str, index: int) -> None:
     np.testing.assert_array_equal(picture.pixels, digits[f"{split}_images"][index].reshape(784) / np.float32(255))
 
 
-@pytest.mark.parametrize(("text", "digit", "k"), [("digit:7", 7, 0), ("digit:7/0", 7, 0), ("digit:0/3", 0, 3), ("digit:9/59", 9, 59)])
+@pytest.mark.parametrize(
+    ("text", "digit", "k"), [("digit:7", 7, 0), ("digit:7/0", 7, 0), ("digit:0/3", 0, 3), ("digit:9/59", 9, 59)]
+)
 def test_digit(digits: Digits, text: str, digit: int, k: int) -> None:
     """The K-th training image of a digit is found by the labels, K counting from 0."""
     [picture] = resolve(digits, text)
@@ -270,7 +270,7 @@ def test_no_standard_input(
 
 def test_unreadable_standard_input(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
     """A standard input that was opened for writing only is an expected failure."""
-    with open("out", "wb") as out, os.fdopen(os.dup(out.fileno()), "r", closefd=True) as stdin:
+    with Path("out").open("wb") as out, os.fdopen(out.fileno(), "r", closefd=False) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        with pytest.raises(DataError, match="cannot read standard input: .*Bad file descriptor"):
+        with pytest.raises(DataError, match=r"cannot read standard input: .*Bad file descriptor"):
             resolve(digits, "-")

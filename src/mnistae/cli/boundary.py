@@ -75,4 +75,3 @@ def _usage_hint() -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-

@@ -149,15 +149,12 @@ def _digit(mask: Mask, difference: Grey) -> Mask:
     """Keep the parts of a mask (h, w) that make the digit, with a rim for their soft edges."""
     side = max(mask.shape)
     labels = _labels(_grown(mask, side // 128))  # a gap that narrow in a stroke is no gap
-    area = np.bincount(labels[mask], minlength=labels.max() + 1)
     mass = np.bincount(labels[mask], difference[mask], minlength=labels.max() + 1)
-    total = mass.sum()
-    mass[area < max(4, side // 32)] = 0
     inner = mass.copy()
     inner[_border(labels)] = 0
     if inner.max() > 0.1 * mass.max():
         mass = inner
-    if mass.max() <= 0.35 * total:  # nothing, or a haze of specks
+    if mass.max() <= 0.35 * mass.sum():  # nothing, or a haze of specks
         return np.zeros_like(mask)
     digit = mask & (mass > 0.06 * mass.max())[labels]
     if max(digit[bounds(digit)].shape) < max(5, side / 16):  # dirt

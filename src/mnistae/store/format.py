@@ -98,7 +98,8 @@ def _header(data: bytes) -> dict[str, Any]:
         header = _parse(data[8 : 8 + size])
     except ValueError as error:  # foreign bytes: bad UTF-8, bad JSON
         raise _damaged("its header is not readable") from error
-    if not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
+    # a brace comes first: safetensors says so and does not check it
+    if data[8:9] != b"{" or not isinstance(header.get("__metadata__", {}), dict):
         raise _damaged("its header is not readable")
     return header
 
@@ -142,7 +143,9 @@ def _check_schema(header: Mapping[str, Any], schema: Mapping[str, tuple[int, ...
         raise _damaged(f"tensor '{odd}' is missing or does not belong there")
     for name, shape in schema.items():
         entry = header[name]
-        if not isinstance(entry, dict) or entry.get("dtype") != "F32" or entry.get("shape") != list(shape):
+        if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+            raise _damaged(f"tensor '{name}' is not described as a tensor")
+        if entry["dtype"] != "F32" or entry["shape"] != list(shape):
             raise _damaged(f"tensor '{name}' is not of type float32 and shape {list(shape)}")
 
 

@@ -1,0 +1,91 @@
+"""Help, examples, version, completion and the generated reference."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mnistae
+from conftest import Cli
+from conftest import mnistae as run_mnistae
+from mnistae.cli.app import EXAMPLES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_command_has_help_and_two_examples(cli: Cli, name: str) -> None:
+    """-h and --help say what a command does, its options with words, and two examples that name it."""
+    answer = cli(*name.split(), "--help")
+    assert answer.code == 0
+    assert cli(*name.split(), "-h") == answer
+    for example in EXAMPLES[name]:
+        assert f"$ {example}" in answer.out
+        assert f"mnistae {name}" in example
+    assert "--json" in answer.out
+    assert "--quiet" in answer.out
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_parse(cli: Cli, name: str) -> None:
+    """Every example's words are understood: with --help behind them none is a usage error."""
+    for example in EXAMPLES[name]:
+        command = re.sub(r".*\$\((.*)\).*", r"\1", example).replace('"', "")
+        words = shlex.split(command)
+        assert words[0] == "mnistae"
+        assert cli(*words[1:], "--help").code == 0
+
+
+def test_the_reference_has_every_command() -> None:
+    """docs/cli.md is what docs/generate.py makes of the application as it is, and has a page a command."""
+    done = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^## `mnistae (.*)`$", text, re.MULTILINE)) == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version_is_the_packages(cli: Cli, option: str) -> None:
+    """The version stands in one place."""
+    assert cli(option).out == f"mnistae {mnistae.__version__}\n"
+
+
+def test_typo_is_answered_with_the_word_meant(cli: Cli) -> None:
+    """A misspelt command names the one that was meant."""
+    assert "Did you mean 'train'?" in cli("trian").err
+
+
+def test_completion_is_offered() -> None:
+    """The shell's Tab gets the commands."""
+    import os
+
+    environment = {**os.environ, "_MNISTAE_COMPLETE": "complete_bash", "COMP_WORDS": "mnistae tr", "COMP_CWORD": "1"}
+    program = "import sys; sys.argv = ['mnistae']; from mnistae.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, env=environment)
+    assert b"train" in done.stdout, done.stderr
+    assert run_mnistae("--help").returncode == 0
+
+
+def test_ci_runs_the_very_test_command_of_the_readme() -> None:
+    """The README's first block has two commands; the second is the one that CI runs."""
+    block = re.search(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert block
+    commands = block[1].strip().split("\n\n")
+    assert len(commands) == 2
+    joined = [re.sub(r" \\\n\s*", " ", command) for command in commands]
+    assert joined[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_readme_names_every_exit_code_and_variable() -> None:
+    """The README's tables are whole."""
+    from mnistae.cli.commands.doctor import VARIABLES
+    from mnistae.errors import ExitCode
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for code in ExitCode:
+        assert re.search(rf"^\| {int(code)}( |,)", text, re.MULTILINE), code
+    for variable in VARIABLES:
+        assert f"`{variable}`" in text

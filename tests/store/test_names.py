@@ -1,0 +1,146 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistae.config import ModelConfig, TrainConfig
+from mnistae.errors import UsageError
+from mnistae.store import names, runs
+
+HINT = "use up to 64 of the characters A-Z a-z 0-9 . _ - and begin with a letter or a digit"
+
+GOOD = [
+    "a",
+    "0",
+    "lab-mnist-seed0",
+    "Lab_2.1-x",
+    "a..b",
+    "a-",
+    "x" * 64,
+    "recent",
+    "console",
+    "com",
+    "lpt10",
+    "nul1",
+    "model.safetensors.old",
+    "safetensors",
+]
+BAD = [
+    "",
+    " ",
+    ".",
+    "..",
+    ".hidden",
+    ".locks",
+    ".recent",
+    "-rf",
+    "_a",
+    "~",
+    "~root",
+    "a b",
+    "a/b",
+    "/etc/passwd",
+    "../up",
+    "a/../../up",
+    "a\\b",
+    "..\\up",
+    "C:x",
+    "\\\\server\\share",
+    "a.",
+    "a..",
+    "x" * 65,
+    "x" * 300,
+    "a\n",
+    "a\0",
+    "\x1b[2J",
+    "a:stream",
+    "a*",
+    "$HOME",
+    "%00",
+    "ä",
+    "e\u0301",
+    "\u0430bc",  # Cyrillic
+    "\uff0e\uff0e\uff0fup",  # full-width ../
+    "\u0661",  # a digit, but no ASCII
+    "a\u202eb",
+    "a\udcff",
+    *("CON", "con", "Prn", "AUX", "nul", "COM1", "com0", "LPT9", "con.txt", "NUL.a.b", "aux."),
+    "lab.safetensors",  # would be read as a path
+]
+
+
+@pytest.mark.parametrize(("name", "is_good"), [*((name, True) for name in GOOD), *((name, False) for name in BAD)], ids=ascii)
+def test_table(name: str, is_good: bool) -> None:
+    """A name is plain ASCII that every file system takes and nothing takes for a path; others are refused, never repaired."""
+    assert names.is_valid(name) is is_good
+    if is_good:
+        assert names.check(name) == name
+        return
+    with pytest.raises(UsageError) as failure:
+        names.check(name)
+    assert (failure.value.message, failure.value.hint) == (f"not a name for a run: '{name}'", HINT)
+
+
+FRAGMENTS = st.sampled_from(
+    ["..", "/", "\\", ".", "~", "-", "\0", "\n", "con", "a", "C:", "%2e", " ", "\u2215", ".safetensors"]
+)
+
+
+@given(st.text(st.characters(exclude_categories=[])) | st.lists(FRAGMENTS).map("".join))
+def test_nothing_leaves_the_store(name: str) -> None:
+    """Any text is refused, or names a folder that lies in the store itself and is no path to `-c`."""
+    store = runs.folder("x").parent
+    try:
+        folder = runs.folder(name)
+    except UsageError:
+        return
+    assert Path(os.path.normpath(folder)).parent == store
+    assert folder.name == name
+    assert not runs.is_path(name)
+
+
+def test_nothing_leaves_the_store_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the check a name does leave the store, so the test above can fail."""
+    monkeypatch.setattr(names, "check", str)
+    assert Path(os.path.normpath(runs.folder("../../up"))).parent != runs.folder("x").parent
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "dataset", "expected"),
+    [
+        (ModelConfig(), TrainConfig(), "mnist", "lab-mnist-seed0"),
+        (ModelConfig(), TrainConfig(epochs=3), "mnist", "lab-mnist-seed0"),
+        (ModelConfig(bottleneck=2), TrainConfig(seed=7), "fashion-mnist", "lab-fashion-mnist-z2-seed7"),
+        (
+            ModelConfig(hidden=16, bottleneck=4),
+            TrainConfig(batch_size=64, learning_rate=5e-4, weight_decay=0.0),
+            "glyphs",
+            "lab-glyphs-h16-z4-b64-lr0.0005-wd0-seed0",
+        ),
+        (ModelConfig(), TrainConfig(learning_rate=1e-05), "mnist", "lab-mnist-lr1e-05-seed0"),
+        (ModelConfig(), TrainConfig(learning_rate=1e20), "mnist", "lab-mnist-lr1e20-seed0"),
+        (ModelConfig(), TrainConfig(learning_rate=2.0), "mnist", "lab-mnist-lr2-seed0"),
+        (ModelConfig(), TrainConfig(learning_rate=0.0012345678), "mnist", "lab-mnist-lr0.0012345678-seed0"),
+        (ModelConfig(), TrainConfig(), "My Digits", "lab-MyDigits-seed0-522a0a90"),
+        (ModelConfig(), TrainConfig(), "", "lab--seed0"),
+        (ModelConfig(), TrainConfig(), "x" * 60, f"lab-{'x' * 51}-1cb093a4"),
+    ],
+)
+def test_default(model: ModelConfig, config: TrainConfig, dataset: str, expected: str) -> None:
+    """The name without --name says what differs from the recipe, and is one that the store takes."""
+    assert names.default(model, config, dataset=dataset) == expected
+    assert names.is_valid(expected)
+
+
+@given(st.text(st.characters(exclude_categories=[])), st.floats(1e-300, 1e300), st.floats(0, 1e300), st.integers(0, 2**32 - 1))
+def test_default_is_valid(dataset: str, rate: float, decay: float, seed: int) -> None:
+    """Whatever the settings and the folder's name, the default is a valid name, and another seed has another one."""
+    model = ModelConfig(hidden=2048, bottleneck=392)
+    first, second = (
+        TrainConfig(learning_rate=rate, weight_decay=decay, batch_size=65_536, seed=other)
+        for other in (seed, (seed + 1) % 2**32)
+    )
+    assert names.is_valid(names.default(model, first, dataset=dataset))
+    assert names.default(model, first, dataset=dataset) != names.default(model, second, dataset=dataset)

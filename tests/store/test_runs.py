@@ -1,0 +1,256 @@
+import errno
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from saved import DESCRIPTION, HISTORY, IMPORTED, arrays, refusal, save, state, tree
+
+from mnistae import atomic
+from mnistae.errors import CheckpointError, MnistaeError, OutputError, UsageError
+from mnistae.store import runs
+
+DAMAGED = "train it again, or copy it again from where it came"
+
+
+@pytest.fixture
+def store(home: Path) -> Path:
+    return home / "checkpoints"
+
+
+def test_save_and_load(store: Path) -> None:
+    """A saved run comes back to the bit, by its name and as the newest, and is made of the files that are documented."""
+    save("one")
+    found = runs.load("one")
+    assert (found.path, found.name, found.description) == (store / "one" / "model.safetensors", "one", DESCRIPTION)
+    assert all(np.array_equal(found.weights[name], array) for name, array in arrays().items())
+    after, description = runs.load_state("one")
+    assert (after.history, description) == (HISTORY, DESCRIPTION)
+    assert all(np.array_equal(after.second_moments[name], array) for name, array in arrays(2).items())
+    assert runs.load(None).path == found.path
+    assert runs.damage("one") is None
+    files = tree(store)
+    assert files.keys() == {".recent", "one/model.safetensors", "one/state.safetensors", "one/history.csv"}
+    assert files[".recent"] == b"one\n"
+    assert files["one/history.csv"] == b"epoch,loss,learning_rate\r\n1,0.07,0.001\r\n2,0.09999999999999998,0.0001\r\n"
+
+
+def test_saving_again_changes_nothing(store: Path) -> None:
+    """The same run saved again is the same files with the same bytes."""
+    save("one")
+    before = tree(store)
+    save("one")
+    assert tree(store) == before
+
+
+def test_rights(store: Path) -> None:
+    """A run's folder and the folder of the locks are their owner's alone."""
+    save("one")
+    with runs.lock("one"):
+        modes = [stat.S_IMODE((store / name).stat().st_mode) for name in ("one", ".locks")]
+    assert modes == [0o700, 0o700]
+
+
+def test_order_of_a_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    """State, model, history, pointer: nothing says that a file is there before it is."""
+    written: list[str] = []
+    write = atomic.write_bytes
+
+    def note(path: Path, data: bytes) -> None:
+        written.append(path.name)
+        write(path, data)
+
+    monkeypatch.setattr(atomic, "write_bytes", note)
+    save("one")
+    assert written == ["state.safetensors", "model.safetensors", "history.csv", ".recent"]
+
+
+@pytest.mark.parametrize("fails", [runs.STATE, runs.MODEL, runs.HISTORY, runs.RECENT])
+def test_save_that_fails(store: Path, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    """A disk that fills up within a save leaves every file whole, old or new, and the newest run what it was."""
+    save("one", "two")
+    replace = os.replace
+
+    def fail(source: Path, target: Path) -> None:
+        if target.name == fails:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    kind, message, _hint = refusal(runs.save, "one", state(seed=9), DESCRIPTION)
+    where = store if fails == runs.RECENT else store / "one"
+    assert (kind, message) == (OutputError, f"cannot write '{where / fails}': No space left on device")
+    assert (runs.damage("one"), runs.newest()) == (None, "two")
+    assert [name for name in tree(store) if name.endswith(".tmp")] == []
+
+
+def test_newest_first(store: Path) -> None:
+    """The newest run is the one saved last, whatever the clocks and the names say; then those that the pointer omits."""
+    save("b", "c", "a", "b", "recent")
+    os.utime(store / "c", (2**31, 2**31))
+    assert runs.listing() == ["recent", "b", "a", "c"]
+    shutil.copytree(store / "b", store / "0-copied")
+    assert runs.listing() == ["recent", "b", "a", "c", "0-copied"]
+    runs.point_to("a")
+    assert (store / ".recent").read_text() == "a\nrecent\nb\nc\n"
+    assert runs.newest() == runs.load(None).name == "a"
+
+
+@pytest.mark.parametrize(
+    ("pointer", "expected"),
+    [
+        (None, ["a", "b", "c"]),
+        (b"", ["a", "b", "c"]),
+        (b"c\n", ["c", "a", "b"]),
+        (b"c\nc\nb\nc\n", ["c", "b", "a"]),
+        (b"b\r\n\r\nc", ["b", "c", "a"]),
+        (b"gone\n../../etc\n.locks\nb\n", ["b", "a", "c"]),
+        (b"\xff\x00\x1b[2J" * 1000, ["a", "b", "c"]),
+        (b"c\n" + bytes(2**20), ["a", "b", "c"]),
+    ],
+)
+def test_damaged_pointer(store: Path, pointer: bytes | None, expected: list[str]) -> None:
+    """Without a pointer, or with a damaged one, every run is still there, once, and the next save mends it."""
+    save("a", "b", "c")
+    (store / ".recent").unlink()
+    if pointer is not None:
+        (store / ".recent").write_bytes(pointer)
+    assert runs.listing() == expected
+    save("b")
+    assert runs.newest() == "b"
+
+
+def test_junk_is_not_listed(store: Path, tmp_path: Path) -> None:
+    """Whatever else lies in the store is no run: files, empty folders, bad names, links, leftovers."""
+    save("one")
+    shutil.copytree(store / "one", tmp_path / "outside")
+    for name in (".hidden", "con", "a b", "x.safetensors", "-rf"):
+        shutil.copytree(store / "one", store / name)
+    (store / "link").symlink_to(tmp_path / "outside")
+    (store / "loop").symlink_to("loop")
+    (store / "empty").mkdir()
+    (store / "file").write_bytes(b"")
+    assert runs.listing() == ["one"]
+
+
+@pytest.mark.parametrize("where", ["", "/dev/null/x", "/" + "x" * 300])
+def test_no_store(store: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Where there is no store yet, or can be none, there are no runs, and nothing is made by asking."""
+    if where:
+        monkeypatch.setenv("MNISTAE_HOME", where)
+        store = Path(where, "checkpoints")
+    hint = "run 'mnistae train', or 'mnistae checkpoints import FILE'"
+    assert runs.listing() == []
+    assert not runs.exists("one")
+    assert refusal(runs.load, None) == (CheckpointError, f"there is no checkpoint in '{store}' yet", hint)
+    assert refusal(runs.load, "one") == (CheckpointError, "no such checkpoint: 'one'", "the store holds: none yet")
+    assert not os.path.lexists(store)
+
+
+def test_store_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A home that is a file is an expected failure of the save and of the lock."""
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / "file"))
+    hint = "set MNISTAE_HOME to a folder you own"
+    store = tmp_path / "file" / "checkpoints"
+    assert refusal(save, "one") == (OutputError, f"cannot make '{store}/one': Not a directory", hint)
+    lock = refusal(runs.lock("one").__enter__)
+    assert lock == (OutputError, f"cannot write '{store}/.locks/one.lock': Not a directory", hint)
+
+
+def test_load_by_path(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path to a model file, however it is spelled, is read where it lies, and has no name in the store."""
+    save("one")
+    elsewhere = tmp_path / "work" / "mine.safetensors"
+    shutil.copy(store / "one" / "model.safetensors", elsewhere)
+    for reference in (str(elsewhere), "mine.safetensors", "./mine.safetensors", "../work/mine.safetensors"):
+        found = runs.load(reference)
+        assert (found.path, found.name, found.description) == (Path(reference), None, DESCRIPTION)
+
+
+@pytest.mark.parametrize(
+    ("reference", "kind", "message", "hint"),
+    [
+        ("three", CheckpointError, "no such checkpoint: 'three'", "the store holds: two, one"),
+        ("ONE", CheckpointError, "no such checkpoint: 'ONE'", "the store holds: two, one"),
+        ("", UsageError, "the checkpoint's name is empty", "leave -c and MNISTAE_CHECKPOINT out for the newest run"),
+        (
+            "a b",
+            UsageError,
+            "not a name for a run: 'a b'",
+            "use up to 64 of the characters A-Z a-z 0-9 . _ - and begin with a letter or a digit",
+        ),
+        (
+            "no/such",
+            CheckpointError,
+            "no such checkpoint file: 'no/such'",
+            "run 'mnistae checkpoints list' for those in the store",
+        ),
+        (
+            "here/",
+            CheckpointError,
+            "cannot use checkpoint 'here': it is a folder",
+            "name a run of 'mnistae checkpoints list', or a .safetensors file",
+        ),
+        ("text.safetensors", CheckpointError, "cannot use checkpoint 'text.safetensors': {cut}", DAMAGED),
+        ("two", CheckpointError, "cannot use checkpoint '{store}/two/model.safetensors': {cut}", DAMAGED),
+    ],
+)
+def test_refusals(store: Path, reference: str, kind: type[MnistaeError], message: str, hint: str) -> None:
+    """A checkpoint that is missing, damaged or none is refused in one line that names it and says what to do."""
+    save("one", "two")
+    Path("here").mkdir()
+    Path("text.safetensors").write_text("text")
+    (store / "two" / "model.safetensors").write_bytes(b"")
+    message = message.format(store=store, cut="it is cut short or no safetensors file")
+    assert refusal(runs.load, reference) == (kind, message, hint)
+
+
+def test_damage(store: Path) -> None:
+    """A damaged state is told, though the model is whole; so is a model in place of a state, and a dangling link."""
+    save("one")
+    path = store / "one" / "state.safetensors"
+    data = path.read_bytes()
+    assert runs.damage("one") is None
+    for change, reason in {
+        data[:-1] + bytes([data[-1] ^ 1]): "its content does not match its digest",
+        (store / "one" / "model.safetensors").read_bytes(): "tensor 'fc1.bias.exp_avg' is missing or does not belong there",
+    }.items():
+        path.write_bytes(change)
+        assert runs.damage("one") == f"cannot use checkpoint '{path}': {reason}"
+    path.unlink()
+    path.symlink_to("nowhere")
+    assert runs.damage("one") == f"cannot use checkpoint '{path}': there is no such file"
+    assert refusal(runs.damage, "two") == (CheckpointError, "no such checkpoint: 'two'", "the store holds: one")
+
+
+def test_killed_before_its_first_model(store: Path) -> None:
+    """A run with a state and no model yet is listed, can be gone on with, and says so when it is to be used."""
+    save("one")
+    (store / "one" / "model.safetensors").unlink()
+    assert runs.listing() == ["one"]
+    assert runs.load_state("one")[1] == DESCRIPTION
+    hint = "go on with 'mnistae train --resume --name one'"
+    assert refusal(runs.load, "one") == (CheckpointError, "the run 'one' has no model yet", hint)
+
+
+def test_imported_run(store: Path) -> None:
+    """An import replaces all of a run, and cannot be resumed, for there is nothing to go on from."""
+    save("one")
+    (store / "one" / "loss.png").write_bytes(b"")
+    assert runs.save_model("one", arrays(), IMPORTED) == store / "one" / "model.safetensors"
+    assert tree(store).keys() == {".recent", "one/model.safetensors"}
+    assert runs.load("one").description == IMPORTED
+    message = "'one' was imported: it has no training state to go on from"
+    assert refusal(runs.load_state, "one") == (CheckpointError, message, "train a run of its own")
+    assert refusal(runs.load_state, "two") == (CheckpointError, "no such checkpoint: 'two'", "the store holds: one")
+
+
+def test_import_over_what_cannot_be_removed(store: Path) -> None:
+    """A leftover that cannot be removed is an expected failure."""
+    (store / "one" / "loss.png").mkdir(parents=True)
+    kind, message, hint = refusal(runs.save_model, "one", arrays(), IMPORTED)
+    assert (kind, hint) == (OutputError, "look at the folder's rights")
+    assert message.startswith(f"cannot remove '{store}/one': ")
