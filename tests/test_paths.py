@@ -59,13 +59,17 @@ def test_default(user: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[st
     assert everywhere() == [root / "checkpoints", root / "datasets", Path(cache.format(home=user))]
 
 
-def raise_runtime_error(*_words: str, appauthor: bool) -> NoReturn:
+def raise_runtime_error(*_words: str, **_options: bool) -> NoReturn:
     """What platformdirs does since 4.12 for a user without a home; older ones return a path from `~`."""
     raise RuntimeError
 
 
+def return_tilde(*_words: str, **_options: bool) -> str:
+    return "~/.local/share/mnistae"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there is no passwd entry to miss")
-@pytest.mark.parametrize("older", [None, raise_runtime_error, lambda *_words, appauthor: "~/.local/share/mnistae"])
+@pytest.mark.parametrize("older", [None, raise_runtime_error, return_tilde])
 def test_no_home_folder(user: Path, home: Path, monkeypatch: pytest.MonkeyPatch, older: Callable[..., str] | None) -> None:
     """A user without HOME and passwd entry gets a usage error, never a folder named ~, and can set MNISTAE_HOME."""
     monkeypatch.delenv("HOME")

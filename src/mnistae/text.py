@@ -14,8 +14,13 @@ def safe_text(text: object) -> str:
     Whatever is not printable (C0, DEL, C1, bidirectional overrides, zero-width characters, surrogates,
     line separators) becomes `\xNN`, `\uNNNN` or `\UNNNNNNNN`; past 200 characters the text is cut.
     """
-    shown = "".join(ch if ch.isprintable() else _escape(ch) for ch in str(text)[: MAX_CHARACTERS + 1])
+    shown = escape(str(text)[: MAX_CHARACTERS + 1])
     return shown if len(shown) <= MAX_CHARACTERS else shown[: MAX_CHARACTERS - 1] + "…"
+
+
+def escape(text: str) -> str:
+    """Return all of `text` with every character that is not printable spelled out."""
+    return "".join(ch if ch.isprintable() else _escape(ch) for ch in text)
 
 
 def _escape(ch: str) -> str:

@@ -52,10 +52,12 @@ def passes(data: bytes, decode: Callable[[bytes], object] = checkpoint_format.de
     try:
         decode(data)
     except CheckpointError as error:
-        assert len(error.message) <= 200
-        assert error.message.isprintable()
-        return False
-    return True
+        message = error.message
+    else:
+        return True
+    assert len(message) <= 200
+    assert message.isprintable()
+    return False
 
 
 def forged(tensors: Mapping[str, Any] | None = None, /, **changes: Any) -> bytes:

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from conftest import REFERENCE
 from torch import Tensor, nn
 
+from conftest import REFERENCE
 from mnistae.config import ModelConfig, TrainConfig
 from mnistae.errors import CheckpointError
 from mnistae.model import Autoencoder

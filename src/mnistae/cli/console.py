@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from mnistae.datasets.dataset import Progress
 from mnistae.errors import OutputError, UsageError
-from mnistae.text import safe_text
+from mnistae.text import escape, safe_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,18 +90,13 @@ def say(text: str) -> None:
     if sys.stderr is None:
         return
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"{safe_line(text)}\n")
+        sys.stderr.write(f"{escape(text)}\n")
         sys.stderr.flush()
-
-
-def safe_line(text: str) -> str:
-    """Return a whole line with every part of it made safe, however long it is."""
-    return "".join(safe_text(text[at : at + 200]) for at in range(0, len(text), 200))
 
 
 def write(text: str) -> None:
     """Write text to standard output. Raises ReaderGoneError, OutputError."""
-    shown = "\n".join(safe_line(line) for line in text.split("\n")) if is_terminal(sys.stdout) else text
+    shown = "\n".join(escape(line) for line in text.split("\n")) if is_terminal(sys.stdout) else text
     write_bytes(shown.encode("utf-8", "surrogateescape"))
 
 

@@ -1,8 +1,6 @@
 """Image files and arrays of images, read with care: bounded, told apart by content, never executed."""
 
 import io
-import os
-import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistae import bounded
 from mnistae.datasets.normalise import FIELD, Grey, bounds, normalise
 from mnistae.errors import DataError
 
@@ -73,24 +72,13 @@ def read_bytes(data: bytes, *, name: str, raw: bool = False) -> Pictures:
 
 
 def _contents(path: Path) -> bytes:
-    """Read a regular file of at most MAX_BYTES."""
-    # Without O_NONBLOCK a pipe that nobody writes to would hold the opening for ever.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     try:
-        with open(path, "rb", buffering=0, opener=lambda name, _: os.open(name, flags)) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise DataError(f"not a regular file: '{path}'", hint=GIVE_AN_IMAGE)
-            data = file.read(MAX_BYTES + 1) if status.st_size <= MAX_BYTES else None
-    except FileNotFoundError as error:
-        hint = "give an existing file, or a test image such as test:0 or digit:7"
-        raise DataError(f"no such image: '{path}'", hint=hint) from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"cannot read '{path}': {reason}", hint=GIVE_AN_IMAGE) from error
-    if data is None or len(data) > MAX_BYTES:
-        raise _too_large(str(path))
-    return data
+        return bounded.read_bytes(path, limit=MAX_BYTES)
+    except bounded.UnreadableError as error:
+        if isinstance(error.__context__, FileNotFoundError):
+            hint = "give an existing file, or a test image such as test:0 or digit:7"
+            raise DataError(f"no such image: '{path}'", hint=hint) from error
+        raise DataError(f"cannot read '{path}': {error}", hint=GIVE_AN_IMAGE) from error
 
 
 def _too_large(name: str) -> DataError:

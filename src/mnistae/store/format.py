@@ -99,7 +99,7 @@ def _header(data: bytes) -> dict[str, Any]:
     except ValueError as error:  # foreign bytes: bad UTF-8, bad JSON
         raise _damaged("its header is not readable") from error
     # a brace comes first: safetensors says so and does not check it
-    if data[8:9] != b"{" or not isinstance(header.get("__metadata__", {}), dict):
+    if data[8:9] != b"{" or not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
         raise _damaged("its header is not readable")
     return header
 
