@@ -24,11 +24,13 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise UnreadableError(getattr(error, "strerror", None) or str(error)) from error
     try:
-        mode = os.fstat(fd).st_mode
-        if stat.S_ISDIR(mode):
+        status = os.fstat(fd)
+        if stat.S_ISDIR(status.st_mode):
             raise UnreadableError("it is a folder")
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(status.st_mode):
             raise UnreadableError("it is not a regular file")
+        if status.st_size > limit:
+            raise _too_large(limit)
         return _read_all(fd, limit)
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
@@ -42,9 +44,13 @@ def _read_all(fd: int, limit: int) -> bytes:
     while chunk := os.read(fd, 1 << 20):
         total += len(chunk)
         if total > limit:
-            raise UnreadableError(f"it is larger than {limit / 2**20:.0f} MiB")
+            raise _too_large(limit)  # it grew while it was read
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _too_large(limit: int) -> UnreadableError:
+    return UnreadableError(f"it is larger than {limit / 2**20:.0f} MiB")
 
 
 def read_or_raise(path: Path, *, limit: int, family: type[MnistaeError], what: str, hint: str) -> bytes:

@@ -30,6 +30,25 @@ def open_dataset(reference: str, *, progress: Progress = silent) -> Dataset:
     return Dataset(_path(Path(reference).absolute()))
 
 
+def open_present(reference: str) -> Dataset:
+    """Return the data set as it lies here; nothing is downloaded and nothing repaired. Raises UsageError, DataError."""
+    if reference not in catalogue.ENTRIES:
+        return open_dataset(reference)
+    entry = catalogue.ENTRIES[reference]
+    return Dataset(_idx_source(entry, present_folder(entry)))
+
+
+def present_folder(entry: Entry) -> Path:
+    """Return the folder that holds the entry's four files. Raises DataError."""
+    folder = find_folder(entry)
+    if folder is None:
+        raise DataError(
+            f"the data set '{entry.name}' is not here",
+            hint=f"run 'mnistae datasets fetch {entry.name}', or set MNISTAE_DATA_DIR to the folder of its files",
+        )
+    return folder
+
+
 def find_folder(entry: Entry) -> Path | None:
     """Return the folder that holds the entry's four files, or None. Raises DataError if the user's holds some of them.
 

@@ -16,12 +16,9 @@ Name = Annotated[str, typer.Argument(metavar="[NAME]", help=f"One of {', '.join(
 def list_(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
     """List the data sets by name, and which of them are here."""
     screen = Screen("datasets list", quiet=quiet, as_json=as_json)
-    found: list[dict[str, Any]] = []
-    for entry in catalogue.ENTRIES.values():
-        folder = sources.find_folder(entry)
-        found.append({"name": entry.name, "path": str(folder) if folder else None, "about": entry.about})
-    found.append({"name": catalogue.GLYPHS, "path": "built in", "about": "digits drawn from fonts; needs no network"})
-    rows = [[row["name"], row["path"] or "not here", row["about"]] for row in found]
+    found: list[dict[str, Any]] = [_row(entry) for entry in catalogue.ENTRIES.values()]
+    found.append({"name": catalogue.GLYPHS, "path": None, "state": "built in", "about": "digits drawn from fonts"})
+    rows = [[row["name"], row["path"] or row["state"], row["about"]] for row in found]
     screen.result(aligned([("name", "where", "what"), *rows]), {"datasets": found})
 
 
@@ -43,9 +40,7 @@ def verify(
 ) -> None:
     """Read a data set from its files, whatever the cache says, and check it; never downloads."""
     screen = Screen("datasets verify", quiet=quiet, as_json=as_json)
-    if name in catalogue.ENTRIES:
-        _find(name)
-    data = work.open_dataset(screen, name)
+    data = sources.open_present(name)
     data.reload()
     counts = {split.value: data.length(split) for split in Split if data.has(split)}
     told = ", ".join(f"{count:,} {split}" for split, count in counts.items())
@@ -57,19 +52,17 @@ def verify(
 def path(name: Name = catalogue.DEFAULT, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
     """Print the folder that holds a data set's files; never downloads."""
     screen = Screen("datasets path", quiet=quiet, as_json=as_json)
-    folder = _find(name)
-    screen.result([folder], {"name": name, "path": folder})
+    folder = sources.present_folder(_entry(name))
+    screen.result([str(folder)], {"name": name, "path": str(folder)})
 
 
-def _find(name: str) -> str:
-    entry = _entry(name)
-    folder = sources.find_folder(entry)
-    if folder is None:
-        raise DataError(
-            f"the data set '{name}' is not here",
-            hint=f"run 'mnistae datasets fetch {name}', or set MNISTAE_DATA_DIR to the folder of its files",
-        )
-    return str(folder)
+def _row(entry: catalogue.Entry) -> dict[str, Any]:
+    try:
+        folder = sources.find_folder(entry)
+    except DataError as error:
+        return {"name": entry.name, "path": None, "state": error.message, "about": entry.about}
+    state = "here" if folder else "not here"
+    return {"name": entry.name, "path": str(folder) if folder else None, "state": state, "about": entry.about}
 
 
 def _entry(name: str) -> catalogue.Entry:
