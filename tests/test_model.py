@@ -35,6 +35,22 @@ def test_initialisation_is_xavier_uniform_with_biases_of_a_hundredth() -> None:
     assert not torch.equal(weight, make(ModelConfig(), seed=1)[0].fc1.weight)
 
 
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_seed_names_the_weights_of_a_course_script(seed: int) -> None:
+    """The weights are those of a script that seeds torch, builds the network and initialises it, to the bit."""
+
+    def xavier(module: torch.nn.Module) -> None:
+        if isinstance(module, torch.nn.Linear):
+            torch.nn.init.xavier_uniform_(module.weight)
+            torch.nn.init.constant_(module.bias, 0.01)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        theirs = Autoencoder().apply(xavier)
+    ours, _ = make(ModelConfig(), seed)
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
 @pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(hidden=50, bottleneck=3)])
 @pytest.mark.parametrize("count", [1, 5, ROWS + 1])
 def test_coder_equals_the_torch_model(config: ModelConfig, count: int) -> None:

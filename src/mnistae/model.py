@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from mnistae import seeds
 from mnistae.config import PIXELS, ModelConfig
 
 
@@ -35,12 +34,17 @@ class Autoencoder(nn.Module):
         return self.decode(self.encode(x))
 
 
-def initialise(model: Autoencoder, *, seed: int, bias: float = 0.01) -> None:
-    """Fill the weights as the lab does: Xavier-uniform weights (Glorot and Bengio, 2010), constant biases.
+def initialise(model: Autoencoder, *, seed: int) -> None:
+    """Fill the weights as the lab does: Xavier-uniform weights (Glorot and Bengio, 2010), biases of 0.01.
 
+    They are the weights of a course script that calls `torch.manual_seed(seed)`, builds the network and then initialises it.
     The draw is made on the CPU whatever the training device, so a seed names the same network everywhere.
     """
-    generator = torch.Generator().manual_seed(seeds.derive(seed, "init"))
-    for layer in (model.fc1, model.fc2, model.fc3, model.fc4):
+    generator = torch.Generator().manual_seed(seed)
+    layers = (model.fc1, model.fc2, model.fc3, model.fc4)
+    for layer in layers:  # the constructors' own draws come first and are thrown away
+        nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=generator)
+        nn.init.uniform_(layer.bias, generator=generator)
+    for layer in layers:
         nn.init.xavier_uniform_(layer.weight, generator=generator)
-        nn.init.constant_(layer.bias, bias)
+        nn.init.constant_(layer.bias, 0.01)
