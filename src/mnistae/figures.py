@@ -35,7 +35,7 @@ def loss_curve(history: Sequence[Epoch]) -> "Figure":
         marker = "o" if len(history) == 1 else None
         axes.plot([epoch.number for epoch in history], [epoch.loss for epoch in history], marker=marker)
         axes.set(title="Training Loss", xlabel="Epoch", ylabel="MSE")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)
     return figure
 
