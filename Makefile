@@ -1,7 +1,7 @@
 # `check` is what CI runs; `fix` is its writing twin.
 PYTHON ?= .venv/bin/python
 
-.PHONY: check fix docs smoke
+.PHONY: check fix docs smoke bench bench-quick
 
 check:
 	$(PYTHON) -m ruff check .
@@ -17,6 +17,15 @@ fix:
 
 docs:
 	$(PYTHON) docs/generate.py
+
+# Every measurement of docs/results.md, side by side: about an hour on two cores; the quick form takes minutes.
+bench:
+	$(PYTHON) -m pip install --quiet -e '.[bench]'
+	$(PYTHON) benchmarks/run.py
+
+bench-quick:
+	$(PYTHON) -m pip install --quiet -e '.[bench]'
+	$(PYTHON) benchmarks/run.py --quick
 
 # The built wheel in an empty environment: it answers, trains on the built-in digits and draws.
 smoke:

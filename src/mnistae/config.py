@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -22,7 +22,16 @@ MAX_SEED = 2**32 - 1
 class Schedule(StrEnum):
     """How the learning rate moves during a run."""
 
-    PLATEAU = "plateau"
+    PLATEAU = "plateau"  # PyTorch's ReduceLROnPlateau, stepped with each epoch's loss
+    LINEAR = "linear"  # up in a straight line during the warm-up, then down to zero at the last step
+
+
+class Precision(StrEnum):
+    """The arithmetic of the matrix products. Weights, Adam's moments and files are float32 in all of them."""
+
+    FP32 = "fp32"
+    TF32 = "tf32"  # float32 with products rounded to ten bits of mantissa, on CUDA
+    BF16 = "bf16"
 
 
 def _check_integer(what: str, value: object, low: int, high: int) -> None:
@@ -58,7 +67,9 @@ class ModelConfig:
 class TrainConfig:
     """Everything that decides a run's numbers, but for the device and the versions. The defaults are the lab's.
 
-    `learning_rate` is Adam's step size, `weight_decay` the L2 form of `torch.optim.Adam`.
+    `learning_rate` is Adam's largest step size, `beta2` the decay of its second moment, `weight_decay` the L2 form of
+    `torch.optim.Adam`, `warmup` a number of steps. `noise` is the half-width of the uniform noise that is added to the inputs
+    (clipped to [0, 1]; the targets stay clean); 0 is none. `bottleneck_bias` is what fc2's biases start from.
     """
 
     recipe: str = "lab"
@@ -68,7 +79,12 @@ class TrainConfig:
     batch_size: int = 2048
     learning_rate: float = 1e-3
     weight_decay: float = 1e-5
+    beta2: float = 0.999
     schedule: Schedule = Schedule.PLATEAU
+    warmup: int = 0
+    bottleneck_bias: float = 0.01
+    noise: float = 0.0
+    precision: Precision = Precision.FP32
 
     def __post_init__(self) -> None:
         if not all(isinstance(text, str) for text in (self.recipe, self.dataset)):
@@ -76,15 +92,20 @@ class TrainConfig:
         _check_integer("seed", self.seed, 0, MAX_SEED)
         _check_integer("epochs", self.epochs, 1, 10_000)
         _check_integer("batch size", self.batch_size, 1, 65_536)
+        _check_integer("warm-up", self.warmup, 0, 1_000_000)
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise UsageError(f"learning rate is '{self.learning_rate}'", hint="give a finite number above 0")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise UsageError(f"weight decay is '{self.weight_decay}'", hint="give a finite number, 0 or above")
+        for what, value in (("weight decay", self.weight_decay), ("noise", self.noise), ("bias", self.bottleneck_bias)):
+            if not (math.isfinite(value) and value >= 0):
+                raise UsageError(f"{what} is '{value}'", hint="give a finite number, 0 or above")
+        if not 0 <= self.beta2 < 1:
+            raise UsageError(f"beta2 is '{self.beta2}'", hint="give a number from 0 to below 1")
         object.__setattr__(self, "schedule", Schedule(self.schedule))
+        object.__setattr__(self, "precision", Precision(self.precision))
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
-        return {**dataclasses.asdict(self), "schedule": self.schedule.value}
+        return {**dataclasses.asdict(self), "schedule": self.schedule.value, "precision": self.precision.value}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
@@ -92,10 +113,17 @@ class TrainConfig:
         return cls(**fields)
 
 
+_LINEAR = TrainConfig(weight_decay=0.0, schedule=Schedule.LINEAR, bottleneck_bias=0.5)
+
 RECIPES: dict[str, TrainConfig] = {
     "lab": TrainConfig(),
+    "fast": replace(_LINEAR, recipe="fast", epochs=1, batch_size=64, learning_rate=7e-3, beta2=0.95, warmup=94),
+    "best": replace(_LINEAR, recipe="best", epochs=50, batch_size=64, learning_rate=3e-3, beta2=0.99, warmup=940),
+    "denoise": replace(
+        _LINEAR, recipe="denoise", epochs=50, batch_size=64, learning_rate=3e-3, beta2=0.99, warmup=940, noise=0.625
+    ),
 }
-"""The training recipes by name."""
+"""The training recipes by name. What each of them reaches, over five seeds, stands in docs/results.md."""
 
 
 def recipe(name: str) -> TrainConfig:

@@ -14,7 +14,7 @@ Weights = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Epoch:
-    """One finished epoch. `loss` is the mean of its batch losses, each batch counting the same."""
+    """One finished epoch. `loss` is the mean of its batch losses, each batch counting the same; `learning_rate` its last."""
 
     number: int  # counts from 1
     loss: float

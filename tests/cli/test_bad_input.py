@@ -126,6 +126,7 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("train", "-z", "0"), 2, "bottleneck is '0'"),
     (("train", "--hidden", "100000"), 2, "hidden is '100000'"),
     (("train", "--recipe", "quick"), 2, "no such recipe: 'quick'"),
+    (("train", "--precision", "fp8"), 2, "Invalid value for '--precision'"),
     (("train", "--name", "../out"), 2, "not a name for a run: '../out'"),
     (("train", "--name", ""), 2, "not a name for a run: ''"),
     (("summary", "-z", "0"), 2, "bottleneck is '0'"),

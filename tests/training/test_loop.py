@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from mnistae import seeds
-from mnistae.config import ModelConfig, TrainConfig
+from mnistae.config import ModelConfig, Precision, Schedule, TrainConfig
 from mnistae.errors import DivergedError
 from mnistae.model import Autoencoder, initialise
 from mnistae.records import TrainingState
@@ -104,6 +104,42 @@ def test_resumed_equals_uninterrupted(images: np.ndarray, cut: int) -> None:
     forgetful = trainer(images, state=dataclasses.replace(state, first_moments=zeros))
     list(forgetful.epochs())
     assert forgetful.state().history != whole.state().history
+
+
+VARIANTS = [
+    {"schedule": Schedule.LINEAR, "warmup": 4, "beta2": 0.95, "bottleneck_bias": 0.5},
+    {"noise": 0.625},
+    {"precision": Precision.BF16},
+]
+
+
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+def test_every_variant_resumes_exactly(images: np.ndarray, changes: dict[str, Any]) -> None:
+    """Decay by step, noise and bfloat16: a run stopped after three epochs goes on to the bits of the whole."""
+    whole = trainer(images, **changes)
+    list(whole.epochs())
+    begun = trainer(images, **changes)
+    for epoch in begun.epochs():
+        if epoch.number == 3:
+            break
+    resumed = trainer(images, state=begun.state(), **changes)
+    list(resumed.epochs())
+    assert_same(resumed.state(), whole.state())
+
+
+def test_noise_is_on_the_inputs_alone(images: np.ndarray) -> None:
+    """With noise the network sees noisy images and is asked for the clean ones; without it there is one buffer."""
+    noisy = trainer(images, noise=0.625)
+    generator = torch.Generator().manual_seed(0)
+    inputs, targets = noisy._load(torch.arange(100), generator)
+    clean = torch.from_numpy(images[:100].copy()) / 255
+    assert torch.equal(targets, clean)
+    assert ((inputs >= 0) & (inputs <= 1)).all()
+    dark = inputs[clean == 0]
+    assert dark.max() == pytest.approx(0.625, abs=1e-3)
+    assert (dark == 0).float().mean() == pytest.approx(0.5, abs=0.01)
+    same, also = trainer(images)._load(torch.arange(100), generator)
+    assert same is also
 
 
 @pytest.mark.parametrize("stop_at", [0, 1, 4, 5, 7])

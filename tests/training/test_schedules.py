@@ -5,7 +5,8 @@ import random
 import pytest
 import torch
 
-from mnistae.training.schedules import plateau
+from mnistae.config import Schedule, TrainConfig
+from mnistae.training.schedules import learning_rates, linear, plateau
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -20,3 +21,18 @@ def test_plateau_equals_pytorchs_scheduler(seed: int) -> None:
     for k, loss in enumerate(losses):
         assert plateau(1e-3, losses[:k]) == optimizer.param_groups[0]["lr"]
         scheduler.step(loss)
+
+
+def test_linear_rises_and_falls() -> None:
+    """The share of the largest rate goes up during the warm-up, is 1 after it, and would be 0 one step past the end."""
+    shares = [linear(step, total=10, warmup=3) for step in range(11)]
+    assert shares == pytest.approx([0.25, 0.5, 0.75, 1, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7, 0])
+    assert linear(0, total=1, warmup=5) < 1  # a run shorter than its warm-up
+
+
+def test_rates_of_an_epoch() -> None:
+    """The plateau gives all steps of an epoch one rate; the line goes on from epoch to epoch."""
+    assert learning_rates(TrainConfig(), [0.1], 3) == [1e-3] * 3
+    config = TrainConfig(epochs=2, schedule=Schedule.LINEAR, warmup=1, learning_rate=1.0)
+    whole = [linear(step, 6, 1) for step in range(6)]
+    assert learning_rates(config, [], 3) + learning_rates(config, [0.1], 3) == whole

@@ -30,3 +30,20 @@ def test_step_equals_autograd(config: ModelConfig, rows: int, batch: int) -> Non
         assert mine.grad is not None
         assert theirs.grad is not None
         torch.testing.assert_close(mine.grad, theirs.grad, atol=1e-7, rtol=1e-4, msg=name)
+
+
+def test_bfloat16_step_is_close_to_float32() -> None:
+    """In bfloat16 loss and gradients point the same way; what the optimizer sees stays float32."""
+    model, twin = Autoencoder(), Autoencoder()
+    initialise(model, seed=0)
+    twin.load_state_dict(model.state_dict())
+    x = torch.rand(256, 784, generator=torch.Generator().manual_seed(0))
+    loss = Step(model, 256, torch.bfloat16)(x.bfloat16(), x)
+    expected = Step(twin, 256)(x, x)
+
+    assert float(loss) == pytest.approx(float(expected), rel=0.01)
+    for mine, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        assert mine.grad is not None
+        assert theirs.grad is not None
+        assert mine.grad.dtype == torch.float32
+        assert functional.cosine_similarity(mine.grad.flatten(), theirs.grad.flatten(), dim=0) > 0.98

@@ -3,7 +3,7 @@
 import hashlib
 import re
 
-from mnistae.config import RECIPES, ModelConfig, TrainConfig
+from mnistae.config import RECIPES, ModelConfig, Schedule, TrainConfig
 from mnistae.errors import UsageError
 
 _VALID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -28,7 +28,7 @@ def check(name: str) -> str:
 def default(model: ModelConfig, config: TrainConfig, *, dataset: str) -> str:
     """Return the name that follows from a run's settings: recipe, data set, what differs from the recipe, and the seed.
 
-    The number of epochs is left out: a longer run is the same run, gone on with.
+    The number of epochs is left out where a longer run is the same run, gone on with.
     """
     usual = RECIPES[config.recipe]
     parts = [config.recipe, dataset]
@@ -42,6 +42,10 @@ def default(model: ModelConfig, config: TrainConfig, *, dataset: str) -> str:
         parts.append(f"lr{_spell(config.learning_rate)}")
     if config.weight_decay != usual.weight_decay:
         parts.append(f"wd{_spell(config.weight_decay)}")
+    if config.precision != usual.precision:
+        parts.append(config.precision.value)
+    if config.epochs != usual.epochs and config.schedule is Schedule.LINEAR:
+        parts.append(f"e{config.epochs}")
     name = "-".join([*parts, f"seed{config.seed}"])
     if is_valid(name):
         return name

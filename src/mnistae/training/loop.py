@@ -1,7 +1,7 @@
 """The training loop: a generator of epoch records. It shows nothing and writes nothing."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mnistae import seeds
-from mnistae.config import ModelConfig, TrainConfig
+from mnistae.config import ModelConfig, Precision, TrainConfig
 from mnistae.errors import DivergedError
 from mnistae.model import Autoencoder, initialise
 from mnistae.records import Array, Epoch, TrainingState
@@ -42,15 +42,17 @@ class Trainer:
         self.config = config
         self.history = list(state.history) if state else []
         self.model = Autoencoder(model)
-        initialise(self.model, seed=config.seed)
+        initialise(self.model, seed=config.seed, bottleneck_bias=config.bottleneck_bias)
         if state:
             self.model.load_state_dict({name: torch.from_numpy(array) for name, array in state.weights.items()})
         self.model.to(device)
         self._images = torch.from_numpy(images).to(device)  # (N, 784) of bytes
         rows = min(config.batch_size, len(images))
         self._batch_bytes = self._images.new_empty(rows, images.shape[1])
-        self._batch = torch.empty(rows, images.shape[1], device=device)
-        self._step = Step(self.model, rows)
+        self._targets = torch.empty(rows, images.shape[1], device=device)
+        dtype = torch.bfloat16 if config.precision is Precision.BF16 else torch.float32
+        self._inputs = torch.empty_like(self._targets, dtype=dtype)
+        self._step = Step(self.model, rows, dtype)
         self._optimizer = _adam(self.model, config, state)
         self._kept = [tensor.detach().clone() for tensor in self._live()]
 
@@ -62,17 +64,18 @@ class Trainer:
         """
         while len(self.history) < self.config.epochs:
             number = len(self.history) + 1
-            rate = schedules.learning_rate(self.config, [epoch.loss for epoch in self.history])
-            loss = self._run_epoch(number, rate, should_stop)
+            losses = [epoch.loss for epoch in self.history]
+            rates = schedules.learning_rates(self.config, losses, self.steps_per_epoch)
+            loss = self._run_epoch(number, rates, should_stop)
             if loss is None:
                 return
             if not math.isfinite(loss) or not self._is_finite():
                 raise DivergedError(
                     f"the loss of epoch {number} is '{loss}': the training diverged",
-                    hint=f"try a lower rate than --lr {rate:g}",
+                    hint=f"try a lower rate than --lr {self.config.learning_rate:g}",
                 )
             self._keep()
-            self.history.append(Epoch(number, loss, rate))
+            self.history.append(Epoch(number, loss, rates[-1]))
             yield self.history[-1]
 
     def state(self) -> TrainingState:
@@ -82,18 +85,24 @@ class Trainer:
         weights, first, second, steps = ({name: next(arrays) for name in names} for _ in range(4))
         return TrainingState(weights, first, second, steps, tuple(self.history))
 
-    def _run_epoch(self, number: int, rate: float, should_stop: Callable[[], bool]) -> float | None:
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of batches in an epoch, the last, smaller one among them."""
+        return -(-len(self._images) // self.config.batch_size)
+
+    def _run_epoch(self, number: int, rates: Sequence[float], should_stop: Callable[[], bool]) -> float | None:
         """Take one pass over the data; return the mean of the batch losses, or None if it was stopped."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        order = self._shuffle(number)
-        batches = torch.split(order, self.config.batch_size)
-        losses = torch.empty(len(batches), device=order.device)
-        for k, rows in enumerate(batches):
+        batches = torch.split(self._shuffle(number), self.config.batch_size)
+        noise = torch.Generator(self._images.device)
+        noise.manual_seed(seeds.derive(self.config.seed, "noise", number))
+        losses = torch.empty(len(batches), device=self._images.device)
+        (group,) = self._optimizer.param_groups
+        for k, (rows, rate) in enumerate(zip(batches, rates, strict=True)):
             if should_stop():
                 return None
-            x = self._load(rows)
-            losses[k] = self._step(x, x)
+            group["lr"] = rate
+            inputs, targets = self._load(rows, noise)
+            losses[k] = self._step(inputs, targets)
             self._optimizer.step()
         return float(losses.double().mean())  # the only wait for the device in an epoch
 
@@ -102,11 +111,19 @@ class Trainer:
         generator = torch.Generator().manual_seed(seeds.derive(self.config.seed, "shuffle", number))
         return torch.randperm(len(self._images), generator=generator).to(self._images.device)
 
-    def _load(self, rows: Tensor) -> Tensor:
-        """Return the images (B, 784) of these rows, scaled to [0, 1], in a buffer that the next batch uses again."""
-        taken, batch = self._batch_bytes[: len(rows)], self._batch[: len(rows)]
+    def _load(self, rows: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets (B, 784) of these rows, scaled to [0, 1], in buffers that the next batch uses again."""
+        taken, inputs, targets = (part[: len(rows)] for part in (self._batch_bytes, self._inputs, self._targets))
         torch.index_select(self._images, 0, rows, out=taken)
-        return torch.div(taken, 255, out=batch)
+        torch.div(taken, 255, out=targets)
+        level = self.config.noise
+        if level:
+            noisy = torch.rand(targets.shape, generator=noise, device=targets.device)
+            inputs.copy_(noisy.mul_(2 * level).sub_(level).add_(targets).clamp_(0, 1))
+            return inputs, targets
+        if inputs.dtype == targets.dtype:
+            return targets, targets
+        return inputs.copy_(targets), targets
 
     def _live(self) -> list[Tensor]:
         """List weights, first moments, second moments and step counts, each in the parameters' order."""
@@ -126,7 +143,13 @@ class Trainer:
 
 def _adam(model: Autoencoder, config: TrainConfig, state: TrainingState | None) -> torch.optim.Adam:
     """Return a fused Adam (Kingma and Ba, 2015; weight decay in its L2 form), at rest or as `state` left it."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    optimizer = torch.optim.Adam(
+        model.parameters(),
+        lr=config.learning_rate,
+        betas=(0.9, config.beta2),
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
     for name, parameter in model.named_parameters():
         optimizer.state[parameter] = {
             "step": _tensor(state.steps[name], parameter) if state else parameter.new_zeros(()),

@@ -2,12 +2,25 @@
 
 from collections.abc import Sequence
 
-from mnistae.config import TrainConfig
+from mnistae.config import Schedule, TrainConfig
 
 
-def learning_rate(config: TrainConfig, losses: Sequence[float]) -> float:
-    """Return the learning rate of the epoch that follows on epochs with these losses."""
-    return plateau(config.learning_rate, losses)
+def learning_rates(config: TrainConfig, losses: Sequence[float], steps: int) -> list[float]:
+    """Return the learning rate of each of the `steps` steps of the epoch that follows on epochs with these losses."""
+    if config.schedule is Schedule.PLATEAU:
+        return [plateau(config.learning_rate, losses)] * steps
+    first, total = len(losses) * steps, config.epochs * steps
+    return [config.learning_rate * linear(step, total, config.warmup) for step in range(first, first + steps)]
+
+
+def linear(step: int, total: int, warmup: int) -> float:
+    """Return the share of the largest rate that a step of `total` gets, counted from 0.
+
+    It rises in a straight line to 1 during the first `warmup` steps and falls in one to almost 0 at the last.
+    """
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return (total - step) / max(1, total - warmup)
 
 
 def plateau(initial: float, losses: Sequence[float]) -> float:

@@ -12,9 +12,9 @@ import mnistae
 from mnistae import atomic, figures, inference
 from mnistae import device as devices
 from mnistae.coder import Coder
-from mnistae.config import ModelConfig, TrainConfig
+from mnistae.config import ModelConfig, Precision, Schedule, TrainConfig
 from mnistae.datasets.dataset import Dataset, Split
-from mnistae.errors import DataError, OutputError
+from mnistae.errors import DataError, OutputError, UsageError
 from mnistae.records import Description, Epoch, Provenance, TrainingState
 from mnistae.store import runs
 from mnistae.training.loop import Trainer, never
@@ -43,10 +43,14 @@ def check_is_new(name: str, *, force: bool) -> None:
         )
 
 
-def use_device(choice: str) -> torch.device:
-    """Return the proven device, set up so that the same run gives the same bytes on it. Raises DeviceError."""
+def use_device(choice: str, precision: Precision) -> torch.device:
+    """Return the proven device, set up so that the same run gives the same bytes on it. Raises DeviceError, UsageError."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS at its first use
-    return devices.resolve(choice)
+    device = devices.resolve(choice)
+    if precision is Precision.TF32 and device.type != "cuda":
+        raise UsageError(f"the device '{device}' has no TF32", hint="use --precision fp32 or bf16, or --device cuda")
+    torch.backends.cuda.matmul.allow_tf32 = precision is Precision.TF32
+    return device
 
 
 def check_is_same_data(description: Description, dataset: Dataset) -> None:
@@ -130,8 +134,14 @@ def resume(name: str, *, epochs: int | None) -> tuple[TrainingState, Description
     """Return what a run in the store goes on from, with its configuration raised to `epochs`. Raises CheckpointError."""
     state, description = runs.load_state(name)
     config = description.training or TrainConfig()
-    if epochs is not None:
-        config = dataclasses.replace(config, epochs=epochs)
+    if epochs is None or epochs == config.epochs:
+        return state, description, config
+    if config.schedule is Schedule.LINEAR:
+        raise UsageError(
+            f"the learning rate of the run '{name}' is laid out over its {config.epochs} epochs, not '{epochs}'",
+            hint="train anew with that --epochs, under another --name",
+        )
+    config = dataclasses.replace(config, epochs=epochs)
     return state, description, config
 
 

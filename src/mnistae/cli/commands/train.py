@@ -11,7 +11,7 @@ from mnistae import device as devices
 from mnistae.cli import options, signals, work
 from mnistae.cli.console import Screen
 from mnistae.cli.training_view import view
-from mnistae.config import ModelConfig, TrainConfig
+from mnistae.config import ModelConfig, Precision, TrainConfig
 from mnistae.datasets import catalogue
 from mnistae.errors import UsageError
 from mnistae.store import names, runs
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[str | None, typer.Option("--recipe", help="Training recipe: lab.", show_default="lab")] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="Training recipe: lab, fast, best or denoise.", show_default="lab")
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", "-e", help="Epochs in all, those before a resume among them.")
     ] = None,
@@ -35,6 +37,9 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the weights and of the shuffling.")] = None,
     device: options.Device = None,
+    precision: Annotated[
+        Precision | None, typer.Option("--precision", help="Arithmetic of the matrix products; tf32 on CUDA only.")
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the run in the store; by default it follows from the settings.")
     ] = None,
@@ -57,6 +62,7 @@ def train(
         dataset=_whole_path(dataset),
         seed=seed,
         recipe=recipe,
+        precision=precision,
     )
     sizes = _given(bottleneck=bottleneck, hidden=hidden)
     if resume:
@@ -80,7 +86,7 @@ def _train_new(screen: Screen, name: str | None, model: ModelConfig, config: Tra
     run_name = name or names.default(model, config, dataset=data.name)
     with runs.lock(run_name):
         session.check_is_new(run_name, force=force)
-        _train(screen, session.Plan(run_name, model, config, data, session.use_device(device)))
+        _train(screen, session.Plan(run_name, model, config, data, session.use_device(device, config.precision)))
 
 
 def _resumed(screen: Screen, name: str, training: dict[str, Any], sizes: dict[str, Any], device: str | None) -> "Plan":
@@ -98,7 +104,7 @@ def _resumed(screen: Screen, name: str, training: dict[str, Any], sizes: dict[st
     data = work.open_dataset(screen, config.dataset)
     session.check_is_same_data(description, data)
     recorded = description.provenance.device if description.provenance else "auto"
-    resolved = session.use_device(device or recorded)
+    resolved = session.use_device(device or recorded, config.precision)
     for change in session.changes(description, resolved):
         screen.warn(f"{change}: the run goes on, but not to the same bytes")
     return session.Plan(name, description.model, config, data, resolved, state)

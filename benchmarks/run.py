@@ -1,0 +1,172 @@
+"""Every measurement in one process tree, in turns, as one table: `python benchmarks/run.py [--quick] [--out FOLDER]`.
+
+Needs the real MNIST (MNISTAE_DATA_DIR) and, for the peers, the extra `bench`. Writes bench.md and bench.json.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+COURSE_EPOCHS = 50
+PEERS = ("mnistae fp32", "mnistae bf16", "course", "course, 2 workers", "Lightning", "Keras 3 (torch)", "scikit-learn")
+SHELL = {
+    "python -c pass": [sys.executable, "-c", "pass"],
+    "python -c 'import torch'": [sys.executable, "-c", "import torch"],
+    "--help": ["--help"],
+    "--version": ["--version"],
+    "summary": ["summary"],
+    "reconstruct 1 --json": ["reconstruct", "1", "--json"],
+    "reconstruct 1 -o x.png": ["reconstruct", "1", "-o", "x.png"],
+    "interpolate 1 2 -o x.gif": ["interpolate", "1", "2", "-o", "x.gif"],
+    "evaluate": ["evaluate"],
+}
+
+
+def script(name: str, *words: object) -> dict[str, Any]:
+    """Run one of the scripts beside this file; return the document on its last line."""
+    done = subprocess.run([sys.executable, HERE / name, *map(str, words)], check=False, capture_output=True, text=True)
+    lines = done.stdout.strip().splitlines()
+    if not lines:
+        raise SystemExit(f"{name} {words}: {done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
+def measure_epochs(rounds: int) -> dict[str, Any]:
+    """Seconds an epoch of each way to train, a process at a time, in rounds; the first epoch of each is left out."""
+    seconds: dict[str, list[float]] = {peer: [] for peer in PEERS}
+    missing: dict[str, str] = {}
+    for _ in range(rounds):
+        for peer in PEERS:
+            found = script("peers.py", peer, 3)
+            seconds[peer] += found.get("seconds", [])[1:]
+            if "missing" in found:
+                missing[peer] = found["missing"]
+    return {peer: _spread(values) if values else {"missing": missing[peer]} for peer, values in seconds.items()}
+
+
+def measure_quality(recipes: dict[str, int]) -> dict[str, Any]:
+    """Test MSE, seconds of training and living units by recipe, over as many seeds as asked for."""
+    return {recipe: [script("quality.py", recipe, seed) for seed in range(count)] for recipe, count in recipes.items()}
+
+
+def measure_shell(rounds: int) -> dict[str, Any]:
+    """Wall time and peak memory of whole commands, in rounds."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = str(Path(os.environ["MNISTAE_DATA_DIR"]).absolute())
+        environment = {**os.environ, "MNISTAE_HOME": f"{folder}/home", "MNISTAE_DATA_DIR": data, "PYTHONDONTWRITEBYTECODE": ""}
+        program = [str(Path(sys.executable).with_name("mnistae"))]
+        subprocess.run([*program, "train", "-e", "1", "-q"], check=True, cwd=folder, env=environment, capture_output=True)
+        found: dict[str, list[tuple[float, float]]] = {name: [] for name in SHELL}
+        for _ in range(rounds + 1):
+            for name, words in SHELL.items():
+                command = words if words[0] == sys.executable else [*program, *words]
+                found[name].append(_timed(command, folder, environment))
+    return {
+        name: {**_spread([seconds for seconds, _ in values[1:]]), "peak_mib": max(peak for _, peak in values)}
+        for name, values in found.items()
+    }
+
+
+def _timed(command: list[str], folder: str, environment: dict[str, str]) -> tuple[float, float]:
+    """Return seconds and peak memory in MiB of one process."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} ended with {process.returncode}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+
+def machine() -> dict[str, Any]:
+    """Say where and with what this was measured."""
+    versions = {}
+    for package in ("mnistae", "torch", "torchvision", "numpy", "lightning", "keras", "scikit-learn"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "missing"
+    cores = len(os.sched_getaffinity(0))
+    return {"date": date.today().isoformat(), "python": platform.python_version(), "cores": cores, **versions}
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return everything as Markdown."""
+    lines = [", ".join(f"{key} {value}" for key, value in found["machine"].items()), ""]
+    course = found["epochs"]["course"]["median"]
+    lines += ["| an epoch of the lab's recipe | seconds (low – high) | against the course |", "|---|---|---|"]
+    for peer, row in found["epochs"].items():
+        if "missing" in row:
+            lines.append(f"| {peer} | missing: {row['missing']} is not installed | |")
+        else:
+            seconds = f"{row['median']:.2f} ({row['low']:.2f} – {row['high']:.2f})"
+            lines.append(f"| {peer} | {seconds} | {course / row['median']:.1f}× |")
+    lines += [
+        "",
+        "| a step of 2048, milliseconds | products | load | gradients | optimizer | of the floor's rate |",
+        "|" + "---|" * 6,
+    ]
+    for row in found["floor"]:
+        cells = " | ".join(f"{row[part]:.2f}" for part in ("products", "load", "gradients", "optimizer"))
+        lines.append(f"| {row['precision']} | {cells} | {row['rate']:.0%} |")
+    budget = course * COURSE_EPOCHS
+    lines += ["", f"The course's way needs {budget:.0f} s for its 50 epochs.", ""]
+    lines += [
+        "| recipe | epochs | test MSE by seed | seconds, median | of the course's time | living units |",
+        "|" + "---|" * 6,
+    ]
+    for recipe, runs in found["quality"].items():
+        seconds = statistics.median(run["seconds"] for run in runs)
+        errors = " · ".join(f"{run['test_mse']:.5f}" for run in runs)
+        alive = " · ".join(str(run["living_units"]) for run in runs)
+        lines.append(f"| {recipe} | {runs[0]['epochs']} | {errors} | {seconds:.2f} | 1/{budget / seconds:.0f} | {alive} |")
+    lines += ["", "| command | seconds (low – high) | peak memory, MiB |", "|---|---|---|"]
+    for name, row in found["shell"].items():
+        lines.append(f"| `{name}` | {row['median']:.2f} ({row['low']:.2f} – {row['high']:.2f}) | {row['peak_mib']:.0f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one round, one seed, without the long recipes")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    wanted = parser.parse_args()
+    rounds, seeds = (1, 1) if wanted.quick else (3, 5)
+    found = {
+        "machine": machine(),
+        "floor": [script("floor.py", precision) for precision in ("fp32", "bf16")],
+        "epochs": measure_epochs(rounds),
+        "quality": measure_quality(
+            {"fast": seeds} if wanted.quick else {"fast": seeds, "lab": seeds, "best": seeds, "denoise": seeds}
+        ),
+        "shell": measure_shell(2 if wanted.quick else 7),
+        "peak_mib_of_this": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+    }
+    wanted.out.mkdir(parents=True, exist_ok=True)
+    (wanted.out / "bench.json").write_text(json.dumps(found, indent=2))
+    (wanted.out / "bench.md").write_text(table(found))
+    print(table(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
