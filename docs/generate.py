@@ -36,8 +36,8 @@ class Parameter:
     def names(self) -> str:
         """The words that stand on the command line."""
         if isinstance(self.info, ArgumentInfo):
-            return f"`{self.info.metavar}`"
-        value = "" if self.kind is bool else f" `{(self.info.metavar or self._kind_name()).replace('|', chr(92) + '|')}`"
+            return f"`{_in_table(self.info.metavar or '')}`"
+        value = "" if self.kind is bool else f" `{_in_table(self.info.metavar or self._kind_name())}`"
         return ", ".join(f"`{flag}`" for flag in self.flags) + value
 
     @property
@@ -57,6 +57,10 @@ class Parameter:
         if issubclass(self.kind, Enum):
             return "|".join(str(member.value) for member in self.kind)
         return {int: "INTEGER", float: "NUMBER"}.get(self.kind, "TEXT")
+
+
+def _in_table(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def document() -> str:

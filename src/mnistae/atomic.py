@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -23,7 +24,10 @@ class Writer:
         # 50 characters are at most 200 bytes: the temporary name is never too long where the target's is not
         self.temporary = path.parent / f".{path.name[:50]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        rights = _mode_of(path)
         self._fd: int | None = os.open(self.temporary, flags | getattr(os, "O_BINARY", 0), 0o666)
+        if rights is not None and hasattr(os, "fchmod"):  # a private file stays private
+            os.fchmod(self._fd, rights)
 
     def reserve(self, size: int) -> None:
         """Claim `size` bytes of disk now, so that a full disk is found before the first byte is written."""
@@ -114,8 +118,6 @@ def check_target(path: Path) -> None:
 
 
 def _check_target(path: Path) -> None:
-    if path.is_dir():
-        raise OutputError(f"'{path}' is a folder, not a file", hint="name a file inside it")
     folder = path.parent.absolute()
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
@@ -123,6 +125,21 @@ def _check_target(path: Path) -> None:
         raise OutputError(f"cannot write '{path}': '{folder}' is not a folder", hint="choose another place with -o")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write '{path}': no permission in '{folder}'", hint="choose another place with -o")
+    if _mode_of(path) is not None and not os.access(path, os.W_OK):
+        raise OutputError(f"cannot write '{path}': no permission", hint="choose another place with -o")
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return the rights of the file that is to be replaced, or None. Raises OutputError for what is there and no file."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"'{path}' is a folder, not a file", hint="name a file inside it")
+    if not stat.S_ISREG(mode):  # a rename would put a file in the place of a device or a pipe
+        raise OutputError(f"'{path}' is not a regular file", hint="pipe the output of -o - into it")
+    return stat.S_IMODE(mode)
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:

@@ -55,8 +55,9 @@ class Coder:
 def _by_rows(function: Callable[[Array], Array], x: Array, width: int) -> Array:
     """Return function(x), worked out a few rows at a time."""
     out = np.empty((len(x), width), np.float32)
-    for start in range(0, len(x), ROWS):
-        out[start : start + ROWS] = function(x[start : start + ROWS])
+    with np.errstate(over="ignore", invalid="ignore"):  # weights without measure give what is not finite, and no chatter
+        for start in range(0, len(x), ROWS):
+            out[start : start + ROWS] = function(x[start : start + ROWS])
     return out
 
 

@@ -35,7 +35,7 @@ def file_stem(words: Sequence[str]) -> str:
 
     Long lists are cut and closed with a digest of the whole, so that two of them do not share a name.
     """
-    stem = "-".join(re.sub(r"[^A-Za-z0-9.]+", "", word).strip(".") or "x" for word in words)
+    stem = "-".join(re.sub(r"[^A-Za-z0-9.]+", "_", word).strip("._") or "x" for word in words)
     if len(stem) <= MAX_STEM:
         return stem
     digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:8]

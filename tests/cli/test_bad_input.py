@@ -35,6 +35,7 @@ def junk(tmp_path: Path) -> Path:
     (folder / "file").write_text("a file where a folder belongs")
     (folder / "readable.png").write_bytes(b"")
     Image.fromarray(np.full((28, 28), 0, np.uint8)).save(folder / "blank.png")
+    np.save(folder / "own.npy", np.zeros((3, 28, 28), np.uint8))
     np.save(folder / "wrong.npy", np.zeros((3, 5)))
     np.save(folder / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     (folder / "junk.safetensors").write_bytes(b"\xff" * 100)
@@ -99,7 +100,12 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("reconstruct", "1", "-o", "folder.png"), 7, "'folder.png' is a folder, not a file"),
     (("reconstruct", "1", "-o", "file/x.png"), 7, "is not a folder"),
     (("reconstruct", "1", "-o", "x.bmp"), 2, "cannot write the format 'bmp'"),
-    (("reconstruct", "1", "-o", "x"), 2, "cannot write the format ''"),
+    (("reconstruct", "1", "-o", "x"), 2, "the output 'x' has no suffix to tell its format"),
+    (("reconstruct", "1", "-o", ""), 7, "'.' is a folder, not a file"),
+    (("reconstruct", "1", "-o", "x.png", "-f", "svg"), 2, "the output 'x.png' is not to be of the format 'svg'"),
+    (("reconstruct", "1", "-o", "fifo.png"), 7, "'fifo.png' is not a regular file"),
+    (("reconstruct", "1", "-o", "fifo.safetensors", "-f", "png"), 7, "'fifo.safetensors' is not a regular file"),
+    (("interpolate", "0", "1", "--dataset", "own.npy", "-o", "own.npy"), 2, "'own.npy' is both input and output"),
     (("denoise", "1", "-f", "gif"), 2, "cannot write the format 'gif'"),
     (("reconstruct", "readable.png", "-o", "readable.png"), 2, "'readable.png' is both input and output"),
     # numbers
@@ -138,6 +144,7 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("train",), 4, "mnist"),
     (("train", "--dataset", "mnsit"), 2, "no such data set: 'mnsit'"),
     (("train", "--dataset", ""), 2, "no such data set: ''"),
+    (("train", "--dataset", "./nowhere.npz"), 4, "there is no data set at './nowhere.npz'"),
     (("train", "--dataset", "file"), 4, "not a data set"),
     (("evaluate", "--dataset", "fashion-mnist"), 4, "fashion-mnist"),
     (("evaluate", "--split", "valid"), 2, "Invalid value for '--split'"),
@@ -252,6 +259,32 @@ def test_missing_device_is_found_before_training(cli: Cli, tiny: Path, home: Pat
     answer = cli("train", "--dataset", tiny, "--device", "mps")
     assert answer.code == 5
     assert not (home / "checkpoints" / "lab-tiny-seed0").exists()
+
+
+@pytest.mark.parametrize("words", [("encode", "1"), ("--bad", "reconstruct"), ("checkpoints", "import", "--bad")], ids=" ".join)
+def test_hint_names_a_help_that_exists(cli: Cli, words: tuple[str, ...]) -> None:
+    """The hint of a usage error leads to the help of as much of the command as is one."""
+    hint = cli(*words).err.splitlines()[-1]
+    assert hint == f"hint: run 'mnistae {'checkpoints import --help' if len(words) == 3 else '--help'}'"
+
+
+@pytest.mark.parametrize("words", [(), ("checkpoints",), ("datasets",)], ids=" ".join)
+def test_no_arguments_is_help(cli: Cli, words: tuple[str, ...]) -> None:
+    """A command group without a command shows its help and ends with 2; there is nothing to complain about."""
+    answer = cli(*words)
+    assert answer.code == 2
+    assert "Usage: " in answer.out + answer.err
+    assert "error:" not in answer.err
+
+
+def test_moved_data_is_missing_data(cli: Cli, tiny: Path) -> None:
+    """A run whose data set is no longer where it was says so, and ends with 4."""
+    assert cli("train", "--dataset", tiny, "-e", 1, "-b", 256, "-q").code == 0
+    tiny.rename(tiny.with_name("elsewhere"))
+    for words in (("train", "--resume", "-e", 2), ("evaluate",)):
+        answer = cli(*words)
+        assert answer.code == 4
+        assert f"there is no data set at '{tiny}'" in answer.err
 
 
 def test_closed_and_empty_standard_input(trained: str) -> None:

@@ -96,13 +96,21 @@ def test_closed_standard_output_is_exit_seven(trained: str, words: tuple[str, ..
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("words", [("summary",), ("reconstruct", "1", "-o", "-")], ids=" ".join)
+@pytest.mark.parametrize("words", [("summary",), ("reconstruct", "1", "-o", "-"), ("--help",), ("--version",)], ids=" ".join)
 def test_full_device_is_exit_seven(trained: str, words: tuple[str, ...]) -> None:
     """Standard output that takes no more bytes is an error, not a success."""
     with Path("/dev/full").open("wb") as full:
         done = mnistae(*words, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 7
-    assert b"cannot write to standard output: No space left on device" in done.stderr
+    assert b"error: cannot write to standard output: No space left on device" in done.stderr
+
+
+def test_private_file_stays_private(trained: str) -> None:
+    """A figure that is made anew keeps the rights of the file that it replaces."""
+    assert mnistae("reconstruct", "1").returncode == 0
+    Path("reconstruct-1.png").chmod(0o600)
+    assert mnistae("reconstruct", "1").returncode == 0
+    assert Path("reconstruct-1.png").stat().st_mode & 0o777 == 0o600
 
 
 def test_closed_standard_error_is_no_reason_to_fail(trained: str) -> None:

@@ -134,6 +134,14 @@ def test_divergence_ends_with_six_and_leaves_the_last_good_epoch(cli: Cli, tiny:
     assert cli("checkpoints", "verify").code == 0
 
 
+def test_divergence_in_the_last_update_is_found(cli: Cli, tiny: Path, home: Path) -> None:
+    """Weights that are finite but make nothing finite any more are no result: exit 6, and no run."""
+    answer = cli("train", "--dataset", tiny, "-e", 1, "-b", 600, "--lr", "1e30", "--name", "div")
+    assert answer.code == 6, answer.err
+    assert "RuntimeWarning" not in answer.err
+    assert not (home / "checkpoints" / "div").exists()
+
+
 def test_quiet_says_nothing(cli: Cli, tiny: Path) -> None:
     """With -q standard error stays empty, byte for byte."""
     answer = cli("train", "--dataset", tiny, "-e", 1, "-q")

@@ -1,6 +1,7 @@
 """The one place where failures become text and an exit code."""
 
 import contextlib
+import itertools
 import os
 import sys
 import traceback
@@ -16,6 +17,10 @@ def run(app: typer.Typer) -> int:  # noqa: PLR0911 - a row a kind of ending
     try:
         code = app(standalone_mode=False)
         return _flushed(int(code or ExitCode.DONE))
+    except OSError as error:
+        if error.filename is not None:  # a file's trouble is told where the file is known: this one is a bug of ours
+            return _unexpected(error)
+        return _report(f"cannot write to standard output: {error.strerror}", "is the disk full?", ExitCode.OUTPUT)
     except SystemExit:  # nobody here raises it: typer and rich do when the reader of a help page is gone
         return ExitCode.READER_GONE
     except console.ReaderGoneError:
@@ -29,10 +34,16 @@ def run(app: typer.Typer) -> int:  # noqa: PLR0911 - a row a kind of ending
     except typer.Abort:
         return ExitCode.SIGINT
     except typer.TyperException as error:  # an argument that typer itself refuses
-        return _report(_one_line(error.format_message()), _usage_hint(), ExitCode.USAGE)
+        message = _one_line(error.format_message())
+        # without a word to go on typer shows its help, and has nothing more to say
+        return _report(message, _usage_hint(), ExitCode.USAGE) if message else ExitCode.USAGE
     except Exception as error:  # noqa: BLE001 - the border of the process: what is left is a bug of ours
-        message = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
-        return _report(message, "set MNISTAE_DEBUG=1 for the traceback, and report it", ExitCode.UNEXPECTED)
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    message = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
+    return _report(message, "set MNISTAE_DEBUG=1 for the traceback, and report it", ExitCode.UNEXPECTED)
 
 
 def _report(message: str, hint: str, code: ExitCode) -> int:
@@ -69,8 +80,13 @@ def _silence_stdout() -> None:
 
 
 def _usage_hint() -> str:
-    words = [word for word in sys.argv[1:3] if word.isalpha()]
-    return f"run '{' '.join(['mnistae', *words[:1]])} --help'"
+    """Name the help of as much of the command as is one."""
+    from mnistae.cli.app import EXAMPLES
+
+    words = list(itertools.takewhile(str.isalpha, sys.argv[1:3]))
+    while words and not any(f"{name} ".startswith(f"{' '.join(words)} ") for name in EXAMPLES):
+        words.pop()
+    return f"run '{' '.join(['mnistae', *words])} --help'"
 
 
 def _one_line(text: str) -> str:

@@ -11,7 +11,7 @@ from mnistae.cli import console
 from mnistae.cli.console import Screen
 from mnistae.datasets import catalogue, sources, words
 from mnistae.datasets.dataset import Dataset
-from mnistae.datasets.words import Picture, Word
+from mnistae.datasets.words import Picture
 from mnistae.errors import UsageError
 from mnistae.inference import Codec
 from mnistae.store import runs
@@ -96,15 +96,31 @@ def target(
         path = Path(f"{file_stem(name)}.{'png' if chosen == 'strip' else chosen}")
     else:
         path = Path(output)
-        chosen = _check_format(format_name or path.suffix.removeprefix(".").lower(), formats)
+        atomic.check_target(path)
+        chosen = _format_of(path, format_name, formats)
     atomic.check_target(path)
     return Target(path, chosen)
 
 
-def check_is_no_input(target: Target | None, parsed: Sequence[str]) -> None:
-    """Raise UsageError if the result would replace one of the pictures it is made from."""
+def _format_of(path: Path, format_name: str | None, formats: Sequence[str]) -> str:
+    """Return the format that the suffix says, or the one asked for where it says none or the same."""
+    suffix = path.suffix.removeprefix(".").lower()
+    if format_name is None:
+        if not suffix:
+            raise UsageError(f"the output '{path}' has no suffix to tell its format", hint=f"give --format {'|'.join(formats)}")
+        return _check_format(suffix, formats)
+    chosen = _check_format(format_name, formats)
+    if suffix in formats and suffix != ("png" if chosen == "strip" else chosen):
+        raise UsageError(f"the output '{path}' is not to be of the format '{chosen}'", hint="leave --format out")
+    return chosen
+
+
+def check_is_no_input(target: Target | None, *inputs: str | None) -> None:
+    """Raise UsageError if the result would replace a picture, a data set or a checkpoint that it is made from."""
     path = target.path if target else None
-    if path is not None and path.exists() and any(Path(word).exists() and path.samefile(word) for word in parsed):
+    if path is None or not path.exists():
+        return
+    if any(Path(word).exists() and path.samefile(word) for word in inputs if word):
         raise UsageError(f"'{path}' is both input and output", hint="choose another place with -o")
 
 
@@ -126,15 +142,16 @@ def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     return {"name": checkpoint.name, "path": str(checkpoint.path)}
 
 
-def stems(images: Sequence[str], checkpoint: str | None) -> list[str]:
+def stems(images: Sequence[str], *, checkpoint: str | None, dataset: str | None, raw: bool) -> list[str]:
     """Return the words that a figure's default name is made of, after the command's."""
-    own = ["stdin" if image == "-" else Path(image).stem if "." in image else image for image in images]
-    return [*own, *([Path(checkpoint).stem] if checkpoint else [])]
+    named = [Path(word).stem if runs.is_path(word) else word for word in (checkpoint, dataset) if word]
+    return [*(_stem(image) for image in images), *named, *(["raw"] if raw else [])]
 
 
-def parse_all(images: Sequence[str]) -> list[Word]:
-    """Return the words' meanings. Raises UsageError."""
-    return [words.parse(image) for image in images]
+def _stem(image: str) -> str:
+    if image == "-":
+        return "stdin"
+    return image.removesuffix(".png")
 
 
 def _check_format(chosen: str, formats: Sequence[str]) -> str:

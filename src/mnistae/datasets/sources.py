@@ -26,8 +26,14 @@ def open_dataset(reference: str, *, progress: Progress = silent) -> Dataset:
     if reference in catalogue.ENTRIES:
         return _named(catalogue.ENTRIES[reference], progress)
     if not os.path.exists(reference):  # noqa: PTH110 - Path's raises for a name too long
-        raise catalogue.unknown(reference)
+        raise _missing_path(reference) if os.sep in reference else catalogue.unknown(reference)
     return Dataset(_path(Path(reference).absolute()))
+
+
+def _missing_path(reference: str) -> DataError:
+    return DataError(
+        f"there is no data set at '{reference}'", hint="bring it back, or name another one with --dataset NAME|PATH"
+    )
 
 
 def open_present(reference: str) -> Dataset:

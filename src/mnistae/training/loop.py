@@ -138,7 +138,9 @@ class Trainer:
 
     @torch.no_grad()
     def _is_finite(self) -> bool:
-        return all(bool(parameter.isfinite().all()) for parameter in self.model.parameters())
+        """Whether the weights, and what they make of a few images, are finite: the losses came before the last update."""
+        outputs = self.model.decode(codes := self.model.encode(self._targets[:16]))
+        return all(bool(tensor.isfinite().all()) for tensor in (*self.model.parameters(), codes, outputs))
 
 
 def _adam(model: Autoencoder, config: TrainConfig, state: TrainingState | None) -> torch.optim.Adam:

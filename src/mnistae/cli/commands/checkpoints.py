@@ -14,7 +14,10 @@ from mnistae.store import names, runs
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of runs.", show_default=False)]
 OptionalName = Annotated[
-    str | None, typer.Argument(metavar="[NAME|PATH]", help="A name in the store or a file; by default the newest run.")
+    str | None,
+    typer.Argument(
+        metavar="[NAME|PATH]", envvar="MNISTAE_CHECKPOINT", help="A name in the store or a file; by default the newest run."
+    ),
 ]
 
 
@@ -99,12 +102,13 @@ def verify(
 def remove(checkpoint_names: Names, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
     """Remove runs from the store, with all their files."""
     screen = Screen("checkpoints remove", quiet=quiet, as_json=as_json)
-    for name in checkpoint_names:
+    wanted = list(dict.fromkeys(checkpoint_names))
+    for name in wanted:
         runs.check_exists(name)
-    for name in checkpoint_names:
+    for name in wanted:
         runs.remove(name)
         screen.note(f"removed '{name}'")
-    screen.result(checkpoint_names, {"removed": checkpoint_names})
+    screen.result(wanted, {"removed": wanted})
 
 
 def _damage(damaged: list[str], found: dict[str, str | None]) -> CheckpointError:

@@ -49,9 +49,9 @@ def denoise(
     _check_seed(seed)
     changed = [f"{option}{value}" for option, value in (("level", level), ("seed", seed or None)) if value is not None]
     other = [] if noise is Noise.UNIFORM else [noise.value]
-    name = ["denoise", *work.stems(images, checkpoint), *other, *changed]
+    name = ["denoise", *work.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *other, *changed]
     target = work.target(screen, output, format_, name=name, formats=("png", "svg", "pdf"))
-    work.check_is_no_input(target, images)
+    work.check_is_no_input(target, *images, checkpoint, dataset)
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
     found = inference.denoise(job.codec, words.stack(job.pictures), kind=noise, level=strength, seed=seed)
     is_clean_known = noise is not Noise.NONE

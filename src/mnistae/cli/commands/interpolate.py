@@ -39,9 +39,9 @@ def interpolate(
         raise UsageError(f"steps is '{steps}'", hint=f"give a whole number from 2 to {MAX_STEPS}: both ends count")
     changed = [f"steps{steps}"] if steps != 8 else []
     kind = [format_] if format_ == "strip" else []
-    name = ["interpolate", *work.stems(images, checkpoint), *changed, *kind]
+    name = ["interpolate", *work.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *changed, *kind]
     target = work.target(screen, output, format_, name=name, formats=FORMATS)
-    work.check_is_no_input(target, images)
+    work.check_is_no_input(target, *images, checkpoint, dataset)
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
     if len(job.pictures) < 2:
         raise UsageError("an interpolation goes from one image to another", hint="give at least two images")

@@ -29,9 +29,9 @@ def reconstruct(
     With --json and no -o, no figure is drawn.
     """
     screen = Screen("reconstruct", quiet=quiet, as_json=as_json)
-    name = ["reconstruct", *work.stems(images, checkpoint)]
+    name = ["reconstruct", *work.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw)]
     target = work.target(screen, output, format_, name=name, formats=("png", "svg", "pdf"))
-    work.check_is_no_input(target, images)
+    work.check_is_no_input(target, *images, checkpoint, dataset)
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
     found = inference.reconstruct(job.codec, words.stack(job.pictures))
     screen.table([HEADINGS, *rows(job.pictures, found.measures)])

@@ -18,7 +18,12 @@ RULE = "-" * 64
 
 
 def summary(
-    checkpoint: options.Checkpoint = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--checkpoint", "-c", metavar="NAME|PATH", help="A name in the store or a .safetensors file; by default none."
+        ),
+    ] = None,
     bottleneck: Annotated[int | None, typer.Option("--bottleneck", "-z", help="Numbers in a code.")] = None,
     hidden: Annotated[int | None, typer.Option("--hidden", help="Width of the two hidden layers.")] = None,
     quiet: options.Quiet = False,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Training recipe: lab, fast, best or denoise.", show_default="lab")
+        str | None, typer.Option("--recipe", help="Training recipe: lab (the default), fast, best or denoise.")
     ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", "-e", help="Epochs in all, those before a resume among them.")
@@ -140,7 +140,7 @@ def _report(screen: Screen, session: "Session") -> None:
     alive, size = checkpoint.description.living_units, session.plan.model.bottleneck
     if alive is not None and alive < size:
         screen.warn(f"{size - alive} of {size} bottleneck units are dead: always zero; another --seed may do better")
-    screen.note(f"loss {history[-1].loss:.5f} after {len(history)} epochs, {alive} of {size} bottleneck units alive")
+    screen.note(f"loss {history[-1].loss:.5f} after {_count(len(history), 'epoch')}, {alive} of {size} bottleneck units alive")
     document = {
         "checkpoint": work.describe_checkpoint(checkpoint),
         "dataset": session.plan.dataset.name,
@@ -151,6 +151,10 @@ def _report(screen: Screen, session: "Session") -> None:
         "history": [dataclasses.asdict(epoch) for epoch in history],
     }
     screen.result([str(checkpoint.path)], document)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _whole_path(dataset: str | None) -> str | None:
