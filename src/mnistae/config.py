@@ -26,6 +26,13 @@ class Schedule(StrEnum):
     LINEAR = "linear"  # up in a straight line during the warm-up, then down to zero at the last step
 
 
+class Optimizer(StrEnum):
+    """How the weights move. Both are Adam (Kingma and Ba, 2015); they differ in what weight decay means."""
+
+    ADAM = "adam"  # decay is added to the gradient: the L2 form, as in the lab
+    ADAMW = "adamw"  # decay shrinks the weights, apart from the gradient (Loshchilov and Hutter, 2019)
+
+
 class Precision(StrEnum):
     """The arithmetic of the matrix products. Weights, Adam's moments and files are float32 in all of them."""
 
@@ -67,9 +74,9 @@ class ModelConfig:
 class TrainConfig:
     """Everything that decides a run's numbers, but for the device and the versions. The defaults are the lab's.
 
-    `learning_rate` is Adam's largest step size, `beta2` the decay of its second moment, `weight_decay` the L2 form of
-    `torch.optim.Adam`, `warmup` a number of steps. `noise` is the half-width of the uniform noise that is added to the inputs
-    (clipped to [0, 1]; the targets stay clean); 0 is none. `bottleneck_bias` is what fc2's biases start from.
+    `learning_rate` is Adam's largest step size, `beta2` the decay of its second moment, `warmup` a number of steps. `noise` is
+    the half-width of the uniform noise that is added to the inputs (clipped to [0, 1]; the targets stay clean); 0 is none.
+    `bottleneck_bias` is what fc2's biases start from.
     """
 
     recipe: str = "lab"
@@ -79,6 +86,7 @@ class TrainConfig:
     batch_size: int = 2048
     learning_rate: float = 1e-3
     weight_decay: float = 1e-5
+    optimizer: Optimizer = Optimizer.ADAM
     beta2: float = 0.999
     schedule: Schedule = Schedule.PLATEAU
     warmup: int = 0
@@ -100,12 +108,13 @@ class TrainConfig:
                 raise UsageError(f"{what} is '{value}'", hint="give a finite number, 0 or above")
         if not 0 <= self.beta2 < 1:
             raise UsageError(f"beta2 is '{self.beta2}'", hint="give a number from 0 to below 1")
-        object.__setattr__(self, "schedule", Schedule(self.schedule))
-        object.__setattr__(self, "precision", Precision(self.precision))
+        for name, kind in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):
+            object.__setattr__(self, name, kind(getattr(self, name)))  # text, as a checkpoint has it, becomes a member
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
-        return {**dataclasses.asdict(self), "schedule": self.schedule.value, "precision": self.precision.value}
+        fields = dataclasses.asdict(self)
+        return {name: value.value if isinstance(value, StrEnum) else value for name, value in fields.items()}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:

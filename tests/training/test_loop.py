@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from mnistae import seeds
-from mnistae.config import ModelConfig, Precision, Schedule, TrainConfig
+from mnistae.config import ModelConfig, Optimizer, Precision, Schedule, TrainConfig
 from mnistae.errors import DivergedError
 from mnistae.model import Autoencoder, initialise
 from mnistae.records import TrainingState
@@ -109,6 +109,7 @@ def test_resumed_equals_uninterrupted(images: np.ndarray, cut: int) -> None:
 VARIANTS = [
     {"schedule": Schedule.LINEAR, "warmup": 4, "beta2": 0.95, "bottleneck_bias": 0.5},
     {"noise": 0.625},
+    {"optimizer": Optimizer.ADAMW, "weight_decay": 0.1},
     {"precision": Precision.BF16},
 ]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mnistae import seeds
-from mnistae.config import ModelConfig, Precision, TrainConfig
+from mnistae.config import ModelConfig, Optimizer, Precision, TrainConfig
 from mnistae.errors import DivergedError
 from mnistae.model import Autoencoder, initialise
 from mnistae.records import Array, Epoch, TrainingState
@@ -144,8 +144,9 @@ class Trainer:
 
 
 def _adam(model: Autoencoder, config: TrainConfig, state: TrainingState | None) -> torch.optim.Adam:
-    """Return a fused Adam (Kingma and Ba, 2015; weight decay in its L2 form), at rest or as `state` left it."""
-    optimizer = torch.optim.Adam(
+    """Return the configuration's optimizer, fused, at rest or as `state` left it."""
+    kind = torch.optim.AdamW if config.optimizer is Optimizer.ADAMW else torch.optim.Adam
+    optimizer = kind(
         model.parameters(),
         lr=config.learning_rate,
         betas=(0.9, config.beta2),

@@ -29,7 +29,9 @@ def train(
     ] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", "-b", help="Images in a step.")] = None,
     learning_rate: Annotated[float | None, typer.Option("--lr", help="Adam's learning rate at the start.")] = None,
-    weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Adam's L2 penalty.")] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option("--weight-decay", help="Adam's weight decay; its form is the recipe's.")
+    ] = None,
     bottleneck: Annotated[int | None, typer.Option("--bottleneck", "-z", help="Numbers in a code.")] = None,
     hidden: Annotated[int | None, typer.Option("--hidden", help="Width of the two hidden layers.")] = None,
     dataset: Annotated[
