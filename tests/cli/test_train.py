@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Cli, mnistae
+from mnistae.config import RECIPES
 
 
 def run_files(home: Path, name: str) -> dict[str, bytes]:
@@ -121,6 +122,40 @@ def test_resume_refuses_other_data(cli: Cli, tiny: Path) -> None:
     answer = cli("train", "--resume", "--epochs", 3)
     assert answer.code == 4
     assert "is not the data this run was trained on" in answer.err
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_trains_the_same_network(cli: Cli, tiny: Path, home: Path, recipe: str) -> None:
+    """A recipe is a name for settings: same sizes, its own name in the store, and the settings in the checkpoint."""
+    assert cli("train", "--recipe", recipe, "--dataset", tiny, "-e", 1, "-b", 256, "-q").code == 0
+    (name,) = [entry["name"] for entry in json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"]]
+    assert name.startswith(f"{recipe}-tiny")
+    told = json.loads(cli("checkpoints", "show", "--json").out)
+    assert told["model"] == {"hidden": 392, "bottleneck": 8}
+    assert told["training"]["settings"]["recipe"] == recipe
+
+
+def test_schedule_that_is_laid_out_cannot_be_prolonged(cli: Cli, tiny: Path, home: Path) -> None:
+    """Raising the epochs of a run whose learning rate has gone down to zero is refused; its own number is not."""
+    words = ("--recipe", "fast", "--dataset", tiny, "-b", 256, "-e", 2, "--name", "f")
+    assert cli("train", *words, "-q").code == 0
+    before = run_files(home, "f")
+    answer = cli("train", "--resume", "-e", 3)
+    assert answer.code == 2
+    assert "the learning rate of the run 'f' is laid out over its 2 epochs, not '3'" in answer.err
+    assert cli("train", "--resume", "-e", 2).code == 0
+    assert run_files(home, "f") == before
+
+
+def test_precision_is_part_of_the_run(cli: Cli, tiny: Path) -> None:
+    """bfloat16 gives another run under another name, close to the float32 one; TF32 needs CUDA."""
+    words = ("train", "--dataset", tiny, "-e", 2, "-b", 256, "--json", "-q")
+    exact, rounded = json.loads(cli(*words).out), json.loads(cli(*words, "--precision", "bf16").out)
+    assert rounded["checkpoint"]["name"] == exact["checkpoint"]["name"].replace("seed0", "bf16-seed0")
+    assert rounded["loss"] == pytest.approx(exact["loss"], rel=0.05)
+    answer = cli("train", "--dataset", tiny, "--precision", "tf32", "--device", "cpu")
+    assert answer.code == 2
+    assert "has no TF32" in answer.err
 
 
 def test_divergence_ends_with_six_and_leaves_the_last_good_epoch(cli: Cli, tiny: Path, home: Path, trained: str) -> None:

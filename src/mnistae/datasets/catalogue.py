@@ -42,7 +42,7 @@ ENTRIES: dict[str, Entry] = {
     for entry in (
         Entry(
             "mnist",
-            "handwritten digits (LeCun, Cortes, Burges 1998)",
+            "handwritten digits (1998)",
             "MNIST",
             ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
             sha256={
@@ -54,19 +54,19 @@ ENTRIES: dict[str, Entry] = {
         ),
         Entry(
             "fashion-mnist",
-            "articles of clothing (Xiao, Rasul, Vollgraf 2017)",
+            "articles of clothing (2017)",
             "FashionMNIST",
             ("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",),
         ),
         Entry(
             "kmnist",
-            "cursive Japanese characters (Clanuwat et al. 2018)",
+            "cursive Japanese characters (2018)",
             "KMNIST",
             ("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
         ),
         Entry(
             "qmnist",
-            "MNIST rebuilt, with 60,000 test digits (Yadav, Bottou 2019)",
+            "MNIST with 60,000 test digits (2019)",
             "QMNIST",
             ("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",),
             files=(
@@ -78,7 +78,7 @@ ENTRIES: dict[str, Entry] = {
         ),
         Entry(
             "emnist-digits",
-            "240,000 + 40,000 handwritten digits (Cohen et al. 2017)",
+            "280,000 handwritten digits (2017)",
             "EMNIST",
             ("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",),
             files=(

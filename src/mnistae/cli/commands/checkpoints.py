@@ -29,6 +29,8 @@ def list_(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
         screen.note("the store is empty: run 'mnistae train', or 'mnistae checkpoints import FILE'")
     headings = ("name", "size", "epochs", "loss", "units alive", "data", "state")
     cells = [["-" if entry[heading] is None else entry[heading] for heading in headings] for entry in found]
+    for row in cells:
+        row[headings.index("data")] = Path(str(row[headings.index("data")])).name  # of a path the end is enough here
     screen.result(aligned([headings, *cells]) if found else [], {"checkpoints": found})
 
 

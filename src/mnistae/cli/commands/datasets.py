@@ -18,8 +18,8 @@ def list_(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
     screen = Screen("datasets list", quiet=quiet, as_json=as_json)
     found: list[dict[str, Any]] = [_row(entry) for entry in catalogue.ENTRIES.values()]
     found.append({"name": catalogue.GLYPHS, "path": None, "state": "built in", "about": "digits drawn from fonts"})
-    rows = [[row["name"], row["path"] or row["state"], row["about"]] for row in found]
-    screen.result(aligned([("name", "where", "what"), *rows]), {"datasets": found})
+    rows = [[row["name"], row["about"], row["path"] or row["state"]] for row in found]
+    screen.result(aligned([("name", "what", "where"), *rows]), {"datasets": found})
 
 
 def fetch(name: Name = catalogue.DEFAULT, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
