@@ -171,7 +171,7 @@ def sklearn(epochs: int) -> Iterator[float]:
     from sklearn.neural_network import MLPRegressor
 
     x = images().astype(np.float32) / np.float32(255)
-    model = MLPRegressor((392, 8, 392), solver="adam", batch_size=BATCH, learning_rate_init=1e-3, alpha=1e-5)
+    model = MLPRegressor(hidden_layer_sizes=(392, 8, 392), solver="adam", batch_size=BATCH, learning_rate_init=1e-3, alpha=1e-5)
     return between(model.partial_fit(x, x) for _ in range(epochs))
 
 
