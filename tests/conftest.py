@@ -129,6 +129,27 @@ def mnistae(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]
     return done
 
 
+def on_a_terminal(*args: object, **environment: str) -> tuple[int, str]:
+    """Run a command with a terminal as its standard streams; return its code and what the terminal got."""
+    import pty
+
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "mnistae", *map(str, args)]
+    process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env={**os.environ, **environment})
+    os.close(child)
+    pieces = []
+    while True:
+        try:
+            piece = os.read(parent, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        pieces.append(piece)
+    os.close(parent)
+    return process.wait(timeout=30), b"".join(pieces).decode()
+
+
 @pytest.fixture(scope="session")
 def trained_store(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray]) -> Path:
     """A store with the run `tiny`, trained for two epochs on tiny data that no test changes."""

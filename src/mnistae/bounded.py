@@ -2,9 +2,15 @@
 
 import os
 import stat
+import struct
+import zipfile
+import zlib
 from pathlib import Path
 
 from mnistae.errors import MnistaeError
+
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, OSError, RuntimeError, ValueError)
+"""What zipfile raises, or lets through, on foreign bytes."""
 
 
 class UnreadableError(Exception):

@@ -12,6 +12,7 @@ from mnistae import metrics
 from mnistae import noise as noises
 from mnistae.coder import Coder
 from mnistae.config import ModelConfig
+from mnistae.datasets.dataset import to_float
 from mnistae.noise import Noise
 from mnistae.records import Weights
 
@@ -158,6 +159,5 @@ def living_units(codec: Codec, images: NDArray[np.uint8]) -> int:
     """Return how many bottleneck units are above zero for at least one of the images (N, 784) of bytes."""
     alive = np.zeros(codec.config.bottleneck, bool)
     for start in range(0, len(images), 4096):
-        batch = images[start : start + 4096].astype(np.float32) / np.float32(255)
-        alive |= (codec.encode(batch) > 0).any(axis=0)
+        alive |= (codec.encode(to_float(images[start : start + 4096])) > 0).any(axis=0)
     return int(alive.sum())

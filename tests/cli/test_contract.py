@@ -3,12 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from conftest import mnistae
+from conftest import mnistae, on_a_terminal
 
 RESULTS = [
     ("reconstruct", "1"),
@@ -117,28 +116,6 @@ def test_closed_standard_error_is_no_reason_to_fail(trained: str) -> None:
     """Notes that nobody can read do not change the result."""
     done = mnistae("reconstruct", "1", stderr=None, stdout=subprocess.PIPE, preexec_fn=lambda: os.close(2))
     assert (done.returncode, done.stdout) == (0, b"reconstruct-1.png\n")
-
-
-def on_a_terminal(*words: object) -> tuple[int, str]:
-    """Run a command with a terminal as its standard input and output; return its code and what the terminal got."""
-    import pty
-
-    parent, child = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mnistae", *map(str, words)], stdin=child, stdout=child, stderr=child, close_fds=True
-    )
-    os.close(child)
-    pieces = []
-    while True:
-        try:
-            piece = os.read(parent, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not piece:
-            break
-        pieces.append(piece)
-    os.close(parent)
-    return process.wait(timeout=30), b"".join(pieces).decode()
 
 
 def test_bytes_are_not_written_to_a_terminal(trained: str) -> None:

@@ -6,12 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from conftest import Cli, mnistae
+from conftest import Cli, mnistae, on_a_terminal
 from mnistae.config import RECIPES
 
 
@@ -247,28 +246,9 @@ def test_training_survives_a_reader_that_leaves(tiny: Path, cli: Cli) -> None:
 
 def test_terminal_gets_a_bar_that_is_cleared(tiny: Path) -> None:
     """On a terminal a live bar shows epoch, loss, rate, speed and time left, and gives the cursor back."""
-    import pty
-
-    parent, child = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
     words = ("train", "--dataset", tiny, "-e", 60, "-b", 256)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mnistae", *map(str, words)], stdout=subprocess.DEVNULL, stderr=child, env=environment
-    )
-    os.close(child)
-    shown = b""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            piece = os.read(parent, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(parent)
-    assert process.wait(timeout=30) == 0
-    text = shown.decode()
+    code, text = on_a_terminal(*words, TERM="xterm-256color", COLUMNS="100")
+    assert code == 0
     assert "/60" in text
     assert "images/s" in text
     assert "lr 0.001" in text

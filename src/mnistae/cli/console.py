@@ -3,10 +3,8 @@
 import contextlib
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from mnistae.datasets.dataset import Progress
@@ -153,11 +151,6 @@ def error_console() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True, markup=False, highlight=False)
-
-
-def show_path(path: Path) -> str:
-    """Return a path as standard output carries it."""
-    return os.fspath(path)
 
 
 def _reads_as_number(cell: str) -> bool:

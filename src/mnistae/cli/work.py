@@ -94,12 +94,11 @@ def target(
     if output is None:
         chosen = _check_format(format_name or formats[0], formats)
         path = Path(f"{file_stem(name)}.{'png' if chosen == 'strip' else chosen}")
-    else:
-        path = Path(output)
         atomic.check_target(path)
-        chosen = _format_of(path, format_name, formats)
+        return Target(path, chosen)
+    path = Path(output)
     atomic.check_target(path)
-    return Target(path, chosen)
+    return Target(path, _format_of(path, format_name, formats))
 
 
 def _format_of(path: Path, format_name: str | None, formats: Sequence[str]) -> str:
@@ -134,7 +133,7 @@ def deliver(screen: Screen, target: Target | None, make: Callable[[str], bytes],
         console.write_bytes(data)
         return
     atomic.write_bytes(target.path, data)
-    screen.result([console.show_path(target.path)], {**document, "figure": str(target.path)})
+    screen.result([str(target.path)], {**document, "figure": str(target.path)})
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import struct
 import time
 import zipfile
 import zlib
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistae import atomic, paths
+from mnistae import atomic, bounded, paths
 from mnistae.datasets.transport import PIECE, Attempt, Limits, RefusedError, answer, objection_to, pieces
 from mnistae.errors import DataError, UsageError
 from mnistae.text import safe_text
@@ -225,15 +224,6 @@ def _naming_damage(path: Path) -> Iterator[None]:
     try:
         yield
     # A border where foreign bytes are parsed: zipfile lets the errors of struct, zlib and others through.
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-        EOFError,
-        LookupError,
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:
+    except bounded.DAMAGED_ZIP as error:
         message = f"cannot unpack '{path}': {safe_text(error)}"
         raise DataError(message, hint="delete that file and fetch the data set again") from error

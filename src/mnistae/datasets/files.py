@@ -1,9 +1,7 @@
 """Data sets of the user's own: a .npy or .npz file, or a folder of images, with or without train/ and test/."""
 
 import io
-import struct
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,9 +23,6 @@ _KEYS = {
     "test_labels": ("y_test", "test_labels"),
 }
 """The names under which an .npz may keep its arrays; Keras's come first."""
-
-_DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, OSError, RuntimeError, ValueError)
-"""What zipfile raises, or lets through, on foreign bytes."""
 
 _HINT = "name a folder of images, an .npy of shape (n, 28, 28), or an .npz with x_train, y_train, x_test, y_test"
 
@@ -80,7 +75,7 @@ def _read_npz(path: Path) -> Arrays:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_FILE:
                 raise DataError(f"'{path}' unpacks to more than {MAX_FILE / 2**20:.0f} MiB", hint=_HINT)
             content = {role: _member(archive, keys) for role, keys in _KEYS.items()}
-    except _DAMAGED_ZIP as error:
+    except bounded.DAMAGED_ZIP as error:
         raise DataError(f"cannot read the data set '{path}': {error}", hint=_HINT) from error
     for split in ("train", "test"):
         images, labels = content[f"{split}_images"], content[f"{split}_labels"]

@@ -125,6 +125,12 @@ def check_exists(name: str) -> None:
         raise _missing(name)
 
 
+def check_is_new(name: str, *, force: bool, hint: str) -> None:
+    """Raise OutputError if the store holds a run of this name that must not be replaced."""
+    if exists(name) and not force:
+        raise OutputError(f"the run '{name}' exists already", hint=hint)
+
+
 def save(name: str, state: TrainingState, description: Description) -> None:
     """Write a run's state, then its model, then its history, then the pointer. Each is whole or as it was."""
     home = _make_folder(name)

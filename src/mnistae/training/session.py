@@ -14,7 +14,7 @@ from mnistae import device as devices
 from mnistae.coder import Coder
 from mnistae.config import ModelConfig, Precision, Schedule, TrainConfig
 from mnistae.datasets.dataset import Dataset, Split
-from mnistae.errors import DataError, OutputError, UsageError
+from mnistae.errors import DataError, UsageError
 from mnistae.records import Description, Epoch, Provenance, TrainingState
 from mnistae.store import runs
 from mnistae.training.loop import Trainer, never
@@ -33,14 +33,6 @@ class Plan:
     dataset: Dataset
     device: torch.device
     state: TrainingState | None = None
-
-
-def check_is_new(name: str, *, force: bool) -> None:
-    """Raise OutputError if the store holds a run of this name that must not be replaced."""
-    if runs.exists(name) and not force:
-        raise OutputError(
-            f"the run '{name}' exists already", hint="go on with --resume, replace it with --force, or choose a --name"
-        )
 
 
 def use_device(choice: str, precision: Precision) -> torch.device:
@@ -82,7 +74,6 @@ class Session:
         self._images = plan.dataset.images(Split.TRAIN)  # (N, 784) of bytes
         self._provenance = _provenance(plan)
         self._trainer = Trainer(self._images, model=plan.model, config=plan.config, device=plan.device, state=plan.state)
-        self._saved_epochs = len(self.history)
 
     @property
     def history(self) -> list[Epoch]:

@@ -9,7 +9,7 @@ import typer
 from mnistae.cli import options, work
 from mnistae.cli.commands.summary import training_document, training_rows
 from mnistae.cli.console import Screen, aligned
-from mnistae.errors import CheckpointError, OutputError
+from mnistae.errors import CheckpointError
 from mnistae.store import names, runs
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of runs.", show_default=False)]
@@ -68,8 +68,7 @@ def import_(
     screen = Screen("checkpoints import", quiet=quiet, as_json=as_json)
     run_name = names.check(name if name is not None else file.stem)
     with runs.lock(run_name):
-        if runs.exists(run_name) and not force:
-            raise OutputError(f"the run '{run_name}' exists already", hint="replace it with --force, or choose a --name")
+        runs.check_is_new(run_name, force=force, hint="replace it with --force, or choose a --name")
         from mnistae.store import course
 
         weights, description = course.read(file)

@@ -82,12 +82,13 @@ def train(
 
 
 def _train_new(screen: Screen, name: str | None, model: ModelConfig, config: TrainConfig, device: str, *, force: bool) -> None:
-    from mnistae.training import session
-
     data = work.open_dataset(screen, config.dataset)
     run_name = name or names.default(model, config, dataset=data.name)
     with runs.lock(run_name):
-        session.check_is_new(run_name, force=force)
+        hint = "go on with --resume, replace it with --force, or choose a --name"
+        runs.check_is_new(run_name, force=force, hint=hint)
+        from mnistae.training import session  # brings torch: a name that is taken is told without it
+
         _train(screen, session.Plan(run_name, model, config, data, session.use_device(device, config.precision)))
 
 
