@@ -35,6 +35,17 @@ def test_initialisation_is_xavier_uniform_with_biases_of_a_hundredth() -> None:
     assert not torch.equal(weight, make(ModelConfig(), seed=1)[0].fc1.weight)
 
 
+def test_biases_to_start_from() -> None:
+    """The bottleneck's and the output's biases can be asked for; nothing else changes with them."""
+    model = Autoencoder()
+    initialise(model, seed=0, bottleneck_bias=3.0, output_bias=-2.0)
+    plain, _ = make(ModelConfig())
+    assert (model.fc2.bias == 3).all()
+    assert (model.fc4.bias == -2).all()
+    assert torch.equal(model.fc4.weight, plain.fc4.weight)
+    assert torch.equal(model.fc1.bias, plain.fc1.bias)
+
+
 @pytest.mark.parametrize("seed", [0, 3])
 def test_a_seed_names_the_weights_of_a_course_script(seed: int) -> None:
     """The weights are those of a script that seeds torch, builds the network and initialises it, to the bit."""

@@ -74,9 +74,9 @@ class ModelConfig:
 class TrainConfig:
     """Everything that decides a run's numbers, but for the device and the versions. The defaults are the lab's.
 
-    `learning_rate` is Adam's largest step size, `beta2` the decay of its second moment, `warmup` a number of steps. `noise` is
-    the half-width of the uniform noise that is added to the inputs (clipped to [0, 1]; the targets stay clean); 0 is none.
-    `bottleneck_bias` is what fc2's biases start from.
+    `learning_rate` is Adam's largest step size, `beta1` and `beta2` the decay of its moments, `warmup` a number of steps.
+    `noise` is the half-width of the uniform noise that is added to the inputs (clipped to [0, 1]; the targets stay clean); 0 is
+    none. `bottleneck_bias` and `output_bias` are what the biases of fc2 and of fc4 start from.
     """
 
     recipe: str = "lab"
@@ -87,10 +87,12 @@ class TrainConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-5
     optimizer: Optimizer = Optimizer.ADAM
+    beta1: float = 0.9
     beta2: float = 0.999
     schedule: Schedule = Schedule.PLATEAU
     warmup: int = 0
     bottleneck_bias: float = 0.01
+    output_bias: float = 0.01
     noise: float = 0.0
     precision: Precision = Precision.FP32
 
@@ -103,11 +105,15 @@ class TrainConfig:
         _check_integer("warm-up", self.warmup, 0, 1_000_000)
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise UsageError(f"learning rate is '{self.learning_rate}'", hint="give a finite number above 0")
-        for what, value in (("weight decay", self.weight_decay), ("noise", self.noise), ("bias", self.bottleneck_bias)):
+        for what, value in (("weight decay", self.weight_decay), ("noise", self.noise)):
             if not (math.isfinite(value) and value >= 0):
                 raise UsageError(f"{what} is '{value}'", hint="give a finite number, 0 or above")
-        if not 0 <= self.beta2 < 1:
-            raise UsageError(f"beta2 is '{self.beta2}'", hint="give a number from 0 to below 1")
+        for what, value in (("bottleneck bias", self.bottleneck_bias), ("output bias", self.output_bias)):
+            if not abs(value) <= 100:
+                raise UsageError(f"{what} is '{value}'", hint="give a number from -100 to 100")
+        for what, value in (("beta1", self.beta1), ("beta2", self.beta2)):
+            if not 0 <= value < 1:
+                raise UsageError(f"{what} is '{value}'", hint="give a number from 0 to below 1")
         for name, kind in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):
             object.__setattr__(self, name, kind(getattr(self, name)))  # text, as a checkpoint has it, becomes a member
 
@@ -128,10 +134,26 @@ _LONG = replace(_LINEAR, learning_rate=2e-3, beta2=0.99, batch_size=64, warmup=9
 RECIPES: dict[str, TrainConfig] = {
     "lab": TrainConfig(),
     "fast": replace(
-        _LINEAR, recipe="fast", epochs=1, batch_size=64, learning_rate=7e-3, beta2=0.95, warmup=94, bottleneck_bias=2.0
+        _LINEAR,
+        recipe="fast",
+        epochs=1,
+        batch_size=192,
+        learning_rate=2e-2,
+        beta1=0.8,
+        beta2=0.95,
+        warmup=63,
+        bottleneck_bias=3.0,
+        output_bias=-2.0,
     ),
     "best": replace(
-        _LONG, recipe="best", batch_size=32, learning_rate=1.5e-3, optimizer=Optimizer.ADAMW, weight_decay=0.04, warmup=1875
+        _LONG,
+        recipe="best",
+        batch_size=16,
+        learning_rate=1e-3,
+        beta2=0.995,
+        warmup=3750,
+        optimizer=Optimizer.ADAMW,
+        weight_decay=0.025,
     ),
     "denoise": replace(_LONG, recipe="denoise", noise=0.625),
 }

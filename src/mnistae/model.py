@@ -34,10 +34,11 @@ class Autoencoder(nn.Module):
         return self.decode(self.encode(x))
 
 
-def initialise(model: Autoencoder, *, seed: int, bottleneck_bias: float = 0.01) -> None:
+def initialise(model: Autoencoder, *, seed: int, bottleneck_bias: float = 0.01, output_bias: float = 0.01) -> None:
     """Fill the weights as the lab does: Xavier-uniform weights (Glorot and Bengio, 2010), biases of 0.01.
 
-    A larger bias of the bottleneck lets every unit of it fire for every image at the start, so that none dies.
+    A larger bias of the bottleneck lets every unit of it fire for every image at the start, so that none dies; a negative
+    one of the output lets the pictures start as dark as digits are.
     They are the weights of a course script that calls `torch.manual_seed(seed)`, builds the network and then initialises it.
     The draw is made on the CPU whatever the training device, so a seed names the same network everywhere.
     """
@@ -50,3 +51,4 @@ def initialise(model: Autoencoder, *, seed: int, bottleneck_bias: float = 0.01) 
         nn.init.xavier_uniform_(layer.weight, generator=generator)
         nn.init.constant_(layer.bias, 0.01)
     nn.init.constant_(model.fc2.bias, bottleneck_bias)
+    nn.init.constant_(model.fc4.bias, output_bias)

@@ -107,7 +107,7 @@ def test_resumed_equals_uninterrupted(images: np.ndarray, cut: int) -> None:
 
 
 VARIANTS = [
-    {"schedule": Schedule.LINEAR, "warmup": 4, "beta2": 0.95, "bottleneck_bias": 0.5},
+    {"schedule": Schedule.LINEAR, "warmup": 4, "beta2": 0.95, "beta1": 0.8, "bottleneck_bias": 0.5, "output_bias": -2.0},
     {"noise": 0.625},
     {"optimizer": Optimizer.ADAMW, "weight_decay": 0.1},
     {"precision": Precision.BF16},
@@ -133,10 +133,10 @@ def test_noise_is_on_the_inputs_alone(images: np.ndarray) -> None:
     noisy = trainer(images, noise=0.625)
     generator = torch.Generator().manual_seed(0)
     inputs, targets = noisy._load(torch.arange(100), generator)
-    clean = torch.from_numpy(images[:100].copy()) / 255
-    assert torch.equal(targets, clean)
-    assert ((inputs >= 0) & (inputs <= 1)).all()
-    dark = inputs[clean == 0]
+    clean = torch.from_numpy(images[:100].copy())
+    assert torch.equal(targets, clean.float())
+    assert ((inputs >= 0) & (inputs <= 255)).all()
+    dark = inputs[clean == 0] / 255
     assert dark.max() == pytest.approx(0.625, abs=1e-3)
     assert (dark == 0).float().mean() == pytest.approx(0.5, abs=0.01)
     same, also = trainer(images)._load(torch.arange(100), generator)

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mnistae import seeds
-from mnistae.config import ModelConfig, Optimizer, Precision, TrainConfig
+from mnistae.config import ModelConfig, Precision, TrainConfig
 from mnistae.errors import DivergedError
 from mnistae.model import Autoencoder, initialise
-from mnistae.records import Array, Epoch, TrainingState
+from mnistae.records import Epoch, TrainingState
 from mnistae.training import schedules
-from mnistae.training.step import Step
+from mnistae.training.adam import Adam
+from mnistae.training.step import WHITE, Step, cast_into, views
 
 
 def never() -> bool:
@@ -42,19 +43,19 @@ class Trainer:
         self.config = config
         self.history = list(state.history) if state else []
         self.model = Autoencoder(model)
-        initialise(self.model, seed=config.seed, bottleneck_bias=config.bottleneck_bias)
-        if state:
-            self.model.load_state_dict({name: torch.from_numpy(array) for name, array in state.weights.items()})
+        initialise(self.model, seed=config.seed, bottleneck_bias=config.bottleneck_bias, output_bias=config.output_bias)
         self.model.to(device)
         self._images = torch.from_numpy(images).to(device)  # (N, 784) of bytes
         rows = min(config.batch_size, len(images))
-        self._batch_bytes = self._images.new_empty(rows, images.shape[1])
-        self._targets = torch.empty(rows, images.shape[1], device=device)
-        dtype = torch.bfloat16 if config.precision is Precision.BF16 else torch.float32
-        self._inputs = torch.empty_like(self._targets, dtype=dtype)
-        self._step = Step(self.model, rows, dtype)
-        self._optimizer = _adam(self.model, config, state)
-        self._kept = [tensor.detach().clone() for tensor in self._live()]
+        self._bytes = self._images.new_empty(rows, images.shape[1])
+        self._targets, self._noisy = (torch.empty_like(self._bytes, dtype=torch.float32) for _ in range(2))
+        self._step = Step(self.model, rows, torch.bfloat16 if config.precision is Precision.BF16 else torch.float32)
+        self._inputs = torch.empty_like(self._bytes, dtype=self._step.dtype)
+        self._adam = Adam(self._step.weights, self._step.gradient, config)
+        self._live = (self._step.weights, self._adam.first, self._adam.second, self._adam.steps)
+        if state:
+            self._restore(state)
+        self._kept = [tensor.clone() for tensor in self._live]
 
     def epochs(self, should_stop: Callable[[], bool] = never) -> Iterator[Epoch]:
         """Train up to the configured number of epochs and yield a record after each.
@@ -81,9 +82,18 @@ class Trainer:
     def state(self) -> TrainingState:
         """Return a copy of the state after the last finished epoch."""
         names = [name for name, _ in self.model.named_parameters()]
-        arrays = iter([tensor.cpu().numpy().copy() for tensor in self._kept])
-        weights, first, second, steps = ({name: next(arrays) for name in names} for _ in range(4))
-        return TrainingState(weights, first, second, steps, tuple(self.history))
+        *vectors, steps = (tensor.cpu().clone() for tensor in self._kept)
+        weights, first, second = (
+            {name: part.numpy() for name, part in zip(names, views(vector, self.model), strict=True)} for vector in vectors
+        )
+        return TrainingState(weights, first, second, dict.fromkeys(names, steps.numpy()), tuple(self.history))
+
+    def _restore(self, state: TrainingState) -> None:
+        names = [name for name, _ in self.model.named_parameters()]
+        for vector, arrays in zip(self._live, (state.weights, state.first_moments, state.second_moments), strict=False):
+            for part, name in zip(views(vector, self.model), names, strict=True):
+                part.copy_(torch.from_numpy(arrays[name]))
+        self._adam.steps.copy_(torch.from_numpy(state.steps[names[0]]))  # all of them are the same
 
     @property
     def steps_per_epoch(self) -> int:
@@ -96,14 +106,12 @@ class Trainer:
         noise = torch.Generator(self._images.device)
         noise.manual_seed(seeds.derive(self.config.seed, "noise", number))
         losses = torch.empty(len(batches), device=self._images.device)
-        (group,) = self._optimizer.param_groups
         for k, (rows, rate) in enumerate(zip(batches, rates, strict=True)):
             if should_stop():
                 return None
-            group["lr"] = rate
             inputs, targets = self._load(rows, noise)
             losses[k] = self._step(inputs, targets)
-            self._optimizer.step()
+            self._adam.step(rate)
         return float(losses.double().mean())  # the only wait for the device in an epoch
 
     def _shuffle(self, number: int) -> Tensor:
@@ -112,55 +120,23 @@ class Trainer:
         return torch.randperm(len(self._images), generator=generator).to(self._images.device)
 
     def _load(self, rows: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return inputs and targets (B, 784) of these rows, scaled to [0, 1], in buffers that the next batch uses again."""
-        taken, inputs, targets = (part[: len(rows)] for part in (self._batch_bytes, self._inputs, self._targets))
+        """Return inputs and targets (B, 784) of these rows, from 0 to 255, in buffers that the next batch uses again."""
+        taken, targets, noisy, inputs = (b[: len(rows)] for b in (self._bytes, self._targets, self._noisy, self._inputs))
         torch.index_select(self._images, 0, rows, out=taken)
-        torch.div(taken, 255, out=targets)
-        level = self.config.noise
-        if level:
-            noisy = torch.rand(targets.shape, generator=noise, device=targets.device)
-            inputs.copy_(noisy.mul_(2 * level).sub_(level).add_(targets).clamp_(0, 1))
-            return inputs, targets
-        if inputs.dtype == targets.dtype:
-            return targets, targets
-        return inputs.copy_(targets), targets
-
-    def _live(self) -> list[Tensor]:
-        """List weights, first moments, second moments and step counts, each in the parameters' order."""
-        parameters = list(self.model.parameters())
-        moments = [self._optimizer.state[p][key] for key in ("exp_avg", "exp_avg_sq", "step") for p in parameters]
-        return [*parameters, *moments]
+        targets.copy_(taken)
+        if self.config.noise:
+            level = WHITE * self.config.noise
+            noisy.uniform_(-level, level, generator=noise).add_(targets).clamp_(0, WHITE)
+            return cast_into(inputs, noisy), targets
+        return cast_into(inputs, targets), targets
 
     @torch.no_grad()
     def _keep(self) -> None:
-        for kept, live in zip(self._kept, self._live(), strict=True):
+        for kept, live in zip(self._kept, self._live, strict=True):
             kept.copy_(live)
 
     @torch.no_grad()
     def _is_finite(self) -> bool:
-        """Whether the weights, and what they make of a few images, are finite: the losses came before the last update."""
-        outputs = self.model.decode(codes := self.model.encode(self._targets[:16]))
-        return all(bool(tensor.isfinite().all()) for tensor in (*self.model.parameters(), codes, outputs))
-
-
-def _adam(model: Autoencoder, config: TrainConfig, state: TrainingState | None) -> torch.optim.Adam:
-    """Return the configuration's optimizer, fused, at rest or as `state` left it."""
-    kind = torch.optim.AdamW if config.optimizer is Optimizer.ADAMW else torch.optim.Adam
-    optimizer = kind(
-        model.parameters(),
-        lr=config.learning_rate,
-        betas=(0.9, config.beta2),
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-    for name, parameter in model.named_parameters():
-        optimizer.state[parameter] = {
-            "step": _tensor(state.steps[name], parameter) if state else parameter.new_zeros(()),
-            "exp_avg": _tensor(state.first_moments[name], parameter) if state else torch.zeros_like(parameter),
-            "exp_avg_sq": _tensor(state.second_moments[name], parameter) if state else torch.zeros_like(parameter),
-        }
-    return optimizer
-
-
-def _tensor(array: Array, like: Tensor) -> Tensor:
-    return torch.from_numpy(array.copy()).to(like.device)
+        """Whether the state, and what it makes of a few images, is finite: the losses came before the last update."""
+        outputs = self.model.decode(codes := self.model.encode(self._targets[:16] / WHITE))
+        return all(bool(tensor.isfinite().all()) for tensor in (*self._live, codes, outputs))

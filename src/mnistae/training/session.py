@@ -33,6 +33,7 @@ class Plan:
     dataset: Dataset
     device: torch.device
     state: TrainingState | None = None
+    provenance: Provenance | None = None  # of that state
 
 
 def use_device(choice: str, precision: Precision) -> torch.device:
@@ -72,8 +73,8 @@ class Session:
         self.plan = plan
         self.living_units: int | None = None
         self._images = plan.dataset.images(Split.TRAIN)  # (N, 784) of bytes
-        self._provenance = _provenance(plan)
-        self._trainer = Trainer(self._images, model=plan.model, config=plan.config, device=plan.device, state=plan.state)
+        with devices.holding(plan.device):
+            self._trainer = Trainer(self._images, model=plan.model, config=plan.config, device=plan.device, state=plan.state)
 
     @property
     def history(self) -> list[Epoch]:
@@ -88,15 +89,17 @@ class Session:
     def epochs(self, should_stop: Callable[[], bool] = never) -> Iterator[Epoch]:
         """Train and yield a record after each epoch; save every ten seconds and at the end, whatever ends it.
 
-        Raises DivergedError, OutputError.
+        A run that has all its epochs is saved too: it may have been killed between its last epoch and its last file.
+        Raises DivergedError, DeviceError, OutputError.
         """
         last_save = time.monotonic()
         try:
-            for epoch in self._trainer.epochs(should_stop):
-                if time.monotonic() - last_save >= SAVE_EVERY:
-                    self._save()
-                    last_save = time.monotonic()
-                yield epoch
+            with devices.holding(self.plan.device):
+                for epoch in self._trainer.epochs(should_stop):
+                    if time.monotonic() - last_save >= SAVE_EVERY:
+                        self._save()
+                        last_save = time.monotonic()
+                    yield epoch
         finally:
             self._finish()
 
@@ -111,14 +114,16 @@ class Session:
         atomic.write_bytes(runs.folder(self.plan.name) / runs.PICTURE, picture)
 
     def _save(self, state: TrainingState | None = None) -> None:
+        state = state or self._trainer.state()
+        has_trained = self.plan.state is None or len(state.history) > len(self.plan.state.history)
         description = Description(
             model=self.plan.model,
             training=self.plan.config,
-            provenance=self._provenance,
+            provenance=_provenance(self.plan) if has_trained else self.plan.provenance,
             history=tuple(self.history),
             living_units=self.living_units,
         )
-        runs.save(self.plan.name, state or self._trainer.state(), description)
+        runs.save(self.plan.name, state, description)
 
 
 def resume(name: str, *, epochs: int | None) -> tuple[TrainingState, Description, TrainConfig]:

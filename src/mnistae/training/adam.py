@@ -1,0 +1,46 @@
+"""Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019) on one vector of weights, by PyTorch's fused kernel.
+
+`torch.optim.Adam` keeps a state for each of eight parameters and looks all of them over in each step, which takes longer than
+the arithmetic of a small batch. The function under it is public, and one vector is all it needs.
+"""
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+from mnistae.config import Optimizer, TrainConfig
+
+EPSILON = 1e-8
+"""What is added to the denominator: PyTorch's default."""
+
+
+class Adam:
+    """The weights (n,) and what moves them: the first and the second moments (n,) and the number of steps ()."""
+
+    def __init__(self, weights: Tensor, gradient: Tensor, config: TrainConfig) -> None:
+        """Start at rest."""
+        self._weights, self._gradient, self._config = weights, gradient, config
+        self.first, self.second = torch.zeros_like(weights), torch.zeros_like(weights)
+        self.steps = weights.new_zeros(())
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """Move the weights against the gradient."""
+        adam(
+            [self._weights],
+            [self._gradient],
+            [self.first],
+            [self.second],
+            [],
+            [self.steps],
+            lr=learning_rate,
+            beta1=self._config.beta1,
+            beta2=self._config.beta2,
+            eps=EPSILON,
+            weight_decay=self._config.weight_decay,
+            decoupled_weight_decay=self._config.optimizer is Optimizer.ADAMW,
+            amsgrad=False,
+            maximize=False,
+            foreach=False,
+            fused=True,
+        )
