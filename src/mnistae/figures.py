@@ -4,9 +4,13 @@ No pyplot, no backend, no settings file of the user: the same data give the same
 """
 
 import contextlib
+import importlib
 import io
+import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
+from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,9 +31,9 @@ SCALE = 4
 
 def loss_curve(history: Sequence[Epoch]) -> "Figure":
     """Figure 1 of the lab: the training loss over the epochs."""
-    from matplotlib.ticker import MaxNLocator
-
     with _neutral_style():
+        from matplotlib.ticker import MaxNLocator
+
         figure = _new_figure(6.4, 4.0)
         axes = figure.subplots()
         marker = "o" if len(history) == 1 else None
@@ -71,22 +75,38 @@ def interpolations(originals: Array, frames: Array) -> "Figure":
 
 def render(figure: "Figure", kind: str) -> bytes:
     """Return the bytes of a figure as "png", "svg" or "pdf", without a date in them."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     stream = io.BytesIO()
     dateless = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with _neutral_style():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
         FigureCanvasAgg(figure).print_figure(stream, format=kind, metadata=dateless.get(kind), dpi=120)
     return stream.getvalue()
 
 
-def strip(images: Array) -> bytes:
-    """Return images (B, 784) side by side without axes, as PNG: a pixel of an image is 4×4 pixels."""
+def strip(images: Array, *, columns: int | None = None) -> bytes:
+    """Return images (B, 784) side by side without axes, as PNG: a pixel of an image is 4×4 pixels.
+
+    With `columns`, a row holds so many of them, and the last one is filled up with black.
+    """
+    tiles = _to_pixels(images)  # (B, 28 × 4, 28 × 4)
+    columns = min(columns or len(tiles), len(tiles))
+    rows = -(-len(tiles) // columns)
+    tiles = np.concatenate([tiles, np.zeros((rows * columns - len(tiles), *tiles.shape[1:]), np.uint8)])
+    side = tiles.shape[1]
+    return _png(tiles.reshape(rows, columns, side, side).swapaxes(1, 2).reshape(rows * side, columns * side))
+
+
+def picture(image: Array) -> bytes:
+    """Return one image (784,) as PNG of 28×28 pixels."""
+    return _png(np.rint(image.reshape(SIDE, SIDE) * 255).astype(np.uint8))
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
     from PIL import Image
 
-    row = np.concatenate(list(_to_pixels(images)), axis=1)  # (28 × 4, B × 28 × 4)
     stream = io.BytesIO()
-    Image.fromarray(row).save(stream, "PNG", optimize=True)
+    Image.fromarray(pixels).save(stream, "PNG", optimize=True)
     return stream.getvalue()
 
 
@@ -103,8 +123,13 @@ def animation(images: Array, *, frames_per_second: float = 8) -> bytes:
 
 def array(images: Array) -> bytes:
     """Return images (B, 784) as an .npy file of shape (B, 28, 28)."""
+    return array_head(len(images)) + images.tobytes()
+
+
+def array_head(count: int) -> bytes:
+    """Return what an .npy file of float32 images (count, 28, 28) begins with."""
     stream = io.BytesIO()
-    np.save(stream, images.reshape(-1, SIDE, SIDE), allow_pickle=False)
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (count, SIDE, SIDE)})
     return stream.getvalue()
 
 
@@ -141,11 +166,22 @@ def _new_figure(width: float, height: float) -> "Figure":
 @contextlib.contextmanager
 def _neutral_style() -> Iterator[None]:
     """Draw with matplotlib's own defaults, whatever the user's settings are."""
-    # A backend inherited from a notebook that is not installed here would end the import.
-    os.environ.pop("MPLBACKEND", None)
+    _import_matplotlib()
     import matplotlib as mpl
 
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams["svg.hashsalt"] = "mnistae"  # else the ids in an SVG are random
         yield
+
+
+def _import_matplotlib() -> None:
+    """Import it without the settings that it looks for: a damaged file of those would end the import."""
+    if "matplotlib" in sys.modules:
+        return
+    os.environ.pop("MPLBACKEND", None)  # a notebook's backend may not be installed here
+    os.environ["MATPLOTLIBRC"] = str(distribution("matplotlib").locate_file("matplotlib/mpl-data/matplotlibrc"))
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a home that cannot be written to is no news for the user
+    # the working folder's settings come before all others
+    with contextlib.chdir(os.sep) if os.path.lexists("matplotlibrc") else contextlib.nullcontext():
+        importlib.import_module("matplotlib")

@@ -138,21 +138,45 @@ def denoise(codec: Codec, images: Array, *, kind: Noise, level: float, seed: int
     return Denoising(images, noisy, outputs, measure(images, noisy), measure(images, outputs))
 
 
-def interpolate(codec: Codec, images: Array, *, steps: int) -> Array:
+def interpolate(codec: Codec, images: Array, *, steps: int, spherical: bool = False) -> Array:
     """Return frames (K - 1, steps, 784) from each of K images (K, 784) to the next.
 
-    The frames are decoded at evenly spaced points of the straight line between two codes, both ends among them.
+    The frames are decoded at evenly spaced points between two codes, both ends among them: on the straight line, or with
+    `spherical` on the arc of a great circle (Shoemake, 1985).
     """
     codes = codec.encode(images)
+    between = arc if spherical else line
+    legs = [between(start, end, steps) for start, end in itertools.pairwise(codes)]  # each (steps, bottleneck)
+    frames = codec.decode(np.concatenate(legs))
+    return frames.reshape(len(legs), steps, images.shape[1])
+
+
+def line(start: Array, end: Array, steps: int) -> Array:
+    """Return evenly spaced points (steps, bottleneck) on the straight line from one code to another, both among them."""
     t = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-    lines = [start * (1 - t) + end * t for start, end in itertools.pairwise(codes)]  # each (steps, bottleneck)
-    frames = codec.decode(np.concatenate(lines))
-    return frames.reshape(len(lines), steps, images.shape[1])
+    return start * (1 - t) + end * t
 
 
-def film(frames: Array) -> Array:
-    """Return the frames (K - 1, steps, 784) one after another, (n, 784), a frame shared by two legs only once."""
-    return np.concatenate([frames[0], *(leg[1:] for leg in frames[1:])])
+def arc(start: Array, end: Array, steps: int) -> Array:
+    """Return evenly spaced points (steps, bottleneck) on the arc between two codes; where there is none, on the line."""
+    lengths = float(np.linalg.norm(start)) * float(np.linalg.norm(end))
+    angle = np.arccos(np.clip(start @ end / lengths, -1, 1)) if lengths else 0.0
+    if np.sin(angle) < 1e-4:  # one of them is nothing, or both point the same way
+        return line(start, end, steps)
+    t = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+    points: Array = ((np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)).astype(np.float32)
+    return points
+
+
+def film(frames: Array, *, closed: bool = False, back: bool = False) -> Array:
+    """Return the frames (K - 1, steps, 784) one after another, (n, 784), a frame shared by two legs only once.
+
+    A closed film leaves out the last, which is the first again; with `back` the film runs back to where it began.
+    """
+    film = np.concatenate([frames[0], *(leg[1:] for leg in frames[1:])])
+    if closed:
+        film = film[:-1]
+    return np.concatenate([film, film[-2:0:-1]]) if back else film
 
 
 def living_units(codec: Codec, images: NDArray[np.uint8]) -> int:

@@ -9,8 +9,10 @@ import mnistae
 from mnistae.cli.commands import (
     checkpoints,
     datasets,
+    decode,
     denoise,
     doctor,
+    encode,
     evaluate,
     interpolate,
     reconstruct,
@@ -26,6 +28,8 @@ EXAMPLES = {
     "reconstruct": ("mnistae reconstruct 1 2", "mnistae reconstruct photo.png -o out.svg"),
     "denoise": ("mnistae denoise 1 2", "mnistae denoise scan.png --noise none"),
     "interpolate": ("mnistae interpolate 1 2 --steps 8", "mnistae interpolate digit:3 digit:8 digit:0 -o film.gif"),
+    "encode": ("mnistae encode 1 2", "mnistae encode --all test -f npy -o codes.npy"),
+    "decode": ("mnistae encode 1 2 | mnistae decode -o digits.png", "mnistae decode codes.npy -o digits/"),
     "evaluate": ("mnistae evaluate", "mnistae evaluate -c lab --split train --json"),
     "doctor": ("mnistae doctor", "mnistae doctor --json"),
     "checkpoints list": ("mnistae checkpoints list", "mnistae checkpoints list --json"),
@@ -86,6 +90,8 @@ _register(
         "reconstruct": reconstruct.reconstruct,
         "denoise": denoise.denoise,
         "interpolate": interpolate.interpolate,
+        "encode": encode.encode,
+        "decode": decode.decode,
         "evaluate": evaluate.evaluate,
     },
 )

@@ -1,5 +1,6 @@
 """What the commands that use a checkpoint share: find it, its data and its pictures, and put a figure where it belongs."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,16 +87,24 @@ def target(
     screen: Screen, output: str | None, format_name: str | None, *, name: Sequence[str], formats: Sequence[str]
 ) -> Target | None:
     """Return where the result goes, checked before any work; None if there is nothing to write (--json without -o)."""
-    if output is None and screen.as_json:
-        return None
+    if output is not None:
+        return named_target(screen, output, format_name, formats=formats)
+    return None if screen.as_json else default_target(format_name, name=name, formats=formats)
+
+
+def default_target(format_name: str | None, *, name: Sequence[str], formats: Sequence[str]) -> Target:
+    """Return the place and format of a result that nobody named, checked before any work."""
+    chosen = check_format(format_name or formats[0], formats)
+    path = Path(f"{file_stem(name)}.{'png' if chosen == 'strip' else chosen}")
+    atomic.check_target(path)
+    return Target(path, chosen)
+
+
+def named_target(screen: Screen, output: str, format_name: str | None, *, formats: Sequence[str]) -> Target:
+    """Return the place and format of a result that -o names, checked before any work."""
     if output == "-":
         console.check_stdout_takes_bytes(as_json=screen.as_json)
-        return Target(None, _check_format(format_name or formats[0], formats))
-    if output is None:
-        chosen = _check_format(format_name or formats[0], formats)
-        path = Path(f"{file_stem(name)}.{'png' if chosen == 'strip' else chosen}")
-        atomic.check_target(path)
-        return Target(path, chosen)
+        return Target(None, check_format(format_name or formats[0], formats))
     path = Path(output)
     atomic.check_target(path)
     return Target(path, _format_of(path, format_name, formats))
@@ -107,8 +116,8 @@ def _format_of(path: Path, format_name: str | None, formats: Sequence[str]) -> s
     if format_name is None:
         if not suffix:
             raise UsageError(f"the output '{path}' has no suffix to tell its format", hint=f"give --format {'|'.join(formats)}")
-        return _check_format(suffix, formats)
-    chosen = _check_format(format_name, formats)
+        return check_format(suffix, formats)
+    chosen = check_format(format_name, formats)
     if suffix in formats and suffix != ("png" if chosen == "strip" else chosen):
         raise UsageError(f"the output '{path}' is not to be of the format '{chosen}'", hint="leave --format out")
     return chosen
@@ -119,7 +128,8 @@ def check_is_no_input(target: Target | None, *inputs: str | None) -> None:
     path = target.path if target else None
     if path is None or not path.exists():
         return
-    if any(Path(word).exists() and path.samefile(word) for word in inputs if word):
+    # os.path's exists, as Path's raises for a name too long
+    if any(os.path.exists(word) and path.samefile(word) for word in inputs if word):  # noqa: PTH110
         raise UsageError(f"'{path}' is both input and output", hint="choose another place with -o")
 
 
@@ -153,7 +163,8 @@ def _stem(image: str) -> str:
     return image.removesuffix(".png")
 
 
-def _check_format(chosen: str, formats: Sequence[str]) -> str:
+def check_format(chosen: str, formats: Sequence[str]) -> str:
+    """Return the format if it is one of these. Raises UsageError."""
     if chosen not in formats:
         raise UsageError(f"cannot write the format '{chosen}'", hint=f"choose one of: {', '.join(formats)}")
     return chosen

@@ -1,7 +1,10 @@
-"""`mnistae interpolate`: from one image to the next along the straight line between their codes."""
+"""`mnistae interpolate`: from one image to the next through the bottleneck."""
 
-from typing import Annotated
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from mnistae import figures, inference
@@ -10,6 +13,9 @@ from mnistae.cli.console import Screen
 from mnistae.datasets import words
 from mnistae.errors import UsageError
 from mnistae.inference import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAX_STEPS = 1000
 FORMATS = ("png", "svg", "pdf", "strip", "gif", "npy")
@@ -20,6 +26,12 @@ def interpolate(
     steps: Annotated[
         int, typer.Option("--steps", "-n", help="Decoded frames from one image to the next, both ends among them.")
     ] = 8,
+    loop: Annotated[bool, typer.Option("--loop", help="Come back from the last image to the first.")] = False,
+    spherical: Annotated[
+        bool, typer.Option("--spherical", help="Go along the arc between two codes, not the straight line.")
+    ] = False,
+    fps: Annotated[float, typer.Option("--fps", help="Frames a second of a film (gif).")] = 8,
+    back: Annotated[bool, typer.Option("--there-and-back", help="Let a film (gif) run back to where it began.")] = False,
     checkpoint: options.Checkpoint = None,
     output: options.Output = None,
     format_: options.Format = None,
@@ -29,7 +41,7 @@ def interpolate(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Morph one image into the next through the bottleneck.
+    """Morph one image into the next through the bottleneck, along the straight line between their codes.
 
     Writes the lab's figure (png, svg, pdf: original, frames, original), a strip of frames without axes (strip), a film
     (gif) or the frames as an array (npy), and prints its path. A frame that two legs share stands once in strip, gif and npy.
@@ -37,31 +49,44 @@ def interpolate(
     screen = Screen("interpolate", quiet=quiet, as_json=as_json)
     if not 2 <= steps <= MAX_STEPS:
         raise UsageError(f"steps is '{steps}'", hint=f"give a whole number from 2 to {MAX_STEPS}: both ends count")
-    changed = [f"steps{steps}"] if steps != 8 else []
+    if not 0.1 <= fps <= 50:
+        raise UsageError(f"fps is '{fps:g}'", hint="give a number from 0.1 to 50")
+    if loop and back:
+        raise UsageError("a loop comes back by itself", hint="leave out --loop or --there-and-back")
+    given = {f"steps{steps}": steps != 8, "loop": loop, "spherical": spherical, f"fps{fps:g}": fps != 8, "back": back}
+    changed = [word for word, is_given in given.items() if is_given]
     kind = [format_] if format_ == "strip" else []
     name = ["interpolate", *work.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *changed, *kind]
     target = work.target(screen, output, format_, name=name, formats=FORMATS)
+    if (back or fps != 8) and target is not None and target.format != "gif":
+        raise UsageError("--fps and --there-and-back are for films", hint="add -f gif, or name a .gif with -o")
     work.check_is_no_input(target, *images, checkpoint, dataset)
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
     if len(job.pictures) < 2:
         raise UsageError("an interpolation goes from one image to another", hint="give at least two images")
     originals = words.stack(job.pictures)
-    frames = inference.interpolate(job.codec, originals, steps=steps)
+    if loop:
+        originals = np.concatenate([originals, originals[:1]])
+    frames = inference.interpolate(job.codec, originals, steps=steps, spherical=spherical)
+    film = inference.film(frames, closed=loop, back=back)
     document = {
         "checkpoint": work.describe_checkpoint(job.checkpoint),
         "dataset": job.dataset,
         "images": [{"image": picture.word, "label": picture.label} for picture in job.pictures],
         "steps": steps,
-        "codes": job.codec.encode(originals).astype(float).tolist(),
+        "loop": loop,
+        "spherical": spherical,
+        "codes": job.codec.encode(words.stack(job.pictures)).astype(float).tolist(),
     }
-    work.deliver(screen, target, lambda chosen: _make(chosen, originals, frames), document)
+    figure = functools.partial(figures.interpolations, originals, frames)
+    work.deliver(screen, target, lambda chosen: _make(chosen, film, figure, fps), document)
 
 
-def _make(chosen: str, originals: Array, frames: Array) -> bytes:
+def _make(chosen: str, film: Array, figure: Callable[[], "Figure"], fps: float) -> bytes:
     if chosen == "strip":
-        return figures.strip(inference.film(frames))
+        return figures.strip(film)
     if chosen == "gif":
-        return figures.animation(inference.film(frames))
+        return figures.animation(film, frames_per_second=fps)
     if chosen == "npy":
-        return figures.array(inference.film(frames))
-    return figures.render(figures.interpolations(originals, frames), chosen)
+        return figures.array(film)
+    return figures.render(figure(), chosen)

@@ -1,0 +1,161 @@
+"""`mnistae decode`: codes from a pipe to images."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from mnistae import atomic, codes, figures, inference
+from mnistae import device as devices
+from mnistae.cli import console, options, work
+from mnistae.cli.console import Screen
+from mnistae.codes import Array
+from mnistae.errors import DataError, UsageError
+from mnistae.inference import Codec
+from mnistae.store import runs
+
+FORMATS = ("png", "gif", "npy")
+FOLDER = "folder"
+COLUMNS = 20
+MAX_FRAMES = 1000
+"""Images in one picture or one film; a folder or an array takes any number."""
+
+
+def decode(
+    source: Annotated[str, typer.Argument(metavar="CODES", help="A file of codes, or - for standard input.")] = "-",
+    checkpoint: options.Checkpoint = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="PATH|DIR/|-", help="Where to write; by default a name made from CODES."),
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="png, gif or npy; by default what the suffix says.")
+    ] = None,
+    device: options.Device = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Decode codes, as `encode` writes them, into images: JSON lines, CSV or an array (npy), told apart by themselves.
+
+    Writes a picture of them all (png), a film (gif), an array (npy) or, if -o names a folder, a 28x28 PNG for each; prints
+    the path. A stream of any length goes through in constant memory to a folder or an array.
+    """
+    screen = Screen("decode", quiet=quiet, as_json=as_json)
+    if device is not None:
+        devices.check_choice(device)
+    target = _target(screen, source, output, format_)
+    work.check_is_no_input(target, source, checkpoint)
+    found = runs.load(checkpoint)
+    codec = inference.open_codec(found.weights, device)
+    name = "standard input" if source == "-" else f"'{source}'"
+    with _opened(source) as stream:
+        blocks = codes.read(stream, width=codec.config.bottleneck, name=name)
+        count = _write(target, codec, blocks, name)
+    document = {"checkpoint": work.describe_checkpoint(found), "count": count}
+    if target.path is not None:
+        screen.result([str(target.path)], {**document, "figure": str(target.path)})
+
+
+def _target(screen: Screen, source: str, output: str | None, format_name: str | None) -> work.Target:
+    if output is not None and output != "-" and (output.endswith(("/", os.sep)) or Path(output).is_dir()):
+        if format_name is not None:
+            raise UsageError("a folder takes no --format: it gets PNG files", hint="leave one of them out")
+        atomic.check_target(Path(output) / "0.png")
+        return work.Target(Path(output), FOLDER)
+    if output is not None:
+        return work.named_target(screen, output, format_name, formats=FORMATS)
+    stem = "stdin" if source == "-" else Path(source).stem
+    return work.default_target(format_name, name=["decode", stem], formats=FORMATS)
+
+
+def _opened(source: str) -> BufferedReader:
+    if source != "-":
+        try:
+            return Path(source).open("rb")
+        except OSError as error:
+            raise DataError(
+                f"cannot read codes from '{source}': {error.strerror}", hint="name a file, or - for a pipe"
+            ) from error
+    if sys.stdin is None or sys.stdin.closed:
+        raise DataError("standard input is closed", hint="pipe codes in, or name their file")
+    if sys.stdin.isatty():
+        raise UsageError("'-' reads codes from standard input, which is a terminal", hint="pipe codes in, or name their file")
+    return sys.stdin.buffer  # type: ignore[return-value]  # it is one, unless somebody put another stream in its place
+
+
+def _write(target: work.Target, codec: Codec, blocks: Iterator[Array], name: str) -> int:
+    """Decode the blocks to where they go; return how many codes there were. Raises DataError if there is none."""
+    if target.format == "npy":
+        return _write_array(target.path, codec, blocks, name)
+    if target.format == FOLDER:
+        return _write_folder(target.path or Path(), codec, blocks, name)
+    images = codec.decode(_few(blocks, name))
+    data = figures.animation(images) if target.format == "gif" else figures.strip(images, columns=COLUMNS)
+    if target.path is None:
+        console.write_bytes(data)
+    else:
+        atomic.write_bytes(target.path, data)
+    return len(images)
+
+
+def _few(blocks: Iterable[Array], name: str) -> Array:
+    """Return the codes of a picture or a film. Raises DataError if there are none or too many."""
+    found: list[Array] = []
+    for block in blocks:
+        found.append(block)
+        if sum(map(len, found)) > MAX_FRAMES:
+            raise DataError(f"{name} has more than {MAX_FRAMES:,} codes", hint="write an array or a folder: -o x.npy, -o DIR/")
+    if not found:
+        raise _nothing(name)
+    return np.concatenate(found)
+
+
+def _write_folder(folder: Path, codec: Codec, blocks: Iterable[Array], name: str) -> int:
+    count = 0
+    for block in blocks:
+        for image in codec.decode(block):
+            atomic.write_bytes(folder / f"{count:05}.png", figures.picture(image))
+            count += 1
+    if not count:
+        raise _nothing(name)
+    return count
+
+
+def _write_array(path: Path | None, codec: Codec, blocks: Iterable[Array], name: str) -> int:
+    """Write an array. Its head says how many rows follow, so the codes, which are small, wait on disk until all are there."""
+    width = codec.config.bottleneck
+    with tempfile.TemporaryFile() as waiting:
+        count = 0
+        for block in blocks:
+            waiting.write(block.tobytes())
+            count += len(block)
+        if not count:
+            raise _nothing(name)
+        waiting.seek(0)
+        if path is None:
+            _send(console.write_bytes, count, _decoded(codec, waiting, width))
+        else:
+            with atomic.writing(path) as writer:
+                _send(writer.write, count, _decoded(codec, waiting, width))
+    return count
+
+
+def _decoded(codec: Codec, waiting: Any, width: int) -> Iterator[bytes]:
+    while data := waiting.read(codes.BLOCK * width * 4):
+        yield codec.decode(np.frombuffer(data, np.float32).reshape(-1, width)).tobytes()
+
+
+def _send(send: Callable[[bytes], None], count: int, pieces: Iterable[bytes]) -> None:
+    send(figures.array_head(count))
+    for piece in pieces:
+        send(piece)
+
+
+def _nothing(name: str) -> DataError:
+    return DataError(f"{name} holds no codes", hint="pipe the output of 'mnistae encode' in")

@@ -1,0 +1,169 @@
+"""`encode` and `decode`, alone and in a pipe."""
+
+import io
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import Answer, Cli, mnistae
+
+PROGRAM = f"{sys.executable} -m mnistae"
+
+PEAK = """
+import resource, subprocess, sys
+subprocess.run(["bash", "-c", "set -euo pipefail;" + sys.argv[1]], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+"""A program that runs a line of bash and prints the largest peak memory of its processes, in KiB."""
+
+
+def pipe(line: str, **options: object) -> bytes:
+    """Run a line of bash in which `mnistae` is the product, as a careful script would."""
+    script = f'set -euo pipefail; mnistae() {{ {PROGRAM} "$@"; }}; {line}'
+    done = subprocess.run(["bash", "-c", script], check=False, capture_output=True, **options)  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stderr
+    out: bytes = done.stdout
+    return out
+
+
+def test_codes_as_lines_csv_and_array(cli: Cli, trained: str) -> None:
+    """The three formats hold the same codes; the document of --json as well."""
+    lines = [json.loads(line) for line in cli("encode", 0, "test:1", "digit:3").out.splitlines()]
+    assert [row["image"] for row in lines] == ["0", "test:1", "digit:3"]
+    assert lines[2]["label"] == 3
+    table = [row.split(",") for row in cli("encode", 0, "test:1", "digit:3", "-f", "csv").out.splitlines()]
+    assert table[0][:3] == ["image", "label", "c0"]
+    assert [[float(cell) for cell in row[2:]] for row in table[1:]] == [row["code"] for row in lines]
+    assert cli("encode", 0, "test:1", "digit:3", "-o", "c.npy").out == "c.npy\n"
+    array = np.load("c.npy")
+    assert (array == np.array([row["code"] for row in lines], np.float32)).all()
+    document = json.loads(cli("encode", 0, "test:1", "digit:3", "--json").out)
+    assert document["count"] == 3
+    assert np.allclose([row["code"] for row in document["images"]], array, atol=0)
+
+
+def test_decoded_codes_are_the_reconstructions(cli: Cli, trained: str) -> None:
+    """Encoding and decoding a split gives what `evaluate` measures, to a millionth."""
+    cli("encode", "--all", "train", "-o", "c.npy")
+    assert cli("decode", "c.npy", "-o", "x.npy").out == "x.npy\n"
+    images = np.load("x.npy").reshape(-1, 784)
+    from mnistae.datasets import sources
+    from mnistae.datasets.dataset import Split, to_float
+    from mnistae.store import runs
+
+    training = runs.load(trained).description.training
+    assert training is not None
+    originals = to_float(sources.open_dataset(training.dataset).images(Split.TRAIN))
+    expected = json.loads(cli("evaluate", "--split", "train", "--json").out)["total"]["mse"]
+    assert ((images - originals) ** 2).mean() == pytest.approx(expected, abs=1e-6)
+
+
+def test_pictures_films_and_folders(cli: Cli, trained: str) -> None:
+    """A picture of them all in rows of twenty, a film, and a folder of small pictures."""
+    cli("encode", "--all", "test", "-f", "csv", "-o", "c.csv")
+    assert cli("decode", "c.csv").out == "decode-c.png\n"
+    with Image.open("decode-c.png") as picture:
+        assert picture.size == (20 * 112, 5 * 112)
+    assert cli("decode", "c.csv", "-o", "film.gif").code == 0
+    with Image.open("film.gif") as film:
+        assert film.n_frames == 100  # type: ignore[attr-defined]
+    assert cli("decode", "c.csv", "-o", "digits/").out == "digits\n"
+    assert max(Path("digits").iterdir()).name == "00099.png"
+    with Image.open("digits/00000.png") as digit:
+        assert digit.size == (28, 28)
+    document = json.loads(cli("decode", "c.csv", "-o", "digits", "--json").out)
+    assert (document["count"], document["figure"]) == (100, "digits")
+
+
+def test_in_a_pipe(trained: str) -> None:
+    """Codes flow from one process to another, in any format, also through a tool that lays JSON out anew."""
+    direct = pipe("mnistae encode 1 2 -f npy -o - | mnistae decode -f npy -o -")
+    for line in (
+        "mnistae encode 1 2 | mnistae decode - -f npy -o -",
+        "mnistae encode 1 2 -f csv | mnistae decode -f npy -o -",
+        f"mnistae encode 1 2 | {sys.executable} -m json.tool --json-lines | mnistae decode -f npy -o -",
+        "mnistae decode <(mnistae encode 1 2) -f npy -o -",
+    ):
+        assert pipe(line) == direct
+    assert np.load(io.BytesIO(direct)).shape == (2, 28, 28)
+    assert pipe("mnistae encode 1 2 | mnistae decode") == b"decode-stdin.png\n"
+
+
+def test_output_starts_before_the_input_ends(trained: str, tmp_path: Path) -> None:
+    """A folder fills while codes are still coming."""
+    code = json.dumps([0.5] * 8) + "\n"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mnistae", "decode", "-o", "out/"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    process.stdin.write(code.encode() * 1500)
+    process.stdin.flush()
+    arrived = threading.Event()
+    for _ in range(600):
+        if Path("out/00000.png").exists():
+            break
+        arrived.wait(0.05)
+    assert Path("out/00000.png").exists()
+    assert process.poll() is None
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert len(list(Path("out").iterdir())) == 1500
+
+
+REFUSED = {
+    ("encode",): (2, "give images, or --all"),
+    ("encode", "1", "--all", "test"): (2, "give images, or --all"),
+    ("encode", "1", "-o", "x.txt"): (2, "cannot write the format 'txt'"),
+    ("encode", "1", "-f", "npy", "--json"): (2, "--json lays the codes out in its own way"),
+    ("encode", "1", "-o", "-", "--json"): (2, "both want standard output"),
+    ("encode", "99999999"): (2, "there is no image"),
+    ("decode", "nowhere.npy"): (4, "cannot read codes from 'nowhere.npy'"),
+    ("decode", "."): (4, "cannot read codes from '.'"),
+    ("decode", "empty"): (4, "'empty' holds no codes"),
+    ("decode", "empty", "-o", "x.npy"): (4, "'empty' holds no codes"),
+    ("decode", "empty", "-o", "d/"): (4, "'empty' holds no codes"),
+    ("decode", "many"): (4, "more than 1,000 codes"),
+    ("decode", "many", "-o", "many"): (2, "no suffix"),
+    ("decode", "many", "-o", "d/", "-f", "gif"): (2, "takes no --format"),
+    ("decode", "many", "-o", "empty/x.png"): (7, "not a folder"),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED, ids=" ".join)
+def test_what_is_refused(cli: Cli, trained: str, words: tuple[str, ...]) -> None:
+    """Each mistake has its code, and one line that names what was wrong."""
+    Path("empty").write_bytes(b"")
+    Path("many").write_text("[1,1,1,1,1,1,1,1]\n" * 1001)
+    code, message = REFUSED[words]
+    answer: Answer = cli(*words)
+    assert answer.code == code
+    assert answer.out == "" or "--json" in words
+    assert message in answer.err.splitlines()[-2]
+    assert not Path("x.npy").exists()
+
+
+def test_another_checkpoints_codes_are_refused(cli: Cli, trained: str, tiny: Path) -> None:
+    """Codes of four numbers are not for a bottleneck of eight, and the message says whose they are."""
+    Path("c.jsonl").write_text("[1,2,3,4]\n")
+    answer = cli("decode", "c.jsonl")
+    assert answer.code == 4
+    assert "has 4 numbers, and the checkpoint's bottleneck 8" in answer.err
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("kind", ["npy", "jsonl"])
+def test_the_whole_of_mnist_flows(real_mnist: Path, trained: str, kind: str) -> None:
+    """60,000 images go through the pipe, and neither process takes 300 MiB."""
+    mnistae("encode", 0, "--dataset", "mnist")  # the cache of verified arrays is made here, once
+    out = " -o -" if kind == "npy" else ""
+    line = f"{PROGRAM} encode --all train --dataset mnist -f {kind}{out} | {PROGRAM} decode -o x.npy"
+    # A small process in between: a child's peak counts from that of the process it was forked from.
+    measured = subprocess.run([sys.executable, "-c", PEAK, line], check=True, capture_output=True)
+    assert int(measured.stdout) < 300 * 1024
+    assert np.load("x.npy", mmap_mode="r").shape == (60000, 28, 28)

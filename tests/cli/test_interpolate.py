@@ -1,0 +1,81 @@
+"""Loops, arcs and films of `interpolate`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import Cli
+from mnistae import inference
+from mnistae.inference import arc, line
+
+
+def test_a_loop_ends_where_it_began(cli: Cli, trained: str) -> None:
+    """Three images make three legs, and the last leads back to the first; a strip shows the shared frames once."""
+    assert cli("interpolate", 0, 1, 2, "--loop", "-n", 5, "-o", "loop.npy").code == 0
+    assert cli("interpolate", 0, 1, 2, 0, "-n", 5, "-o", "open.npy").code == 0
+    looped, opened = np.load("loop.npy"), np.load("open.npy")
+    assert looped.shape == (12, 28, 28)
+    assert (looped == opened[:-1]).all()
+    document = json.loads(cli("interpolate", 0, 1, 2, "--loop", "--json").out)
+    assert (document["loop"], len(document["codes"]), len(document["images"])) == (True, 3, 3)
+    assert cli("interpolate", 0, 1, "--loop").out == "interpolate-0-1-loop.png\n"
+
+
+def test_a_film_there_and_back(cli: Cli, trained: str) -> None:
+    """The way back leaves out both ends; the frames' duration is that of --fps, in the hundredths that a GIF counts in."""
+    name = cli("interpolate", 0, 1, "-n", 5, "-f", "gif", "--there-and-back", "--fps", 20).out.strip()
+    assert name == "interpolate-0-1-steps5-fps20-back.gif"
+    with Image.open(name) as film:
+        assert film.n_frames == 8  # type: ignore[attr-defined]
+        assert film.info["duration"] == 50
+    frames = np.arange(5, dtype=np.float32)[None, :, None]
+    assert inference.film(frames, back=True).ravel().tolist() == [0, 1, 2, 3, 4, 3, 2, 1]
+
+
+def test_an_arc_keeps_the_length_of_codes() -> None:
+    """Between codes of one length all points have it, and equal angles between them; ends and middle are known."""
+    start, end = np.array([3, 0, 0], np.float32), np.array([0, 3, 0], np.float32)
+    points = arc(start, end, 5)
+    assert np.linalg.norm(points, axis=1) == pytest.approx([3] * 5)
+    assert points[2] == pytest.approx([3 / 2**0.5, 3 / 2**0.5, 0])
+    cosines = (points[1:] * points[:-1]).sum(axis=1) / 9
+    assert cosines == pytest.approx([np.cos(np.pi / 8)] * 4)
+    for points in (arc(start, end, 2), line(start, end, 2)):
+        assert points == pytest.approx(np.stack([start, end]), abs=1e-6)
+
+
+@pytest.mark.parametrize(("start", "end"), [([0, 0], [1, 2]), ([1, 2], [2, 4]), ([1, 2], [1, 2])])
+def test_where_there_is_no_arc_the_line_is_taken(start: list[float], end: list[float]) -> None:
+    """A code of zeros has no direction, and two that point the same way have nothing between them."""
+    first, last = np.array(start, np.float32), np.array(end, np.float32)
+    assert (arc(first, last, 4) == line(first, last, 4)).all()
+
+
+def test_spherical_differs_from_straight(cli: Cli, trained: str) -> None:
+    """The ends are the same, what lies between is not."""
+    cli("interpolate", 0, 1, "-o", "straight.npy")
+    assert cli("interpolate", 0, 1, "--spherical", "-o", "arc.npy").code == 0
+    straight, curved = np.load("straight.npy"), np.load("arc.npy")
+    assert np.allclose(straight[[0, -1]], curved[[0, -1]], atol=1e-5)
+    assert not np.allclose(straight[1:-1], curved[1:-1], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--fps", 0), "fps is '0'"),
+        (("--fps", "nan"), "fps is 'nan'"),
+        (("--fps", 12), "are for films"),
+        (("--there-and-back", "-o", "x.png"), "are for films"),
+        (("--loop", "--there-and-back", "-f", "gif"), "a loop comes back by itself"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(cli: Cli, trained: str, words: tuple[object, ...], message: str) -> None:
+    """Each is a usage error with one line, and nothing is written."""
+    answer = cli("interpolate", 0, 1, *words)
+    assert (answer.code, answer.out) == (2, "")
+    assert message in answer.err
+    assert not list(Path().iterdir())
