@@ -8,7 +8,7 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     from mnistae.cli import signals
 
-    signals.install()  # before the imports that take time
+    signals.install()  # before the imports that take time: during those a signal ends the process on the spot
     _tame_environment()
     from mnistae.cli import boundary
     from mnistae.cli.app import app
@@ -19,7 +19,8 @@ def main() -> None:
 def _tame_environment() -> None:
     """Take out settings of libraries that would end them at their import, and let no character end a message."""
     for name in ("TERMINAL_WIDTH", "COLUMNS", "LINES"):
-        if not os.environ.get(name, "1").isascii() or not os.environ.get(name, "1").isdigit():
+        width = os.environ.get(name, "1")
+        if not (width.isascii() and width.isdigit() and len(width) < 10):  # int() refuses 4,301 digits
             del os.environ[name]
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):

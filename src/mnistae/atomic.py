@@ -3,7 +3,9 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
+import shutil
 import stat
 import sys
 import time
@@ -15,19 +17,28 @@ from mnistae.errors import OutputError
 # A file system that cannot reserve space says so with one of these; the write itself then finds out.
 _CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
+# What `temporary` returns: the process number stands before the last two dots.
+_TEMPORARY = re.compile(r"\..*\.([0-9]{1,10})\.[0-9a-f]{8}\.tmp", re.DOTALL)
+
+# So much of the target's name is in the temporary one: 50 characters are at most 200 bytes, which is never too long.
+_STEM = 50
+
 
 class Writer:
     """A temporary file beside its target: `write` to it; it takes the target's name on `commit`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # 50 characters are at most 200 bytes: the temporary name is never too long where the target's is not
-        self.temporary = path.parent / f".{path.name[:50]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+        self.temporary = temporary(path)
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         rights = _mode_of(path)
         self._fd: int | None = os.open(self.temporary, flags | getattr(os, "O_BINARY", 0), 0o666)
         if rights is not None and hasattr(os, "fchmod"):  # a private file stays private
-            os.fchmod(self._fd, rights)
+            try:
+                os.fchmod(self._fd, rights)
+            except OSError:
+                self.discard()
+                raise
 
     def reserve(self, size: int) -> None:
         """Claim `size` bytes of disk now, so that a full disk is found before the first byte is written."""
@@ -54,7 +65,7 @@ class Writer:
             _flush(self._descriptor)
             self._close()
             _replace(self.temporary, self.path)
-            _flush_folder(self.path.parent)
+            flush_folder(self.path.parent)
         except OSError as error:
             raise _cannot_write(self.path, error) from error
 
@@ -85,7 +96,7 @@ def writing(path: Path) -> Iterator[Writer]:
     Missing parent folders are made. Raises OutputError; any exception of the block leaves nothing behind.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         writer = Writer(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
@@ -109,24 +120,84 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def check_target(path: Path) -> None:
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make `folder` and those above it that are missing, their names as durable as a file's. Raises OSError."""
+    try:
+        folder.mkdir(mode)
+    except FileNotFoundError:
+        if folder == folder.parent:
+            raise
+        make_folder(folder.parent)
+        folder.mkdir(mode, exist_ok=True)
+    except OSError:
+        if not folder.is_dir():
+            raise
+        return
+    flush_folder(folder.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make the names in `folder` durable. Raises OSError."""
+    if os.name == "nt":
+        return
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems cannot flush a folder
+            raise
+    finally:
+        os.close(fd)
+
+
+def temporary(path: Path) -> Path:
+    """Return a new name beside `path`, by which `sweep` knows what it may remove once this process is gone."""
+    return path.parent / f".{path.name[:_STEM]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+
+
+def sweep(folder: Path, prefix: str = "") -> None:
+    """Remove what killed processes left in `folder` under temporary names, those of targets that start with `prefix`.
+
+    The caller holds the lock of these targets, if any: a process number says nothing about processes of other machines.
+    """
+    start = f".{prefix[:_STEM]}"
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            found = _TEMPORARY.fullmatch(entry.name)
+            if found and entry.name.startswith(start) and not _is_running(int(found[1])):
+                shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+
+
+def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # signal 0 is Ctrl-C there
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's process
+        return True
+    return True
+
+
+def check_target(path: Path, *, hint: str = "choose another place with -o") -> None:
     """Raise OutputError now if `path` can be seen not to be writable, before any work is spent on it."""
     try:
-        _check_target(path)
+        _check_target(path, hint)
     except OSError as error:  # no permission to look there, a name that is too long, a loop of links
         raise _cannot_write(path, error) from error
 
 
-def _check_target(path: Path) -> None:
+def _check_target(path: Path, hint: str) -> None:
     folder = path.parent.absolute()
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
-        raise OutputError(f"cannot write '{path}': '{folder}' is not a folder", hint="choose another place with -o")
+        raise OutputError(f"cannot write '{path}': '{folder}' is not a folder", hint=hint)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write '{path}': no permission in '{folder}'", hint="choose another place with -o")
+        raise OutputError(f"cannot write '{path}': no permission in '{folder}'", hint=hint)
     if _mode_of(path) is not None and not os.access(path, os.W_OK):
-        raise OutputError(f"cannot write '{path}': no permission", hint="choose another place with -o")
+        raise OutputError(f"cannot write '{path}': no permission", hint=hint)
 
 
 def _mode_of(path: Path) -> int | None:
@@ -154,19 +225,6 @@ def _flush(fd: int) -> None:
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
         return
     os.fsync(fd)
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some file systems cannot flush a folder
-            raise
-    finally:
-        os.close(fd)
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -1,5 +1,6 @@
 """Reading a file that somebody else may have made: regular files only, never more than a limit, all at once."""
 
+import errno
 import os
 import stat
 import struct
@@ -17,17 +18,21 @@ class UnreadableError(Exception):
     """A file that is missing, too large or no file at all. The message is the reason; callers add what it was for."""
 
 
-def read_bytes(path: Path, *, limit: int) -> bytes:
+def read_bytes(path: Path, *, limit: int, may_be_link: bool = True) -> bytes:
     """Return the bytes of a regular file of at most `limit` bytes. Raises UnreadableError, at once and without hanging.
 
     The bytes are read, not mapped: a file that changes meanwhile cannot kill the process or change what was verified.
+    A path that a user names may be a link; a file of our own store is none.
     """
+    no_link = 0 if may_be_link else getattr(os, "O_NOFOLLOW", 0)
     try:
         # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        fd = os.open(path, os.O_RDONLY | no_link | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         raise UnreadableError("there is no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if no_link and getattr(error, "errno", None) == errno.ELOOP:
+            raise UnreadableError("it is a link") from None
         raise UnreadableError(getattr(error, "strerror", None) or str(error)) from error
     try:
         status = os.fstat(fd)
@@ -37,17 +42,18 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
             raise UnreadableError("it is not a regular file")
         if status.st_size > limit:
             raise _too_large(limit)
-        return _read_all(fd, limit)
+        return _read_all(fd, status.st_size, limit)
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
     finally:
         os.close(fd)
 
 
-def _read_all(fd: int, limit: int) -> bytes:
+def _read_all(fd: int, size: int, limit: int) -> bytes:
     chunks: list[bytes] = []
     total = 0
-    while chunk := os.read(fd, 1 << 20):
+    # as a rule one piece and an empty one: many would have to be joined, and stand in memory twice
+    while chunk := os.read(fd, max(size - total, 1 << 20)):
         total += len(chunk)
         if total > limit:
             raise _too_large(limit)  # it grew while it was read

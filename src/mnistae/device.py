@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
 from mnistae.errors import DeviceError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
 
 ORDER = ("cuda", "xpu", "mps", "cpu")
@@ -37,6 +40,19 @@ def resolve(choice: str) -> torch.device:
             except DeviceError:
                 continue  # a device that is listed and cannot compute is no device
     raise DeviceError("no device can compute", hint="run 'mnistae doctor'")
+
+
+@contextlib.contextmanager
+def holding(device: torch.device) -> Iterator[None]:
+    """Raise DeviceError where the block's work does not fit into the device's memory."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        reason = str(error).strip().partition("\n")[0]
+        hint = "close what else uses it, or try --device cpu or a smaller --batch-size"
+        raise DeviceError(f"device '{device}' has not enough memory: {reason}", hint=hint) from error
 
 
 def describe(device: torch.device) -> str:

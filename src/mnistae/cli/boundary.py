@@ -12,8 +12,19 @@ from mnistae.cli import console, signals
 from mnistae.errors import ExitCode, MnistaeError
 
 
-def run(app: typer.Typer) -> int:  # noqa: PLR0911 - a row a kind of ending
+def run(app: typer.Typer) -> int:
     """Run the command line and return the process's exit code. Nothing but that gets out of here."""
+    try:
+        signals.catch()
+        code = _run(app)
+        signals.release()
+    except signals.Interrupted as ending:  # only one is ever raised: nothing interrupts this row
+        signals.show_cursor()
+        return 128 + ending.number
+    return code
+
+
+def _run(app: typer.Typer) -> int:  # noqa: PLR0911 - a row a kind of ending
     try:
         code = app(standalone_mode=False)
         return _flushed(int(code or ExitCode.DONE))
@@ -21,14 +32,13 @@ def run(app: typer.Typer) -> int:  # noqa: PLR0911 - a row a kind of ending
         if error.filename is not None:  # a file's trouble is told where the file is known: this one is a bug of ours
             return _unexpected(error)
         return _report(f"cannot write to standard output: {error.strerror}", "is the disk full?", ExitCode.OUTPUT)
-    except SystemExit:  # nobody here raises it: typer and rich do when the reader of a help page is gone
-        return ExitCode.READER_GONE
+    except SystemExit as ending:  # typer's: 0 after the shell's completion, else the reader of a help page is gone
+        return ExitCode.READER_GONE if ending.code else ExitCode.DONE
     except console.ReaderGoneError:
         _silence_stdout()
         return ExitCode.READER_GONE
-    except (signals.Interrupted, KeyboardInterrupt) as ending:
-        number = ending.number if isinstance(ending, signals.Interrupted) else 2
-        return 128 + number
+    except KeyboardInterrupt:  # where nobody installed our handlers
+        return ExitCode.SIGINT
     except MnistaeError as error:
         return _report(error.message, error.hint, error.exit_code)
     except typer.Abort:

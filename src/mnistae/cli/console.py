@@ -61,7 +61,7 @@ class Screen:
             return
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
         with Progress(*columns, console=error_console(), transient=True) as bar:
             tasks: dict[str, Any] = {}
 
@@ -100,7 +100,8 @@ def write(text: str) -> None:
 
 def write_json(document: Mapping[str, Any]) -> None:
     """Write one JSON document to standard output, in ASCII; a number that is not finite becomes null."""
-    write(json.dumps(_finite(document), indent=2, allow_nan=False) + "\n")
+    text = json.dumps(_finite(document), indent=2, allow_nan=False)
+    write(text.replace("\x7f", "\\u007f") + "\n")  # DEL is the one control character that JSON leaves as it is
 
 
 def write_bytes(data: bytes) -> None:
@@ -127,8 +128,11 @@ def check_stdout_takes_bytes(*, as_json: bool) -> None:
 
 
 def aligned(rows: Sequence[Sequence[object]]) -> list[str]:
-    """Return rows of cells as lines with aligned columns: text to the left, numbers to the right."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    """Return rows of cells as lines with aligned columns: text to the left, numbers to the right.
+
+    A cell may carry foreign text, and a table is for people, who may look at it through a pipe.
+    """
+    cells = [[escape(str(cell)) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
     is_number = [all(_reads_as_number(cell) for cell in column) for column in zip(*cells[1:], strict=True)]
     lines = []

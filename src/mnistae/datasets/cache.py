@@ -93,6 +93,7 @@ def write(path: Path, source: object, arrays: Mapping[str, Bytes]) -> None:
     about: dict[str, object] = {"version": VERSION, "source": source, "shapes": shapes, "digests": digests}
     about["sum"] = _digest_of(about)
     data = save(dict(arrays), {KEY: json.dumps(about, sort_keys=True, separators=(",", ":"))})
+    atomic.sweep(path.parent)
     with contextlib.suppress(OutputError):
         atomic.write_bytes(path, data)
 

@@ -90,6 +90,11 @@ class Dataset:
         """Return all labels (N,) of a split; NO_LABEL where there is none."""
         return self._rows(f"{split}_labels", 0, self.length(split))
 
+    def block(self, split: Split, start: int, stop: int) -> tuple[Bytes, Bytes]:
+        """Return images (B, 784) and labels (B,) from `start` up to `stop` or the end; no more than they are is read."""
+        stop = min(stop, self.length(split))
+        return self._rows(f"{split}_images", start, stop), self._rows(f"{split}_labels", start, stop)
+
     def image(self, split: Split, index: int) -> Bytes:
         """Return one image (784,) as bytes."""
         image: Bytes = self._rows(f"{split}_images", index, index + 1)[0]

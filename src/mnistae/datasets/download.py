@@ -8,15 +8,11 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mnistae import atomic, bounded, paths
 from mnistae.datasets.transport import PIECE, Attempt, Limits, RefusedError, answer, objection_to, pieces
 from mnistae.errors import DataError, UsageError
 from mnistae.text import safe_text
-
-if TYPE_CHECKING:
-    pass
 
 _WAYS_OUT = "put the files into a folder and set MNISTAE_DATA_DIR to it, or use --dataset glyphs"
 
@@ -59,7 +55,7 @@ def fetch(archive: Archive, folder: Path, *, on_progress: Progress = no_progress
         message = f"'{archive.name}' is missing and MNISTAE_OFFLINE forbids to download it"
         raise DataError(message, hint=f"unset MNISTAE_OFFLINE, {_WAYS_OUT}")
     target = folder / archive.name
-    with _one_at_a_time(target, limits.deadline):
+    with one_at_a_time(target, limits.deadline):
         if not is_sound(target, archive):
             _fetch_from_any(target, archive, limits, on_progress)
     return target
@@ -106,6 +102,24 @@ def unpack_zip(archive_path: Path, members: Mapping[str, str], folder: Path, *, 
                     writer.write(piece)
 
 
+@contextlib.contextmanager
+def one_at_a_time(target: Path, patience: float) -> Iterator[None]:
+    """Hold the lock of `target` if it can be had: it saves second downloads, and nothing else depends on it.
+
+    What killed downloads of it left is swept. `target` may be the beginning of several files' names.
+    """
+    import filelock
+
+    lock_path = target.parent / f".{target.name}.lock"
+    with contextlib.ExitStack() as stack:
+        # None to be had: held for too long, a folder that is read-only, a share that knows no locks.
+        with contextlib.suppress(OSError, NotImplementedError):
+            stack.enter_context(filelock.FileLock(lock_path).acquire(timeout=patience))
+            stack.callback(_unlink, lock_path)  # while it is held: who waits for this file sees that it is gone
+            atomic.sweep(target.parent, target.name)
+        yield
+
+
 def _fetch_from_any(target: Path, archive: Archive, limits: Limits, on_progress: Progress) -> None:
     end = time.monotonic() + limits.deadline
     reasons = []
@@ -135,20 +149,6 @@ def _fetch_from(attempt: "Attempt", target: Path, archive: Archive, on_progress:
             writer.write(piece)
             on_progress(check.received, total)
         check.finish()
-
-
-@contextlib.contextmanager
-def _one_at_a_time(target: Path, patience: float) -> Iterator[None]:
-    """Hold the lock of `target` if it can be had: it saves second downloads, and nothing else depends on it."""
-    import filelock
-
-    lock_path = target.parent / f".{target.name}.lock"
-    with contextlib.ExitStack() as stack:
-        # None to be had: held for too long, a folder that is read-only, a share that knows no locks.
-        with contextlib.suppress(OSError, NotImplementedError):
-            stack.enter_context(filelock.FileLock(lock_path).acquire(timeout=patience))
-            stack.callback(_unlink, lock_path)  # while it is held: who waits for this file sees that it is gone
-        yield
 
 
 def _unlink(path: Path) -> None:

@@ -21,6 +21,7 @@ MAX_PICTURE_BYTES = 64 << 20
 MAX_PIXELS = 64_000_000
 MAX_IMAGES = 100_000
 WORKING_SIDE = 512  # pixels; a digit of a tenth of the picture still has more than it will keep
+MAX_READS = 250_000  # less than a second of them; a PNG of 64 MiB in pieces of 4 KiB takes a fifth
 MAX_HEADER = 10_000  # characters; NumPy's own limit for headers that nobody vouches for
 
 NPY = "npy"
@@ -36,6 +37,18 @@ class Pictures:
 
     images: NDArray[np.float32]
     notes: tuple[str, ...]
+
+
+class _Pieces(io.BytesIO):
+    """A file that ends the patience of its reader: Pillow reads comments, markers and chunks one by one, however many."""
+
+    _reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._reads += 1
+        if self._reads > MAX_READS:
+            raise OSError("it is in too many pieces")
+        return super().read(size)
 
 
 def read_path(path: Path, *, raw: bool = False) -> Pictures:
@@ -96,7 +109,7 @@ def _picture(data: bytes, kind: str, name: str) -> tuple[Grey, Grey | None]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            image: Image.Image = Image.open(io.BytesIO(data), formats=(kind,))
+            image: Image.Image = Image.open(_Pieces(data), formats=(kind,))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise _too_large(name) from error
         _check_size(image.size, name)

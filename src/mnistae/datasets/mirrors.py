@@ -8,6 +8,7 @@ from mnistae.datasets import catalogue, download, idx_folder
 from mnistae.datasets.catalogue import Entry
 from mnistae.datasets.dataset import Progress
 from mnistae.datasets.transport import Limits
+from mnistae.errors import DataError
 
 MAX_ARCHIVE = 64 * 2**20
 MAX_COLLECTION = 2**30
@@ -18,7 +19,7 @@ COLLECTION = "gzip.zip"
 
 def fetch(entry: Entry, folder: Path, progress: Progress) -> None:
     """Download and verify each file of the entry that `folder` lacks. Raises DataError, OutputError."""
-    missing = [name for name in entry.files if idx_folder.find(folder, name) is None]
+    missing = _missing(entry, folder)
     if not missing:
         return
     sums = {} if entry.sha256 else catalogue.archive_sums(entry)
@@ -41,10 +42,22 @@ def _fetch_collection(entry: Entry, folder: Path, md5: str, progress: Progress) 
     urls = tuple(mirror if mirror.endswith(COLLECTION) else f"{mirror}{COLLECTION}" for mirror in _mirrors(entry))
     archive = download.Archive(name=COLLECTION, urls=urls, max_bytes=MAX_COLLECTION, max_content=MAX_COLLECTION, md5=md5)
     limits = Limits(deadline=3600)  # of 560 MB
-    path = download.fetch(archive, folder, on_progress=functools.partial(progress, COLLECTION), limits=limits)
-    members = {f"gzip/{name}.gz": f"{name}.gz" for name in entry.files}
-    download.unpack_zip(path, members, folder, max_bytes=idx_folder.MAX_CONTENT)
-    path.unlink(missing_ok=True)
+    with download.one_at_a_time(folder / entry.name, limits.deadline):
+        if not _missing(entry, folder):  # whoever held the lock before has brought them
+            return
+        path = download.fetch(archive, folder, on_progress=functools.partial(progress, COLLECTION), limits=limits)
+        members = {f"gzip/{name}.gz": f"{name}.gz" for name in entry.files}
+        try:
+            download.unpack_zip(path, members, folder, max_bytes=idx_folder.MAX_CONTENT)
+        except DataError:
+            if _missing(entry, folder):
+                raise
+            # where locks do not work, another process has unpacked it and taken it away
+        path.unlink(missing_ok=True)
+
+
+def _missing(entry: Entry, folder: Path) -> list[str]:
+    return [name for name in entry.files if idx_folder.find(folder, name) is None]
 
 
 def _mirrors(entry: Entry) -> tuple[str, ...]:

@@ -75,10 +75,17 @@ def _load_safetensors(data: bytes) -> object:
     import safetensors
     import safetensors.torch
 
+    # its own limit is 100 MB of header, which take it seconds and gigabytes
+    if int.from_bytes(data[:8], "little") > checkpoint_format.MAX_HEADER:
+        raise _unknown()
     try:
         return safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError) as error:  # KeyError: a type that torch does not know
-        raise CheckpointError("it is neither a PyTorch nor a safetensors file", hint=_HINT) from error
+        raise _unknown() from error
+
+
+def _unknown() -> CheckpointError:
+    return CheckpointError("it is neither a PyTorch nor a safetensors file", hint=_HINT)
 
 
 def _find_network(content: object) -> "dict[str, torch.Tensor]":

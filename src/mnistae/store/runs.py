@@ -2,16 +2,16 @@
 
 import contextlib
 import csv
+import errno
 import io
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mnistae import atomic, bounded, paths
-from mnistae.errors import BusyError, CheckpointError, OutputError, UsageError
+from mnistae.errors import BusyError, CheckpointError, MnistaeError, OutputError, UsageError
 from mnistae.records import Description, TrainingState, Weights
 from mnistae.store import format as checkpoint_format
 from mnistae.store import names
@@ -25,6 +25,9 @@ RECENT = ".recent"
 
 It begins with a dot, as no run does.
 """
+
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+"""How a file system says that it has no locks at all."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,12 @@ def exists(name: str) -> bool:
 
 
 def listing() -> list[str]:
-    """Return the names of the runs in the store, the newest first, then those the pointer file does not know."""
+    """Return the names of the runs, the newest first, then those the pointer file does not know. Raises CheckpointError."""
     try:
         found = {entry.name for entry in os.scandir(paths.checkpoints_dir()) if entry.is_dir(follow_symlinks=False)}
+    except PermissionError as error:
+        reason = f"cannot read '{error.filename}': {error.strerror}"
+        raise CheckpointError(reason, hint="look at the folder's rights") from error
     except OSError:  # no store yet
         return []
     found = {name for name in found if names.is_valid(name) and exists(name)}
@@ -89,7 +95,7 @@ def load(reference: str | None) -> Checkpoint:
     name = None if reference is not None and is_path(reference) else path.parent.name
     _check_there(path, name)
     try:
-        weights, description = checkpoint_format.decode_model(_read(path))
+        weights, description = checkpoint_format.decode_model(_read(path, may_be_link=name is None))
     except CheckpointError as error:
         raise _damaged(path, error) from error
     return Checkpoint(path, name, weights, description)
@@ -98,11 +104,12 @@ def load(reference: str | None) -> Checkpoint:
 def load_state(name: str) -> tuple[TrainingState, Description]:
     """Return the verified training state of a run. Raises CheckpointError."""
     path = folder(name) / STATE
-    if not os.path.lexists(path) and exists(name):
+    # a model without a state: a run that is being made anew has its state first
+    if not os.path.lexists(path) and os.path.lexists(folder(name) / MODEL):
         raise CheckpointError(f"'{name}' was imported: it has no training state to go on from", hint="train a run of its own")
     _check_there(path, name)
     try:
-        return checkpoint_format.decode_state(_read(path))
+        return checkpoint_format.decode_state(_read(path, may_be_link=False))
     except CheckpointError as error:
         raise _damaged(path, error) from error
 
@@ -111,12 +118,22 @@ def damage(name: str) -> str | None:
     """Return what is wrong with a run's files, or None. Raises CheckpointError only if there is no such run."""
     check_exists(name)
     try:
-        load(name)
-        if os.path.lexists(folder(name) / STATE):
-            load_state(name)
+        for file, read in ((MODEL, load), (STATE, load_state)):
+            if os.path.lexists(folder(name) / file):
+                read(name)
     except CheckpointError as error:
+        check_exists(name)  # it may have been removed meanwhile
         return error.message
     return None
+
+
+def damages() -> dict[str, str | None]:
+    """Return what is wrong with each run, or None; a run that is removed meanwhile is left out."""
+    found: dict[str, str | None] = {}
+    for name in listing():
+        with contextlib.suppress(CheckpointError):
+            found[name] = damage(name)
+    return found
 
 
 def check_exists(name: str) -> None:
@@ -157,11 +174,12 @@ def remove(name: str) -> None:
     """Remove a run as a whole: it loses its name first, then its files. Raises CheckpointError, BusyError, OutputError."""
     home = folder(name)
     check_exists(name)
-    _refuse_link(home)
     with lock(name):
-        doomed = home.with_name(f".removed-{secrets.token_hex(4)}")
+        check_exists(name)  # another process may have been faster
+        doomed = atomic.temporary(home)
         try:
             home.rename(doomed)
+            atomic.flush_folder(home.parent)
             shutil.rmtree(doomed)
         except OSError as error:
             raise _cannot_remove(home, error) from error
@@ -179,25 +197,36 @@ def point_to(name: str) -> None:
 def lock(name: str) -> Iterator[None]:
     """Hold a run against other processes. Raises BusyError at once if one holds it.
 
-    The lock only saves work: were it to fail, every file would still be whole.
+    The lock is the kernel's and ends with its holder. It only saves work: without it, as on a share that has no locks,
+    every file would still be whole.
     """
+    home, place = folder(name), paths.checkpoints_dir() / ".locks" / f"{name}.lock"
+    for path in (home, place.parent):
+        _refuse_link(path)
+    with contextlib.ExitStack() as stack:
+        if _acquire(name, place, stack):
+            atomic.sweep(home)
+            atomic.sweep(home.parent)
+        yield
+
+
+def _acquire(name: str, place: Path, stack: contextlib.ExitStack) -> bool:
+    """Hold the lock at `place` until `stack` is left; return False where there are no locks."""
     from filelock import FileLock, Timeout
 
-    place = paths.checkpoints_dir() / ".locks" / f"{names.check(name)}.lock"
     try:
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        held = FileLock(place)
-        held.acquire(timeout=0)
+        atomic.make_folder(place.parent, 0o700)
+        # a soft lock would outlive a holder that is killed
+        stack.enter_context(FileLock(place, fallback_to_soft=False).acquire(timeout=0))
     except Timeout:
         raise BusyError(
             f"another process is working on the run '{name}'", hint="wait for it, or choose another --name"
         ) from None
     except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return False
         raise OutputError(f"cannot write '{place}': {error.strerror}", hint="set MNISTAE_HOME to a folder you own") from error
-    try:
-        yield
-    finally:
-        held.release()
+    return True
 
 
 def history_csv(description: Description) -> str:
@@ -212,30 +241,32 @@ def history_csv(description: Description) -> str:
 def _make_folder(name: str) -> Path:
     home = folder(name)
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        atomic.make_folder(home, 0o700)
     except OSError as error:
         raise OutputError(f"cannot make '{home}': {error.strerror}", hint="set MNISTAE_HOME to a folder you own") from error
     _refuse_link(home)
     return home
 
 
-def _refuse_link(home: Path) -> None:
-    if home.is_symlink():
-        raise OutputError(f"'{home}' is a link, not a run's folder", hint="remove the link")
+def _refuse_link(home: Path, family: type[MnistaeError] = OutputError) -> None:
+    if os.path.islink(home):  # noqa: PTH114 - Path's raises for a name too long
+        raise family(f"'{home}' is a link, not a folder of the store", hint="remove the link")
 
 
 def _cannot_remove(home: Path, error: OSError) -> OutputError:
     return OutputError(f"cannot remove '{home}': {error.strerror or error}", hint="look at the folder's rights")
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, *, may_be_link: bool) -> bytes:
     try:
-        return bounded.read_bytes(path, limit=checkpoint_format.MAX_FILE)
+        return bounded.read_bytes(path, limit=checkpoint_format.MAX_FILE, may_be_link=may_be_link)
     except bounded.UnreadableError as error:
         raise CheckpointError(str(error), hint="name a run of 'mnistae checkpoints list', or a .safetensors file") from error
 
 
 def _check_there(path: Path, name: str | None) -> None:
+    if name is not None:
+        _refuse_link(path.parent, CheckpointError)
     if os.path.lexists(path):
         return
     if name is not None and exists(name):  # killed after its first state, before its first model
@@ -256,10 +287,10 @@ def _damaged(path: Path, error: CheckpointError) -> CheckpointError:
 
 def _read_recent() -> list[str]:
     try:
-        text = bounded.read_bytes(paths.checkpoints_dir() / RECENT, limit=2**20).decode("ascii", "replace")
+        data = bounded.read_bytes(paths.checkpoints_dir() / RECENT, limit=2**20, may_be_link=False)
     except bounded.UnreadableError:
         return []
-    return [line for line in dict.fromkeys(text.splitlines()) if names.is_valid(line)]
+    return [line for line in dict.fromkeys(data.decode("ascii", "replace").splitlines()) if names.is_valid(line)]
 
 
 def _write_recent(recent: list[str]) -> None:

@@ -24,7 +24,7 @@ OptionalName = Annotated[
 def list_(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
     """List the runs in the store, the newest first."""
     screen = Screen("checkpoints list", quiet=quiet, as_json=as_json)
-    found = [_entry(name) for name in runs.listing()]
+    found = [entry for name in runs.listing() if (entry := _entry(name))]
     if not found:
         screen.note("the store is empty: run 'mnistae train', or 'mnistae checkpoints import FILE'")
     headings = ("name", "size", "epochs", "loss", "units alive", "data", "state")
@@ -87,7 +87,7 @@ def verify(
 ) -> None:
     """Read every file of the runs to the last bit; end with 3 if one of them is damaged."""
     screen = Screen("checkpoints verify", quiet=quiet, as_json=as_json)
-    found = {name: runs.damage(name) for name in checkpoint_names or runs.listing()}
+    found = {name: runs.damage(name) for name in checkpoint_names} if checkpoint_names else runs.damages()
     rows = [[name, "damaged" if reason else "whole", reason or ""] for name, reason in found.items()]
     damaged = [name for name, reason in found.items() if reason]
     if damaged and as_json:
@@ -120,12 +120,12 @@ def _damage(damaged: list[str], found: dict[str, str | None]) -> CheckpointError
     )
 
 
-def _entry(name: str) -> dict[str, Any]:
-    """Return a run's row; a damaged one is listed as such."""
+def _entry(name: str) -> dict[str, Any] | None:
+    """Return a run's row; a damaged one is listed as such, one that is removed meanwhile is None."""
     try:
         description = runs.load(name).description
     except CheckpointError:
-        return {"name": name, **dict.fromkeys(("size", "epochs", "loss", "units alive", "data")), "state": "damaged"}
+        return _entry_without_model(name)
     training, history, model = description.training, description.history, description.model
     wanted = training.epochs if training else None
     return {
@@ -137,3 +137,11 @@ def _entry(name: str) -> dict[str, Any]:
         "data": training.dataset if training else None,
         "state": "imported" if wanted is None else "finished" if len(history) >= wanted else f"of {wanted} epochs",
     }
+
+
+def _entry_without_model(name: str) -> dict[str, Any] | None:
+    try:
+        state = "damaged" if runs.damage(name) else "no model yet"
+    except CheckpointError:
+        return None
+    return {"name": name, **dict.fromkeys(("size", "epochs", "loss", "units alive", "data")), "state": state}

@@ -39,7 +39,7 @@ def doctor(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
             "cache": str(paths.cache_dir()),
         },
         "data": {entry.name: _state_of_data(entry) for entry in catalogue.ENTRIES.values()},
-        "store": {name: runs.damage(name) or "whole" for name in runs.listing()},
+        "store": {name: reason or "whole" for name, reason in runs.damages().items()},
     }
     lines: list[str] = []
     for section, rows in found.items():

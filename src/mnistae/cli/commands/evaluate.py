@@ -12,6 +12,7 @@ from mnistae.cli.console import Screen, aligned
 from mnistae.datasets.dataset import Split
 from mnistae.evaluation import Evaluation, Row
 from mnistae.store import runs
+from mnistae.text import escape
 
 
 def evaluate(
@@ -48,7 +49,7 @@ def evaluate(
 def _lines(result: Evaluation, checkpoint: str, data: str) -> list[str]:
     table = aligned([("digit", "images", "MSE", "PSNR", "SSIM"), *map(_cells, (*result.digits, result.total))])
     return [
-        f"{checkpoint} on the {result.split} images of {data}",
+        escape(f"{checkpoint} on the {result.split} images of {data}"),
         "",
         *table,
         "",

@@ -1,11 +1,13 @@
 """`mnistae train`: the lab's recipe, or a variation of it, from the first epoch to the checkpoint."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnistae import atomic
 from mnistae import config as configs
 from mnistae import device as devices
 from mnistae.cli import options, signals, work
@@ -110,22 +112,24 @@ def _resumed(screen: Screen, name: str, training: dict[str, Any], sizes: dict[st
     resolved = session.use_device(device or recorded, config.precision)
     for change in session.changes(description, resolved):
         screen.warn(f"{change}: the run goes on, but not to the same bytes")
-    return session.Plan(name, description.model, config, data, resolved, state)
+    return session.Plan(name, description.model, config, data, resolved, state, description.provenance)
 
 
 def _train(screen: Screen, plan: "Plan") -> None:
     from mnistae.training.session import Session
 
+    for path in (runs.folder(plan.name) / runs.STATE, runs.folder(plan.name).parent / runs.RECENT):
+        atomic.check_target(path, hint="set MNISTAE_HOME to a folder you own")
     session = Session(plan)
     if len(session.history) >= plan.config.epochs:
         screen.note(f"nothing to do: the run '{plan.name}' has its {len(session.history)} epochs")
     else:
         screen.note(f"training '{plan.name}' on {devices.describe(plan.device)}")
-        with signals.deferred() as request:
-            view(screen, session.epochs(request.is_made), plan, session.images_per_epoch)
-        if request.number is not None:
-            _say_how_to_go_on(screen, session)
-            raise signals.Interrupted(request.number)
+    with signals.deferred() as request:
+        view(screen, session.epochs(request.is_made), plan, session.images_per_epoch)
+    if request.number is not None:
+        _say_how_to_go_on(screen, session)
+        raise signals.Interrupted(request.number)
     _report(screen, session)
 
 
@@ -162,7 +166,8 @@ def _count(number: int, noun: str) -> str:
 
 def _whole_path(dataset: str | None) -> str | None:
     """Return a data set's path so that a resume finds it from any folder; a name stays a name."""
-    if not dataset or dataset in catalogue.NAMES or not Path(dataset).exists():
+    # os.path's exists, as Path's raises for a name too long
+    if not dataset or dataset in catalogue.NAMES or not os.path.exists(dataset):  # noqa: PTH110
         return dataset
     return str(Path(dataset).absolute())
 
