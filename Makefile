@@ -1,7 +1,7 @@
 # `check` is what CI runs; `fix` is its writing twin.
 PYTHON ?= .venv/bin/python
 
-.PHONY: check fix docs smoke bench bench-quick
+.PHONY: check fix docs smoke bench bench-quick campaign
 
 check:
 	$(PYTHON) -m ruff check .
@@ -35,3 +35,12 @@ smoke:
 	build/smoke/venv/bin/pip install --quiet build/smoke/*.whl
 	cd build/smoke && MNISTAE_HOME=home venv/bin/mnistae train --dataset glyphs --epochs 1 \
 		&& MNISTAE_HOME=home venv/bin/mnistae interpolate 1 2
+
+# The long set of the reliability tests: about an hour on two cores. Writes docs/reliability.md.
+campaign: export MNISTAE_CAMPAIGN = long
+campaign: export MNISTAE_LEDGER = $(CURDIR)/build/ledger.jsonl
+campaign:
+	mkdir -p build && rm -f $(MNISTAE_LEDGER)
+	started=$$(date +%s); OMP_NUM_THREADS=1 $(PYTHON) -m pytest --timeout 3600 tests/reliability tests/store tests/datasets tests/cli; \
+		code=$$?; $(PYTHON) tests/reliability/report.py $(MNISTAE_LEDGER) 'make campaign' $$(($$(date +%s) - started)) \
+		> docs/reliability.md; exit $$code

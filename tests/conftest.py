@@ -3,15 +3,27 @@
 import gzip
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from harness import ForkServer
+
+# One thread in this process and in those it starts: a run's bytes depend on their number, and tests compare runs.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and nohup SIGHUP: what they start would too.
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 REAL_MNIST = SHARED / "data" / "mnist"
@@ -167,3 +179,12 @@ def trained(trained_store: Path, home: Path) -> str:
     """The name of a run in this test's own store."""
     shutil.copytree(trained_store, home)
     return "tiny"
+
+
+@pytest.fixture(scope="session")
+def forks() -> "Iterator[ForkServer]":
+    """The fork server of the reliability tests."""
+    from harness import ForkServer
+
+    with ForkServer() as server:
+        yield server

@@ -119,7 +119,7 @@ def test_order(tmp_path: Path) -> None:
     assert is_durable(tmp_path)
 
 
-@pytest.mark.parametrize("flush", ["_flush", "_flush_folder"])
+@pytest.mark.parametrize("flush", ["_flush", "flush_folder"])
 def test_order_sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flush: str) -> None:
     """Without one of the two flushes the test above fails."""
     monkeypatch.setattr(atomic, flush, lambda _target: None)

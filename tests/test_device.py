@@ -54,5 +54,6 @@ def test_wrong_result_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_description_names_the_device() -> None:
-    """People read which device it is."""
-    assert device.describe(torch.device("cpu")) == f"cpu ({torch.get_num_threads()} threads)"
+    """People read which device it is, and how many threads a CPU gives."""
+    threads = torch.get_num_threads()
+    assert device.describe(torch.device("cpu")) == f"cpu ({threads} {'thread' if threads == 1 else 'threads'})"

@@ -261,7 +261,7 @@ def test_missing_device_is_found_before_training(cli: Cli, tiny: Path, home: Pat
     assert not (home / "checkpoints" / "lab-tiny-seed0").exists()
 
 
-@pytest.mark.parametrize("words", [("encode", "1"), ("--bad", "reconstruct"), ("checkpoints", "import", "--bad")], ids=" ".join)
+@pytest.mark.parametrize("words", [("encod", "1"), ("--bad", "reconstruct"), ("checkpoints", "import", "--bad")], ids=" ".join)
 def test_hint_names_a_help_that_exists(cli: Cli, words: tuple[str, ...]) -> None:
     """The hint of a usage error leads to the help of as much of the command as is one."""
     hint = cli(*words).err.splitlines()[-1]

@@ -3,13 +3,13 @@
 import dataclasses
 import gzip
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from conftest import idx_bytes, write_idx
+from damages import DAMAGES
 from mnistae.datasets import catalogue, idx_folder
 from mnistae.datasets.catalogue import ROLES, Entry
 from mnistae.errors import DataError
@@ -18,7 +18,6 @@ MNIST = catalogue.ENTRIES["mnist"]
 FILES = MNIST.files
 
 Digits = dict[str, np.ndarray]
-Damage = Callable[[bytes], bytes]
 
 
 @pytest.fixture
@@ -59,25 +58,6 @@ def test_compressed_anew(tmp_path: Path, digits: Digits) -> None:
         path = folder / f"{name}.gz"
         path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1, mtime=12345))
     assert_same(idx_folder.read(summed(digits), folder), digits)
-
-
-def cut(size: int) -> Damage:
-    """Return the damage that leaves the first `size` bytes."""
-    return lambda data: data[:size]
-
-
-DAMAGES: dict[str, Damage] = {
-    **{f"{size} bytes": cut(size) for size in (0, 1, 3, 4, 7, 8, 15, 16, 17)},
-    "half": lambda data: data[: len(data) // 2],
-    "-1": lambda data: data[:-1],
-    "+1": lambda data: data + b"\0",
-    "bad magic": lambda data: b"\0\0\7" + data[3:],
-    "dims swapped": lambda data: data[:4] + data[8:12] + data[4:8] + data[12:],
-    "count + 1": lambda data: data[:4] + (int.from_bytes(data[4:8], "big") + 1).to_bytes(4, "big") + data[8:],
-    "one value 10": lambda data: data[:-1] + b"\x0a",
-    "HTML": lambda _data: b"<!doctype html><title>Log in</title>",
-    "left packed": gzip.compress,
-}
 
 
 @pytest.mark.parametrize("compress", [False, True], ids=["raw", "gz"])

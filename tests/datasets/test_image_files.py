@@ -1,8 +1,5 @@
 """Image files: what is read, what is refused, and that nothing else can happen."""
 
-import io
-import os
-import socket
 import struct
 import zlib
 from collections.abc import Callable
@@ -11,78 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from mnistae.datasets import image_files
 from mnistae.datasets.image_files import read_bytes, read_path
 from mnistae.errors import DataError
+from pictures import RAMP, chunk, exif, five, grey_five, interlaced_png, npy, png, saved
 
-FIVE = [(0.68, 0.2), (0.36, 0.2), (0.33, 0.46), (0.56, 0.43), (0.68, 0.6), (0.6, 0.78), (0.32, 0.8)]
 CUT = "cut to the ink, scaled to 13x20, centred by mass"
 DARK = "inverted: dark ink on a light ground"
 SHAPE = "transparent ground: the shape is the ink"
-
-
-def five(ink: object = 0, ground: object = 255, *, mode: str = "L", side: int = 120) -> Image.Image:
-    """Draw a five as a pen would: no symmetry, so that a turned or mirrored one is another picture."""
-    mask = Image.new("L", (4 * side, 4 * side))
-    pen = ImageDraw.Draw(mask)
-    points = [(4 * side * x, 4 * side * y) for x, y in FIVE]
-    pen.line(points, fill=255, width=4 * side // 12, joint="curve")
-    picture = Image.new(mode, (side, side), ground)  # type: ignore[arg-type]  # a colour of any mode
-    picture.paste(ink, (0, 0), mask.resize((side, side), Image.Resampling.BOX))  # type: ignore[arg-type]
-    return picture
-
-
-def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def npy(array: object) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, array, allow_pickle=True)  # type: ignore[arg-type]  # bad kinds are made too
-    return stream.getvalue()
 
 
 def with_header(header: str, body: bytes = b"") -> bytes:
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode("latin1") + body
 
 
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(width: int, height: int, rows: bytes, *, interlaced: bool = False) -> bytes:
-    """Put a grey 8-bit PNG together, whatever its header claims."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, interlaced)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
-def interlaced_png(grey: NDArray[np.uint8]) -> bytes:
-    """Adam7 after the PNG specification; Pillow reads it and does not write it."""
-    steps = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
-    rows = [b"\0" + row.tobytes() for y, x, dy, dx in steps for row in grey[y::dy, x::dx]]
-    return png(grey.shape[1], grey.shape[0], b"".join(rows), interlaced=True)
-
-
-def grey_five() -> NDArray[np.uint8]:
-    return np.asarray(five())
-
-
 @cache
 def plain_five() -> NDArray[np.float32]:
     return read_bytes(saved(five()), name="five").images
-
-
-def exif(orientation: int) -> Image.Exif:
-    tags = Image.Exif()
-    tags[0x0112] = orientation
-    return tags
 
 
 def card(ink: str, ground: str) -> Image.Image:
@@ -180,9 +125,6 @@ def test_raw_changes_no_polarity_and_lays_transparency_on_black() -> None:
     assert np.array_equal(read_bytes(saved(shape), name="x", raw=True).images[0], (255 - dark) / np.float32(255))
 
 
-RAMP = (np.arange(3 * 784) % 256).astype(np.uint8).reshape(3, 28, 28)
-
-
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize(
     ("array", "expected"),
@@ -274,80 +216,6 @@ def test_raw_refuses_another_size() -> None:
     assert "--raw" in caught.value.hint
 
 
-def nothing(_: Path) -> None:
-    pass
-
-
-def a_folder(path: Path) -> None:
-    path.mkdir()
-
-
-def a_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path.name)
-
-
-def a_loop(path: Path) -> None:
-    path.symlink_to(path)
-
-
-def a_huge_file(path: Path) -> None:
-    with path.open("wb") as file:
-        file.truncate(1 << 40)
-
-
-def a_large_picture(path: Path) -> None:
-    path.write_bytes(PNG)
-    os.truncate(path, image_files.MAX_PICTURE_BYTES + 1)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="these kinds of file are Unix's")
-@pytest.mark.parametrize(
-    ("make", "message", "reason"),
-    [
-        (nothing, "no such image: ", ""),
-        (os.mkfifo, "cannot read ", "it is not a regular file"),
-        (lambda path: path.symlink_to("/dev/zero"), "cannot read ", "it is not a regular file"),
-        (a_folder, "cannot read ", "it is a folder"),
-        (a_socket, "cannot read ", ""),
-        (a_loop, "cannot read ", ""),
-        (lambda path: path.symlink_to("/proc/self/mem"), "cannot read ", ""),
-        (a_huge_file, "cannot read ", "it is larger than 2 MiB"),
-        (a_large_picture, "too large: ", ""),
-    ],
-    ids=["missing", "pipe", "device", "folder", "socket", "loop", "memory", "sparse", "large"],
-)
-@pytest.mark.timeout(20)
-def test_what_is_no_ordinary_file_is_refused_at_once(
-    make: Callable[[Path], object], message: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing hangs, and nothing without an end is read: the error names the path."""
-    monkeypatch.chdir(tmp_path)  # a socket's name has to be short
-    monkeypatch.setattr(image_files, "MAX_BYTES", 2 << 20)
-    monkeypatch.setattr(image_files, "MAX_PICTURE_BYTES", 1 << 20)
-    path = tmp_path / "it.png"
-    make(path)
-    with pytest.raises(DataError) as caught:
-        read_path(path)
-    assert caught.value.message.startswith(f"{message}'{path}'")
-    assert caught.value.message.endswith(reason)
-
-
-@pytest.mark.parametrize("name", ["a\0b.png", "x" * 5000, "a.png/b.png"])
-def test_a_path_that_cannot_be_is_a_data_error(name: str, tmp_path: Path) -> None:
-    """A path that the system refuses to look at is an expected failure too."""
-    (tmp_path / "a.png").write_bytes(PNG)
-    with pytest.raises(DataError):
-        read_path(tmp_path / name)
-
-
-def test_a_link_to_a_picture_is_followed(tmp_path: Path) -> None:
-    """Users may have links, and no suffix."""
-    (tmp_path / "a.png").write_bytes(PNG)
-    (tmp_path / "link").symlink_to("a.png")
-    assert np.array_equal(read_path(tmp_path / "link").images, read_bytes(PNG, name="a").images)
-
-
 def test_a_picture_that_memory_does_not_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Running out of memory while decoding is an expected failure, not a traceback."""
 
@@ -357,52 +225,3 @@ def test_a_picture_that_memory_does_not_hold_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr(image_files, "_shrink", greedy)
     with pytest.raises(DataError, match="not a readable image"):
         read_bytes(PNG, name="x")
-
-
-SEEDS = [
-    saved(five(side=40)),
-    saved(five(side=40).convert("P")),
-    saved(five((0, 0, 0, 255), (0, 0, 0, 0), mode="RGBA", side=40)),
-    saved(Image.fromarray(grey_five()[::3, ::3].astype(np.uint16) * 257)),
-    interlaced_png(grey_five()[::3, ::3]),
-    saved(five(side=40), "JPEG", exif=exif(6)),
-    saved(five(side=40).convert("CMYK"), "JPEG"),
-    saved(five(side=40), "BMP"),
-    saved(five(side=40), "PPM"),
-    b"P2 4 4 9\n" + b"1 9 " * 8,
-    npy(RAMP[0]),
-    npy(RAMP / np.float32(255)),
-]
-
-
-def with_sums(data: bytes) -> bytes:
-    """Make the check sums of a PNG right, so that damage gets past them."""
-    parts, at = [data[:8]], 8
-    while at + 12 <= len(data):
-        (length,) = struct.unpack(">I", data[at : at + 4])
-        parts.append(chunk(data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
-        at += 12 + length
-    return b"".join(parts)
-
-
-@settings(max_examples=300, deadline=None, derandomize=True)
-@given(
-    st.sampled_from(SEEDS),
-    st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=6), st.integers(0, 9)), min_size=1, max_size=5),
-    st.booleans(),
-)
-def test_damage_is_an_error_or_an_image(seed: bytes, edits: list[tuple[float, bytes, int]], repair: bool) -> None:
-    """Whatever bytes are replaced, put in or taken out: a DataError, or images that keep every promise."""
-    data = seed
-    for place, new, gone in edits:
-        at = int(place**2 * len(data))  # headers are the interesting part
-        data = data[:at] + new + data[at + gone :]
-    if repair and data.startswith(PNG[:8]):
-        data = with_sums(data)
-    try:
-        images = read_bytes(data, name="x").images
-    except DataError:
-        return
-    assert images.shape[1:] == (28, 28)
-    assert images.min() >= 0
-    assert images.max() <= 1

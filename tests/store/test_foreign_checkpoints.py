@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from forge import MODEL_FILE, SMALL, Tensors, arrays, assembled, described, forged, head, own_header, own_text, passes
+from harness import record
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,12 +61,14 @@ def test_descriptions(changes: dict[str, Any], message: str | None) -> None:
 
 
 def check(data: bytes, message: str | None) -> None:
+    """Row T3, a trial of it: a file whose digest is right is taken, or refused with this message."""
     if message is None:
         assert passes(data)
         return
     with pytest.raises(CheckpointError) as failure:
         checkpoint_format.decode_model(data)
     assert (failure.value.message, failure.value.hint) == (message, DAMAGED)
+    record("T3", trials=1)
 
 
 NO_TEXT = "its description is not readable"
@@ -192,6 +195,7 @@ def test_headers(data: bytes) -> None:
     """Whatever a header says of lengths, offsets, shapes and types, it is refused as a damaged checkpoint and no crash."""
     assert not passes(data)
     assert not passes(data, checkpoint_format.decode_state)
+    record("T3", trials=1, note="forged files, each refused with the message for it")
 
 
 def test_headers_sabotage() -> None:

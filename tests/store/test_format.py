@@ -1,14 +1,18 @@
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pytest
 import safetensors.torch
+from cost import Costs
 from forge import MODEL_FILE, SMALL, STATE_FILE, arrays, described, description, head, own_header, passes, state
+from harness import record, trials
 
 from mnistae.config import ModelConfig, TrainConfig
 from mnistae.records import Array, Description, Epoch
 from mnistae.store import format as checkpoint_format
+
+Decode = Callable[[bytes], object]
 
 
 def flipped(data: bytes, bit: int) -> bytes:
@@ -86,40 +90,77 @@ def test_frozen_format() -> None:
     assert np.array_equal(np.concatenate([tensors[name].ravel() for name in sorted(tensors)]), body)
 
 
+def taken(data: bytes, bits: Iterable[int], decode: Decode, costs: Costs) -> list[int]:
+    """Return those of the bits whose flip the reader does not see."""
+    return [bit for bit in bits if costs.of(passes, flipped(data, bit), decode)]
+
+
 def test_every_bit_of_the_header() -> None:
-    """No bit of the length and the header can change unseen: not even one that spells the same number anew."""
+    """C1: no bit of the length and the header can change unseen: not even one that spells the same number anew."""
+    costs, state_bits = Costs(), range(8 * head(STATE_FILE))
     assert passes(MODEL_FILE)
+    assert passes(STATE_FILE, checkpoint_format.decode_state)
     assert b"1e-05" in MODEL_FILE  # 1E-05 is the same number, one bit away
-    assert [bit for bit in range(8 * head(MODEL_FILE)) if passes(flipped(MODEL_FILE, bit))] == []
+    assert taken(MODEL_FILE, range(8 * head(MODEL_FILE)), checkpoint_format.decode_model, costs) == []
+    sample = random.Random(0).sample(state_bits, trials(2000, len(state_bits)))
+    assert taken(STATE_FILE, sample, checkpoint_format.decode_state, costs) == []
+    assert costs.are_low, str(costs)
+    record("C1", trials=costs.calls, note=f"all of a model's, {len(sample):,} of a state's {len(state_bits):,}; {costs}")
 
 
-def test_bits_of_the_body() -> None:
-    """No bit of the numbers can change unseen."""
-    bits = random.Random(0).sample(range(8 * head(MODEL_FILE), 8 * len(MODEL_FILE)), 2000)
-    assert [bit for bit in bits if passes(flipped(MODEL_FILE, bit))] == []
+def test_every_bit_of_the_header_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C1: without the digest many a flipped bit of the description is taken, so the test above is sensitive."""
+    monkeypatch.setattr(checkpoint_format, "_digest", lambda _tensors, _fields: "0" * 64)
+    data = checkpoint_format.encode_model(arrays(), description())
+    bits = range(8 * head(data))
+    seen = taken(data, bits, checkpoint_format.decode_model, Costs())
+    assert len(seen) > 100
+    record("C1", trials=0, sabotage=f"digest not compared: {len(seen):,} of {len(bits):,} flips taken")
+
+
+@pytest.mark.parametrize(("model", "quick", "long"), [(SMALL, 2000, 10_000), (ModelConfig(), 200, 200)], ids=["small", "lab"])
+def test_bits_of_the_body(model: ModelConfig, quick: int, long: int) -> None:
+    """C3: no bit of the numbers can change unseen."""
+    costs = Costs()
+    data = checkpoint_format.encode_model(arrays(model), description(model))
+    bits = random.Random(0).sample(range(8 * head(data), 8 * len(data)), trials(quick, long))
+    assert taken(data, bits, checkpoint_format.decode_model, costs) == []
+    assert costs.are_low, str(costs)
+    record("C3", trials=len(bits), note=f"{len(data):,} bytes: {costs}")
 
 
 def test_bits_of_a_state() -> None:
-    """No bit of a state file, moments and steps included, can change unseen."""
-    decode = checkpoint_format.decode_state
-    assert passes(STATE_FILE, decode)
-    bits = random.Random(0).sample(range(8 * len(STATE_FILE)), 800)
-    bits += random.Random(1).sample(range(8 * head(STATE_FILE)), 800)
-    assert [bit for bit in bits if passes(flipped(STATE_FILE, bit), decode)] == []
+    """C3: no bit of a state's moments and steps can change unseen."""
+    decode, costs = checkpoint_format.decode_state, Costs()
+    bits = random.Random(0).sample(range(8 * head(STATE_FILE), 8 * len(STATE_FILE)), trials(800, 10_000))
+    assert taken(STATE_FILE, bits, decode, costs) == []
+    assert costs.are_low, str(costs)
+    record("C3", trials=len(bits), note=f"a state's {len(STATE_FILE):,} bytes: {costs}")
 
 
 def test_bits_of_the_body_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the digest a flipped bit of the body is loaded as another weight, so the test above is sensitive."""
+    """C3: without the digest a flipped bit of the body is loaded as another weight, so the tests above are sensitive."""
     monkeypatch.setattr(checkpoint_format, "_digest", lambda _tensors, _fields: "0" * 64)
-    data = flipped(checkpoint_format.encode_model(arrays(), description()), 8 * len(MODEL_FILE) - 20)
-    assert not same(checkpoint_format.decode_model(data)[0], arrays())
+    data = checkpoint_format.encode_model(arrays(), description())
+    assert not same(checkpoint_format.decode_model(flipped(data, 8 * len(data) - 20))[0], arrays())
+    bits = random.Random(0).sample(range(8 * head(data), 8 * len(data)), 500)
+    seen = len(taken(data, bits, checkpoint_format.decode_model, Costs()))
+    assert seen > 450  # the others make a number infinite
+    record("C3", trials=0, sabotage=f"digest not compared: {seen} of {len(bits)} flips taken")
 
 
 def test_cut_short_or_too_long() -> None:
-    """A file that ends early, at any byte of the header and many of the body, or that goes on, is refused."""
-    ends = [*range(head(MODEL_FILE) + 1), *range(head(MODEL_FILE), len(MODEL_FILE), 37), len(MODEL_FILE) - 1]
-    assert [end for end in ends if passes(MODEL_FILE[:end])] == []
-    assert not any(passes(MODEL_FILE + tail) for tail in (b"\0", b" ", b"}", bytes(2**20), MODEL_FILE))
+    """C2: a file that ends early, at any byte of the header and 1,000 of the body, or that goes on, is refused."""
+    costs, cuts = Costs(), 0
+    for data, decode in ((MODEL_FILE, checkpoint_format.decode_model), (STATE_FILE, checkpoint_format.decode_state)):
+        body = range(head(data), len(data))
+        ends = [*range(head(data)), *random.Random(0).sample(body, 1000), *range(0, len(data), 4096), len(data) - 1]
+        assert [end for end in ends if costs.of(passes, data[:end], decode)] == []
+        tails = (b"\0", b" ", b"}", bytes(2**20), data)
+        assert not any(costs.of(passes, data + tail, decode) for tail in tails)
+        cuts += len(ends) + len(tails)
+    assert costs.are_low, str(costs)
+    record("C2", trials=cuts, note=f"{costs}")
 
 
 def test_state_is_no_model() -> None:

@@ -32,10 +32,13 @@ def test_linked_folder(store: Path, tmp_path: Path) -> None:
     shutil.move(store / "one", tmp_path / "outside")
     (store / "one").symlink_to(tmp_path / "outside")
     before = tree(tmp_path / "outside")
-    expected = (OutputError, f"'{store}/one' is a link, not a run's folder", "remove the link")
+    expected = (OutputError, f"'{store}/one' is a link, not a folder of the store", "remove the link")
     assert refusal(save, "one") == expected
     assert refusal(runs.save_model, "one", arrays(), IMPORTED) == expected
     assert refusal(runs.remove, "one") == expected
+    assert refusal(runs.lock("one").__enter__) == expected
+    for read in (runs.load, runs.load_state):  # nor read
+        assert refusal(read, "one") == (CheckpointError, *expected[1:])
     assert tree(tmp_path / "outside") == before
     assert (store / "one").is_symlink()
 

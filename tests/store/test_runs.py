@@ -209,7 +209,7 @@ def test_refusals(store: Path, reference: str, kind: type[MnistaeError], message
 
 
 def test_damage(store: Path) -> None:
-    """A damaged state is told, though the model is whole; so is a model in place of a state, and a dangling link."""
+    """A damaged state is told, though the model is whole; so is a model in place of a state, and a link."""
     save("one")
     path = store / "one" / "state.safetensors"
     data = path.read_bytes()
@@ -222,7 +222,7 @@ def test_damage(store: Path) -> None:
         assert runs.damage("one") == f"cannot use checkpoint '{path}': {reason}"
     path.unlink()
     path.symlink_to("nowhere")
-    assert runs.damage("one") == f"cannot use checkpoint '{path}': there is no such file"
+    assert runs.damage("one") == f"cannot use checkpoint '{path}': it is a link"
     assert refusal(runs.damage, "two") == (CheckpointError, "no such checkpoint: 'two'", "the store holds: one")
 
 

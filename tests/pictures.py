@@ -1,0 +1,80 @@
+"""Pictures that the tests draw: a five in every kind of file."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+FIVE = [(0.68, 0.2), (0.36, 0.2), (0.33, 0.46), (0.56, 0.43), (0.68, 0.6), (0.6, 0.78), (0.32, 0.8)]
+
+
+def five(ink: object = 0, ground: object = 255, *, mode: str = "L", side: int = 120) -> Image.Image:
+    """Draw a five as a pen would: no symmetry, so that a turned or mirrored one is another picture."""
+    mask = Image.new("L", (4 * side, 4 * side))
+    pen = ImageDraw.Draw(mask)
+    points = [(4 * side * x, 4 * side * y) for x, y in FIVE]
+    pen.line(points, fill=255, width=4 * side // 12, joint="curve")
+    picture = Image.new(mode, (side, side), ground)  # type: ignore[arg-type]  # a colour of any mode
+    picture.paste(ink, (0, 0), mask.resize((side, side), Image.Resampling.BOX))  # type: ignore[arg-type]
+    return picture
+
+
+def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def npy(array: object) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=True)  # type: ignore[arg-type]  # bad kinds are made too
+    return stream.getvalue()
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, rows: bytes, *, interlaced: bool = False) -> bytes:
+    """Put a grey 8-bit PNG together, whatever its header claims."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, interlaced)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def interlaced_png(grey: NDArray[np.uint8]) -> bytes:
+    """Adam7 after the PNG specification; Pillow reads it and does not write it."""
+    steps = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+    rows = [b"\0" + row.tobytes() for y, x, dy, dx in steps for row in grey[y::dy, x::dx]]
+    return png(grey.shape[1], grey.shape[0], b"".join(rows), interlaced=True)
+
+
+def grey_five() -> NDArray[np.uint8]:
+    return np.asarray(five())
+
+
+def exif(orientation: int) -> Image.Exif:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    return tags
+
+
+RAMP = (np.arange(3 * 784) % 256).astype(np.uint8).reshape(3, 28, 28)
+
+
+SEEDS = [
+    saved(five(side=40)),
+    saved(five(side=40).convert("P")),
+    saved(five((0, 0, 0, 255), (0, 0, 0, 0), mode="RGBA", side=40)),
+    saved(Image.fromarray(grey_five()[::3, ::3].astype(np.uint16) * 257)),
+    interlaced_png(grey_five()[::3, ::3]),
+    saved(five(side=40), "JPEG", exif=exif(6)),
+    saved(five(side=40).convert("CMYK"), "JPEG"),
+    saved(five(side=40), "BMP"),
+    saved(five(side=40), "PPM"),
+    b"P2 4 4 9\n" + b"1 9 " * 8,
+    npy(RAMP[0]),
+    npy(RAMP / np.float32(255)),
+]

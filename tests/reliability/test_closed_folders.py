@@ -1,0 +1,156 @@
+"""Rows B4 and B7 of the fault matrix: folders that are closed, or gone while they are used."""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness import ForkServer, one_line, record
+from resumable import check_store, digest, run_folder, train_whole, tree
+
+from conftest import write_idx
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may write to, outside the tests' own, which is root's."""
+    folder = Path(tempfile.mkdtemp(prefix="mnistae-"))
+    folder.chmod(0o777)
+    yield folder
+    for path in [folder, *folder.rglob("*")]:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o777)
+    shutil.rmtree(folder)
+
+
+def read_only(*folders: Path) -> None:
+    for folder in folders:
+        for path in [*folder.rglob("*"), folder]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+def closed_folder(home: Path) -> None:
+    home.chmod(0o644)
+
+
+def without_home(home: Path) -> None:
+    shutil.rmtree(home)
+    home.parent.chmod(0o555)
+
+
+def file_as_home(home: Path) -> None:
+    shutil.rmtree(home)
+    home.write_text("")
+
+
+def dangling_home(home: Path) -> None:
+    shutil.rmtree(home)
+    home.symlink_to("nowhere")
+
+
+FOLDERS: dict[str, tuple[Callable[[Path], None], int]] = {
+    "read-only home": (read_only, 0),
+    "read-only store": (lambda home: read_only(home / "checkpoints"), 0),
+    "read-only parent": (without_home, 3),
+    "a file for a home": (file_as_home, 3),
+    "a dangling link for a home": (dangling_home, 3),
+    "no right to enter": (closed_folder, 3),
+}
+"""What is done to the home, and what commands that only read a run then end with."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="rights are tried as another user, which only root can become")
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: str, open_folder: Path) -> None:
+    """Commands that read work or say why not, and attempt no write; commands that write end with 7 before they train."""
+    work = open_folder / "work"
+    data = write_idx(open_folder / "data", digits)
+    train = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 8, "--name", "r")
+    train_whole(forks, work, (*train, "-q"))
+    picture = open_folder / "pictures" / "out.gif"
+    picture.parent.mkdir()
+    home = work / "home"
+    for path in [open_folder, *open_folder.rglob("*")]:
+        os.chown(path, NOBODY, NOBODY)
+    close, reads = FOLDERS[kind]
+    close(home)
+
+    commands: list[tuple[tuple[object, ...], int]] = [
+        (("checkpoints", "list"), 3 if kind == "no right to enter" else 0),  # a store that is not there is an empty one
+        (("summary", "-c", "r"), reads),
+        (("interpolate", "1", "2", "-c", "r", "--dataset", data, "-o", picture), reads),
+        (("evaluate", "-c", "r", "--dataset", data), reads),
+        ((*train, "--force"), 7),
+        (("train", "--resume", "--name", "r", "-e", 2), 7),
+    ]
+    for number, (words, code) in enumerate(commands):
+        log = open_folder / f"audit{number}"
+        streams = open_folder / f"streams{number}"
+        hooks = (("audit", str(log)), ("become", NOBODY))
+        end = forks.run(*words, home=streams, env={"MNISTAE_HOME": str(home)}, before=hooks)
+        assert end.code == code, (words, end)
+        assert code == 0 or one_line(end)
+        assert "epoch 1" not in end.err
+        attempts = [path for _event, path in map(json.loads, log.read_text().splitlines()) if path.startswith(str(home))]
+        assert words[0] == "train" or attempts == [], words
+    assert picture.exists() == (reads == 0)
+    record("B4", trials=len(commands), note=f"{kind}: as another user")
+
+
+def moved(home: Path) -> None:
+    (home / "home").rename(home / "elsewhere")
+
+
+def removed(home: Path) -> None:
+    moved(home)
+    shutil.rmtree(home / "elsewhere", ignore_errors=True)
+
+
+def run_moved(home: Path) -> None:
+    run_folder(home).rename(home / "elsewhere")
+
+
+def replaced_by_file(home: Path) -> None:
+    run_moved(home)
+    run_folder(home).write_text("")
+
+
+def replaced_by_link(home: Path) -> None:
+    run_moved(home)
+    run_folder(home).symlink_to(home / "elsewhere")
+
+
+@pytest.mark.parametrize("happens", [moved, removed, run_moved, replaced_by_file, replaced_by_link])
+def test_store_goes_away(
+    forks: ForkServer, digits: dict[str, np.ndarray], tmp_path: Path, happens: Callable[[Path], None]
+) -> None:
+    """A store that goes away during training is made anew, or the run ends with 7 and says why; it never goes in circles."""
+    data = write_idx(tmp_path / "data", digits)
+    words = ("train", "--dataset", data, "-e", 40, "-b", 256, "--hidden", 64, "--name", "r", "-q")
+    running = forks.start(*words, home=tmp_path)
+    end = time.monotonic() + 30
+    while not (run_folder(tmp_path) / "model.safetensors").exists() and time.monotonic() < end:
+        time.sleep(0.005)
+    happens(tmp_path)
+    left = tree(tmp_path / "elsewhere") if happens is replaced_by_link else {}
+    done = running.wait()
+    assert done.code in {0, 7}, done
+    assert done.seconds < 20
+    if happens in {replaced_by_file, replaced_by_link}:
+        assert (done.code, one_line(done)) == (7, True)
+        assert tree(tmp_path / "elsewhere") == left
+    else:
+        assert one_line(done) or done.code == 0
+        check_store(tmp_path)
+        train_whole(forks, tmp_path / "whole", words)
+        if done.code == 7:  # it was in the middle of a file
+            assert forks.run("train", "--resume", "--name", "r", "-q", home=tmp_path).code == 0
+        assert digest(tmp_path) == digest(tmp_path / "whole")
+    record("B7", trials=1, note=f"{happens.__name__.replace('_', ' ')}: {done.code}")

@@ -1,0 +1,209 @@
+"""Rows G1, G2, G3 and G5 of the fault matrix, and T16 of the threats: processes that share a store."""
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import workers
+from conditions import NO_LOCKS
+from harness import Ended, ForkServer, Running, one_line, record, trials
+
+from conftest import write_idx
+from mnistae.errors import BusyError
+from mnistae.store import runs
+
+WRITERS, READERS = 8, 4
+NO_FLOCK = (("conditions.no_locks", 0),)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Where the fork server's children and this process have one home."""
+    return tmp_path
+
+
+def answer(ended: Ended) -> dict[str, Any]:
+    assert ended.code == 0, ended.err
+    said: dict[str, Any] = json.loads(ended.out)
+    return said
+
+
+def share(forks: ForkServer, home: Path, *, saves: int, loads: int, one_name: bool = False, before: Any = ()) -> list[str]:
+    """Let eight write and four read at once; return what was torn. `one_name`: all write the same run, without a lock."""
+    names = ["w"] * WRITERS if one_name else [f"w{k}" for k in range(WRITERS)]
+    wish = {"names": sorted(set(names)), "loads": loads, "stop": str(home / "stop"), "ascending": not one_name}
+    readers = [forks.start(home=home, before=(*before, ("workers.read", wish))) for _ in range(READERS)]
+    jobs = [{"name": name, "saves": saves, "lock": not one_name} for name in names]
+    writers = [forks.start(home=home, before=(*before, ("workers.write", job))) for job in jobs]
+    torn = [writer.err for writer in (running.wait(300) for running in writers) if writer.code != 0]
+    said = [answer(reader.wait(300)) for reader in readers]
+    assert [found["whole"] >= loads for found in said] == [True] * READERS
+    return torn + [line for found in said for line in found["torn"]]
+
+
+def test_writers_and_readers(forks: ForkServer, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G1: eight processes save and four read: no read is torn or goes back, and every last save is there."""
+    rounds, saves, loads = trials(1, 5), trials(12, 50), trials(120, 500)
+    for k in range(rounds):
+        assert share(forks, place / str(k), saves=saves, loads=loads) == []
+        monkeypatch.setenv("MNISTAE_HOME", str(place / str(k) / "home"))
+        assert {name: workers.numbers(name) for name in runs.listing()} == {f"w{k}": (saves, saves) for k in range(WRITERS)}
+        assert not list((place / str(k) / "home").rglob("*.tmp"))
+    record("G1", trials=rounds * (WRITERS * saves + READERS * loads), note=f"{WRITERS * saves} saves, {READERS * loads} loads")
+
+
+def test_writers_of_one_run_without_locks(forks: ForkServer, place: Path) -> None:
+    """G1: where locks do nothing and all write the same run, every file that is read is whole all the same."""
+    rounds, saves, loads = trials(1, 5), trials(12, 50), trials(120, 500)
+    for k in range(rounds):
+        assert share(forks, place / str(k), saves=saves, loads=loads, one_name=True, before=NO_FLOCK) == []
+    record("G1", trials=rounds * (WRITERS * saves + READERS * loads), note="the same of one run and without locks")
+
+
+def test_writers_and_readers_sabotage(forks: ForkServer, place: Path) -> None:
+    """G1, the sabotage leg: files written in place are seen torn, though the locks hold."""
+    in_place = (("write_in_place", None),)
+    seen = [bool(share(forks, place / str(k), saves=12, loads=120, before=in_place)) for k in range(trials(1, 5))]
+    assert all(seen)
+    record("G1", trials=0, sabotage=f"files written in place: seen {sum(seen)} times of {len(seen)}")
+
+
+@pytest.fixture
+def words(place: Path, digits: dict[str, np.ndarray]) -> tuple[object, ...]:
+    data = write_idx(place / "data", digits)
+    return ("train", "--dataset", data, "-b", 256, "--hidden", 64, "--name", "r")
+
+
+def compete(forks: ForkServer, home: Path, words: tuple[object, ...], before: Any = ()) -> tuple[list[Ended], list[Ended]]:
+    """Start eight trainers of one name, then three more one by one, and interrupt who goes on; return how they ended."""
+    running = [forks.start(*words, "-e", 10_000, home=home, save_every=10, before=before) for _ in range(8)]
+    end = time.monotonic() + 10
+    while time.monotonic() < end and not has_settled([child._err for child in running]):
+        time.sleep(0.01)
+    late = [] if before else [forks.run(*words, "-e", 10_000, home=home) for _ in range(3)]
+    for child in running:
+        child.kill(signal.SIGINT)
+    return [child.wait() for child in running], late
+
+
+def has_settled(errors: list[Path]) -> bool:
+    """Whether each of the trainers goes on or has been refused."""
+    said = [path.read_text() if path.exists() else "" for path in errors]
+    return all("epoch " in text or "hint:" in text for text in said)
+
+
+def test_eight_trainers_of_one_name(forks: ForkServer, place: Path, words: tuple[object, ...]) -> None:
+    """G2: of eight processes that train one name at once, one goes on and seven end with 8; later ones do within a second."""
+    for k in range(trials(2, 20)):
+        ended, late = compete(forks, place / str(k), words)
+        assert sorted(child.code or 0 for child in ended) == [8] * 7 + [130], [child.err for child in ended]
+        assert [child.code for child in late] == [8] * 3
+        assert all(one_line(child) for child in (*ended, *late) if child.code == 8)
+        assert min(child.seconds for child in late) <= 1, "nobody waits for the lock"
+        assert forks.run("checkpoints", "verify", home=place / str(k)).code == 0
+    record("G2", trials=trials(2, 20), note="one goes on, seven end with 8, and who comes later does so within a second")
+
+
+def test_eight_trainers_without_locks(forks: ForkServer, place: Path, words: tuple[object, ...]) -> None:
+    """G2, the sabotage leg: with locks that do nothing all eight go on, which is seen, and still every file is whole."""
+    for k in range(trials(1, 5)):
+        ended, _ = compete(forks, place / str(k), words, NO_FLOCK)
+        assert sorted(child.code or 0 for child in ended) == [130] * 8
+        assert forks.run("checkpoints", "verify", home=place / str(k)).code == 0
+        resumed = forks.run("train", "--resume", "--name", "r", "-e", 1, home=place / str(k))
+        assert resumed.code in {0, 2}, resumed.err
+    record(
+        "G2", trials=trials(1, 5), sabotage=f"locks off: seen {trials(1, 5)} times of {trials(1, 5)}", note="no file damaged"
+    )
+
+
+@pytest.mark.parametrize("number", NO_LOCKS)
+def test_file_system_without_locks(forks: ForkServer, place: Path, words: tuple[object, ...], number: int) -> None:
+    """T16: where the file system has no locks, training goes on without, and leaves no lock that outlives it."""
+    before = (("conditions.no_locks", number),)
+    for k in range(2):
+        ended = forks.run(*words, "-e", 1, "--force", home=place, before=before)
+        assert (ended.code, "Warning" in ended.err) == (0, False), ended.err
+        killed = forks.start(*words, "-e", 10_000, "--force", home=place, before=before)
+        time.sleep(0.2 * k)
+        killed.kill(signal.SIGKILL)
+        killed.wait()
+    record("T16", trials=2, note="a file system without locks")
+
+
+@pytest.fixture
+def holder(forks: ForkServer, place: Path) -> Callable[[int], Running]:
+    """Start a process that holds the run `one`."""
+    held: list[Running] = []
+
+    def start(k: int) -> Running:
+        mark = place / f"mark{k}"
+        held.append(forks.start(home=place, before=(("workers.hold", {"name": "one", "mark": str(mark)}),)))
+        end = time.monotonic() + 20
+        while not mark.exists() and time.monotonic() < end:
+            time.sleep(0.002)
+        return held[-1]
+
+    return start
+
+
+def test_holder_is_killed(holder: Callable[[int], Running], place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G3, T16: a lock ends with its holder, however that dies: the next process has it within a second."""
+    monkeypatch.setenv("MNISTAE_HOME", str(place / "home"))
+    for k in range(trials(15, 50)):
+        held = holder(k)
+        with pytest.raises(BusyError):
+            runs.lock("one").__enter__()
+        held.kill(signal.SIGKILL)
+        started = time.monotonic()
+        while True:
+            try:
+                with runs.lock("one"):
+                    break
+            except BusyError:
+                assert time.monotonic() - started < 1
+        held.wait()
+    record("G3", trials=trials(15, 50), note="each within a second")
+    record("T16", trials=trials(15, 50), note="holders killed")
+
+
+def test_removal_while_others_read(forks: ForkServer, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G5: while a run is removed and made again, others get all of it or nothing; no list and no check calls it damaged."""
+    monkeypatch.setenv("MNISTAE_HOME", str(place / "home"))
+    workers.save("stays", 1)
+    wish = {"names": ["goes"], "loads": 10**9, "stop": str(place / "stop"), "ascending": False}
+    readers = [forks.start(home=place, before=(("workers.read", wish),)) for _ in range(2)]
+    surveyor = forks.start(home=place, before=(("workers.survey", wish),))
+    for k in range(trials(50, 500)):
+        with runs.lock("goes"):
+            workers.save("goes", k)
+        time.sleep(0.01)
+        runs.remove("goes")
+    (place / "stop").touch()
+    read, surveyed = [answer(reader.wait()) for reader in readers], answer(surveyor.wait())
+    assert [said["torn"] for said in read] == [[], []]
+    assert all(said["whole"] and said["missing"] for said in read)
+    assert surveyed["damaged"] == []
+    assert surveyed["rounds"] > 10
+    assert runs.listing() == ["stays"]
+    record("G5", trials=trials(50, 500), note="removals under two readers and one that lists and verifies")
+
+
+def test_removal_while_another_trains(forks: ForkServer, place: Path, words: tuple[object, ...]) -> None:
+    """G5: a run that is being trained or resumed is busy, and stays as it is."""
+    running = forks.start(*words, "-e", 10_000, home=place, save_every=0)
+    state = place / "home" / "checkpoints" / "r" / "state.safetensors"
+    end = time.monotonic() + 20
+    while not state.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    refused = [forks.run("checkpoints", "remove", "r", home=place) for _ in range(5)]
+    running.kill(signal.SIGINT)
+    assert running.wait().code == 130
+    assert [ended.code for ended in refused] == [8] * 5
+    assert forks.run("checkpoints", "verify", home=place).code == 0
+    record("G5", trials=5, note="removals of a run in training: exit 8")

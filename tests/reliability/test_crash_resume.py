@@ -1,0 +1,88 @@
+"""Rows A1, A5 and A8 of the fault matrix: kill `train` whenever you like, resume it, and end with the same bytes."""
+
+import dataclasses
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness import ForkServer, record, trials
+from resumable import Whole, check_store, digest, go_on, leftovers, run_folder, train_whole
+
+from conftest import write_idx
+from mnistae import atomic
+from mnistae.store import format as checkpoint_format
+
+EPOCHS = 4
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: dict[str, np.ndarray]) -> Whole:
+    """Three batches an epoch, a state after each; the data's path is the same for all, as it stands in the checkpoint."""
+    folder = tmp_path_factory.mktemp("whole")
+    data = write_idx(folder / "data", digits)
+    words = ("train", "--dataset", data, "-e", EPOCHS, "-b", 256, "--hidden", 64, "--name", "r", "-q")
+    return train_whole(forks, folder, words)
+
+
+def kill_and_finish(forks: ForkServer, whole: Whole, home: Path, moments: Iterator[float]) -> int:
+    """Kill the run once for each of the moments, then let it end; return how many kills hit it alive."""
+    hits = 0
+    for moment in moments:
+        running = forks.start(*go_on(home, whole), home=home)
+        time.sleep(moment)
+        running.kill(signal.SIGKILL)
+        hits += running.wait().code == -signal.SIGKILL
+        check_store(home)
+        assert len(leftovers(home)) <= 1, "killed processes leave no heap behind"
+    ended = forks.run(*go_on(home, whole), home=home)
+    assert ended.code == 0, ended.err
+    return hits
+
+
+def test_killed_at_random_moments(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+    """A1: SIGKILL at random moments, resumed until done: the bytes of the uninterrupted run."""
+    rng = random.Random(1)
+    kills, goal, runs = 0, trials(60, 1000), 0
+    while kills < goal:
+        home = tmp_path / str(runs)
+        kills += kill_and_finish(forks, whole, home, iter([rng.uniform(0, whole.seconds) for _ in range(5)]))
+        assert digest(home) == whole.digest, home
+        assert leftovers(home) == []
+        runs += 1
+    record("A1", trials=kills, note=f"kills that hit a living process, in {runs} runs")
+
+
+def test_fifty_kills_of_one_run(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+    """A8: one run killed again and again ends with the same bytes and without litter."""
+    for k in range(trials(1, 5)):
+        rng = random.Random(k)
+        kill_and_finish(forks, whole, tmp_path / str(k), iter([rng.uniform(0, whole.seconds / 2) for _ in range(50)]))
+        assert digest(tmp_path / str(k)) == whole.digest
+        assert leftovers(tmp_path / str(k)) == []
+    record("A8", trials=trials(1, 5), note="runs of 50 kills each")
+
+
+def test_without_the_optimizers_state_the_bytes_differ(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+    """A5, the sabotage leg: a resume that has forgotten Adam's moments is seen, at every epoch that it can be cut at."""
+    for cut in range(1, EPOCHS):
+        exact, forgetful = tmp_path / f"exact{cut}", tmp_path / f"forgetful{cut}"
+        for home in (exact, forgetful):
+            ended = forks.run(*(cut if word == EPOCHS else word for word in whole.words), home=home)
+            assert ended.code == 0, ended.err
+        forget(run_folder(forgetful) / "state.safetensors")
+        for home in (exact, forgetful):
+            assert forks.run("train", "--resume", "--name", "r", "-e", EPOCHS, "-q", home=home).code == 0
+        assert digest(exact) == whole.digest
+        assert digest(forgetful) != whole.digest
+    record("A5", trials=EPOCHS - 1, sabotage=f"Adam's moments dropped: seen {EPOCHS - 1} times of {EPOCHS - 1}")
+
+
+def forget(path: Path) -> None:
+    state, description = checkpoint_format.decode_state(path.read_bytes())
+    zeros = {name: np.zeros_like(array) for name, array in state.weights.items()}
+    state = dataclasses.replace(state, first_moments=zeros, second_moments=zeros)
+    atomic.write_bytes(path, checkpoint_format.encode_state(state, description))

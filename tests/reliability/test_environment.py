@@ -1,0 +1,187 @@
+"""Rows F1, F2 and F3 of the fault matrix, T11 of the threats: homes, environment variables and clocks."""
+
+import os
+import random
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness import LONG, Ended, ForkServer, one_line, record, trials
+from resumable import digest
+
+from conftest import mnistae, write_idx
+
+HUGE = "9" * 10_000  # more digits than int() takes
+NOBODY, STRANGER = 65534, 54321
+"""A user without rights, and one without an entry in the password file."""
+
+LIGHT = [
+    *("MNISTAE_HOME", "MNISTAE_DATA_DIR", "MNISTAE_CHECKPOINT", "MNISTAE_DEVICE", "MNISTAE_OFFLINE", "MNISTAE_MIRROR"),
+    *("MNISTAE_DEBUG", "HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TMPDIR", "TERMINAL_WIDTH", "COLUMNS"),
+    *("LINES", "TERM", "NO_COLOR", "FORCE_COLOR", "LANG", "LC_ALL", "TZ", "PYTHONWARNINGS"),
+]
+HEAVY = [
+    *("MPLBACKEND", "MPLCONFIGDIR", "MATPLOTLIBRC", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES"),
+    *("TORCHINDUCTOR_CACHE_DIR", "CUBLAS_WORKSPACE_CONFIG"),
+]
+"""Variables that are read when the program starts, and such as matter to torch and matplotlib, when those are imported."""
+
+DOCUMENTED = {0, 2, 3, 4, 5, 7}
+
+
+@pytest.fixture
+def data(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
+    return write_idx(tmp_path / "data", digits)
+
+
+def values(tmp_path: Path) -> dict[str, str]:
+    """Return what a variable may be set to; nobody, not even root, writes below a file."""
+    (tmp_path / "file").touch()
+    return {
+        "empty": "",
+        "garbage": "\x1b]0;x\x07 %s $(id) ä🙂 -1",
+        "huge": HUGE,
+        "relative": "rel/ative",
+        "unwritable": str(tmp_path / "file" / "below"),
+    }
+
+
+def check(ended: Ended, case: object) -> None:
+    """Check that a command worked, or failed as documented, in one line and a hint."""
+    assert ended.code in DOCUMENTED, (case, ended.code, ended.err[-2000:])
+    assert "Traceback" not in ended.out + ended.err, case
+    assert ended.code == 0 or one_line(ended), (case, ended.err[-2000:])
+
+
+def in_full(*words: object, **variables: str) -> Ended:
+    """Run a command in a process of its own."""
+    done = mnistae(*words, env={**os.environ, **variables})
+    return Ended(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), 0)
+
+
+def test_variables(forks: ForkServer, tmp_path: Path, data: Path) -> None:
+    """F2, T11: no variable of the environment, whatever is in it, ends a command in a traceback."""
+    cases = [(name, value) for name in (*HEAVY, *LIGHT) for value in values(tmp_path).items()]
+    chosen = random.Random(0).sample(cases, trials(40, len(cases)))
+    train = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 16, "-q", "--force")
+    for number, (name, (kind, value)) in enumerate(chosen):
+        if LONG or number % 3 < 2:
+            check(in_full("--help" if number % 3 else "summary", **{name: value}), (name, kind))
+        if LONG or number % 3 == 2:
+            check(forks.run(*train, home=tmp_path / str(number), env={name: value}), (name, kind, "train"))
+    heavy = [(name, value) for name in HEAVY for value in values(tmp_path).items()]
+    for name, (kind, value) in random.Random(1).sample(heavy, trials(1, 20)):
+        check(in_full(*train, **{name: value}), (name, kind, "train"))
+    record("F2", trials=len(chosen), note="pairs of a variable and a value")
+    record("T11", trials=len(chosen), note="see F2")
+
+
+@pytest.mark.parametrize("name", ["TERMINAL_WIDTH", "COLUMNS", "LINES"])
+def test_width_of_many_digits(name: str) -> None:
+    """F2: a width of more digits than int() takes, which typer reads at its import, is as none."""
+    for command in ("--help", "summary"):
+        assert in_full(command, **{name: HUGE}).code == 0
+    record("F2", trials=2)
+
+
+@pytest.fixture
+def commons(digits: dict[str, np.ndarray]) -> Iterator[Path]:
+    """A folder that every user may use, with data that all may read."""
+    folder = Path(tempfile.mkdtemp(prefix="mnistae-commons-"))
+    folder.chmod(0o777)
+    write_idx(folder / "data", digits)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_homes(forks: ForkServer, commons: Path) -> None:
+    """F1: without a home, with an odd one, and for a user without a name: it works or says why; nobody gets a folder ~."""
+    if os.geteuid() != 0:
+        record("F1", trials=0, note="not run: only root can become another user")
+        pytest.skip("only root can become another user")
+    (commons / "file").touch()
+    (commons / "locked").mkdir(mode=0o755)
+    homes: dict[str, dict[str, str | None]] = {
+        "no home": {"HOME": None},
+        "home is nowhere": {"HOME": str(commons / "locked" / "nowhere")},
+        "home is not writable": {"HOME": str(commons / "locked")},
+        "home is a file": {"HOME": str(commons / "file")},
+        "relative": {"HOME": str(commons / "me"), "XDG_DATA_HOME": "rel/ative", "XDG_CACHE_HOME": "rel"},
+        "empty": {"HOME": str(commons / "me"), "XDG_DATA_HOME": "", "XDG_CACHE_HOME": ""},
+        "a file": {
+            "HOME": str(commons / "me"),
+            "XDG_DATA_HOME": str(commons / "file"),
+            "XDG_CACHE_HOME": str(commons / "file"),
+        },
+    }
+    commands = [
+        ("summary",),
+        ("checkpoints", "list"),
+        ("train", "--dataset", commons / "data", "-e", 1, "-b", 256, "--hidden", 16),
+        ("evaluate",),
+        ("reconstruct", "1"),
+    ]
+    none: dict[str, str | None] = dict.fromkeys(("MNISTAE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "HOME"))
+    users = (STRANGER, NOBODY)[: trials(1, 2)]
+    for user in users:
+        for number, (kind, variables) in enumerate(homes.items()):
+            place = commons / f"{user}-{number}"
+            place.mkdir(mode=0o777)
+            place.chmod(0o777)
+            (commons / "me").mkdir(exist_ok=True)
+            (commons / "me").chmod(0o777)
+            for command in commands:
+                ended = forks.run(*command, home=place, env=none | variables, before=(("conditions.stranger", user),))
+                check(ended, (user, kind, command))
+            shutil.rmtree(commons / "me")
+            assert not [path for path in place.rglob("*") if "~" in path.name]
+    record(
+        "F1",
+        trials=len(users) * len(homes) * len(commands),
+        note="seven homes, five commands, two users, one of them without a name",
+    )
+
+
+def test_home_that_is_named(forks: ForkServer, commons: Path) -> None:
+    """F1: a user without a home, a name or a password entry who sets MNISTAE_HOME can do everything."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    env: dict[str, str | None] = {"HOME": None, "USER": None, "LOGNAME": None}
+    train = ("train", "--dataset", commons / "data", "-e", 1, "-b", 256, "--name", "r", "-q")
+    for command in (train, ("evaluate",), ("reconstruct", "1"), ("interpolate", "1", "2"), ("checkpoints", "verify")):
+        ended = forks.run(*command, home=commons, env=env, before=(("conditions.stranger", STRANGER),))
+        assert ended.code == 0, ended.err
+    record("F1", trials=5, note="with MNISTAE_HOME all of it works")
+
+
+def test_clocks(forks: ForkServer, tmp_path: Path, data: Path) -> None:
+    """F3: whatever the clock of the wall does, weights, the newest run and what is shown stay the same."""
+    words = ("train", "--dataset", data, "-e", 3, "-b", 256, "--hidden", 64)
+    assert forks.run(*words, "--name", "r", home=tmp_path / "steady").code == 0
+    expected = digest(tmp_path / "steady")
+    kinds = ("ten years ahead", "ten years behind", "backwards", "to and fro", "zero")[:: trials(2, 1)]
+    for kind in kinds:
+        home = tmp_path / kind
+        for name in ("z", "r"):
+            ended = forks.run(*words, "--name", name, home=home, before=(("conditions.clock", kind),))
+            assert ended.code == 0, ended.err
+            assert not re.search(r"\s-[0-9]", ended.err), "a negative duration is shown"
+        assert digest(home) == expected
+        check_newest(forks, home)
+    for zone in ("Pacific/Kiritimati", "Nowhere/Else", ""):
+        assert forks.run(*words, "--name", "r", home=tmp_path / f"zone{zone[:3]}", env={"TZ": zone}).code == 0
+        assert digest(tmp_path / f"zone{zone[:3]}") == expected
+    for moment in (0, 2**31 - 2, 2**33):
+        for path in (tmp_path / "backwards" / "home").rglob("*"):
+            os.utime(path, (moment, moment))
+        check_newest(forks, tmp_path / "backwards")
+    record("F3", trials=len(kinds) + 6, note="jumps, zones, and file times that are all the same or in the future")
+
+
+def check_newest(forks: ForkServer, home: Path) -> None:
+    """Check that the run saved last is the newest, against the alphabet and the clock."""
+    assert forks.run("checkpoints", "path", home=home).out == f"{home / 'home' / 'checkpoints' / 'r' / 'model.safetensors'}\n"

@@ -1,0 +1,178 @@
+"""Rows B2, B3 and B8 of the fault matrix: disks that are full, and names that no disk takes."""
+
+import dataclasses
+import errno
+import gzip
+import hashlib
+import itertools
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faults import Fault, injected
+from harness import LONG, Ended, ForkServer, one_line, record
+from resumable import Case, check_store, finish, leftovers, make_case, tree
+
+from conftest import Cli, idx_bytes, mnistae, write_idx
+from mirror import Mirror
+from mnistae.datasets.catalogue import ENTRIES
+
+FULL = "No space left on device"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray]) -> Path:
+    return write_idx(tmp_path_factory.mktemp("full") / "data", digits)
+
+
+@pytest.fixture(scope="module")
+def case(forks: ForkServer, data: Path) -> Case:
+    """The lab's network: a state of 7.5 MB and a model of 2.5 MB, to be overwritten."""
+    return make_case(forks, "overwrite", data.parent, data, hidden=392)
+
+
+def ended(done: "subprocess.CompletedProcess[bytes]") -> Ended:
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode(), 0)
+
+
+def check_failed(forks: ForkServer, case: Case, home: Path, end: Ended, reason: str) -> None:
+    """The command failed as the contract has it, the run of before is as it was, and going on works."""
+    assert (end.code, one_line(end)) == (7, True), end
+    assert reason in end.err
+    assert leftovers(home) == []
+    check_store(home)
+    assert tree(home) == tree(case.base)
+    assert finish(forks, case, home) in case.digests
+
+
+LIMITS = (0, 1, 4096, 1 << 20, 2_516_582)
+
+
+def test_file_size_limit(forks: ForkServer, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on the size of files, from nothing to 2.4 MiB, is a failed save."""
+    limits = LIMITS if LONG else LIMITS[::4]
+    for limit in limits:
+        home = tmp_path / str(limit)
+        shutil.copytree(case.base, home)
+        monkeypatch.setenv("MNISTAE_HOME", str(home / "home"))
+        done = mnistae(*case.words, preexec_fn=lambda size=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
+        check_failed(forks, case, home, ended(done), "File too large")
+    record("B2", trials=len(limits), note="limits on the size of a file")
+
+
+def on_tmpfs(case: Case, home: Path, options: str, *, row: str, fill: str = "true") -> Ended:
+    """Run the case's words in a real process whose home is a small file system of its own; copy what is left to `home`."""
+    probe = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=1m none "$0"', tempfile.gettempdir()]
+    if not shutil.which("unshare") or subprocess.run(probe, capture_output=True, check=False).returncode:
+        record(row, trials=0, note="a file system of its own: not run, this user may not mount")
+        pytest.skip("this user may not mount a file system of its own")
+    disk = home.parent / "disk"
+    disk.mkdir()
+    script = f"""
+        mount -t tmpfs -o {options} none "$DISK" && cp -a "$BASE/home" "$DISK/home" && {{ {fill}; }} 2>/dev/null
+        "$@"; code=$?
+        mkdir "$AFTER" && cp -a "$DISK/home" "$AFTER/home"; exit $code"""
+    places = {"DISK": disk, "BASE": case.base, "AFTER": home, "MNISTAE_HOME": disk / "home"}
+    environment = {**os.environ, **{name: str(path) for name, path in places.items()}}
+    command = ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-m", "mnistae", *map(str, case.words)]
+    return ended(subprocess.run(command, env=environment, capture_output=True, check=False))
+
+
+def test_full_file_system(forks: ForkServer, case: Case, tmp_path: Path) -> None:
+    """A file system with room for one checkpoint and a half keeps the one that is there."""
+    end = on_tmpfs(case, tmp_path / "home", "size=12m", row="B2")
+    check_failed(forks, case, tmp_path / "home", end, FULL)
+    record("B2", trials=1, note="a real file system of 12 MiB")
+
+
+def test_no_inode_is_left(forks: ForkServer, case: Case, tmp_path: Path) -> None:
+    """A file system without room for one more name is a full one."""
+    fill = 'i=0; while touch "$DISK/$i"; do i=$((i+1)); done'
+    end = on_tmpfs(case, tmp_path / "home", "size=40m,nr_inodes=40", row="B8", fill=fill)
+    check_failed(forks, case, tmp_path / "home", end, FULL)
+    record("B8", trials=1, note="no inode left")
+
+
+def test_disk_fills_after_the_space_was_claimed(forks: ForkServer, case: Case, tmp_path: Path) -> None:
+    """A disk that is full at the write, though it granted the space, is a failed save."""
+    shutil.copytree(case.base, tmp_path / "home")
+    end = forks.run(*case.words, home=tmp_path / "home", faults=(Fault("error", "write", errno=errno.ENOSPC),), save_every=1e9)
+    check_failed(forks, case, tmp_path / "home", end, FULL)
+    record("B3", trials=1, note="between the reservation and the write of a save")
+
+
+ROLES = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+@pytest.fixture
+def mirror(digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    """A mirror of the tiny files as MNIST's, and the network allowed."""
+    contents = {name: idx_bytes(digits[role]) for role, name in zip(ROLES, ENTRIES["mnist"].files, strict=True)}
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    monkeypatch.setitem(ENTRIES, "mnist", dataclasses.replace(ENTRIES["mnist"], sha256=sums))
+    monkeypatch.setenv("MNISTAE_OFFLINE", "0")
+    with Mirror({f"{name}.gz": gzip.compress(content) for name, content in contents.items()}) as served:
+        monkeypatch.setenv("MNISTAE_MIRROR", served.url)
+        yield served
+
+
+def test_disk_fills_during_a_download(cli: Cli, mirror: Mirror, home: Path) -> None:
+    """Whichever call of a download finds the disk full: 7, whole archives and no others, and the next fetch goes on."""
+    folder = home / "datasets" / "mnist"
+    for k in itertools.count():
+        with injected(Fault("error", at=k, errno=errno.ENOSPC)) as shim:
+            answer = cli("datasets", "fetch")
+        if len(shim.calls) <= k:  # nothing failed any more
+            break
+        archives = sum(op == "replace" and name.endswith(".gz") for op, name in shim.calls[:k])
+        if archives == 4 and "datasets" not in shim.calls[k][1]:  # the cache, which is done without
+            assert answer.code == 0
+        else:
+            assert (answer.code, FULL in answer.err, one_line(Ended(7, answer.out, answer.err, 0))) == (7, True, True), answer
+        for path in folder.glob("*") if folder.exists() else ():
+            assert path.read_bytes() == mirror.files[path.name]
+        shutil.rmtree(home)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(mirror.files)
+    record("B3", trials=k, note="every call of a download of four archives; what is unpacked is never on the disk")
+
+
+LONG_NAMES: list[tuple[tuple[object, ...], str, int]] = [
+    (("train", "--name", "x" * 65), "", 2),
+    (("train", "--name", "r" * 64), "/".join(["x" * 300]), 7),
+    (("train", "--name", "r"), "/".join(["x" * 200] * 25), 7),
+    (("summary", "-c", "r"), "/".join(["x" * 200] * 25), 3),
+    (("summary", "-c", f"{'x' * 300}.safetensors"), "", 3),
+    (("summary", "-c", f"{'/x' * 2500}.safetensors"), "", 3),
+]
+
+
+@pytest.mark.parametrize(("words", "where", "code"), LONG_NAMES, ids=lambda value: str(value)[:30])
+def test_names_that_are_too_long(
+    cli: Cli, data: Path, tmp_path: Path, words: tuple[object, ...], where: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name or a path that no file system takes is a usage error, a missing checkpoint or a failed write, never a bug."""
+    if where:
+        monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / where))
+    words = (*words, "--dataset", data) if words[0] == "train" else words
+    answer = cli(*words)
+    assert (answer.code, one_line(Ended(code, answer.out, answer.err, 0))) == (code, True), answer
+    record("B8", trials=1, note="names and paths that are too long")
+
+
+def test_names_that_differ_by_case(cli: Cli, trained: str, tiny: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file system holds `TINY` and `tiny` for one name, the run that is there is not written over."""
+    real = os.path.lexists
+    monkeypatch.setattr(os.path, "lexists", lambda path: real(path) or real(str(path).replace("TINY", "tiny")))
+    before = tree(home.parent)
+    answer = cli("train", "--dataset", tiny, "-e", 1, "--name", trained.upper())
+    assert answer.code == 7
+    assert "the run 'TINY' exists already" in answer.err
+    assert tree(home.parent) == before
+    record("B8", trials=1, note="names that differ by case: the file system imitated")

@@ -1,0 +1,60 @@
+"""Row C5: the readers of foreign bytes under coverage-guided fuzzing, and what it has found, replayed."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import fuzz
+import pytest
+from cost import Costs
+from harness import LONG, record, trials
+
+CORPUS = Path(__file__).parent / "corpus"
+SECONDS = trials(0, 60)
+
+
+@pytest.mark.parametrize("reader", fuzz.READERS)
+def test_corpus(reader: str) -> None:
+    """C5: whatever fuzzing has found to reach a new line of a reader still ends in its error or in a sound result."""
+    costs, files = Costs(), sorted((CORPUS / reader).iterdir())
+    assert len(files) > 30
+    for path in files:
+        costs.of(fuzz.READERS[reader], path.read_bytes())
+    assert costs.are_low, str(costs)
+    record("C5", trials=len(files), note=f"{reader}: {len(files)} kept inputs, {costs}")
+
+
+def test_corpus_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C5: a reader that lets a foreign error through is seen in the same corpus."""
+    from mnistae.store import format as checkpoint_format
+
+    monkeypatch.setattr(checkpoint_format, "_check_schema", lambda _header, _schema: None)
+    seen = 0
+    for path in (CORPUS / "checkpoint").iterdir():
+        try:
+            fuzz.checkpoint(path.read_bytes())
+        except (KeyError, AssertionError):
+            seen += 1
+    assert seen > 0
+    record("C5", trials=0, sabotage=f"tensors not compared with the schema: {seen} inputs of the corpus see it")
+
+
+@pytest.mark.skipif(not LONG, reason="coverage-guided fuzzing is part of the campaign")
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("reader", fuzz.READERS)
+def test_fuzzing(reader: str, tmp_path: Path) -> None:
+    """C5: minutes of coverage-guided fuzzing bring nothing out of a reader but its error."""
+    if importlib.util.find_spec("atheris") is None:
+        record("C5", trials=0, note="not run: atheris is not installed (the extra `fuzz`)")
+        pytest.skip("atheris is not installed: pip install -e '.[fuzz]'")
+    command = [sys.executable, fuzz.__file__, reader, str(SECONDS), str(tmp_path), str(CORPUS / reader)]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=SECONDS + 300, cwd=tmp_path, env=os.environ
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    runs = re.search(r"stat::number_of_executed_units:\s*([0-9]+)", done.stderr)
+    assert runs is not None
+    record("C5", trials=int(runs[1]), note=f"{reader}: {SECONDS} s of atheris")

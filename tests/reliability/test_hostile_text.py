@@ -1,0 +1,261 @@
+"""Rows T12, T13 and T15: foreign text does not steer a terminal, is no markup, and keeps no pattern busy."""
+
+import ast
+import contextlib
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from forge import forged
+from harness import LONG, record, trials
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import mnistae
+from conftest import Answer, Cli, on_a_terminal
+from mnistae import atomic, device, text
+from mnistae.cli import console
+from mnistae.config import ModelConfig, TrainConfig
+from mnistae.datasets import words
+from mnistae.errors import MnistaeError
+from mnistae.store import names
+
+pytestmark = pytest.mark.timeout(1200 if LONG else 120)
+
+STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""Every control character but the end of a line, what turns the direction of writing, what has no width, half characters."""
+
+HOSTILE = [
+    "\x1b]52;c;ZXZpbA==\x07",  # writes the clipboard
+    "\x1b]8;;http://evil\x1b\\here\x1b]8;;\x1b\\",  # a link
+    "\x1b]0;root#\x07",  # the window's title
+    "\x1b[2J\x1b[H",  # clears the screen
+    "\x1bP+q544e\x1b\\",  # asks the terminal for an answer
+    "\x1b[31mred\x1b[0m\x1b[?1049h",
+    "\x9b31m\x9d0;x\x9c\x90q\x9c",  # the same in one character each
+    "exe.\u202egnp\u2066x\u2069",
+    "loss 0.1\rloss 9.9\b\b\b",
+    "bell\a\x00nul\x7f",
+    "one\ntwo\u2028three\u2029\x0b\x0c\x1c\x85",
+    "a\u200bb\ufeffc\u200e",
+    "\udcff\udc9b31m\ud800",
+    "\x1b",
+    "\x1b" * 500,
+]
+MARKUP = [
+    "[red]x[/red]",
+    "[/foo]",
+    "[/]",
+    "[link=file:etc]x[/link]",
+    "\\[",
+    "[bold",
+    "[@click=app.quit]x",
+    ":smile:",
+    "$x$ {y}",
+]
+
+
+QUOTING = {("summary", "-c"), ("checkpoints", "show"), ("checkpoints", "remove"), ("train", "--recipe"), ("datasets", "path")}
+"""Commands that say the foreign text as it stands, if it is printable."""
+
+
+def checkpoint(foreign: str) -> bytes:
+    """Return a whole checkpoint that says foreign text wherever it may say any."""
+    training = TrainConfig(dataset=foreign, recipe=foreign).to_json()
+    provenance = {"data_digest": foreign, "device": foreign, "threads": 1, "versions": {foreign: foreign}}
+    return forged(source=foreign, training=training, provenance=provenance)
+
+
+def told(cli: Cli, foreign: str, home: Path) -> list[tuple[str, ...]]:
+    """Return commands that print foreign text: of a checkpoint, of an argument, of a path, of an environment."""
+    run = home / "checkpoints" / "foreign" / "model.safetensors"
+    run.parent.mkdir(parents=True, exist_ok=True)
+    run.write_bytes(checkpoint(foreign))
+    foreign = re.sub("[\0\ud800-\udc7f\udd00-\udfff]", "", foreign)  # what the arguments of a process cannot hold
+    return [
+        ("summary", "-c", "foreign"),
+        ("checkpoints", "show", "foreign"),
+        ("checkpoints", "list"),
+        ("evaluate", "-c", "foreign"),
+        ("reconstruct", "1", "-c", "foreign"),
+        ("train", "--resume", "--name", "foreign"),
+        ("summary", "-c", foreign),
+        ("summary", "-c", f"{foreign}.safetensors"),
+        ("checkpoints", "import", f"{foreign}.pth", "--name", "x"),
+        ("checkpoints", "import", "x.pth", "--name", foreign),
+        ("checkpoints", "remove", "--", foreign),
+        ("reconstruct", "--", foreign),
+        ("reconstruct", "--", f"{foreign}.png"),
+        ("reconstruct", "1", "-o", f"missing/{foreign}"),
+        ("reconstruct", "1", "-f", foreign),
+        ("reconstruct", "1", "--device", foreign),
+        ("denoise", "1", "--noise", foreign),
+        ("denoise", "1", "--level", foreign),
+        ("train", "--dataset", foreign),
+        ("train", "--dataset", f"./{foreign}"),
+        ("train", "--recipe", foreign),
+        ("datasets", "path", "--", foreign),
+        ("datasets", "verify", f"./{foreign}"),
+        ("--", foreign),
+        (f"--{foreign}",),
+    ]
+
+
+def steers(answer: Answer) -> bool:
+    return STEERING.search(answer.out + answer.err) is not None
+
+
+@pytest.fixture(params=["pipe", "terminal"])
+def screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whether the commands take their streams for a terminal."""
+    if request.param == "terminal":
+        monkeypatch.setattr(console, "is_terminal", lambda _stream: True)
+    return str(request.param)
+
+
+def test_known_escapes(cli: Cli, trained: str, home: Path, screen: str) -> None:
+    """T12: no known escape gets out of any printing command, in text or in JSON, through a pipe or on a terminal."""
+    tried = 0
+    for foreign in HOSTILE:
+        for command in told(cli, foreign, home):
+            for extra in ((), ("--json",))[: 2 if screen == "pipe" and (LONG or foreign in HOSTILE[:3]) else 1]:
+                answer = cli(*command[:2], *extra, *command[2:])
+                assert not steers(answer), (command, answer)
+                assert "Traceback" not in answer.err
+                assert answer.code != 1, (command, answer)
+                tried += 1
+    record("T12", trials=tried, note=f"{len(HOSTILE)} escapes by 25 commands, in text and in JSON, piped and on a terminal")
+
+
+def test_names_too_long(cli: Cli, trained: str, tiny: Path) -> None:
+    """T12: a name that no file system takes is an expected error wherever a path may stand."""
+    Path("here.png").write_bytes(b"")
+    long = "x" * 500
+    for command in (
+        ("reconstruct", f"{long}.png"),
+        ("reconstruct", f"{long}.png", "-o", "here.png"),
+        ("reconstruct", "1", "-o", f"{long}.png"),
+        ("reconstruct", "1", "-o", f"{long}/x.png"),
+        ("reconstruct", "1", "-o", "here.png", "--dataset", long),
+        ("train", "--dataset", long),
+        ("train", "--dataset", f"{tiny}/{long}"),
+        ("summary", "-c", f"{long}.safetensors"),
+        ("datasets", "verify", f"./{long}"),
+        ("checkpoints", "import", f"{long}.pth", "--name", "x"),
+    ):
+        answer = cli(*command)
+        assert answer.code in {2, 3, 4, 7}, (command, answer.err)
+
+
+def test_any_text(cli: Cli, trained: str, home: Path) -> None:
+    """T12: nor does any text that can be made up."""
+    tried = 0
+
+    @settings(max_examples=trials(250, 5000), deadline=None, derandomize=not LONG, suppress_health_check=list(HealthCheck))
+    @given(st.text(st.characters(exclude_categories=[]) | st.sampled_from("\x1b\x9b\x07\r[];m"), min_size=1, max_size=50))
+    def try_one(foreign: str) -> None:
+        nonlocal tried
+        commands = told(cli, foreign, home)
+        command = commands[tried % len(commands)]
+        tried += 1
+        assert not steers(cli(*command)), command
+
+    try_one()
+    record("T12", trials=tried, note=f"{tried} generated texts")
+
+
+def test_escapes_sabotage(cli: Cli, trained: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T12: without the escaping nearly every command lets an escape through, so the tests above are sensitive."""
+    monkeypatch.setattr(text, "_escape", lambda ch: ch)
+    commands = told(cli, HOSTILE[0], home)
+    seen = sum(steers(cli(*command)) for command in commands)
+    assert seen > len(commands) / 2
+    record("T12", trials=0, sabotage=f"characters not escaped: seen in {seen} of {len(commands)} commands")
+
+
+def test_on_a_real_terminal(trained: str, home: Path, tiny: Path) -> None:
+    """T12, T13: on a terminal of its own too, with bars and colours, foreign text is spelled out."""
+    odd = tiny.rename(tiny.with_name("od\x1b]0;x\x07d[bold]"))
+    run = home / "checkpoints" / "foreign" / "model.safetensors"
+    run.parent.mkdir()
+    run.write_bytes(checkpoint("\x1b]0;x\x07[/foo]"))
+    for command in (("summary", "-c", "foreign"), ("train", "--dataset", str(odd), "-e", "1", "-b", "256", "--hidden", "9")):
+        code, shown = on_a_terminal(*command, TERM="xterm-256color")
+        assert code == 0, shown
+        assert "\x07" not in shown
+        assert "\x1b]" not in shown
+        assert ("[/foo]" if "-c" in command else "d[bold]") in shown
+    record("T12", trials=2, note="2 on a pseudo-terminal")
+
+
+def test_markup_is_text(cli: Cli, trained: str, home: Path, screen: str) -> None:
+    """T13: what rich, matplotlib or a shell would take for markup is printed as it stands."""
+    tried = 0
+    for foreign in MARKUP:
+        for command in told(cli, foreign, home):
+            answer = cli(*command)
+            assert answer.code != 1, (command, answer)
+            tried += 1
+            if command[:2] in QUOTING:
+                assert foreign in answer.out + answer.err, (command, answer)
+    with console.Screen("x", quiet=False, as_json=False).progress() as progress:
+        for foreign in MARKUP:
+            progress(foreign, 0, None)
+    record("T13", trials=tried + len(MARKUP))
+
+
+SLOW = [
+    "a" * 100_000 + "!",
+    "-" * 100_000,
+    "." * 100_000,
+    "_" * 100_000 + "\n",
+    "0" * 100_000 + "x",
+    "a.1." * 25_000,
+    "é" * 100_000,
+]
+BEGINNINGS = ["", "CON.", "digit:3/", "train:", "cuda:", ".a.", ".1.aaaaaaaa.tmp"]
+USES: list[Callable[[str], object]] = [
+    names.is_valid,
+    lambda value: names.default(ModelConfig(), TrainConfig(), dataset=value),
+    words.parse,
+    device.check_choice,
+    lambda value: text.file_stem([value]),
+    atomic._TEMPORARY.fullmatch,
+]
+
+
+def patterns() -> int:
+    """Return how many calls of `re` there are in the package."""
+    found = 0
+    for path in Path(mnistae.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            found += is_call and isinstance(node.func.value, ast.Name) and node.func.value.id == "re"  # type: ignore[attr-defined]
+    return found
+
+
+def seconds(use: Callable[[str], object], value: str) -> float:
+    start = time.process_time()
+    with contextlib.suppress(MnistaeError, OSError):
+        use(value)
+    return time.process_time() - start
+
+
+def slowest(use: Callable[[str], object]) -> float:
+    """Return the seconds of the slowest of the slow texts; what seems slow is tried again, as others use the processor."""
+    worst = 0.0
+    for value in (beginning + rest for beginning in BEGINNINGS for rest in SLOW):
+        found = seconds(use, value)
+        worst = max(worst, found if found <= 0.05 else min(found, seconds(use, value), seconds(use, value)))
+    return worst
+
+
+def test_no_pattern_takes_long() -> None:
+    """T15: no text of 100 KB keeps a regular expression of the package busy for more than 50 ms."""
+    assert patterns() == 8, "a new pattern belongs into USES"
+    worst = max(slowest(use) for use in USES)
+    assert worst <= 0.05
+    assert seconds(lambda value: re.fullmatch("(a|a?)+b", value), "a" * 22) > 0.05  # one that does
+    record("T15", trials=len(USES) * len(SLOW) * len(BEGINNINGS), note=f"8 patterns, at most {1000 * worst:.0f} ms")

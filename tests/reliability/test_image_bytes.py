@@ -1,0 +1,150 @@
+"""Rows C6 and T6: pictures that are damaged, forged or far too large are an error or images that keep every promise."""
+
+import struct
+import zlib
+from collections.abc import Callable
+
+import pytest
+from cost import Costs
+from fuzz import image
+from harness import LONG, record, trials
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from mnistae.datasets import image_files
+from mnistae.errors import DataError
+from pictures import SEEDS, chunk, five, png, saved
+
+pytestmark = pytest.mark.timeout(1200 if LONG else 120)
+
+PNG, JPEG = saved(five()), saved(five(), "JPEG")
+EDITS = st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=6), st.integers(0, 9)), min_size=1, max_size=5)
+
+
+def edited(data: bytes, edits: list[tuple[float, bytes, int]]) -> bytes:
+    """Replace, put in and take out bytes; headers are the interesting part."""
+    for place, new, gone in edits:
+        at = int(place**2 * len(data))
+        data = data[:at] + new + data[at + gone :]
+    return data
+
+
+def damaged_seeds(read: Callable[[bytes], None], number: int) -> Costs:
+    """Read so many damaged pictures of all kinds; return what they cost."""
+    costs = Costs()
+
+    @settings(max_examples=number, deadline=None, derandomize=not LONG, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.sampled_from(SEEDS), EDITS)
+    def try_one(seed: bytes, edits: list[tuple[float, bytes, int]]) -> None:
+        costs.of(read, edited(seed, edits))
+
+    for seed in SEEDS:
+        read(seed)  # so that imports are no part of the costs
+    try_one()
+    return costs
+
+
+def test_damage_is_an_error_or_an_image() -> None:
+    """C6: whatever is damaged in a picture, it is an error or images in [0, 1], and costs little."""
+    costs = damaged_seeds(image, trials(1000, 10_000))
+    assert costs.are_low, str(costs)
+    record("C6", trials=costs.calls, note=f"{len(SEEDS)} kinds of file, damaged: {costs}")
+
+
+def test_damage_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C6: without the border that turns foreign errors into ours, the same damage is a traceback."""
+
+    def unguarded(data: bytes) -> None:
+        kind = next((kind for magic, kind in image_files.KINDS.items() if data.startswith(magic)), "")
+        if kind not in {"", image_files.NPY}:
+            image_files._picture(data, kind, "x")
+
+    seen = 0
+    for seed in SEEDS:
+        try:
+            unguarded(seed[: len(seed) * 2 // 3])
+        except DataError:
+            continue
+        except Exception:  # noqa: BLE001 - any of the dozen kinds
+            seen += 1
+    assert seen >= 5
+    record("C6", trials=0, sabotage=f"the reader without its border, seeds cut: {seen} tracebacks of {len(SEEDS)}")
+
+
+def flat_png(width: int, height: int, color: int, channels: int) -> bytes:
+    """Pack a PNG of zeros."""
+    packer = zlib.compressobj(1)
+    rows = b"".join(packer.compress(bytes(1 + width * channels)) for _ in range(height)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, color, 0, 0, 0)
+    return PNG[:8] + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def bmp(width: int, height: int, bits: int, packing: int) -> bytes:
+    sizes = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, packing, 0, 0, 0, 0, 0)
+    return b"BM" + bytes(8) + struct.pack("<I", 54) + sizes + bytes(1000)
+
+
+GIF = saved(five(), "GIF", save_all=True, append_images=[Image.new("L", (120, 120), shade) for shade in range(50)])
+TEXT = b"a\0\0" + zlib.compress(bytes(100 << 20))
+PROFILE = b"a\0\0" + zlib.compress(bytes(100 << 20))
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "2,500 megapixels of zeros": lambda: png(50_000, 50_000, bytes(50_000)),
+    "a size that lies": lambda: png(8_000, 8_000, b""),
+    "the largest size there is": lambda: png(2**31 - 1, 2**31 - 1, b""),
+    "100 MiB of text": lambda: PNG[:33] + chunk(b"zTXt", TEXT) + PNG[33:],
+    "100 MiB of international text": lambda: PNG[:33] + chunk(b"iTXt", b"a\0\1\0\0\0" + TEXT[3:]) + PNG[33:],
+    "100 MiB of colour profile": lambda: PNG[:33] + chunk(b"iCCP", PROFILE) + PNG[33:],
+    "a million chunks": lambda: PNG[:33] + chunk(b"abcd", b"") * 1_000_000 + PNG[33:],
+    "a million texts": lambda: PNG[:33] + chunk(b"tEXt", b"a\0b") * 1_000_000 + PNG[33:],
+    "a million markers": lambda: JPEG[:2] + b"\xff\xfe\0\2" * 1_000_000 + JPEG[2:],
+    "a marker without end": lambda: JPEG[:2] + b"\xff" * 4_000_000 + JPEG[2:],
+    "a million thumbnails": lambda: JPEG[:2] + b"\xff\xe1\0\x10Exif\0\0MM\0*\0\0\0\0" * 500_000 + JPEG[2:],
+    "100 MiB where a row is": lambda: PNG[:33] + chunk(b"IDAT", zlib.compress(bytes(100 << 20))) + PNG[-12:],
+    "EPS called PNG": lambda: PNG[:8] + b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9999 9999\n",
+    "EPS": lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9999 9999\n",
+    "an animated GIF": lambda: GIF,
+    "a BMP that lies": lambda: bmp(8_000, 8_000, 24, 0),
+    "a packed BMP that lies": lambda: bmp(8_000, 8_000, 8, 1),
+    "a PPM that lies": lambda: b"P6 8000 8000 255\n" + bytes(1000),
+    "a PPM in words that lies": lambda: b"P3 8000 8000 255\n" + b"1 " * 1000,
+    "a number without end": lambda: b"P5 " + b"9" * (1 << 20),
+    "a comment without end": lambda: b"P5 #" + b"x" * (4 << 20),
+    "a million comments": lambda: b"P5 " + b"#\n" * 1_000_000,
+    "blanks without end": lambda: b"P5 " + b" " * (4 << 20),
+    "a million numbers": lambda: b"P2 4000 4000 255\n" + b"1 " * 1_000_000,
+    "an array that lies": lambda: npy_header("(100000, 28, 28)"),
+    "an array of everything": lambda: npy_header(f"({2**62}, 784)"),
+    "an array that is code": lambda: npy_header("__import__('os').abort()"),
+    "brackets without end": lambda: npy_header("(" * 9_000),
+}
+
+
+def refuse(data: bytes, raw: bool) -> None:
+    with pytest.raises(DataError):
+        image_files.read_bytes(data, name="x", raw=raw)
+
+
+def npy_header(shape: str) -> bytes:
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + bytes(784)
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_bombs(bomb: str) -> None:
+    """C6: what would unpack to far more than it is, or says so, is refused within a second and 64 MiB."""
+    data, costs = BOMBS[bomb](), Costs()
+    image(PNG)
+    for raw in (False, True):
+        costs.of(refuse, data, raw)
+    assert costs.are_low, str(costs)
+    record("C6", trials=costs.calls, note=f"{len(BOMBS)} bombs")
+
+
+def test_bombs_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C6: without the limit on pixels a small file does cost more than 64 MiB."""
+    data, costs = flat_png(9_000, 9_000, 0, 1), Costs()
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 2**40)
+    costs.of(image, data)
+    assert not costs.are_low
+    record("C6", trials=0, sabotage=f"no limit on pixels: {len(data):,} bytes take {costs.bytes / 2**20:.0f} MiB")

@@ -1,0 +1,114 @@
+"""Rows F8 and F9 of the fault matrix: the rules of Windows, and the ways and versions in which Python is run."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path, PureWindowsPath
+
+import numpy as np
+import pytest
+from harness import LONG, ForkServer, record, trials
+from resumable import digest
+
+import mnistae
+from conftest import write_idx
+from mnistae import atomic
+from mnistae.store import names
+
+CONSOLE_SCRIPT = Path(sys.executable).with_name("mnistae")
+
+
+@pytest.fixture
+def data(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
+    return write_idx(tmp_path / "data", digits)
+
+
+WINDOWS = [
+    "CON",
+    "con.txt",
+    "nul",
+    "LPT1",
+    "COM9.x",
+    "a.",
+    "a\\b",
+    "C:",
+    "a:b",
+    "..",
+    "a*",
+    "a?",
+    'a"',
+    "a<b",
+    "a|b",
+    " a",
+    "a ",
+]
+
+
+def test_rules_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F8: names that Windows reserves are refused, those taken are plain there; a scanner's hold on a file is waited out."""
+    assert [name for name in WINDOWS if names.is_valid(name)] == []
+    for name in ("lab-mnist-seed0", "C.1", "console", "x" * 64):
+        assert names.is_valid(name)
+        assert PureWindowsPath(name).parts == (name,)
+    refusals, replace = [PermissionError(13, "held"), PermissionError(13, "held")], os.replace
+
+    def held(source: Path, target: Path) -> None:
+        if refusals:
+            raise refusals.pop()
+        replace(source, target)
+
+    source, target = tmp_path / "new", tmp_path / "old"
+    source.write_bytes(b"new")
+    target.write_bytes(b"old")
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", lambda _seconds: None)
+        patch.setattr(os, "replace", held)
+        patch.setattr(os, "name", "nt")
+        atomic._replace(source, target)
+    assert target.read_bytes() == b"new"
+    record("F8", trials=len(WINDOWS) + 5, note="reserved names, and a file that is held twice")
+
+
+@pytest.mark.parametrize("flags", [("-W", "error"), ("-O",), ("-OO",), ("-I",), ("-X", "dev")][: trials(2, 5)], ids=" ".join)
+def test_interpreter_modes(forks: ForkServer, tmp_path: Path, data: Path, flags: tuple[str, ...]) -> None:
+    """F9: with warnings as errors, without assertions, and isolated, a run ends with the same bytes and no word."""
+    words = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 16, "--name", "r", "-q")
+    assert forks.run(*words, home=tmp_path / "plain").code == 0
+    command = [sys.executable, *flags, str(CONSOLE_SCRIPT), *map(str, words)]
+    env = {**os.environ, "MNISTAE_HOME": str(tmp_path / "odd" / "home")}
+    done = subprocess.run(command, env=env, capture_output=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert digest(tmp_path / "odd") == digest(tmp_path / "plain")
+    record("F9", trials=1, note="-W error, -O, -OO, -I, -X dev")
+
+
+def test_packed_package(tmp_path: Path, data: Path) -> None:
+    """F9: the package runs from a zip archive, which nobody can write to."""
+    root = Path(mnistae.__file__).parent
+    with zipfile.ZipFile(tmp_path / "mnistae.zip", "w") as archive:
+        for path in root.rglob("*.py"):
+            archive.write(path, path.relative_to(root.parent))
+    code = "import mnistae.__main__ as m; assert '.zip' in m.__file__; m.main()"
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "mnistae.zip")}
+    words = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 16, "-q") if LONG else ("summary",)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)], env=env, capture_output=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    record("F9", trials=1, note="from a zip archive")
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
+def test_other_versions(version: str) -> None:
+    """F9: the command line works under every Python that is here together with the dependencies."""
+    python = shutil.which(f"python{version}")
+    probe = [python or "", "-c", "import torch, typer, mnistae"]
+    if python is None or subprocess.run(probe, capture_output=True, timeout=100, check=False).returncode:
+        record("F9", trials=0, note=f"not run under Python {version}: it is not here with the dependencies")
+        pytest.skip(f"Python {version} is not here with the dependencies")
+    done = subprocess.run([python, "-m", "mnistae", "summary"], capture_output=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    record("F9", trials=1, note=f"Python {version}")

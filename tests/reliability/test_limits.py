@@ -1,0 +1,154 @@
+"""Rows F4, F5 and F6 of the fault matrix: little memory, few files and threads, devices that are absent or fail."""
+
+import json
+import os
+import resource
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness import LONG, Ended, ForkServer, one_line, record, trials
+from resumable import check_store, digest, go_on, train_whole
+
+from conftest import mnistae, write_idx
+
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray]) -> tuple[object, ...]:
+    """A run of three epochs."""
+    data = write_idx(tmp_path_factory.mktemp("data") / "data", digits)
+    return ("train", "--dataset", data, "-e", 3, "-b", 256, "--name", "r", "-q")
+
+
+def told(ended: Ended) -> bool:
+    """Whether a command worked, or failed in a line and a hint, without a traceback."""
+    return ended.code == 0 or (ended.code is not None and ended.code > 0 and one_line(ended))
+
+
+def test_little_memory(forks: ForkServer, words: tuple[object, ...], tmp_path: Path) -> None:
+    """F4: with any amount of memory a run ends well or with a line; the store is whole, and a resume gives the same bytes."""
+    whole = train_whole(forks, tmp_path / "whole", words)
+    steps = [2**k * MIB for k in range(10)] + [3 * 2**k * MIB for k in range(8)]
+    steps = sorted(steps)[:: trials(5, 1)]
+    failed = aborted = 0
+    for step in steps:
+        home = tmp_path / str(step)
+        ended = forks.run(*words, home=home, before=(("conditions.limit", {"AS": step}),))
+        # safetensors is Rust, which aborts where Python raises MemoryError: a kill like any other
+        is_aborted = ended.code == -signal.SIGABRT and ended.err.startswith("memory allocation of")
+        assert told(ended) or is_aborted, (step, ended.code, ended.err)
+        aborted += is_aborted
+        failed += ended.code != 0
+        check_store(home)
+        again = forks.run(*go_on(home, whole), home=home)
+        assert again.code == 0, again.err
+        assert digest(home) == whole.digest
+    assert 0 < failed < len(steps), "some of them are too little, and not all"
+    note = f"1 to 512 MiB more than at the start: {failed} times too little, of which safetensors aborted {aborted}"
+    record("F4", trials=len(steps), note=note)
+
+
+def test_memory_errors(forks: ForkServer, words: tuple[object, ...], tmp_path: Path) -> None:
+    """F4: a MemoryError in any function of the product ends in a line, and costs nothing that was saved."""
+    whole = train_whole(forks, tmp_path / "whole", words)
+    places = [int(3000 ** (k / 24)) for k in range(1, 26)][:: trials(6, 1)]
+    for place in places:
+        home = tmp_path / str(place)
+        ended = forks.run(*words, home=home, before=(("conditions.no_memory", place),))
+        assert told(ended), (place, ended.code, ended.err)
+        check_store(home)
+        assert forks.run(*go_on(home, whole), home=home).code == 0
+        assert digest(home) == whole.digest
+    record("F4", trials=len(places), note="MemoryError in the k-th function that is called")
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"NOFILE": 16}, {"NOFILE": 32}, {"NOFILE": 6}, {"NPROC": 1}, {"STACK": 256 * 1024}], ids=str
+)
+def test_limits(forks: ForkServer, words: tuple[object, ...], tmp_path: Path, bounds: dict[str, int]) -> None:
+    """F5: with few files, processes or little stack a command works, or says what it lacks."""
+    commands = (words, ("summary",), ("checkpoints", "list"), ("reconstruct", "1"), ("evaluate",))
+    for command in commands:
+        ended = forks.run(*command, home=tmp_path, before=(("conditions.limit", bounds),))
+        assert told(ended), (bounds, command, ended.code, ended.err)
+    check_store(tmp_path)
+    record("F5", trials=len(commands), note="limits of files, processes and stack")
+
+
+def test_few_files_from_the_start() -> None:
+    """F5: 16 files are enough for a whole process, imports and all."""
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+
+    done = mnistae("summary", preexec_fn=few)
+    assert done.returncode == 0, done.stderr
+    record("F5", trials=1)
+
+
+VARIABLES = [
+    *(("OMP_NUM_THREADS", value) for value in ("0", "abc", "1000")),
+    *(("CUDA_VISIBLE_DEVICES", value) for value in ("", "99", "garbage")),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), VARIABLES if LONG else VARIABLES[2:3])
+def test_threads_and_devices(words: tuple[object, ...], home: Path, name: str, value: str) -> None:
+    """F5: whatever the numbers of threads and devices are, a whole process trains."""
+    done = mnistae(*words, env={**os.environ, name: value})
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
+    record("F5", trials=1, note="odd OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES")
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:99", "xpu", "mps"])
+def test_absent_device(forks: ForkServer, words: tuple[object, ...], tmp_path: Path, device: str) -> None:
+    """F6: a device that was asked for and is absent ends with 5 and makes no run; another one is never taken instead."""
+    ended = forks.run(*words, "--device", device, home=tmp_path, env={"CUDA_VISIBLE_DEVICES": ""})
+    assert ended.code == 5, ended.err
+    assert one_line(ended)
+    assert not (tmp_path / "home" / "checkpoints" / "r").exists()
+    record("F6", trials=1, note="absent: exit 5")
+
+
+@pytest.mark.parametrize("fault", ["has no kernel", "has no memory", "has no driver", "computes wrong"])
+def test_device_that_fails(forks: ForkServer, words: tuple[object, ...], tmp_path: Path, fault: str) -> None:
+    """F6: a device that is listed and cannot compute ends with 5 if it was asked for; `auto` passes over it and says so."""
+    before = (("conditions.device_that", fault),)
+    ended = forks.run(*words, "--device", "cuda", home=tmp_path, before=before)
+    assert ended.code == 5, ended.err
+    assert one_line(ended)
+    assert not (tmp_path / "home" / "checkpoints" / "r").exists()
+    chosen = forks.run(*words, "--device", "auto", "--json", home=tmp_path, before=before)
+    assert (chosen.code, json.loads(chosen.out)["device"]) == (0, "cpu"), chosen.err
+    record("F6", trials=2, note="listed and failing: exit 5, auto takes the CPU")
+
+
+def test_device_that_fills_up(forks: ForkServer, words: tuple[object, ...], tmp_path: Path) -> None:
+    """F6: a device that runs out of memory while it trains ends with 5; what was trained is kept and goes on."""
+    whole = train_whole(forks, tmp_path / "whole", words)
+    for at, epochs in ((1, 0), (5, 1), (9, 2)):
+        home = tmp_path / str(at)
+        ended = forks.run(*words, home=home, before=(("conditions.no_more_memory_at_step", at),))
+        assert ended.code == 5, ended.err
+        assert one_line(ended), ended.err
+        assert (home / "home" / "checkpoints" / "r").exists() == bool(epochs)
+        assert forks.run(*go_on(home, whole), home=home).code == 0
+        assert digest(home) == whole.digest
+    record("F6", trials=3, note="out of memory in training: exit 5, resumed to the same bytes")
+
+
+def test_real_device(forks: ForkServer, words: tuple[object, ...], tmp_path: Path) -> None:
+    """F6: where there is a GPU it is chosen, named, and trains the same bytes twice."""
+    import torch
+
+    if not torch.cuda.is_available():
+        record("F6", trials=0, note="not run on a GPU: none here")
+        pytest.skip("this machine has no CUDA device")
+    for home in ("a", "b"):
+        done = mnistae(*words, "--json", env={**os.environ, "MNISTAE_HOME": str(tmp_path / home / "home")})
+        assert json.loads(done.stdout)["device"].startswith("cuda"), done.stderr
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+    record("F6", trials=2, note="on a GPU")

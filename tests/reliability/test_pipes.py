@@ -1,0 +1,62 @@
+"""Row E4: whatever the shell does with the standard streams, the code tells it, nothing is spilled, and training is saved."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import LONG, record
+
+from mnistae.store import format as checkpoint_format
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+
+# What a shell does with the streams, and the codes that a command with a result may end with then. A pipe whose reader has
+# taken its line and gone may have taken everything already.
+SHELL: dict[str, tuple[str, set[int]]] = {
+    "| head -1": ("{ %s; echo $? > code; } | head -1 > first", {0, 141}),
+    "| true": ("{ %s; echo $? > code; } | true", {0, 141}),
+    ">&-": ("%s >&-; echo $? > code", {7}),
+    "2>&-": ("%s 2>&- > out; echo $? > code", {0}),
+    "both": ("%s >&- 2>&-; echo $? > code", {7}),
+    "</dev/null": ("%s < /dev/null > out; echo $? > code", {0}),
+    "full": ("%s > /dev/full; echo $? > code", {7}),
+}
+TRAIN = "train --dataset DATA -e 2 -b 256 --name piped --force"
+COMMANDS = ["summary", "checkpoints list", "reconstruct 1 -o a.png", "--help", TRAIN]
+QUICK = {*((name, "summary") for name in SHELL), ("| true", TRAIN), ("both", TRAIN), ("full", TRAIN)}
+
+
+def test_streams_of_the_shell(trained: str, tiny: Path, home: Path) -> None:
+    """E4: no traceback, the code of the table, a picture and a run that are whole though nobody reads their names."""
+    count = 0
+    for name, (line, codes) in SHELL.items():
+        if name == "full" and not Path("/dev/full").exists():
+            continue
+        for words in COMMANDS:
+            if not LONG and (name, words) not in QUICK:
+                continue
+            whole = shlex.join([sys.executable, "-m", "mnistae", *words.split()]).replace("DATA", shlex.quote(str(tiny)))
+            done = subprocess.run(["sh", "-c", line.replace("%s", whole)], capture_output=True, check=False, timeout=60)
+            code = int(Path("code").read_text())
+            assert code in (codes | {0} if words == "--help" else codes), (name, words, code, done.stderr)
+            assert b"Traceback" not in done.stderr + done.stdout
+            assert b"Exception" not in done.stderr
+            check_result(words, home)
+            count += 1
+    assert count >= len(SHELL)
+    record("E4", trials=count, note=f"{', '.join(SHELL)}; {len(COMMANDS)} commands")
+
+
+def check_result(words: str, home: Path) -> None:
+    """Look for the file that the command makes, whole, and take it away."""
+    if words.startswith("reconstruct"):
+        assert Path("a.png").read_bytes().endswith(b"IEND\xaeB`\x82")
+        Path("a.png").unlink()
+    if words.startswith("train"):
+        path = home / "checkpoints" / "piped" / "state.safetensors"
+        state, _ = checkpoint_format.decode_state(path.read_bytes())
+        assert len(state.history) == 2
+        path.unlink()

@@ -1,0 +1,115 @@
+"""Row A3 of the fault matrix: after a power cut at any moment of a save every file is old or new, and what is done is kept."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from disk import History, Tree, read_tree, write_tree
+from harness import ForkServer, record
+from resumable import NEVER, Case, finish, make_case
+
+from conftest import write_idx
+
+STORE = "home/checkpoints/"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray]) -> Path:
+    return write_idx(tmp_path_factory.mktemp("cut") / "data", digits)
+
+
+def recorded(forks: ForkServer, base: Path, home: Path, words: tuple[object, ...], without: tuple[str, ...] = ()) -> History:
+    """Run a command on a copy of the store and return what it did to the disk."""
+    shutil.copytree(base, home)
+    before = read_tree(home)
+    log = home.parent / f"{home.name}.log"
+    hooks = (("without", list(without)), ("record_disk", [str(home), str(log)]))
+    ended = forks.run(*words, home=home, save_every=NEVER, before=hooks)
+    assert ended.code == 0, ended.err
+    return History(before, home, log)
+
+
+def files(tree: Tree) -> dict[str, bytes]:
+    """Return the files of the store, but for the locks and what is half written or half removed."""
+    return {
+        name.removeprefix(STORE): data
+        for name, data in tree.items()
+        if data is not None and name.startswith(STORE) and "/.locks/" not in name and ".tmp" not in name
+    }
+
+
+def is_bad(tree: Tree, old: dict[str, bytes], new: dict[str, bytes], *, is_over: bool) -> bool:
+    """Whether a file is neither old nor new, or, once the command has said that it is done, not new."""
+    found = files(tree)
+    if is_over:
+        return found != new
+    return any(found.get(name) not in {old.get(name), new.get(name)} for name in old.keys() | new.keys() | found.keys())
+
+
+def states(history: History) -> Iterator[tuple[Tree, bool]]:
+    """Yield what may be on the disk after a cut at every moment, each once, and whether the command was over by then."""
+    seen = set()
+    for at in reversed(range(len(history.ops) + 1)):
+        for tree in history.states(at):
+            is_over = at == len(history.ops)
+            key = (frozenset(files(tree).items()), frozenset(name for name in tree if name.endswith(".tmp")), is_over)
+            if key not in seen:
+                seen.add(key)
+                yield tree, is_over
+
+
+def is_seen(forks: ForkServer, case: Case, home: Path, without: str, new: dict[str, bytes]) -> bool:
+    """Whether a bad state is found where one of the two flushes is taken out."""
+    history = recorded(forks, case.base, home, case.words, (without,))
+    old = files(read_tree(case.base))
+    return any(is_bad(tree, old, new, is_over=is_over) for tree, is_over in states(history))
+
+
+@pytest.mark.parametrize("kind", ["first save", "overwrite"])
+def test_power_cut_in_a_save(forks: ForkServer, kind: str, data: Path, tmp_path: Path) -> None:
+    """In every state that a power cut may leave, all files are old or new, and going on ends with the exact bytes."""
+    case = make_case(forks, kind, tmp_path, data)
+    if kind == "first save":
+        shutil.rmtree(case.base / "home")  # the folders of a first start are made too
+    history = recorded(forks, case.base, tmp_path / "done", case.words)
+    old, new = files(read_tree(case.base)), files(read_tree(tmp_path / "done"))
+    count, digests = 0, set()
+    for tree, is_over in states(history):
+        count += 1
+        assert not is_bad(tree, old, new, is_over=is_over)
+        home = tmp_path / "cut"
+        write_tree(home, tree)
+        digests.add(finish(forks, case, home))
+        shutil.rmtree(home)
+    assert digests == case.digests
+    flushes = ("_flush", "flush_folder")
+    assert all(is_seen(forks, case, tmp_path / flush, flush, new) for flush in flushes)
+    record("A3", trials=count, sabotage="one of the two fsyncs left out: seen 2 times of 2", note=f"{kind}: {count} states")
+
+
+def is_half_removed(tree: Tree, old: dict[str, bytes], *, is_over: bool) -> bool:
+    """Whether a part of the run `r` is gone and a part is there, or another run is touched, or `r` is there in the end."""
+    found = files(tree)
+    ours, others = ({name: data for name, data in old.items() if name.startswith(run)} for run in ("r/", "s/"))
+    left = {name: data for name, data in found.items() if name.startswith("r/")}
+    return left not in ([{}] if is_over else [{}, ours]) or any(found.get(name) != data for name, data in others.items())
+
+
+def test_power_cut_in_a_removal(forks: ForkServer, data: Path, tmp_path: Path) -> None:
+    """In every state that a power cut may leave, the run is there as a whole or gone as a whole, and the other untouched."""
+    base = make_case(forks, "resume", tmp_path, data).base
+    shutil.copytree(base / STORE / "r", base / STORE / "s")
+    old = files(read_tree(base))
+    words = ("checkpoints", "remove", "r")
+    count = 0
+    for tree, is_over in states(recorded(forks, base, tmp_path / "done", words)):
+        count += 1
+        assert not is_half_removed(tree, old, is_over=is_over)
+        write_tree(tmp_path / "cut", tree)
+        assert forks.run("checkpoints", "verify", home=tmp_path / "cut").code == 0
+        shutil.rmtree(tmp_path / "cut")
+    sabotaged = states(recorded(forks, base, tmp_path / "sabotaged", words, ("flush_folder",)))
+    assert any(is_half_removed(tree, old, is_over=is_over) for tree, is_over in sabotaged)
+    record("A3", trials=count, sabotage="the folder's fsync left out: seen 1 time of 1", note=f"removal: {count} states")

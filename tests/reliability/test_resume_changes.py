@@ -1,0 +1,149 @@
+"""Rows A6 and A7 of the fault matrix: a resume after something has changed, or with nothing sound to go on from."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from harness import Ended, one_line, record
+from saved import tree
+
+from conftest import Answer, Cli
+from mnistae import atomic
+from mnistae.records import Description, Provenance
+from mnistae.store import format as checkpoint_format
+from mnistae.store import runs
+from mnistae.training import session
+
+GO_ON = ("train", "--resume", "--name", "tiny", "-e", "3")
+
+
+def is_told(answer: Answer) -> bool:
+    return one_line(Ended(answer.code, answer.out, answer.err, 0))
+
+
+def described_as(name: str, change: Callable[[Provenance], Provenance]) -> None:
+    """Write into a run's state that it was begun elsewhere."""
+    path = runs.folder(name) / runs.STATE
+    state, description = checkpoint_format.decode_state(path.read_bytes())
+    assert description.provenance is not None
+    description = dataclasses.replace(description, provenance=change(description.provenance))
+    atomic.write_bytes(path, checkpoint_format.encode_state(state, description))
+
+
+def with_version(what: str) -> Callable[[Provenance], Provenance]:
+    return lambda before: dataclasses.replace(before, versions={**before.versions, what: "0.0"})
+
+
+CHANGES: dict[str, tuple[Callable[[Provenance], Provenance], tuple[str, ...], int, str]] = {
+    "torch": (with_version("torch"), (), 0, "warning: torch was '0.0' and is '"),
+    "mnistae": (with_version("mnistae"), (), 0, "warning: mnistae was '0.0' and is '"),
+    "processor": (with_version("cpu"), (), 0, "warning: cpu was '0.0' and is '"),
+    "device": (lambda p: dataclasses.replace(p, device="cuda:0"), ("--device", "cpu"), 0, "device was 'cuda:0' and is 'cpu'"),
+    "absent device": (lambda p: dataclasses.replace(p, device="cuda:7"), (), 5, "error: device 'cuda:7' is not there"),
+    "data": (lambda p: dataclasses.replace(p, data_digest="0" * 64), (), 4, "is not the data this run was trained on"),
+    "settings": (lambda p: p, ("--lr", "0.5"), 2, "learning rate of the run 'tiny' is '0.001', not '0.5'"),
+    "sizes": (lambda p: p, ("--bottleneck", "4"), 2, "bottleneck of the run 'tiny' is '8', not '4'"),
+}
+"""What changes in the run's state, with which options it goes on, the exit code, and what is said."""
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_changed_is_told(cli: Cli, trained: str, home: Path, what: str) -> None:
+    """A run that goes on under other circumstances says which, or is refused and left as it was; never silently."""
+    change, options, code, message = CHANGES[what]
+    described_as(trained, change)
+    before = tree(home)
+    answer = cli(*GO_ON, *options)
+    assert (answer.code, message in answer.err) == (code, True), answer
+    if code == 0:
+        assert "the run goes on, but not to the same bytes" in answer.err
+        assert len(runs.load(trained).description.history) == 3
+    else:
+        assert is_told(answer)
+        assert tree(home) == before
+    record("A6", trials=1, note="versions, processor and device warn; data, settings and an absent device are refused")
+
+
+def test_unchanged_run_warns_of_nothing(cli: Cli, trained: str) -> None:
+    """A run that goes on as it was begun is not warned about: the warnings above come from the changes."""
+    answer = cli(*GO_ON)
+    assert (answer.code, "not to the same bytes" in answer.err) == (0, False)
+
+
+def test_threads_are_set_back(cli: Cli, trained: str) -> None:
+    """The number of threads that a run was begun with is the number that it goes on with."""
+    import torch
+
+    now = torch.get_num_threads()
+    try:
+        described_as(trained, lambda before: dataclasses.replace(before, threads=3))
+        assert cli(*GO_ON).code == 0
+        assert torch.get_num_threads() == 3
+        provenance = runs.load(trained).description.provenance
+        assert provenance is not None
+        assert provenance.threads == 3
+    finally:
+        torch.set_num_threads(now)
+    record("A6", trials=1, note="threads are set back to what they were")
+
+
+def test_silent_change_would_be_seen(cli: Cli, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sabotage leg: with the comparisons taken out, the checks above fail."""
+
+    def nothing(_description: Description, _now: object) -> list[str]:
+        return []
+
+    monkeypatch.setattr(session, "changes", nothing)
+    monkeypatch.setattr(session, "check_is_same_data", nothing)
+    for what in ("torch", "data"):
+        change, options, code, message = CHANGES[what]
+        described_as(trained, change)
+        answer = cli(*GO_ON, *options)
+        assert (answer.code, message in answer.err) != (code, True)
+    record("A6", trials=0, sabotage="the comparisons left out: seen 2 times of 2")
+
+
+def test_finished_run(cli: Cli, trained: str, home: Path) -> None:
+    """A run that has all its epochs has nothing to do, and stays as it is to the byte."""
+    before = tree(home)
+    answer = cli("train", "--resume", "--name", trained)
+    assert (answer.code, "nothing to do" in answer.err, tree(home) == before) == (0, True, True)
+    record("A7", trials=1, note="finished: nothing to do")
+
+
+@pytest.mark.parametrize("words", [("--resume",), ("--resume", "--name", "nobody")], ids=" ".join)
+def test_nothing_to_resume(cli: Cli, home: Path, words: tuple[str, ...]) -> None:
+    """A resume of nothing is a missing checkpoint, and makes no run."""
+    answer = cli("train", *words)
+    assert (answer.code, is_told(answer), runs.listing()) == (3, True, [])
+    record("A7", trials=1, note="nothing: exit 3")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [cut, flip, empty])
+def test_damaged_newest_state(cli: Cli, trained: str, home: Path, damage: Callable[[Path], None]) -> None:
+    """A damaged newest state is refused by name, with a way out; no older run is gone on with in its place."""
+    shutil.copytree(runs.folder(trained), runs.folder("older"))
+    damage(runs.folder(trained) / runs.STATE)
+    before = tree(home)
+    answer = cli("train", "--resume", "-e", 3)
+    assert (answer.code, is_told(answer)) == (3, True), answer
+    assert f"cannot use checkpoint '{runs.folder(trained) / runs.STATE}'" in answer.err
+    assert tree(home) == before
+    assert cli("train", "--resume", "--name", "older", "-e", 3, "-q").code == 0
+    record("A7", trials=1, note="damaged: refused by name; each file has one generation, so there is none to fall back to")

@@ -1,0 +1,286 @@
+"""Rows E1, E2, E3 and E5: whenever a signal comes, the code tells it, what was trained is kept, the terminal is as it was."""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from downloads import collection
+from faults import Fault
+from harness import Ended, ForkServer, Running, record, trials
+from resumable import NEVER, Whole, check_store, digest, leftovers, run_folder
+from terminals import HIDE, Terminal, on, state_of, wait_until_caught
+
+from conftest import write_idx
+from mirror import Mirror
+from mnistae.store import format as checkpoint_format
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see a process's handlers")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PROMPT = 2.0
+"""Seconds within which a signal has to be answered."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: dict[str, np.ndarray]) -> Whole:
+    """A run of 40 epochs of three batches, so that signals meet the training as often as the saves."""
+    folder = tmp_path_factory.mktemp("whole")
+    data = write_idx(folder / "data", digits)
+    words = ("train", "--dataset", data, "-e", 40, "-b", 256, "--hidden", 64, "--name", "r")
+    forks.run(*words, home=folder)
+    ended = forks.run(*words, "--force", home=folder, save_every=NEVER)  # the data's cache is there now: as fast as it gets
+    assert ended.code == 0, ended.err
+    return Whole(words, digest(folder), ended.seconds)
+
+
+def with_cache(whole: Whole, home: Path) -> Path:
+    """Give a home the cache of the data, so that its run's first write is the run's."""
+    shutil.copytree(Path(str(whole.words[2])).parent / "home" / "cache", home / "home" / "cache")
+    return home
+
+
+def go_on(home: Path, whole: Whole) -> tuple[object, ...]:
+    return ("train", "--resume", "--name", "r") if (run_folder(home) / "state.safetensors").exists() else whole.words
+
+
+def send(running: Running, number: int, after: float) -> float:
+    """Send a signal `after` seconds from when the child's handlers stand; return the time of that."""
+    wait_until_caught(running.pid)
+    time.sleep(after)
+    running.kill(number)
+    return time.monotonic()
+
+
+def check_ending(ended: Ended, number: int, since: float) -> bool:
+    """Check the code and the time; return whether the signal came before the end."""
+    assert ended.code in {0, 128 + number}, ended
+    assert "Traceback" not in ended.err
+    assert "ignored" not in ended.err
+    assert time.monotonic() - since < PROMPT
+    return ended.code != 0
+
+
+def check_kept(home: Path, ended: Ended) -> None:
+    """The store is whole, and holds every epoch that the command says it has finished."""
+    check_store(home)
+    assert leftovers(home) == []
+    told = re.findall(r"stopped after epoch ([0-9]+)", ended.err) or re.findall(r"epoch +([0-9]+)/", ended.err)[-1:]
+    if told:
+        state, _ = checkpoint_format.decode_state((run_folder(home) / "state.safetensors").read_bytes())
+        assert len(state.history) == int(told[0])
+
+
+def test_train_at_random_moments(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+    """E1: a signal at any moment of `train` ends it with its code and the last epoch kept; it goes on to the same bytes."""
+    rng, hits, runs = random.Random(1), 0, 0
+    goal = trials(15, 150)
+    while hits < goal:
+        home = with_cache(whole, tmp_path / str(runs))
+        runs += 1
+        for _ in range(6):
+            number = SIGNALS[hits % 3]
+            running = forks.start(*go_on(home, whole), home=home, save_every=0.1)
+            since = send(running, number, rng.uniform(0, whole.seconds))
+            ended = running.wait()
+            hits += check_ending(ended, number, since)
+            check_kept(home, ended)
+        assert forks.run(*go_on(home, whole), home=home).code == 0
+        assert digest(home) == whole.digest
+    record("E1", trials=hits, note=f"signals that met a living `train`, in {runs} runs, each resumed to the same bytes")
+
+
+OTHERS = [
+    ("reconstruct", "1", "-o", "a.png"),
+    ("interpolate", "1", "2", "-o", "a.gif"),
+    ("evaluate",),
+    ("summary", "-c", "tiny"),
+    ("checkpoints", "verify"),
+]
+
+
+def test_other_commands_at_random_moments(forks: ForkServer, trained: str, home: Path) -> None:
+    """E1: a signal at any moment of the other commands ends them with its code; a file is there whole or not at all."""
+    rng, hits = random.Random(2), 0
+    work, goal = home.parent, trials(15, 100)
+    for words in OTHERS:
+        seconds = forks.run(*words, home=work).seconds
+        whole = {path.name: path.read_bytes() for path in work.glob("a.*")}
+        met, tries = 0, 0
+        while met < goal / len(OTHERS):
+            tries += 1
+            assert tries < 20 * goal, "no moment meets the command alive"
+            for path in work.glob("a.*"):
+                path.unlink()
+            number = SIGNALS[tries % 3]
+            running = forks.start(*words, home=work)
+            since = send(running, number, rng.uniform(0, seconds))
+            met += check_ending(running.wait(), number, since)
+            assert all(path.read_bytes() == whole[path.name] for path in work.glob("a.*"))
+            assert not list(work.glob(".*.tmp"))
+        hits += met
+    record("E1", trials=hits, note=f"signals that met {', '.join(words[0] for words in OTHERS)}")
+
+
+def test_download_at_random_moments(forks: ForkServer, digits: dict[str, np.ndarray], tmp_path: Path) -> None:
+    """E1: a signal during a download that stalls ends it with its code, and leaves no file."""
+    goal = trials(6, 30)
+    with Mirror({"gzip.zip": collection(digits)}, "stall mid body") as mirror:
+        env: dict[str, str | None] = {"MNISTAE_OFFLINE": "0", "MNISTAE_MIRROR": mirror.url}
+        for k in range(goal):
+            running = forks.start("datasets", "fetch", "emnist-digits", home=tmp_path, env=env)
+            since = send(running, SIGNALS[k % 3], 0.05 + 0.3 * k / goal)
+            assert check_ending(running.wait(), SIGNALS[k % 3], since)
+            assert leftovers(tmp_path) == []
+    record("E1", trials=goal, note="signals that met a stalled download")
+
+
+def test_whole_processes_at_random_moments(whole: Whole, tmp_path: Path) -> None:
+    """E1: in processes of their own, imports included; SIGINT from the first line of ours, the others from the very start."""
+    rng, goal = random.Random(4), trials(6, 45)
+    command = [sys.executable, "-m", "mnistae", *map(str, whole.words)]
+    for k in range(goal):
+        home = tmp_path / str(k)
+        home.mkdir()
+        env = {**os.environ, "MNISTAE_HOME": str(home / "home")}
+        process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        number = SIGNALS[k % 3]
+        if number == signal.SIGINT:
+            wait_until_caught(process.pid)  # before that it is Python's own KeyboardInterrupt
+        time.sleep(rng.uniform(0, 2.5))
+        process.send_signal(number)
+        since = time.monotonic()
+        _, err = process.communicate(timeout=30)
+        code = 128 - process.returncode if process.returncode < 0 else process.returncode  # as a shell sees it
+        ended = Ended(code, "", err, 0)
+        check_ending(ended, number, since)
+        check_kept(home, ended)
+    record("E1", trials=goal, note="signals to processes of their own, imports included")
+
+
+def test_two_interrupts(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+    """E2: a second Ctrl-C 50 ms after the first costs nothing: the last finished epoch is saved all the same."""
+    rng, goal = random.Random(5), trials(4, 20)
+    for k in range(goal):
+        running = forks.start(*whole.words, home=(home := tmp_path / str(k)), save_every=NEVER)
+        send(running, signal.SIGINT, rng.uniform(0, whole.seconds))
+        time.sleep(0.05)
+        running.kill(signal.SIGINT)
+        since = time.monotonic()
+        ended = running.wait()
+        check_ending(ended, signal.SIGINT, since)
+        check_kept(home, ended)
+    record("E2", trials=goal, note="two SIGINTs 50 ms apart")
+
+
+def test_signal_during_a_save(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+    """E2: SIGTERM while a file of the save waits to be flushed or renamed: the save is done, and then the code told."""
+    moments = [("replace", 0), ("fsync", 2), ("replace", 1), ("replace", 2), ("fsync", 0), ("fsync", 4)][: trials(2, 6)]
+    for op, at in moments:
+        home, log = with_cache(whole, tmp_path / f"{op}{at}"), tmp_path / f"{op}{at}.log"
+        running = forks.start(*whole.words, home=home, save_every=NEVER, faults=(Fault("slow", op, at),), log=log)
+        while not log.exists() or sum(f'["{op}"' in line for line in log.read_text().splitlines()) <= at:
+            time.sleep(0.005)
+        running.kill(signal.SIGTERM)
+        ended = running.wait()
+        assert ended.code in {0, 143}, ended  # the request comes when all epochs are done
+        check_kept(home, ended)
+        assert digest(home) == whole.digest
+    record("E2", trials=len(moments), note="SIGTERM while a save waits in fsync or rename")
+
+
+def test_stop_and_go_on(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+    """E2: a run that is stopped by Ctrl-Z and continued, on a terminal whose window changes, ends with the same bytes."""
+    rng, goal = random.Random(6), trials(2, 15)
+    for k in range(goal):
+        with Terminal() as terminal:
+            running = forks.start(*whole.words, home=tmp_path / str(k), **on(terminal))
+            wait_until_caught(running.pid)
+            for _ in range(10):
+                running.kill(signal.SIGWINCH)
+                time.sleep(rng.uniform(0, whole.seconds / 20))
+            running.kill(signal.SIGSTOP if k % 2 else signal.SIGTSTP)
+            time.sleep(0.1)
+            stopped = state_of(running.pid)
+            running.kill(signal.SIGCONT)
+            assert running.wait().code == 0, terminal.text()
+            assert stopped in "TZ-" or k % 2 == 0, stopped  # a session of its own is orphaned: there SIGTSTP does nothing
+            assert digest(tmp_path / str(k)) == whole.digest
+            assert terminal.is_restored()
+    record("E2", trials=goal, note="stopped and continued, with ten SIGWINCH each")
+
+
+def endings(whole: Whole, mirror: Mirror) -> Iterator[tuple[tuple[object, ...], int | None, dict[str, str]]]:
+    """Yield commands with the signal to send, if any, and settings: every kind of ending but SIGKILL."""
+    fetch = {"MNISTAE_OFFLINE": "0", "MNISTAE_MIRROR": mirror.url}
+    for number in SIGNALS:
+        yield whole.words, number, {}
+        yield ("datasets", "fetch", "emnist-digits"), number, fetch
+    yield whole.words, None, {}
+    yield (*whole.words, "--lr", "1e38"), None, {}
+    yield ("train", "--dataset", "./missing"), None, {}
+    yield ("train", "--nonsense"), None, {}
+
+
+def test_terminal_is_restored(forks: ForkServer, whole: Whole, digits: dict[str, np.ndarray], tmp_path: Path) -> None:
+    """E3: after every ending the cursor is shown and the terminal's settings are what they were."""
+    rng, tried, hidden, k = random.Random(7), 0, 0, 0
+    with Mirror({"gzip.zip": collection(digits)}, "stall mid body") as mirror:
+        while tried < trials(10, 100):
+            for words, number, settings in endings(whole, mirror):
+                k += 1
+                with Terminal() as terminal:
+                    options: dict[str, Any] = on(terminal)
+                    options["env"] |= settings
+                    running = forks.start(*words, home=tmp_path / str(k), **options)
+                    if number is not None:
+                        send(running, number, rng.uniform(0, whole.seconds))
+                    ended = running.wait()
+                    assert ended.code in ({0, 128 + number} if number else {0, 2, 4, 6}), terminal.text()
+                    assert terminal.is_restored(), terminal.text()
+                    assert "Traceback" not in terminal.text()
+                    hidden += HIDE in terminal.text()
+                    tried += 1
+    assert hidden
+    record("E3", trials=tried, note=f"the cursor had been hidden in {hidden} of them")
+
+
+def test_nohup_and_the_background(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+    """E5: a signal that the caller ignores, as nohup does SIGHUP and a shell SIGINT of its background jobs, changes nothing."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        home = tmp_path / number.name
+        running = forks.start(*whole.words, home=home, before=(("terminals.ignore", int(number)),))
+        wait_until_caught(running.pid)
+        for _ in range(5):
+            running.kill(number)
+            time.sleep(whole.seconds / 8)
+        assert running.wait().code == 0
+        assert digest(home) == whole.digest
+    record("E5", trials=2, note="SIGHUP ignored (nohup), SIGINT ignored (background)")
+
+
+def test_closed_terminal(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+    """E5: closing the window is SIGHUP: the last finished epoch is kept, and the run goes on to the same bytes."""
+    for k in range(goal := trials(2, 10)):
+        home = tmp_path / str(k)
+        with Terminal() as terminal:
+            running = forks.start(*whole.words, home=home, **on(terminal))
+            wait_until_caught(running.pid)
+            time.sleep(whole.seconds * (k + 1) / (goal + 2))
+            terminal.close()
+            ended = running.wait()
+        assert ended.code in {0, 129}, ended
+        check_store(home)
+        assert leftovers(home) == []
+        assert forks.run(*go_on(home, whole), home=home).code == 0
+        assert digest(home) == whole.digest
+    record("E5", trials=goal, note="the terminal closed")

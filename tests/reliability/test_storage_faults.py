@@ -1,0 +1,214 @@
+"""Rows B1, B5 and B6 of the fault matrix: a disk that refuses costs the save in progress, and nothing else."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from faults import Fault, injected
+from harness import LONG, Ended, ForkServer, one_line, record
+from resumable import NEVER, Case, check_store, finish, leftovers, make_case, tree
+from saved import DESCRIPTION, state
+
+from conftest import write_idx
+from mnistae import atomic
+from mnistae.errors import OutputError
+from mnistae.store import runs
+
+ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE)
+
+
+@pytest.fixture
+def store(home: Path) -> Path:
+    return home / "checkpoints"
+
+
+def save(seed: int) -> None:
+    runs.save("one", state(seed), DESCRIPTION)
+
+
+def files(store: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+
+def lay_out(store: Path, old: dict[str, bytes]) -> None:
+    shutil.rmtree(store, ignore_errors=True)
+    for name, data in old.items():
+        (store / name).parent.mkdir(parents=True, exist_ok=True)
+        (store / name).write_bytes(data)
+
+
+def saved_under(store: Path, old: dict[str, bytes], fault: Fault) -> dict[str, bytes]:
+    """Save on top of `old` with one fault, which must be told, and return the files."""
+    lay_out(store, old)
+    with injected(fault), pytest.raises(OutputError, match=r"^cannot (write|make) ") as failure:
+        save(9)
+    assert os.strerror(fault.errno) in failure.value.message
+    return files(store)
+
+
+def check_every_error(store: Path, old: dict[str, bytes]) -> int:
+    """Let every primitive of a save fail with every error; return how many failures that were."""
+    lay_out(store, old)
+    with injected() as shim:
+        save(9)
+    new, count = files(store), len(shim.calls)
+    for code in ERRORS:
+        for k in range(count):
+            for name, data in saved_under(store, old, Fault("error", at=k, errno=code)).items():
+                assert data in {old.get(name), new.get(name)}, (code, k, name)
+            assert not old or runs.damage("one") is None
+    return count * len(ERRORS)
+
+
+def in_place(path: Path, data: bytes) -> None:
+    """Write as everybody does: the first sabotage."""
+    primitives = vars(atomic)["os"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        fd = primitives.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        primitives.write(fd, data)
+        primitives.fsync(fd)
+        primitives.close(fd)
+    except OSError as error:
+        raise OutputError(f"cannot write '{path}': {error.strerror}", hint="") from error
+
+
+def careless(fd: int) -> None:
+    """Flush and do not mind a failure: the second sabotage."""
+    try:
+        vars(atomic)["os"].fsync(fd)
+    except OSError:
+        return
+
+
+def test_every_error_at_every_primitive(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever call of a save fails in whichever way, every file is old or new, and nothing lies beside them."""
+    save(0)
+    old = files(store)
+    count = check_every_error(store, {}) + check_every_error(store, old)
+    sabotages: dict[str, Callable[..., None]] = {"write_bytes": in_place, "_flush": careless, "discard": lambda _self: None}
+    for name, sabotage in sabotages.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(atomic.Writer if name == "discard" else atomic, name, sabotage)
+            with pytest.raises((AssertionError, pytest.fail.Exception)):
+                check_every_error(store, old)
+    what = "files written in place, fsync's errors ignored, temporary files left"
+    record("B1", trials=count, sabotage=f"{what}: seen 3 times of 3", note="every primitive of a save times 6 errors")
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: dict[str, np.ndarray]) -> Case:
+    folder = tmp_path_factory.mktemp("faults")
+    return make_case(forks, "overwrite", folder, write_idx(folder / "data", digits))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(case: Case, forks: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home after the save that nothing disturbs; `log` in it lists its primitives."""
+    home = tmp_path_factory.mktemp("undisturbed") / "home"
+    assert disturbed(forks, case, home, log=home / "log").code == 0
+    return home
+
+
+def disturbed(forks: ForkServer, case: Case, home: Path, *faults: Fault, **options: Any) -> Ended:
+    shutil.copytree(case.base, home)
+    ended: Ended = forks.run(*case.words, home=home, faults=faults, save_every=NEVER, **options)
+    return ended
+
+
+def check_failed(forks: ForkServer, case: Case, home: Path, undisturbed: Path, ended: Ended) -> None:
+    """The save failed as the contract has it; the store is old or new; going on ends with exact bytes."""
+    assert (ended.code, one_line(ended), ended.out) == (7, True, ""), ended
+    assert leftovers(home) == []
+    check_store(home)
+    old, new = tree(case.base), tree(undisturbed)
+    assert all(data in {old.get(name), new.get(name)} for name, data in tree(home).items())
+    assert finish(forks, case, home) in case.digests
+
+
+def test_every_primitive_of_train(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
+    """`train` on a disk that refuses ends with 7, an error and a hint, and the run before it is whole."""
+    ops = (undisturbed / "log").read_text().splitlines()
+    faults = [Fault("error", at=k, errno=code) for k in range(len(ops)) for code in ERRORS]
+    faults = faults if LONG else faults[::31]  # each error and each primitive, but not every pair
+    for fault in faults:
+        home = tmp_path / "home"
+        check_failed(forks, case, home, undisturbed, disturbed(forks, case, home, fault))
+        shutil.rmtree(home)
+    record("B1", trials=len(faults), note=f"and of `train`, {len(ops)} primitives: 7, an error, a hint")
+
+
+def test_temporary_file_that_cannot_be_removed(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
+    """A disk that refuses the write and the clean-up after it leaves one file beside the run, which the next start sweeps."""
+    home = tmp_path / "home"
+    ended = disturbed(forks, case, home, *(Fault("error", op, errno=errno.EIO) for op in ("write", "unlink")))
+    assert (ended.code, one_line(ended), len(leftovers(home))) == (7, True, 1)
+    assert finish(forks, case, home) in case.digests
+    record("B1", trials=1, note="and with the clean-up failing too")
+
+
+def test_close_and_fsync(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
+    """An error of close, or of an fsync that works the next time, is a failed save."""
+    ops = [json.loads(line) for line in (undisturbed / "log").read_text().splitlines()]
+    faults = [Fault("error", op, at=k, errno=errno.EIO) for op in ("close", "fsync") for k in range(len(ops)) if LONG or k < 2]
+    faults = [fault for fault in faults if fault.at < sum(name == fault.op for name, _path in ops)]
+    for k, fault in enumerate(faults):
+        home = tmp_path / str(k)
+        check_failed(forks, case, home, undisturbed, disturbed(forks, case, home, fault))
+    record("B6", trials=len(faults), note="EIO of close and of fsync: the save has failed, the next one works")
+
+
+def test_slow_and_interrupted_disks(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
+    """A disk that takes a byte at a time, is interrupted a thousand times a second or takes 2 s to sync gets the same bytes."""
+    assert disturbed(forks, case, tmp_path / "slow", Fault("slow", "fsync")).code == 0
+    assert disturbed(forks, case, tmp_path / "interrupted", before=(("interrupt", 0.001),)).code == 0
+    for name in ("slow", "interrupted"):
+        assert tree(tmp_path / name) == tree(undisturbed)
+    small = tuple(2 if word == 64 else word for word in case.whole.words)  # of files that are short
+    for name, faults in {"whole": (), "short": (Fault("short", "write", at=-1),)}.items():
+        shutil.copytree(case.base / "home" / "cache", tmp_path / name / "home" / "cache")
+        assert forks.run(*small, home=tmp_path / name, faults=faults, save_every=NEVER).code == 0
+    assert tree(tmp_path / "short") == tree(tmp_path / "whole")
+    record("B5", trials=3, note="a byte at a time, 1,000 signals a second, 2 s for an fsync: the same bytes")
+
+
+WRITE = "import sys; from pathlib import Path; from mnistae import atomic; atomic.write_bytes(Path(sys.argv[1]), b'new' * 5000)"
+
+
+INJECTIONS = {
+    "fsync:error=EIO:when=1": ("Input/output error", {b"old"}),
+    "fsync:error=EIO:when=2": ("Input/output error", {b"new" * 5000}),  # the folder's, after the rename
+    "fallocate:error=ENOSPC": ("No space left on device", {b"old"}),
+    "rename:error=EDQUOT": ("Disk quota exceeded", {b"old"}),
+    "fsync,fallocate:error=EINTR:when=1+2": ("", {b"new" * 5000}),
+    "rename:signal=KILL": (None, {b"old", b"new" * 5000}),
+}
+"""What the kernel is made to do; what the process then says, "" for nothing, None for it is killed; what the file holds."""
+
+
+def test_kernel(tmp_path: Path) -> None:
+    """What the shim pretends is what the kernel does: the same failures, made below the process."""
+    strace = shutil.which("strace")
+    if strace is None or subprocess.run([strace, "-qq", "-e", "trace=none", "true"], check=False).returncode:
+        record("B1", trials=0, note="kernel cross-check not run: no strace that may trace")
+        pytest.skip("strace is not there or may not trace")
+    for number, (injection, (reason, contents)) in enumerate(INJECTIONS.items()):
+        path = tmp_path / str(number) / "file"
+        path.parent.mkdir()
+        path.write_bytes(b"old")
+        command = [strace, "-qq", "-o", os.devnull, "-e", f"inject={injection}", sys.executable, "-c", WRITE, str(path)]
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert path.read_bytes() in contents, injection
+        if reason is not None:
+            assert list(path.parent.iterdir()) == [path]
+            assert done.stderr.decode().endswith(f"cannot write '{path}': {reason}\n" if reason else ""), injection
+            assert done.returncode == (1 if reason else 0)
+    record("B1", trials=len(INJECTIONS), note=f"{len(INJECTIONS)} faults made in the kernel, by strace")

@@ -1,0 +1,260 @@
+"""Row G4 of the fault matrix: a rule-based state machine drives the store, and a model of what is durable checks it."""
+
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import workers
+from dying import Second, dying
+from harness import LONG, record, trials
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from mnistae import atomic
+from mnistae.errors import CheckpointError
+from mnistae.store import format as checkpoint_format
+from mnistae.store import runs
+
+NAMES = st.sampled_from(["a", "b", "C.1"])
+pytestmark = pytest.mark.timeout(3600 if LONG else 120)
+
+
+@pytest.fixture
+def second(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Second]:
+    """A second process, and after the games this test's own home again."""
+    monkeypatch.setenv("MNISTAE_HOME", str(home))
+    process = Second()
+    yield process
+    process.end()
+
+
+class Store(RuleBasedStateMachine):
+    """The store under test, and beside it what it must hold.
+
+    `models` and `states` have for each name the numbers that the file may hold: one, or two after a crash; None stands for
+    no file, "damaged" for one that must be refused. `order` is the order of the newest, None where it is not known.
+    """
+
+    second: "Second"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = Path(tempfile.mkdtemp(prefix="mnistae-store-"))
+        self.home = self.root / "home"
+        os.environ["MNISTAE_HOME"] = str(self.home)
+        self.models: dict[str, set[Any]] = {}
+        self.states: dict[str, set[Any]] = {}
+        self.order: list[str] | None = []
+        self.number = 0
+        self.clock = time.time
+
+    @initialize()
+    def outside(self) -> None:
+        """Something beside the store, which nothing may touch."""
+        (self.root / "outside").mkdir()
+        (self.root / "outside" / "file").write_text("mine")
+
+    def teardown(self) -> None:
+        vars(time)["time"] = self.clock
+        shutil.rmtree(self.root)
+
+    @rule(name=NAMES)
+    def save(self, name: str) -> None:
+        """Save a run as training does."""
+        self.number += 1
+        with runs.lock(name):
+            assert not self.leftovers(name), "the lock's holder sweeps what killed writers left"
+            workers.save(name, self.number)
+        self.models[name] = self.states[name] = {self.number}
+        self._to_front(name)
+
+    @rule(name=NAMES)
+    def save_by_another_process(self, name: str) -> None:
+        """The same, by a process of its own."""
+        self.number += 1
+        self.second.ask(self.home, name, self.number)
+        self.models[name] = self.states[name] = {self.number}
+        self._to_front(name)
+
+    @rule(name=NAMES, at=st.integers(0, 40))
+    def save_and_die(self, name: str, at: int) -> None:
+        """Die at a primitive of a save: each file is as it was or new."""
+        self.number += 1
+        with dying(at), runs.lock(name):
+            workers.save(name, self.number)
+        for files in (self.models, self.states):
+            files[name] = files.get(name, {None}) | {self.number}
+        self._observe(name)
+        self.order = None if self.order is None or runs.listing() != self.order else self.order
+
+    @precondition(lambda self: self._names())
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        """Remove a run: nothing of it is left."""
+        name = data.draw(st.sampled_from(self._names()))
+        runs.remove(name)
+        assert not os.path.lexists(runs.folder(name))
+        assert not self.leftovers(name)
+        self._forget(name)
+
+    @precondition(lambda self: self._names())
+    @rule(data=st.data(), at=st.integers(0, 12))
+    def remove_and_die(self, data: st.DataObject, at: int) -> None:
+        """Die while a run is removed: it is there as a whole, or not at all."""
+        name = data.draw(st.sampled_from(self._names()))
+        before = self._files(name)
+        with dying(at):
+            runs.remove(name)
+        if runs.folder(name).exists():
+            assert self._files(name) == before
+        else:
+            self._forget(name)
+
+    @precondition(lambda self: self._names())
+    @rule(data=st.data(), bit=st.integers(0, 7), at=st.floats(0, 1, exclude_max=True))
+    def corrupt(self, data: st.DataObject, bit: int, at: float) -> None:
+        """Flip a bit of a file: it is refused from then on, until it is saved anew."""
+        name = data.draw(st.sampled_from(self._names()))
+        file, kept = data.draw(st.sampled_from([(runs.MODEL, self.models), (runs.STATE, self.states)]))
+        path = runs.folder(name) / file
+        if not path.exists():
+            return
+        content = bytearray(path.read_bytes())
+        content[int(at * len(content))] ^= 1 << bit
+        path.write_bytes(content)
+        is_mended = kept[name] == {("damaged", bytes(content))}
+        kept[name] = {("damaged", path.read_bytes())} if not is_mended else kept[name]
+
+    @precondition(lambda self: (self.home / "checkpoints" / runs.RECENT).exists())
+    @rule(bit=st.integers(0, 6), at=st.floats(0, 1, exclude_max=True))
+    def corrupt_pointer(self, bit: int, at: float) -> None:
+        """Flip a bit of the pointer: the order is lost, no run is."""
+        path = self.home / "checkpoints" / runs.RECENT
+        content = bytearray(path.read_bytes())
+        if content:
+            content[int(at * len(content))] ^= 1 << bit
+            path.write_bytes(content)
+            self.order = None
+
+    @precondition(lambda self: self._names())
+    @rule(data=st.data())
+    def point(self, data: st.DataObject) -> None:
+        """Make a run the newest."""
+        name = data.draw(st.sampled_from(self._names()))
+        runs.point_to(name)
+        self._to_front(name)
+
+    @rule(years=st.integers(-30, 30), shuffle=st.booleans())
+    def jump_in_time(self, years: int, shuffle: bool) -> None:
+        """The clock jumps, and the times of the files are anything: neither matters."""
+        now = self.clock() + years * 365 * 86400
+        vars(time)["time"] = lambda: now
+        for path in self.home.rglob("*") if shuffle else ():
+            os.utime(path, (secrets.randbelow(2**31), secrets.randbelow(2**31)))
+
+    @rule()
+    def list_by_another_process(self) -> None:
+        """Another process sees the same runs."""
+        assert self.second.ask(self.home) == runs.listing()
+
+    @invariant()
+    def holds_what_is_durable(self) -> None:
+        """Every run is listed once, the newest first, and every file holds what it must."""
+        listed = runs.listing()
+        assert sorted(listed) == sorted(self._names())
+        if self.order is not None:
+            assert listed == self.order
+        for name in listed:
+            self._observe(name)
+        assert not os.path.lexists(self.root / "outside" / "file2")
+        assert (self.root / "outside" / "file").read_text() == "mine"
+
+    def leftovers(self, name: str) -> list[Path]:
+        """Return the temporary files and folders of a run and of the store."""
+        return [*runs.folder(name).glob(".*.tmp"), *runs.folder(name).parent.glob(".*.tmp")]
+
+    def _files(self, name: str) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in runs.folder(name).iterdir() if path.suffix != ".tmp"}
+
+    def _names(self) -> list[str]:
+        return [name for name in self.models if self.models[name] != {None} or self.states[name] != {None}]
+
+    def _to_front(self, name: str) -> None:
+        if self.order is None:
+            listed = runs.listing()
+            assert listed[0] == name
+            self.order = listed
+        self.order = [name, *(other for other in self.order if other != name)]
+
+    def _forget(self, name: str) -> None:
+        del self.models[name], self.states[name]
+        self.order = self.order and [other for other in self.order if other != name]
+
+    def _observe(self, name: str) -> None:
+        """Check that each file of a run holds one of the numbers that it may, and that from now on."""
+        for kept, file, read in (
+            (self.models, runs.MODEL, workers.model_number),
+            (self.states, runs.STATE, workers.state_number),
+        ):
+            path = runs.folder(name) / file
+            found: Any = None
+            if path.exists():
+                try:
+                    found = read(name)
+                except CheckpointError:
+                    found = ("damaged", path.read_bytes())
+            assert found in kept[name], f"{file} of {name} holds {found!r:.80}, not one of {kept[name]!r:.200}"
+            kept[name] = {found}
+
+
+def play(second: Second, examples: int, steps: int) -> None:
+    """Play so many games of so many steps, the same each time."""
+    Store.second = second
+    rules = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],  # a shorter game of the same fault is worth less than the time it takes
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(Store, settings=rules)
+
+
+def test_store(second: Second) -> None:
+    """G4: whatever is done to the store, and wherever processes die, it holds what was durable and nothing else."""
+    examples, steps = trials(12, 200), trials(40, 50)
+    play(second, examples, steps)
+    record("G4", trials=examples * steps, note=f"{examples} games of up to {steps} steps")
+
+
+def in_place(path: Path, data: bytes) -> None:
+    """Write as everybody does."""
+    primitives = vars(atomic)["os"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = primitives.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    primitives.write(fd, data)
+    primitives.close(fd)
+
+
+def test_store_sabotage(second: Second, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G4, the sabotage leg: files written in place, no sweep, and no digest are each seen within a few games."""
+    sabotages: dict[str, tuple[object, str, object]] = {
+        "files written in place": (atomic, "write_bytes", in_place),
+        "leftovers not swept": (atomic, "sweep", lambda _folder: None),
+        "digest not compared": (checkpoint_format, "_digest", lambda *_parts: "0" * 64),
+    }
+    for module, name, defect in sabotages.values():
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, defect)
+            with pytest.raises((AssertionError, BaseExceptionGroup)):
+                play(second, 100, 40)
+    record("G4", trials=0, sabotage=f"{', '.join(sabotages)}: seen {len(sabotages)} times of {len(sabotages)}")

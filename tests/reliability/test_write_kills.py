@@ -1,0 +1,85 @@
+"""Row A2 of the fault matrix: SIGKILL before and after every primitive of a save; the store is old or new, a resume exact."""
+
+import json
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faults import Fault
+from harness import LONG, ForkServer, record
+from resumable import NEVER, Case, check_store, finish, leftovers, make_case, tree
+
+from conftest import write_idx
+from mnistae.errors import CheckpointError
+
+QUICK = {"write", "replace"}
+"""The primitives after which the quick set kills: with a temporary file beside the target, and with the target in place."""
+
+
+@pytest.fixture(scope="module", params=["first save", "overwrite", "resume"])
+def case(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: dict[str, np.ndarray]
+) -> Case:
+    folder = tmp_path_factory.mktemp("kills")
+    return make_case(forks, request.param, folder, write_idx(folder / "data", digits))
+
+
+def primitives(forks: ForkServer, case: Case, home: Path) -> list[tuple[str, str]]:
+    """Return the save's primitives in their order, from a run that nothing disturbs."""
+    shutil.copytree(case.base, home)
+    assert forks.run(*case.words, home=home, save_every=NEVER, log=home / "log").code == 0
+    return [tuple(json.loads(line)) for line in (home / "log").read_text().splitlines()]
+
+
+def kills(ops: list[tuple[str, str]]) -> Iterator[Fault]:
+    """Yield the kills: before and after every primitive, or those of them that leave different stores."""
+    for k, (op, _name) in enumerate(ops):
+        if LONG:
+            yield Fault("kill", at=k)
+        if LONG or op in QUICK:
+            yield Fault("kill", at=k, before=False)
+
+
+def killed(forks: ForkServer, case: Case, home: Path, fault: Fault, *, sabotage: bool = False) -> Path:
+    """Kill the save at one place and return the home it leaves."""
+    shutil.copytree(case.base, home)
+    before = (("write_in_place", None),) if sabotage else ()
+    ended = forks.run(*case.words, home=home, save_every=NEVER, faults=(fault,), before=before)
+    assert ended.code == -signal.SIGKILL, (fault, ended)
+    return home
+
+
+def check_old_or_new(home: Path, old: dict[str, bytes], new: dict[str, bytes]) -> None:
+    """Every file of the store is as it was before the save or as it is after it, and at most one is half written beside."""
+    check_store(home)
+    for name, data in tree(home).items():
+        assert name.endswith(".tmp") or data in {old.get(name), new.get(name)}, name
+    assert len(leftovers(home)) <= 1
+
+
+def test_killed_at_every_primitive(forks: ForkServer, case: Case, tmp_path: Path) -> None:
+    """After a kill at any primitive every file is old or new, and going on ends with the bytes of an undisturbed run."""
+    ops = primitives(forks, case, tmp_path / "done")
+    old, new = tree(case.base), tree(tmp_path / "done")
+    outcomes: dict[frozenset[tuple[str, bytes]], str] = {}
+    faults = list(kills(ops))
+    for fault in faults:
+        home = killed(forks, case, tmp_path / "killed", fault)
+        check_old_or_new(home, old, new)
+        key = frozenset(tree(home).items())
+        if LONG or key not in outcomes:  # the same store goes on in the same way
+            outcomes[key] = finish(forks, case, home)
+        assert outcomes[key] in case.digests, fault
+        shutil.rmtree(home)
+    assert set(outcomes.values()) == case.digests
+
+    files = sum(op == "replace" for op, _name in ops)
+    for k in range(files):
+        home = killed(forks, case, tmp_path / f"sabotaged{k}", Fault("kill", "write", at=k), sabotage=True)
+        with pytest.raises((AssertionError, CheckpointError)):
+            check_old_or_new(home, old, new)
+    note = f"{case.name}: {len(ops)} primitives, {len(outcomes)} different stores"
+    record("A2", trials=len(faults), sabotage=f"written in place: seen {files} times of {files}", note=note)
