@@ -1,6 +1,8 @@
 """What the tests share: a home of their own, tiny data, and the command line in this process and in another."""
 
+import dataclasses
 import gzip
+import hashlib
 import os
 import shutil
 import signal
@@ -16,6 +18,9 @@ import pytest
 
 if TYPE_CHECKING:
     from harness import ForkServer
+
+    from mirror import Mirror
+    from mnistae.datasets.catalogue import Entry
 
 # One thread in this process and in those it starts: a run's bytes depend on their number, and tests compare runs.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -91,6 +96,30 @@ def write_idx(folder: Path, digits: dict[str, np.ndarray], *, compress: bool = F
 def tiny(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
     """A folder of raw IDX files named `tiny`: given as a path, a data set of its own."""
     return write_idx(tmp_path / "tiny", digits)
+
+
+@pytest.fixture
+def entry(digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> "Entry":
+    """MNIST's entry with the sums of the tiny files, in the catalogue."""
+    from mnistae.datasets.catalogue import ENTRIES, ROLES
+
+    files = zip(ROLES, ENTRIES["mnist"].files, strict=True)
+    sums = {name: hashlib.sha256(idx_bytes(digits[role])).hexdigest() for role, name in files}
+    monkeypatch.setitem(ENTRIES, "mnist", dataclasses.replace(ENTRIES["mnist"], sha256=sums))
+    return ENTRIES["mnist"]
+
+
+@pytest.fixture
+def mirror(entry: "Entry", digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> "Iterator[Mirror]":
+    """A mirror of the tiny files as MNIST's, and the network allowed."""
+    from mirror import Mirror
+    from mnistae.datasets.catalogue import ROLES
+
+    files = zip(ROLES, entry.files, strict=True)
+    with Mirror({f"{name}.gz": gzip.compress(idx_bytes(digits[role])) for role, name in files}) as served:
+        monkeypatch.setenv("MNISTAE_OFFLINE", "0")
+        monkeypatch.setenv("MNISTAE_MIRROR", served.url)
+        yield served
 
 
 @pytest.fixture

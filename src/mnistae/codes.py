@@ -8,7 +8,6 @@ label, c0, c1 and so on; without a header line every column is a number of the c
 import csv
 import io
 import json
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistae import npy
 from mnistae.errors import DataError
 
 Array = NDArray[np.float32]
@@ -27,11 +27,6 @@ BLOCK = 1024
 
 MAX_VALUE = 1 << 16
 """Characters that a code may take as text, over all its lines."""
-
-MAX_HEADER = 10_000
-"""Characters in the header of an .npy file: NumPy's own limit for those that nobody vouches for."""
-
-_MAGIC = b"\x93NUMPY"
 
 
 @dataclass(frozen=True)
@@ -46,9 +41,7 @@ class Block:
 def head(kind: str, count: int, width: int) -> bytes:
     """Return what stands before the first of `count` codes of `width` numbers."""
     if kind == "npy":
-        stream = io.BytesIO()
-        np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (count, width)})
-        return stream.getvalue()
+        return npy.head((count, width))
     if kind == "csv":
         return ",".join(["image", "label", *(f"c{unit}" for unit in range(width))]).encode() + b"\n"
     return b""
@@ -78,7 +71,7 @@ def read(stream: io.BufferedReader, *, width: int, name: str) -> Iterator[Array]
     """
     first = stream.peek(1)[:1]
     try:
-        if first == _MAGIC[:1]:
+        if first == npy.MAGIC[:1]:
             yield from _read_npy(stream, width, name)
             return
         lines = _lines(stream, name)
@@ -92,13 +85,11 @@ _HINT = "codes are what 'mnistae encode' writes: JSON lines, CSV or .npy"
 
 
 def _read_npy(stream: io.BufferedReader, width: int, name: str) -> Iterator[Array]:
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
-        with warnings.catch_warnings(action="ignore"):  # a header that Python 2 wrote
-            shape, is_fortran, dtype = readers[np.lib.format.read_magic(stream)](stream, max_header_size=MAX_HEADER)
-    except (ValueError, KeyError, EOFError, SyntaxError, TypeError) as error:  # foreign bytes
+        shape, is_fortran, dtype = npy.read_head(stream)
+    except ValueError as error:
         raise DataError(f"{name} holds no readable .npy array", hint=_HINT) from error
-    if len(shape) != 2 or shape[1] != width or dtype.kind != "f" or (is_fortran and len(shape) > 1 and shape[0] > 1):
+    if len(shape) != 2 or shape[1] != width or dtype.kind != "f" or (is_fortran and shape[0] > 1):
         raise DataError(f"{name} holds an array of shape '{shape}' and type '{dtype}'", hint=f"give floats (n, {width})")
     left = shape[0]
     while left > 0:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistae import npy
 from mnistae.config import SIDE
 from mnistae.records import Epoch
 
@@ -128,9 +129,7 @@ def array(images: Array) -> bytes:
 
 def array_head(count: int) -> bytes:
     """Return what an .npy file of float32 images (count, 28, 28) begins with."""
-    stream = io.BytesIO()
-    np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (count, SIDE, SIDE)})
-    return stream.getvalue()
+    return npy.head((count, SIDE, SIDE))
 
 
 def _to_pixels(images: Array) -> NDArray[np.uint8]:

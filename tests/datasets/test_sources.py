@@ -1,14 +1,11 @@
 """A data set is found where the user has it, then where we have it, then on a mirror, and never guessed at."""
 
-import dataclasses
 import gzip
-import hashlib
 import json
 import os
 import pickle
 import shutil
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +14,7 @@ import pytest
 from conftest import idx_bytes, write_idx
 from mirror import Mirror
 from mnistae.datasets import cache, catalogue, files, glyphs, idx_folder, sources
-from mnistae.datasets.catalogue import ENTRIES, ROLES, Entry
+from mnistae.datasets.catalogue import ENTRIES, Entry
 from mnistae.datasets.dataset import NO_LABEL, Dataset, Split
 from mnistae.errors import DataError, UsageError
 
@@ -29,26 +26,6 @@ FILES = ENTRIES["mnist"].files
 def digits(digits: Digits) -> Digits:
     """Thirty of the tiny digits: most tests here write them to files."""
     return {role: array[:20] if role.startswith("train") else array[:10] for role, array in digits.items()}
-
-
-@pytest.fixture
-def entry(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> Entry:
-    """MNIST's entry with the sums of the tiny files, in the catalogue."""
-    sums = {name: hashlib.sha256(idx_bytes(digits[role])).hexdigest() for role, name in zip(ROLES, FILES, strict=True)}
-    tiny = dataclasses.replace(ENTRIES["mnist"], sha256=sums)
-    monkeypatch.setitem(ENTRIES, "mnist", tiny)
-    return tiny
-
-
-@pytest.fixture
-def mirror(entry: Entry, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
-    """A mirror of the tiny files, and the network allowed."""
-    monkeypatch.setenv("MNISTAE_OFFLINE", "0")
-    with Mirror(
-        {f"{name}.gz": gzip.compress(idx_bytes(digits[role])) for role, name in zip(ROLES, FILES, strict=True)}
-    ) as served:
-        monkeypatch.setenv("MNISTAE_MIRROR", served.url)
-        yield served
 
 
 @pytest.fixture

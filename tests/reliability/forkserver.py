@@ -40,6 +40,8 @@ def prepare() -> None:
     from mnistae.cli.commands import train
     from mnistae.training import session
 
+    matplotlib.get_configdir()  # it makes sure of its own folders once a process: here, and not in the children
+    matplotlib.get_cachedir()
     assert all((matplotlib.figure, safetensors.numpy, typer.rich_utils, app, train, session))
     torch.set_num_threads(1)
 

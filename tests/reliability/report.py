@@ -89,7 +89,7 @@ ROWS = {
 }
 """What each row of the fault matrix and of the threat list is about."""
 
-COUNTED_ELSEWHERE = {"T9": "D1 to D6", "T11": "F2", "T6": "C6"}
+COUNTED_ELSEWHERE = {"T6": "C6"}
 """Threats whose tests are those of other rows."""
 
 

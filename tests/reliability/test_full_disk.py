@@ -1,9 +1,6 @@
 """Rows B2, B3 and B8 of the fault matrix: disks that are full, and names that no disk takes."""
 
-import dataclasses
 import errno
-import gzip
-import hashlib
 import itertools
 import os
 import resource
@@ -11,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +16,8 @@ from faults import Fault, injected
 from harness import LONG, Ended, ForkServer, one_line, record
 from resumable import Case, check_store, finish, leftovers, make_case, tree
 
-from conftest import Cli, idx_bytes, mnistae, write_idx
+from conftest import Cli, mnistae, write_idx
 from mirror import Mirror
-from mnistae.datasets.catalogue import ENTRIES
 
 FULL = "No space left on device"
 
@@ -109,18 +104,6 @@ def test_disk_fills_after_the_space_was_claimed(forks: ForkServer, case: Case, t
 
 
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")
-
-
-@pytest.fixture
-def mirror(digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
-    """A mirror of the tiny files as MNIST's, and the network allowed."""
-    contents = {name: idx_bytes(digits[role]) for role, name in zip(ROLES, ENTRIES["mnist"].files, strict=True)}
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    monkeypatch.setitem(ENTRIES, "mnist", dataclasses.replace(ENTRIES["mnist"], sha256=sums))
-    monkeypatch.setenv("MNISTAE_OFFLINE", "0")
-    with Mirror({f"{name}.gz": gzip.compress(content) for name, content in contents.items()}) as served:
-        monkeypatch.setenv("MNISTAE_MIRROR", served.url)
-        yield served
 
 
 def test_disk_fills_during_a_download(cli: Cli, mirror: Mirror, home: Path) -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import gzip
-import hashlib
 import random
 import shutil
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from harness import LONG, record, trials
 
-from conftest import Cli, idx_bytes, write_idx
+from conftest import Cli, write_idx
 from damages import DAMAGES
 from mirror import Mirror
 from mnistae.datasets import idx_folder
@@ -30,23 +29,6 @@ FILES = MNIST.files
 def digits(digits: Digits) -> Digits:
     """Thirty of the tiny digits: they are written to files many times."""
     return {role: array[:20] if role.startswith("train") else array[:10] for role, array in digits.items()}
-
-
-@pytest.fixture
-def entry(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> Entry:
-    """MNIST's entry with the sums of the tiny files, in the catalogue."""
-    sums = {name: hashlib.sha256(idx_bytes(digits[role])).hexdigest() for role, name in zip(ROLES, FILES, strict=True)}
-    monkeypatch.setitem(ENTRIES, "mnist", dataclasses.replace(MNIST, sha256=sums))
-    return ENTRIES["mnist"]
-
-
-@pytest.fixture
-def mirror(entry: Entry, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
-    """A mirror of the tiny files."""
-    files = {f"{name}.gz": gzip.compress(idx_bytes(digits[role])) for role, name in zip(ROLES, FILES, strict=True)}
-    with Mirror(files) as served:
-        monkeypatch.setenv("MNISTAE_MIRROR", served.url)
-        yield served
 
 
 def damaged_folders(folder: Path, digits: Digits) -> Iterator[str]:

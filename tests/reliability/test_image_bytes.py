@@ -1,6 +1,9 @@
 """Rows C6 and T6: pictures that are damaged, forged or far too large are an error or images that keep every promise."""
 
+import os
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 
@@ -139,6 +142,14 @@ def test_bombs(bomb: str) -> None:
         costs.of(refuse, data, raw)
     assert costs.are_low, str(costs)
     record("C6", trials=costs.calls, note=f"{len(BOMBS)} bombs")
+
+
+def test_lies_in_memory_that_was_used_before() -> None:
+    """C6: also where malloc keeps what is freed, so that zeros are no longer the kernel's gift."""
+    keeps = "glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "test_bombs and lies"]
+    done = subprocess.run(command, env={**os.environ, "GLIBC_TUNABLES": keeps}, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_bombs_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,10 +48,8 @@ def prepare(
     raw: bool,
 ) -> Job:
     """Return the checkpoint and the pictures that the options name; what is wrong with them is found here."""
-    if device is not None:
-        devices.check_choice(device)
     parsed = [words.parse(image) for image in images]
-    found = runs.load(checkpoint)
+    found, codec = open_model(checkpoint, device)
     opened: list[Dataset] = []
 
     def open_once() -> Dataset:
@@ -60,9 +58,16 @@ def prepare(
 
     pictures = words.resolve(parsed, open_once, raw=raw)
     _say_notes(screen, pictures)
-    codec = inference.open_codec(found.weights, device)
     _warn_dead(screen, found)
     return Job(found, codec, pictures, opened[0].name if opened else None)
+
+
+def open_model(checkpoint: str | None, device: str | None) -> tuple[Checkpoint, Codec]:
+    """Return the checkpoint that an option names and its network, on the device of another."""
+    if device is not None:
+        devices.check_choice(device)  # before anything is read: it costs nothing
+    found = runs.load(checkpoint)
+    return found, inference.open_codec(found.weights, device)
 
 
 def open_dataset(screen: Screen, reference: str) -> Dataset:

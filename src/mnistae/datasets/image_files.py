@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistae import bounded
+from mnistae import bounded, npy
 from mnistae.datasets.normalise import FIELD, Grey, bounds, normalise
 from mnistae.errors import DataError
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 MAX_BYTES = 320 << 20  # 100,000 images as float32 are 299 MiB
 MAX_PICTURE_BYTES = 64 << 20
 MAX_PIXELS = 64_000_000
+MAX_PIXELS_A_BYTE = {"BMP": 128, "PPM": 8}  # what run-length coding and single bits come to; more is a lie about the size
 MAX_IMAGES = 100_000
 WORKING_SIDE = 512  # pixels; a digit of a tenth of the picture still has more than it will keep
 MAX_READS = 250_000  # less than a second of them; a PNG of 64 MiB in pieces of 4 KiB takes a fifth
-MAX_HEADER = 10_000  # characters; NumPy's own limit for headers that nobody vouches for
 
 NPY = "npy"
-KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"\x93NUMPY": NPY} | {
+KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", npy.MAGIC: NPY} | {
     b"P%d" % number: "PPM" for number in range(1, 7)
 }
 GIVE_AN_IMAGE = "give a PNG, JPEG, BMP or PGM file, or an .npy array of shape (28, 28), (n, 28, 28) or (n, 784)"
@@ -113,6 +113,8 @@ def _picture(data: bytes, kind: str, name: str) -> tuple[Grey, Grey | None]:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise _too_large(name) from error
         _check_size(image.size, name)
+        if image.width * image.height > len(data) * MAX_PIXELS_A_BYTE.get(kind, MAX_PIXELS):
+            raise EOFError  # else Pillow would make room for all of them before it looks for the first
         image.draft(None, (1024, 1024))  # a JPEG four times as large is decoded smaller, and faster
         return _channels(ImageOps.exif_transpose(image))
 
@@ -170,9 +172,7 @@ def _as_it_is(grey: Grey, alpha: Grey | None, name: str) -> Grey:
 def _array(data: bytes, name: str) -> Grey:
     """Return the images (n, 28, 28) of an .npy file, every claim of its header checked before it is believed."""
     stream = io.BytesIO(data)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    with warnings.catch_warnings(action="ignore"):  # a header that Python 2 wrote, a type by an old name
-        shape, is_fortran, dtype = readers[np.lib.format.read_magic(stream)](stream, max_header_size=MAX_HEADER)
+    shape, is_fortran, dtype = npy.read_head(stream)
     n = 1 if shape == (FIELD, FIELD) else shape[0] if shape[1:] in {(FIELD, FIELD), (FIELD * FIELD,)} else 0
     if not 1 <= n <= MAX_IMAGES:
         raise DataError(f"an array of shape '{shape}': '{name}'", hint=f"{GIVE_AN_IMAGE}; 1 to {MAX_IMAGES:,} images")

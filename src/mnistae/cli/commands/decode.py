@@ -11,14 +11,12 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mnistae import atomic, codes, figures, inference
-from mnistae import device as devices
+from mnistae import atomic, codes, figures
 from mnistae.cli import console, options, work
 from mnistae.cli.console import Screen
 from mnistae.codes import Array
 from mnistae.errors import DataError, UsageError
 from mnistae.inference import Codec
-from mnistae.store import runs
 
 FORMATS = ("png", "gif", "npy")
 FOLDER = "folder"
@@ -47,12 +45,9 @@ def decode(
     the path. A stream of any length goes through in constant memory to a folder or an array.
     """
     screen = Screen("decode", quiet=quiet, as_json=as_json)
-    if device is not None:
-        devices.check_choice(device)
     target = _target(screen, source, output, format_)
     work.check_is_no_input(target, source, checkpoint)
-    found = runs.load(checkpoint)
-    codec = inference.open_codec(found.weights, device)
+    found, codec = work.open_model(checkpoint, device)
     name = "standard input" if source == "-" else f"'{source}'"
     with _opened(source) as stream:
         blocks = codes.read(stream, width=codec.config.bottleneck, name=name)

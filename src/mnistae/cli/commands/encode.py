@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistae import atomic, codes, inference
-from mnistae import device as devices
+from mnistae import atomic, codes
 from mnistae.cli import console, options, work
 from mnistae.cli.console import Screen
 from mnistae.codes import Block
@@ -14,7 +13,6 @@ from mnistae.datasets import words
 from mnistae.datasets.dataset import NO_LABEL, Dataset, Split, to_float
 from mnistae.errors import UsageError
 from mnistae.inference import Codec
-from mnistae.store import runs
 from mnistae.store.runs import Checkpoint
 
 Images = Annotated[list[str] | None, typer.Argument(metavar="IMAGE...", help=f"What to use: {options.IMAGE_HELP}")]
@@ -54,11 +52,8 @@ def encode(
         block = Block(words_, labels, job.codec.encode(words.stack(job.pictures)))
         _deliver(screen, target, job.checkpoint, job.dataset, len(words_), iter([block]))
         return
-    if device is not None:
-        devices.check_choice(device)
-    found = runs.load(checkpoint)
+    found, codec = work.open_model(checkpoint, device)
     data = work.open_dataset(screen, work.dataset_of(found, dataset))
-    codec = inference.open_codec(found.weights, device)
     _deliver(screen, target, found, data.name, data.length(every), _of_split(codec, data, every))
 
 

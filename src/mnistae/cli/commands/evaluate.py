@@ -5,13 +5,11 @@ from typing import Annotated
 
 import typer
 
-from mnistae import device as devices
-from mnistae import evaluation, inference
+from mnistae import evaluation
 from mnistae.cli import options, work
 from mnistae.cli.console import Screen, aligned
 from mnistae.datasets.dataset import Split
 from mnistae.evaluation import Evaluation, Row
-from mnistae.store import runs
 from mnistae.text import escape
 
 
@@ -29,11 +27,8 @@ def evaluate(
     images. The denoising line is under the lab's noise, uniform in [-0.625, 0.625], seed 0.
     """
     screen = Screen("evaluate", quiet=quiet, as_json=as_json)
-    if device is not None:
-        devices.check_choice(device)
-    found = runs.load(checkpoint)
+    found, codec = work.open_model(checkpoint, device)
     data = work.open_dataset(screen, work.dataset_of(found, dataset))
-    codec = inference.open_codec(found.weights, device)
     result = evaluation.evaluate(codec, data, split)
     if result.living_units < result.bottleneck:
         dead = result.bottleneck - result.living_units

@@ -1,8 +1,7 @@
 """`mnistae interpolate`: from one image to the next through the bottleneck."""
 
-import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -12,10 +11,6 @@ from mnistae.cli import options, work
 from mnistae.cli.console import Screen
 from mnistae.datasets import words
 from mnistae.errors import UsageError
-from mnistae.inference import Array
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MAX_STEPS = 1000
 FORMATS = ("png", "svg", "pdf", "strip", "gif", "npy")
@@ -47,12 +42,7 @@ def interpolate(
     (gif) or the frames as an array (npy), and prints its path. A frame that two legs share stands once in strip, gif and npy.
     """
     screen = Screen("interpolate", quiet=quiet, as_json=as_json)
-    if not 2 <= steps <= MAX_STEPS:
-        raise UsageError(f"steps is '{steps}'", hint=f"give a whole number from 2 to {MAX_STEPS}: both ends count")
-    if not 0.1 <= fps <= 50:
-        raise UsageError(f"fps is '{fps:g}'", hint="give a number from 0.1 to 50")
-    if loop and back:
-        raise UsageError("a loop comes back by itself", hint="leave out --loop or --there-and-back")
+    _check(steps, fps, loop=loop, back=back)
     given = {f"steps{steps}": steps != 8, "loop": loop, "spherical": spherical, f"fps{fps:g}": fps != 8, "back": back}
     changed = [word for word, is_given in given.items() if is_given]
     kind = [format_] if format_ == "strip" else []
@@ -64,11 +54,19 @@ def interpolate(
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
     if len(job.pictures) < 2:
         raise UsageError("an interpolation goes from one image to another", hint="give at least two images")
-    originals = words.stack(job.pictures)
-    if loop:
-        originals = np.concatenate([originals, originals[:1]])
-    frames = inference.interpolate(job.codec, originals, steps=steps, spherical=spherical)
+    pixels = words.stack(job.pictures)
+    stations = np.concatenate([pixels, pixels[:1]]) if loop else pixels
+    frames = inference.interpolate(job.codec, stations, steps=steps, spherical=spherical)
     film = inference.film(frames, closed=loop, back=back)
+    makers: dict[str, Callable[[], bytes]] = {
+        "strip": lambda: figures.strip(film),
+        "gif": lambda: figures.animation(film, frames_per_second=fps),
+        "npy": lambda: figures.array(film),
+    }
+
+    def make(kind: str) -> bytes:
+        return makers[kind]() if kind in makers else figures.render(figures.interpolations(stations, frames), kind)
+
     document = {
         "checkpoint": work.describe_checkpoint(job.checkpoint),
         "dataset": job.dataset,
@@ -76,17 +74,15 @@ def interpolate(
         "steps": steps,
         "loop": loop,
         "spherical": spherical,
-        "codes": job.codec.encode(words.stack(job.pictures)).astype(float).tolist(),
+        "codes": job.codec.encode(pixels).astype(float).tolist(),
     }
-    figure = functools.partial(figures.interpolations, originals, frames)
-    work.deliver(screen, target, lambda chosen: _make(chosen, film, figure, fps), document)
+    work.deliver(screen, target, make, document)
 
 
-def _make(chosen: str, film: Array, figure: Callable[[], "Figure"], fps: float) -> bytes:
-    if chosen == "strip":
-        return figures.strip(film)
-    if chosen == "gif":
-        return figures.animation(film, frames_per_second=fps)
-    if chosen == "npy":
-        return figures.array(film)
-    return figures.render(figure(), chosen)
+def _check(steps: int, fps: float, *, loop: bool, back: bool) -> None:
+    if not 2 <= steps <= MAX_STEPS:
+        raise UsageError(f"steps is '{steps}'", hint=f"give a whole number from 2 to {MAX_STEPS}: both ends count")
+    if not 0.1 <= fps <= 50:
+        raise UsageError(f"fps is '{fps:g}'", hint="give a number from 0.1 to 50")
+    if loop and back:
+        raise UsageError("a loop comes back by itself", hint="leave out --loop or --there-and-back")
