@@ -5,16 +5,16 @@ The page is made from the commands, not from the look of their help, which chang
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from mnistae.cli.app import EXAMPLES, app
+from mnistae.cli.app import COMMANDS
+from mnistae.cli.lazy import load
 
 TARGET = Path(__file__).with_name("cli.md")
 HEAD = """# The command line
@@ -65,17 +65,7 @@ def _in_table(text: str) -> str:
 
 def document() -> str:
     """Return the page: a section a command, in the order of the help."""
-    return HEAD + "".join(_section(name, function) for name, function in commands(app))
-
-
-def commands(group: typer.Typer, prefix: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Yield every command with its whole name, those of groups among them."""
-    for command in group.registered_commands:
-        if command.name and command.callback:
-            yield f"{prefix}{command.name}", command.callback
-    for sub in group.registered_groups:
-        if sub.typer_instance:
-            yield from commands(sub.typer_instance, f"{sub.name} ")
+    return HEAD + "".join(_section(name) for name in COMMANDS)
 
 
 def parameters(function: Callable[..., Any]) -> list[Parameter]:
@@ -90,13 +80,14 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
     return sorted(found, key=lambda parameter: isinstance(parameter.info, OptionInfo))
 
 
-def _section(name: str, function: Callable[..., Any]) -> str:
+def _section(name: str) -> str:
+    function = load(name)
     own = [parameter for parameter in parameters(function) if not {"--quiet", "--json"} & set(parameter.flags)]
     arguments = [parameter.info.metavar for parameter in own if isinstance(parameter.info, ArgumentInfo)]
     usage = " ".join(str(word) for word in ("mnistae", name, "[OPTIONS]", *arguments))
     rows = "\n".join(f"| {parameter.names} | {parameter.about} |" for parameter in own)
     table = f"| | |\n|---|---|\n{rows}\n\n" if own else ""
-    examples = "\n".join(EXAMPLES[name])
+    examples = "\n".join(COMMANDS[name].examples)
     text = inspect.cleandoc(function.__doc__ or "")
     return f"\n## `mnistae {name}`\n\n`{usage}`\n\n{text}\n\n{table}```sh\n{examples}\n```\n"
 

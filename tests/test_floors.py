@@ -1,6 +1,7 @@
 """Imports go down the floors, and the shell starts without the heavy modules."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -89,8 +90,38 @@ print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)
     assert done.stderr.decode().splitlines()[-1] == "[]"
 
 
-def test_completion_answers_without_heavy_modules() -> None:
-    """A press of Tab costs no import of torch."""
-    program = f"import sys; from mnistae.cli.app import app; print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+@pytest.mark.parametrize("words", [("--help",), ("--version",), ("checkpoints", "--help"), ("trian",)], ids=" ".join)
+def test_lists_of_commands_come_without_numpy(words: tuple[str, ...]) -> None:
+    """A command's module is imported when the command is called: before that not even NumPy is."""
+    program = f"""
+import sys
+sys.argv = ["mnistae", *{words!r}]
+from mnistae.__main__ import main
+try:
+    main()
+except SystemExit:
+    pass
+print([name for name in sys.modules if name == "numpy" or name.startswith("mnistae.cli.commands")], file=sys.stderr)
+"""
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60)
-    assert done.stdout.decode().strip() == "[]"
+    assert done.stderr.decode().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("line", ["mnistae en", "mnistae encode --fo"])
+def test_completion_answers_without_heavy_modules(line: str) -> None:
+    """A press of Tab costs no import of torch."""
+    program = f"""
+import sys
+sys.argv = ["mnistae"]
+from mnistae.__main__ import main
+try:
+    main()
+except SystemExit:
+    pass
+print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)
+"""
+    asked = {"_MNISTAE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=60, env={**os.environ, **asked})
+    assert done.stdout.decode().split()[0] in {"encode", "--format"}
+    assert done.stderr.decode().splitlines()[-1] == "[]"

@@ -1,5 +1,6 @@
 """Help, examples, version, completion and the generated reference."""
 
+import inspect
 import re
 import shlex
 import subprocess
@@ -11,28 +12,30 @@ import pytest
 import mnistae
 from conftest import Cli
 from conftest import mnistae as run_mnistae
-from mnistae.cli.app import EXAMPLES
+from mnistae.cli import lazy
+from mnistae.cli.app import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_two_examples(cli: Cli, name: str) -> None:
     """-h and --help say what a command does, its options with words, and two examples that name it."""
     answer = cli(*name.split(), "--help")
     assert answer.code == 0
     assert cli(*name.split(), "-h") == answer
-    for example in EXAMPLES[name]:
+    for example in COMMANDS[name].examples:
         assert f"$ {example}" in answer.out
         assert f"mnistae {name}" in example
+    assert COMMANDS[name].about == inspect.cleandoc(lazy.load(name).__doc__ or "").partition("\n\n")[0]
     assert "--json" in answer.out
     assert "--quiet" in answer.out
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_examples_parse(cli: Cli, name: str) -> None:
     """Every example's words are understood: with --help behind them none is a usage error."""
-    for example in EXAMPLES[name]:
+    for example in COMMANDS[name].examples:
         for command in re.sub(r".*\$\((.*)\).*", r"\1", example).replace('"', "").split(" | "):
             words = shlex.split(command)
             assert words[0] == "mnistae"
@@ -44,7 +47,7 @@ def test_the_reference_has_every_command() -> None:
     done = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^## `mnistae (.*)`$", text, re.MULTILINE)) == set(EXAMPLES)
+    assert set(re.findall(r"^## `mnistae (.*)`$", text, re.MULTILINE)) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("option", ["--version", "-V"])

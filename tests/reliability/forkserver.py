@@ -36,13 +36,15 @@ def prepare() -> None:
     import torch
     import typer.rich_utils
 
-    from mnistae.cli import app
-    from mnistae.cli.commands import train
+    from mnistae.cli import lazy
+    from mnistae.cli.app import COMMANDS
     from mnistae.training import session
+
+    commands = [lazy.load(name) for name in COMMANDS]
 
     matplotlib.get_configdir()  # it makes sure of its own folders once a process: here, and not in the children
     matplotlib.get_cachedir()
-    assert all((matplotlib.figure, safetensors.numpy, typer.rich_utils, app, train, session))
+    assert all((matplotlib.figure, safetensors.numpy, typer.rich_utils, *commands, session))
     torch.set_num_threads(1)
 
 

@@ -9,17 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import TEST, TRAIN, Cli
-from mnistae.cli import app
+from mnistae.cli import lazy
+from mnistae.cli.app import COMMANDS
 from mnistae.errors import MnistaeError
 from mnistae.store import names, runs
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
 
-TAKES_IMAGES = [
-    info.name
-    for info in app.app.registered_commands
-    if info.name and info.callback and "images" in inspect.signature(info.callback).parameters
-]
+TAKES_IMAGES = [name for name in COMMANDS if "images" in inspect.signature(lazy.load(name)).parameters]
 NUMBERS = [
     "-1",
     str(TRAIN),

@@ -1,52 +1,96 @@
 """The table of contents: every command, by name, in the order of the help."""
 
-from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 
 import mnistae
-from mnistae.cli.commands import (
-    checkpoints,
-    datasets,
-    decode,
-    denoise,
-    doctor,
-    encode,
-    evaluate,
-    interpolate,
-    reconstruct,
-    summary,
-    train,
-)
+from mnistae.cli.lazy import HELP_OPTIONS, Entry, register
 
-HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
-
-EXAMPLES = {
-    "train": ("mnistae train --epochs 50 --device cuda", "mnistae train --resume --epochs 100"),
-    "summary": ("mnistae summary", "mnistae summary -c lab-mnist-seed0"),
-    "reconstruct": ("mnistae reconstruct 1 2", "mnistae reconstruct photo.png -o out.svg"),
-    "denoise": ("mnistae denoise 1 2", "mnistae denoise scan.png --noise none"),
-    "interpolate": ("mnistae interpolate 1 2 --steps 8", "mnistae interpolate digit:3 digit:8 digit:0 -o film.gif"),
-    "encode": ("mnistae encode 1 2", "mnistae encode --all test -f npy -o codes.npy"),
-    "decode": ("mnistae encode 1 2 | mnistae decode -o digits.png", "mnistae decode codes.npy -o digits/"),
-    "evaluate": ("mnistae evaluate", "mnistae evaluate -c lab --split train --json"),
-    "doctor": ("mnistae doctor", "mnistae doctor --json"),
-    "checkpoints list": ("mnistae checkpoints list", "mnistae checkpoints list --json"),
-    "checkpoints show": ("mnistae checkpoints show", "mnistae checkpoints show lab"),
-    "checkpoints path": ("mnistae checkpoints path", 'cp "$(mnistae checkpoints path lab)" lab.safetensors'),
-    "checkpoints import": (
-        "mnistae checkpoints import lab-MLP.8.pth --name lab",
-        "mnistae checkpoints import weights.safetensors --force",
+COMMANDS = {
+    "train": Entry(
+        "Train the autoencoder and keep it in the store; print the checkpoint's path.",
+        ("mnistae train --epochs 50 --device cuda", "mnistae train --resume --epochs 100"),
     ),
-    "checkpoints verify": ("mnistae checkpoints verify", "mnistae checkpoints verify lab"),
-    "checkpoints remove": ("mnistae checkpoints remove lab", "mnistae checkpoints remove first second"),
-    "datasets list": ("mnistae datasets list", "mnistae datasets list --json"),
-    "datasets fetch": ("mnistae datasets fetch", "mnistae datasets fetch fashion-mnist"),
-    "datasets verify": ("mnistae datasets verify", "mnistae datasets verify ./my-digits.npz"),
-    "datasets path": ("mnistae datasets path", 'ls "$(mnistae datasets path mnist)"'),
+    "summary": Entry(
+        "Print the layers, their output shapes, parameters, multiply-adds and memory; of a checkpoint also its training.",
+        ("mnistae summary", "mnistae summary -c lab-mnist-seed0"),
+    ),
+    "reconstruct": Entry(
+        "Draw images beside their reconstructions, and measure how close they are.",
+        ("mnistae reconstruct 1 2", "mnistae reconstruct photo.png -o out.svg"),
+    ),
+    "denoise": Entry(
+        "Add noise to images and let the network take it out again.",
+        ("mnistae denoise 1 2", "mnistae denoise scan.png --noise none"),
+    ),
+    "interpolate": Entry(
+        "Morph one image into the next through the bottleneck, along the straight line between their codes.",
+        ("mnistae interpolate 1 2 --steps 8", "mnistae interpolate digit:3 digit:8 digit:0 -o film.gif"),
+    ),
+    "encode": Entry(
+        "Encode images: one code a line, as JSON, as CSV, or all of them as an array (npy).",
+        ("mnistae encode 1 2", "mnistae encode --all test -f npy -o codes.npy"),
+    ),
+    "decode": Entry(
+        "Decode codes, as `encode` writes them, into images: JSON lines, CSV or an array (npy), told apart by themselves.",
+        ("mnistae encode 1 2 | mnistae decode -o digits.png", "mnistae decode codes.npy -o digits/"),
+    ),
+    "evaluate": Entry(
+        "Measure a checkpoint over the test set: MSE, PSNR and SSIM by digit, living units, PCA, denoising.",
+        ("mnistae evaluate", "mnistae evaluate -c lab --split train --json"),
+    ),
+    "doctor": Entry(
+        "Show versions, devices, paths, and the state of data and store.",
+        ("mnistae doctor", "mnistae doctor --json"),
+    ),
+    "checkpoints list": Entry(
+        "List the runs in the store, the newest first.",
+        ("mnistae checkpoints list", "mnistae checkpoints list --json"),
+    ),
+    "checkpoints show": Entry(
+        "Show how a checkpoint was trained.",
+        ("mnistae checkpoints show", "mnistae checkpoints show lab"),
+    ),
+    "checkpoints path": Entry(
+        "Print where a checkpoint's model file lies.",
+        ("mnistae checkpoints path", 'cp "$(mnistae checkpoints path lab)" lab.safetensors'),
+    ),
+    "checkpoints import": Entry(
+        "Bring weights from elsewhere into the store: course checkpoints with fc1 to fc4, of any bottleneck and hidden size.",
+        ("mnistae checkpoints import lab-MLP.8.pth --name lab", "mnistae checkpoints import weights.safetensors --force"),
+    ),
+    "checkpoints verify": Entry(
+        "Read every file of the runs to the last bit; end with 3 if one of them is damaged.",
+        ("mnistae checkpoints verify", "mnistae checkpoints verify lab"),
+    ),
+    "checkpoints remove": Entry(
+        "Remove runs from the store, with all their files.",
+        ("mnistae checkpoints remove lab", "mnistae checkpoints remove first second"),
+    ),
+    "datasets list": Entry(
+        "List the data sets by name, and which of them are here.",
+        ("mnistae datasets list", "mnistae datasets list --json"),
+    ),
+    "datasets fetch": Entry(
+        "Download a data set, verified, unless it is here already; print its folder.",
+        ("mnistae datasets fetch", "mnistae datasets fetch fashion-mnist"),
+    ),
+    "datasets verify": Entry(
+        "Read a data set from its files, whatever the cache says, and check it; never downloads.",
+        ("mnistae datasets verify", "mnistae datasets verify ./my-digits.npz"),
+    ),
+    "datasets path": Entry(
+        "Print the folder that holds a data set's files; never downloads.",
+        ("mnistae datasets path", 'ls "$(mnistae datasets path mnist)"'),
+    ),
 }
-"""Two examples a command; a test walks them."""
+"""Every command by its whole name; tests hold the first lines to the help pages and walk the examples."""
+
+GROUPS = {
+    "checkpoints": "Look after the runs in the store.",
+    "datasets": "Find, fetch and verify data sets.",
+}
 
 
 def _print_version(wanted: bool) -> None:
@@ -66,62 +110,14 @@ def _root(
     """
 
 
-def _epilog(name: str) -> str:
-    first, second = EXAMPLES[name]
-    return f"Examples:\n\n$ {first}\n\n$ {second}"
-
-
-def _register(group: typer.Typer, commands: Mapping[str, Callable[..., None]], *, prefix: str = "") -> None:
-    for name, command in commands.items():
-        group.command(name, epilog=_epilog(f"{prefix}{name}"))(command)
-
-
 app = typer.Typer(
     context_settings=HELP_OPTIONS,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # failures become text in boundary.py alone
 )
 app.callback()(_root)
-_register(
-    app,
-    {
-        "train": train.train,
-        "summary": summary.summary,
-        "reconstruct": reconstruct.reconstruct,
-        "denoise": denoise.denoise,
-        "interpolate": interpolate.interpolate,
-        "encode": encode.encode,
-        "decode": decode.decode,
-        "evaluate": evaluate.evaluate,
-    },
-)
-
-checkpoints_app = typer.Typer(context_settings=HELP_OPTIONS, no_args_is_help=True, help="Look after the runs in the store.")
-_register(
-    checkpoints_app,
-    {
-        "list": checkpoints.list_,
-        "show": checkpoints.show,
-        "path": checkpoints.path,
-        "import": checkpoints.import_,
-        "verify": checkpoints.verify,
-        "remove": checkpoints.remove,
-    },
-    prefix="checkpoints ",
-)
-app.add_typer(checkpoints_app, name="checkpoints")
-
-datasets_app = typer.Typer(context_settings=HELP_OPTIONS, no_args_is_help=True, help="Find, fetch and verify data sets.")
-_register(
-    datasets_app,
-    {
-        "list": datasets.list_,
-        "fetch": datasets.fetch,
-        "verify": datasets.verify,
-        "path": datasets.path,
-    },
-    prefix="datasets ",
-)
-app.add_typer(datasets_app, name="datasets")
-
-_register(app, {"doctor": doctor.doctor})
+register(app, {name: entry for name, entry in COMMANDS.items() if " " not in name})
+for _group, _about in GROUPS.items():
+    _sub = typer.Typer(context_settings=HELP_OPTIONS, no_args_is_help=True, help=_about)
+    register(_sub, {name: entry for name, entry in COMMANDS.items() if name.startswith(f"{_group} ")})
+    app.add_typer(_sub, name=_group)

@@ -91,10 +91,10 @@ def _silence_stdout() -> None:
 
 def _usage_hint() -> str:
     """Name the help of as much of the command as is one."""
-    from mnistae.cli.app import EXAMPLES
+    from mnistae.cli.app import COMMANDS
 
     words = list(itertools.takewhile(str.isalpha, sys.argv[1:3]))
-    while words and not any(f"{name} ".startswith(f"{' '.join(words)} ") for name in EXAMPLES):
+    while words and not any(f"{name} ".startswith(f"{' '.join(words)} ") for name in COMMANDS):
         words.pop()
     return f"run '{' '.join(['mnistae', *words])} --help'"
 

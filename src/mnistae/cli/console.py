@@ -7,12 +7,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from mnistae.datasets.dataset import Progress
 from mnistae.errors import OutputError, UsageError
 from mnistae.text import escape, safe_text
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from mnistae.datasets.dataset import Progress
 
 SCHEMA = 1
 """Version of every JSON document; it grows when a field goes away or changes its meaning."""
@@ -54,7 +55,7 @@ class Screen:
             write("".join(f"{line}\n" for line in lines))
 
     @contextlib.contextmanager
-    def progress(self) -> Iterator[Progress]:
+    def progress(self) -> "Iterator[Progress]":
         """Give a function that shows a bar for data on their way, on a terminal, or a line for each thing elsewhere."""
         if self.quiet or not is_terminal(sys.stderr):
             yield self._lines()
@@ -72,7 +73,7 @@ class Screen:
 
             yield show
 
-    def _lines(self) -> Progress:
+    def _lines(self) -> "Progress":
         seen: set[str] = set()
 
         def show(what: str, _done: int, _total: int | None) -> None:
