@@ -161,6 +161,12 @@ def table(found: dict[str, Any]) -> str:
     lines += ["", "| images | hidden units | seconds an epoch | peak memory above import torch, MiB |", "|" + "---|" * 4]
     for row in found["growth"]:
         lines.append(f"| {row['images']}× | {row['width']}× | {row['seconds']:.2f} | {row['mib']:.0f} |")
+    cost = found["cost"]
+    lines += [
+        "",
+        f"What reliability costs: {cost['loss']:.1%} of the loop's speed; a checkpoint is read and verified in "
+        f"{1e3 * cost['load']:.1f} ms, a training state in {1e3 * cost['load_state']:.1f} ms.",
+    ]
     lines += ["", "| command | seconds (low – high) | peak memory, MiB |", "|---|---|---|"]
     for name, row in found["shell"].items():
         lines.append(f"| `{name}` | {row['median']:.2f} ({row['low']:.2f} – {row['high']:.2f}) | {row['peak_mib']:.0f} |")
@@ -180,6 +186,7 @@ def main() -> int:
         "floor": [script("floor.py", precision) for precision in ("fp32", "bf16")],
         "epochs": measure_epochs(rounds),
         "quality": measure_quality(dict.fromkeys(wanted.recipes or (["fast"] if wanted.quick else RECIPES), seeds)),
+        "cost": script("overhead.py"),
         "growth": measure_growth(1 if wanted.quick else 3),
         "shell": measure_shell(2 if wanted.quick else 7),
         "peak_mib_of_this": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,

@@ -1,0 +1,66 @@
+"""What reliability costs: `python overhead.py` prints JSON.
+
+A run as `train` makes it (signals deferred, asked to stop before each step, checked and kept after each epoch, saved every ten
+seconds and synced to the disk) and bare epochs of the same loop, in turns; and how long a checkpoint takes to be read and
+verified.
+"""
+
+import functools
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import torch
+
+from mnistae.cli import signals
+from mnistae.config import ModelConfig, TrainConfig
+from mnistae.datasets import sources
+from mnistae.datasets.dataset import Split
+from mnistae.store import runs
+from mnistae.training import schedules
+from mnistae.training import session as sessions
+from mnistae.training.loop import Trainer, never
+from mnistae.training.session import Plan, Session
+
+EPOCHS = 30
+LOADS = 50
+
+
+def main() -> int:
+    """Measure in turns, so that both meet the same machine. The benchmark looks inside the loop on purpose."""
+    data = sources.open_dataset("mnist")
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["MNISTAE_HOME"] = home
+        sessions.SAVE_EVERY *= 2  # of the seconds that pass, the bare epochs take half
+        config, cpu = TrainConfig(epochs=EPOCHS), torch.device("cpu")
+        session = Session(Plan("cost", ModelConfig(), config, data, cpu))
+        bare = Trainer(data.images(Split.TRAIN), model=ModelConfig(), config=config, device=cpu)
+        rates = schedules.learning_rates(config, [], bare.steps_per_epoch)
+        seconds: dict[str, list[float]] = {"whole": [], "bare": []}
+        with signals.deferred() as request:
+            epochs = session.epochs(request.is_made)
+            for number in range(1, EPOCHS):
+                seconds["whole"].append(_seconds(lambda: next(epochs)))
+                seconds["bare"].append(_seconds(functools.partial(bare._run_epoch, number, rates, never)))
+            last = _seconds(lambda: list(epochs))
+        loads = [_seconds(lambda: runs.load("cost")) for _ in range(LOADS)]
+        states = [_seconds(lambda: runs.load_state("cost")) for _ in range(LOADS)]
+    whole, plain = (sum(seconds[kind][1:]) for kind in ("whole", "bare"))
+    medians = {kind: statistics.median(values[1:]) for kind, values in seconds.items()}
+    found = {**medians, "loss": whole / plain - 1, "ending": last - medians["whole"]}
+    print(json.dumps({**found, "load": statistics.median(loads), "load_state": statistics.median(states)}))
+    return 0
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    sys.exit(main())
