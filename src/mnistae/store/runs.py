@@ -2,19 +2,17 @@
 
 import contextlib
 import csv
-import errno
 import io
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mnistae import atomic, bounded, paths
-from mnistae.errors import BusyError, CheckpointError, MnistaeError, OutputError, UsageError
+from mnistae.errors import CheckpointError, OutputError, UsageError
 from mnistae.records import Description, TrainingState, Weights
 from mnistae.store import format as checkpoint_format
-from mnistae.store import names
+from mnistae.store import locks, names
 
 MODEL = "model.safetensors"
 STATE = "state.safetensors"
@@ -25,9 +23,6 @@ RECENT = ".recent"
 
 It begins with a dot, as no run does.
 """
-
-_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
-"""How a file system says that it has no locks at all."""
 
 
 @dataclass(frozen=True)
@@ -193,40 +188,9 @@ def point_to(name: str) -> None:
         _write_recent([name, *(other for other in recent if other != name)])
 
 
-@contextlib.contextmanager
-def lock(name: str) -> Iterator[None]:
-    """Hold a run against other processes. Raises BusyError at once if one holds it.
-
-    The lock is the kernel's and ends with its holder. It only saves work: without it, as on a share that has no locks,
-    every file would still be whole.
-    """
-    home, place = folder(name), paths.checkpoints_dir() / ".locks" / f"{name}.lock"
-    for path in (home, place.parent):
-        _refuse_link(path)
-    with contextlib.ExitStack() as stack:
-        if _acquire(name, place, stack):
-            atomic.sweep(home)
-            atomic.sweep(home.parent)
-        yield
-
-
-def _acquire(name: str, place: Path, stack: contextlib.ExitStack) -> bool:
-    """Hold the lock at `place` until `stack` is left; return False where there are no locks."""
-    from filelock import FileLock, Timeout
-
-    try:
-        atomic.make_folder(place.parent, 0o700)
-        # a soft lock would outlive a holder that is killed
-        stack.enter_context(FileLock(place, fallback_to_soft=False).acquire(timeout=0))
-    except Timeout:
-        raise BusyError(
-            f"another process is working on the run '{name}'", hint="wait for it, or choose another --name"
-        ) from None
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return False
-        raise OutputError(f"cannot write '{place}': {error.strerror}", hint="set MNISTAE_HOME to a folder you own") from error
-    return True
+def lock(name: str) -> contextlib.AbstractContextManager[None]:
+    """Hold a run against other processes. Raises BusyError at once if one holds it."""
+    return locks.holding(folder(name), paths.checkpoints_dir() / ".locks" / f"{name}.lock")
 
 
 def history_csv(description: Description) -> str:
@@ -244,13 +208,8 @@ def _make_folder(name: str) -> Path:
         atomic.make_folder(home, 0o700)
     except OSError as error:
         raise OutputError(f"cannot make '{home}': {error.strerror}", hint="set MNISTAE_HOME to a folder you own") from error
-    _refuse_link(home)
+    locks.refuse_link(home)
     return home
-
-
-def _refuse_link(home: Path, family: type[MnistaeError] = OutputError) -> None:
-    if os.path.islink(home):  # noqa: PTH114 - Path's raises for a name too long
-        raise family(f"'{home}' is a link, not a folder of the store", hint="remove the link")
 
 
 def _cannot_remove(home: Path, error: OSError) -> OutputError:
@@ -266,7 +225,7 @@ def _read(path: Path, *, may_be_link: bool) -> bytes:
 
 def _check_there(path: Path, name: str | None) -> None:
     if name is not None:
-        _refuse_link(path.parent, CheckpointError)
+        locks.refuse_link(path.parent, CheckpointError)
     if os.path.lexists(path):
         return
     if name is not None and exists(name):  # killed after its first state, before its first model
