@@ -11,7 +11,7 @@ from conftest import mnistae, on_a_terminal
 
 RESULTS = [
     ("reconstruct", "1"),
-    ("denoise", "1"),
+    ("denoise", "1", "-c", "tiny"),
     ("interpolate", "1", "2"),
     ("evaluate",),
     ("summary",),
@@ -50,7 +50,7 @@ def test_same_command_same_output(trained: str, words: tuple[str, ...]) -> None:
     ("words", "magic"),
     [
         (("reconstruct", "1"), b"\x89PNG"),
-        (("denoise", "1", "-f", "svg"), b"<?xml"),
+        (("denoise", "1", "-c", "tiny", "-f", "svg"), b"<?xml"),
         (("reconstruct", "1", "-f", "pdf"), b"%PDF"),
         (("interpolate", "1", "2", "-f", "gif"), b"GIF89a"),
         (("interpolate", "1", "2", "-f", "strip"), b"\x89PNG"),

@@ -127,8 +127,8 @@ def test_resume_refuses_other_data(cli: Cli, tiny: Path) -> None:
 def test_every_recipe_trains_the_same_network(cli: Cli, tiny: Path, home: Path, recipe: str) -> None:
     """A recipe is a name for settings: same sizes, its own name in the store, and the settings in the checkpoint."""
     assert cli("train", "--recipe", recipe, "--dataset", tiny, "-e", 1, "-b", 256, "-q").code == 0
-    (name,) = [entry["name"] for entry in json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"]]
-    assert name.startswith(f"{recipe}-tiny")
+    newest, *_ = json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"]
+    assert newest["name"].startswith(f"{recipe}-tiny")
     told = json.loads(cli("checkpoints", "show", "--json").out)
     assert told["model"] == {"hidden": 392, "bottleneck": 8}
     assert told["training"]["settings"]["recipe"] == recipe

@@ -210,7 +210,7 @@ def test_what_is_not_there() -> None:
 CANARY = "import pathlib; pathlib.Path({mark!r}).touch()\nraise SystemExit(99)\n"
 PLOTTING = [
     ("reconstruct", "1", "-o", "r.svg"),
-    ("denoise", "1"),
+    ("denoise", "1", "-c", "r"),
     ("interpolate", "1", "2"),
     ("interpolate", "1", "2", "-o", "film.gif"),
     ("evaluate",),

@@ -17,7 +17,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("summary", "-c", "r"),
     ("reconstruct", "1", "2", "-o", "{out}/a.png"),
     ("reconstruct", "1", "--json"),
-    ("denoise", "1", "-o", "{out}/b.svg"),
+    ("denoise", "1", "-c", "r", "-o", "{out}/b.svg"),
     ("interpolate", "1", "2", "-o", "{out}/new/c.gif"),
     ("interpolate", "1", "2", "-f", "npy", "-o", "-"),
     ("evaluate",),

@@ -36,8 +36,9 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize("command", TAKES_IMAGES)
-def test_image_numbers(cli: Cli, trained: str, command: str) -> None:
+def test_image_numbers(cli: Cli, trained: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """C9: a number that is none, or of no image, is a usage error in every command; the last image is the last one."""
+    monkeypatch.setenv("MNISTAE_CHECKPOINT", trained)
     tried = 0
     for number in NUMBERS:
         for word in (number, f"test:{number}", f"train:{number}", f"digit:{number}", f"digit:3/{number}"):
@@ -63,7 +64,7 @@ INTEGERS = {
     ("summary", "--bottleneck"): (1, 392),
     ("summary", "--hidden"): (1, 2048),
     ("interpolate", "0", "1", "--steps"): (2, 1000),
-    ("denoise", "0", "--seed"): (0, 2**32 - 1),
+    ("denoise", "0", "-c", "tiny", "--seed"): (0, 2**32 - 1),
 }
 """Options that take whole numbers, and the least and the greatest that they take."""
 
@@ -72,10 +73,16 @@ NO_INTEGERS = ["", "x", "1e3", "0x10", "1.5", "nan", "inf", "1,000", "--", "9" *
 FLOATS = {
     ("train", "--lr"): (["0", "-1", "nan", "inf", "-inf", "1e400", "1e-400"], "a finite number above 0"),
     ("train", "--weight-decay"): (["-1", "-1e-300", "nan", "inf", "-inf", "1e400"], "a finite number, 0 or above"),
-    ("denoise", "0", "--level"): (["-1", "-0.001", "100.1", "nan", "inf", "1e400"], "a number from 0 to 100"),
-    ("denoise", "0", "--noise", "mask", "--level"): (["-0.5", "1.01", "nan", "inf"], "a number from 0 to 1 "),
-    ("denoise", "0", "--noise", "salt-pepper", "--level"): (["-0.5", "1.01", "nan", "inf"], "a number from 0 to 1 "),
-    ("denoise", "0", "--noise", "gaussian", "--level"): (["-0.5", "101", "nan", "-inf"], "a number from 0 to 100"),
+    ("denoise", "0", "-c", "tiny", "--level"): (["-1", "-0.001", "100.1", "nan", "inf", "1e400"], "a number from 0 to 100"),
+    ("denoise", "0", "-c", "tiny", "--noise", "mask", "--level"): (["-0.5", "1.01", "nan", "inf"], "a number from 0 to 1 "),
+    ("denoise", "0", "-c", "tiny", "--noise", "salt-pepper", "--level"): (
+        ["-0.5", "1.01", "nan", "inf"],
+        "a number from 0 to 1 ",
+    ),
+    ("denoise", "0", "-c", "tiny", "--noise", "gaussian", "--level"): (
+        ["-0.5", "101", "nan", "-inf"],
+        "a number from 0 to 100",
+    ),
 }
 """Options that take any number: what they refuse, and the range that the hint names."""
 
@@ -118,10 +125,10 @@ def test_numbers_at_the_ends_of_their_ranges(cli: Cli, trained: str, tiny: Path)
         ("summary", "--hidden", "1_0"),  # Python's way to write ten
         ("interpolate", "0", "1", "--steps", "2", "--json"),
         ("interpolate", "0", "1", "--steps", "1000", "--json"),
-        ("denoise", "0", "--level", "0", "--json"),
-        ("denoise", "0", "--level", "1e-400", "--json"),  # a float's 0
-        ("denoise", "0", "--level", "100", "--json"),
-        ("denoise", "0", "--noise", "mask", "--level", "1", "--seed", str(2**32 - 1), "--json"),
+        ("denoise", "0", "-c", "tiny", "--level", "0", "--json"),
+        ("denoise", "0", "-c", "tiny", "--level", "1e-400", "--json"),  # a float's 0
+        ("denoise", "0", "-c", "tiny", "--level", "100", "--json"),
+        ("denoise", "0", "-c", "tiny", "--noise", "mask", "--level", "1", "--seed", str(2**32 - 1), "--json"),
     ]
     for words in good:
         assert cli(*words).code == 0, words

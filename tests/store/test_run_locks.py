@@ -22,7 +22,7 @@ def test_remove(store: Path) -> None:
     runs.remove("two")
     assert (runs.listing(), runs.newest()) == (["one"], "one")
     assert sorted(path.name for path in store.iterdir()) == [".locks", ".recent", "one"]
-    assert refusal(runs.remove, "two") == (CheckpointError, "no such checkpoint: 'two'", "the store holds: one")
+    assert refusal(runs.remove, "two") == (CheckpointError, "no such checkpoint: 'two'", "there are: one, lab, denoise")
     assert refusal(runs.remove, "../one")[0] is UsageError
 
 

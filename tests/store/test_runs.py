@@ -141,11 +141,12 @@ def test_no_store(store: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> N
     if where:
         monkeypatch.setenv("MNISTAE_HOME", where)
         store = Path(where, "checkpoints")
-    hint = "run 'mnistae train', or 'mnistae checkpoints import FILE'"
     assert runs.listing() == []
     assert not runs.exists("one")
-    assert refusal(runs.load, None) == (CheckpointError, f"there is no checkpoint in '{store}' yet", hint)
-    assert refusal(runs.load, "one") == (CheckpointError, "no such checkpoint: 'one'", "the store holds: none yet")
+    hint = "run 'mnistae train', or 'mnistae checkpoints import FILE'"
+    assert refusal(runs.newest) == (CheckpointError, f"there is no checkpoint in '{store}' yet", hint)
+    assert runs.load(None).is_builtin
+    assert refusal(runs.load, "one") == (CheckpointError, "no such checkpoint: 'one'", "there are: lab, denoise")
     assert not os.path.lexists(store)
 
 
@@ -173,8 +174,8 @@ def test_load_by_path(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("reference", "kind", "message", "hint"),
     [
-        ("three", CheckpointError, "no such checkpoint: 'three'", "the store holds: two, one"),
-        ("ONE", CheckpointError, "no such checkpoint: 'ONE'", "the store holds: two, one"),
+        ("three", CheckpointError, "no such checkpoint: 'three'", "there are: two, one, lab, denoise"),
+        ("ONE", CheckpointError, "no such checkpoint: 'ONE'", "there are: two, one, lab, denoise"),
         ("", UsageError, "the checkpoint's name is empty", "leave -c and MNISTAE_CHECKPOINT out for the newest run"),
         (
             "a b",
@@ -223,7 +224,7 @@ def test_damage(store: Path) -> None:
     path.unlink()
     path.symlink_to("nowhere")
     assert runs.damage("one") == f"cannot use checkpoint '{path}': it is a link"
-    assert refusal(runs.damage, "two") == (CheckpointError, "no such checkpoint: 'two'", "the store holds: one")
+    assert refusal(runs.damage, "two") == (CheckpointError, "no such checkpoint: 'two'", "there are: one, lab, denoise")
 
 
 def test_killed_before_its_first_model(store: Path) -> None:
@@ -245,7 +246,7 @@ def test_imported_run(store: Path) -> None:
     assert runs.load("one").description == IMPORTED
     message = "'one' was imported: it has no training state to go on from"
     assert refusal(runs.load_state, "one") == (CheckpointError, message, "train a run of its own")
-    assert refusal(runs.load_state, "two") == (CheckpointError, "no such checkpoint: 'two'", "the store holds: one")
+    assert refusal(runs.load_state, "two") == (CheckpointError, "no such checkpoint: 'two'", "there are: one, lab, denoise")
 
 
 def test_import_over_what_cannot_be_removed(store: Path) -> None:

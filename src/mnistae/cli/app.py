@@ -45,7 +45,7 @@ COMMANDS = {
         ("mnistae doctor", "mnistae doctor --json"),
     ),
     "checkpoints list": Entry(
-        "List the runs in the store, the newest first.",
+        "List the runs in the store, the newest first, then the checkpoints that are built in.",
         ("mnistae checkpoints list", "mnistae checkpoints list --json"),
     ),
     "checkpoints show": Entry(

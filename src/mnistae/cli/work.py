@@ -46,10 +46,14 @@ def prepare(
     dataset: str | None,
     device: str | None,
     raw: bool,
+    default: str | None = None,
 ) -> Job:
-    """Return the checkpoint and the pictures that the options name; what is wrong with them is found here."""
+    """Return the checkpoint and the pictures that the options name; what is wrong with them is found here.
+
+    `default` is the checkpoint if none is named; without it that is the newest run.
+    """
     parsed = [words.parse(image) for image in images]
-    found, codec = open_model(checkpoint, device)
+    found, codec = open_model(screen, checkpoint, device, default=default)
     opened: list[Dataset] = []
 
     def open_once() -> Dataset:
@@ -62,11 +66,15 @@ def prepare(
     return Job(found, codec, pictures, opened[0].name if opened else None)
 
 
-def open_model(checkpoint: str | None, device: str | None) -> tuple[Checkpoint, Codec]:
-    """Return the checkpoint that an option names and its network, on the device of another."""
+def open_model(
+    screen: Screen, checkpoint: str | None, device: str | None, *, default: str | None = None
+) -> tuple[Checkpoint, Codec]:
+    """Return the checkpoint that an option names, else the default, and its network, on the device of another."""
     if device is not None:
         devices.check_choice(device)  # before anything is read: it costs nothing
-    found = runs.load(checkpoint)
+    found = runs.load(default if checkpoint is None else checkpoint)
+    if checkpoint is None and found.is_builtin:
+        screen.note(f"checkpoint: {found.name}, built in")
     return found, inference.open_codec(found.weights, device)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from mnistae import atomic, bounded, paths
 from mnistae.errors import CheckpointError, OutputError, UsageError
 from mnistae.records import Description, TrainingState, Weights
+from mnistae.store import builtin, locks, names
 from mnistae.store import format as checkpoint_format
-from mnistae.store import locks, names
 
 MODEL = "model.safetensors"
 STATE = "state.safetensors"
@@ -25,6 +25,9 @@ It begins with a dot, as no run does.
 """
 
 
+_TRAIN_ONE = "train a run of its own"
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A model read from disk and verified. `name` is None for a file outside the store."""
@@ -33,6 +36,11 @@ class Checkpoint:
     name: str | None
     weights: Weights
     description: Description
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether it came with the package."""
+        return builtin.is_one(self.path)
 
 
 def folder(name: str) -> Path:
@@ -59,6 +67,12 @@ def listing() -> list[str]:
     return recent + sorted(found.difference(recent))
 
 
+def known() -> list[str]:
+    """Return all names that `load` takes: the runs as listed, then what is built in. Raises CheckpointError."""
+    found = listing()
+    return found + [name for name in builtin.NAMES if name not in found]
+
+
 def newest() -> str:
     """Return the name of the newest run. Raises CheckpointError."""
     runs = listing()
@@ -71,10 +85,14 @@ def newest() -> str:
 
 
 def model_path(reference: str | None) -> Path:
-    """Return the model file that `reference` means: a path to a .safetensors file, a name, or None for the newest."""
+    """Return the model file that `reference` means: a path to a .safetensors file, a name, or None for the newest.
+
+    A name that the store does not have may be a built-in one, and where it has none at all that of the lab stands in.
+    """
     if reference is not None and is_path(reference):
         return Path(reference)
-    return folder(reference or newest()) / MODEL
+    name = reference or next(iter(listing()), builtin.LAB)
+    return (builtin.folder(name) if _is_builtin(name) else folder(name)) / MODEL
 
 
 def is_path(reference: str) -> bool:
@@ -90,7 +108,7 @@ def load(reference: str | None) -> Checkpoint:
     name = None if reference is not None and is_path(reference) else path.parent.name
     _check_there(path, name)
     try:
-        weights, description = checkpoint_format.decode_model(_read(path, may_be_link=name is None))
+        weights, description = checkpoint_format.decode_model(_read(path, may_be_link=name is None or builtin.is_one(path)))
     except CheckpointError as error:
         raise _damaged(path, error) from error
     return Checkpoint(path, name, weights, description)
@@ -99,9 +117,11 @@ def load(reference: str | None) -> Checkpoint:
 def load_state(name: str) -> tuple[TrainingState, Description]:
     """Return the verified training state of a run. Raises CheckpointError."""
     path = folder(name) / STATE
+    if _is_builtin(name):
+        raise CheckpointError(f"'{name}' is built in: it has no training state to go on from", hint=_TRAIN_ONE)
     # a model without a state: a run that is being made anew has its state first
     if not os.path.lexists(path) and os.path.lexists(folder(name) / MODEL):
-        raise CheckpointError(f"'{name}' was imported: it has no training state to go on from", hint="train a run of its own")
+        raise CheckpointError(f"'{name}' was imported: it has no training state to go on from", hint=_TRAIN_ONE)
     _check_there(path, name)
     try:
         return checkpoint_format.decode_state(_read(path, may_be_link=False))
@@ -110,22 +130,27 @@ def load_state(name: str) -> tuple[TrainingState, Description]:
 
 
 def damage(name: str) -> str | None:
-    """Return what is wrong with a run's files, or None. Raises CheckpointError only if there is no such run."""
-    check_exists(name)
+    """Return what is wrong with the files of a run or a built-in checkpoint, or None.
+
+    Raises CheckpointError only if there is no such one.
+    """
+    check = (lambda _name: None) if _is_builtin(name) else check_exists
+    check(name)
+    home = model_path(name).parent
     try:
         for file, read in ((MODEL, load), (STATE, load_state)):
-            if os.path.lexists(folder(name) / file):
+            if os.path.lexists(home / file):
                 read(name)
     except CheckpointError as error:
-        check_exists(name)  # it may have been removed meanwhile
+        check(name)  # it may have been removed meanwhile
         return error.message
     return None
 
 
 def damages() -> dict[str, str | None]:
-    """Return what is wrong with each run, or None; a run that is removed meanwhile is left out."""
+    """Return what is wrong with each run and built-in checkpoint, or None; a run that is removed meanwhile is left out."""
     found: dict[str, str | None] = {}
-    for name in listing():
+    for name in known():
         with contextlib.suppress(CheckpointError):
             found[name] = damage(name)
     return found
@@ -133,8 +158,16 @@ def damages() -> dict[str, str | None]:
 
 def check_exists(name: str) -> None:
     """Raise CheckpointError if the store holds no run of this name."""
+    if _is_builtin(name):
+        raise CheckpointError(
+            f"'{name}' is built in: it stays", hint="see 'mnistae checkpoints list' for the runs in the store"
+        )
     if not exists(name):
         raise _missing(name)
+
+
+def _is_builtin(name: str) -> bool:
+    return name in builtin.NAMES and not exists(name)
 
 
 def check_is_new(name: str, *, force: bool, hint: str) -> None:
@@ -236,8 +269,7 @@ def _check_there(path: Path, name: str | None) -> None:
 
 
 def _missing(name: str) -> CheckpointError:
-    known = ", ".join(listing()[:5]) or "none yet"
-    return CheckpointError(f"no such checkpoint: '{name}'", hint=f"the store holds: {known}")
+    return CheckpointError(f"no such checkpoint: '{name}'", hint=f"there are: {', '.join(known()[:7])}")
 
 
 def _damaged(path: Path, error: CheckpointError) -> CheckpointError:

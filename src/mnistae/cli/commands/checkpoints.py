@@ -22,16 +22,14 @@ OptionalName = Annotated[
 
 
 def list_(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
-    """List the runs in the store, the newest first."""
+    """List the runs in the store, the newest first, then the checkpoints that are built in."""
     screen = Screen("checkpoints list", quiet=quiet, as_json=as_json)
-    found = [entry for name in runs.listing() if (entry := _entry(name))]
-    if not found:
-        screen.note("the store is empty: run 'mnistae train', or 'mnistae checkpoints import FILE'")
+    found = [entry for name in runs.known() if (entry := _entry(name))]
     headings = ("name", "size", "epochs", "loss", "units alive", "data", "state")
     cells = [["-" if entry[heading] is None else entry[heading] for heading in headings] for entry in found]
     for row in cells:
         row[headings.index("data")] = Path(str(row[headings.index("data")])).name  # of a path the end is enough here
-    screen.result(aligned([headings, *cells]) if found else [], {"checkpoints": found})
+    screen.result(aligned([headings, *cells]), {"checkpoints": found})
 
 
 def show(name: OptionalName = None, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
@@ -123,9 +121,10 @@ def _damage(damaged: list[str], found: dict[str, str | None]) -> CheckpointError
 def _entry(name: str) -> dict[str, Any] | None:
     """Return a run's row; a damaged one is listed as such, one that is removed meanwhile is None."""
     try:
-        description = runs.load(name).description
+        checkpoint = runs.load(name)
     except CheckpointError:
         return _entry_without_model(name)
+    description = checkpoint.description
     training, history, model = description.training, description.history, description.model
     wanted = training.epochs if training else None
     return {
@@ -135,8 +134,14 @@ def _entry(name: str) -> dict[str, Any] | None:
         "loss": round(history[-1].loss, 5) if history else None,
         "units alive": description.living_units,
         "data": training.dataset if training else None,
-        "state": "imported" if wanted is None else "finished" if len(history) >= wanted else f"of {wanted} epochs",
+        "state": "built in" if checkpoint.is_builtin else _state(len(history), wanted),
     }
+
+
+def _state(done: int, wanted: int | None) -> str:
+    if wanted is None:
+        return "imported"
+    return "finished" if done >= wanted else f"of {wanted} epochs"
 
 
 def _entry_without_model(name: str) -> dict[str, Any] | None:

@@ -47,7 +47,7 @@ def decode(
     screen = Screen("decode", quiet=quiet, as_json=as_json)
     target = _target(screen, source, output, format_)
     work.check_is_no_input(target, source, checkpoint)
-    found, codec = work.open_model(checkpoint, device)
+    found, codec = work.open_model(screen, checkpoint, device)
     name = "standard input" if source == "-" else f"'{source}'"
     with _opened(source) as stream:
         blocks = codes.read(stream, width=codec.config.bottleneck, name=name)

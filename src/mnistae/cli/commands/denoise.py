@@ -13,6 +13,7 @@ from mnistae.config import MAX_SEED
 from mnistae.datasets import words
 from mnistae.errors import UsageError
 from mnistae.noise import LEVELS, Noise
+from mnistae.store import builtin
 
 HEADINGS = ("image", "label", "PSNR noisy", "PSNR denoised", "gain")
 SHARES = {Noise.SALT_PEPPER, Noise.MASK}
@@ -41,6 +42,7 @@ def denoise(
 ) -> None:
     """Add noise to images and let the network take it out again.
 
+    Without -c this is the built-in network `denoise`, trained on noisy images; one trained as in the lab does it worse.
     Writes a figure in the lab's layout and prints its path; the PSNR before and after goes to standard error. With
     --noise none the images are taken to be noisy already: then nothing is known to measure against.
     """
@@ -52,7 +54,7 @@ def denoise(
     name = ["denoise", *work.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *other, *changed]
     target = work.target(screen, output, format_, name=name, formats=("png", "svg", "pdf"))
     work.check_is_no_input(target, *images, checkpoint, dataset)
-    job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
+    job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, default=builtin.DENOISE)
     found = inference.denoise(job.codec, words.stack(job.pictures), kind=noise, level=strength, seed=seed)
     is_clean_known = noise is not Noise.NONE
     if is_clean_known:

@@ -52,7 +52,7 @@ def encode(
         block = Block(words_, labels, job.codec.encode(words.stack(job.pictures)))
         _deliver(screen, target, job.checkpoint, job.dataset, len(words_), iter([block]))
         return
-    found, codec = work.open_model(checkpoint, device)
+    found, codec = work.open_model(screen, checkpoint, device)
     data = work.open_dataset(screen, work.dataset_of(found, dataset))
     _deliver(screen, target, found, data.name, data.length(every), _of_split(codec, data, every))
 

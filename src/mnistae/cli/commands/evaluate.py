@@ -27,7 +27,7 @@ def evaluate(
     images. The denoising line is under the lab's noise, uniform in [-0.625, 0.625], seed 0.
     """
     screen = Screen("evaluate", quiet=quiet, as_json=as_json)
-    found, codec = work.open_model(checkpoint, device)
+    found, codec = work.open_model(screen, checkpoint, device)
     data = work.open_dataset(screen, work.dataset_of(found, dataset))
     result = evaluation.evaluate(codec, data, split)
     if result.living_units < result.bottleneck:

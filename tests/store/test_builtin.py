@@ -1,0 +1,92 @@
+"""The checkpoints in the package: found by name where the store has none of that name, and never touched."""
+
+import json
+
+import numpy as np
+import pytest
+
+from conftest import Cli, mnistae
+from mnistae.config import RECIPES
+from mnistae.errors import CheckpointError, ExitCode
+from mnistae.store import builtin, runs
+
+
+@pytest.mark.parametrize("name", builtin.NAMES)
+def test_built_in_checkpoint_is_a_finished_run_of_its_recipe(name: str) -> None:
+    """It was trained on MNIST by this project with the recipe of its name, to the last epoch, and all its units live."""
+    found = runs.load(name)
+    training = found.description.training
+    assert found.is_builtin
+    assert training is not None
+    assert training == RECIPES[name]
+    assert training.dataset == "mnist"
+    assert len(found.description.history) == training.epochs
+    assert found.description.living_units == 8
+
+
+def test_built_in_lab_is_what_an_empty_store_offers(trained_store: object) -> None:
+    """Without a run the lab's network stands in; with one the newest is the default, and the built-in keeps its name."""
+    assert runs.load(None).name == builtin.LAB
+    assert runs.listing() == []
+    assert runs.known() == list(builtin.NAMES)
+    assert set(runs.damages().items()) == {(name, None) for name in builtin.NAMES}
+
+
+def test_own_run_goes_before_a_built_in_one(cli: Cli, trained: str) -> None:
+    """A run that the user calls `lab` is the user's; removed, the built-in one is there again."""
+    path = runs.load(trained).path
+    assert cli("checkpoints", "import", path, "--name", "lab").code == 0
+    assert not runs.load("lab").is_builtin
+    assert runs.known() == ["lab", trained, "denoise"]
+    assert cli("checkpoints", "remove", "lab").code == 0
+    assert runs.load("lab").is_builtin
+
+
+def test_built_in_checkpoints_stay(cli: Cli) -> None:
+    """They cannot be removed nor resumed, and are listed as what they are."""
+    before = runs.load("lab").path.read_bytes()
+    removed = cli("checkpoints", "remove", "lab")
+    assert (removed.code, removed.err.splitlines()[0]) == (ExitCode.CHECKPOINT, "error: 'lab' is built in: it stays")
+    assert cli("train", "--resume", "--name", "lab").code == ExitCode.CHECKPOINT
+    rows = json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"]
+    assert [(row["name"], row["state"]) for row in rows] == [("lab", "built in"), ("denoise", "built in")]
+    assert cli("checkpoints", "verify", "lab").code == 0
+    assert runs.load("lab").path.read_bytes() == before
+
+
+def test_works_right_after_installation(real_mnist: object) -> None:
+    """An own picture is denoised in an empty home, without a network and without data."""
+    from PIL import Image
+
+    from mnistae.datasets import sources
+    from mnistae.datasets.dataset import Split
+
+    Image.fromarray(255 - sources.open_dataset("mnist").images(Split.TEST)[0].reshape(28, 28)).resize((300, 300)).save(
+        "photo.png"
+    )
+    done = mnistae("denoise", "photo.png", "--noise", "none")
+    assert (done.returncode, done.stdout) == (0, b"denoise-photo-none.png\n")
+    assert b"checkpoint: denoise, built in" in done.stderr
+
+
+def test_recipe_denoise_denoises_better(real_mnist: object) -> None:
+    """Under the lab's noise the network of the recipe `denoise` is the better one by far, as docs/results.md says."""
+    from mnistae import inference, metrics, noise
+    from mnistae.datasets import sources
+    from mnistae.datasets.dataset import Split, to_float
+
+    images = to_float(sources.open_dataset("mnist").images(Split.TEST)[:1000])
+    noisy = noise.add(images, noise.Noise.UNIFORM, level=0.625, seed=0)
+    found = {
+        name: float(np.mean(metrics.mse(images, inference.open_codec(runs.load(name).weights, None).reconstruct(noisy))))
+        for name in builtin.NAMES
+    }
+    assert found["denoise"] < 0.021
+    assert found["lab"] > 0.04
+
+
+def test_missing_name_lists_the_built_in_ones() -> None:
+    """Whoever misspells a name is told of those that there are."""
+    with pytest.raises(CheckpointError) as error:
+        runs.load("labb")
+    assert error.value.hint == "there are: lab, denoise"
