@@ -9,7 +9,8 @@ from mnistae import evaluation, metrics, noise
 from mnistae.coder import Coder
 from mnistae.config import ModelConfig
 from mnistae.datasets.dataset import NO_LABEL, Arrays, Dataset, Source, Split, to_float
-from mnistae.evaluation import Depth, Gain
+from mnistae.evaluation import Depth
+from mnistae.gains import Gain
 from mnistae.noise import LEVELS, Noise
 
 
@@ -104,7 +105,7 @@ def test_labels_are_voted_on_by_training_codes(digits: dict[str, np.ndarray], sp
     labels = data.labels(Split.TRAIN)[np.argsort(distances, axis=1, kind="stable")[:, :5]]
     guesses = [max(row, key=row.tolist().count) for row in labels]  # the first of those that are most
     assert found.vote
-    assert (found.vote.k, found.vote.accuracy) == (5, np.mean(guesses == data.labels(split)))
+    assert (found.vote.k, found.vote.accuracy) == (5, float(np.mean(guesses == data.labels(split))))
 
 
 def test_without_labels_what_needs_them_is_left_out(digits: dict[str, np.ndarray]) -> None:

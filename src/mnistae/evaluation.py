@@ -3,23 +3,17 @@
 Several networks are measured on the same arrays, the same principal components and the same noise, each made once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistae import inference, metrics, neighbours, noise
+from mnistae import gains, inference, metrics, neighbours
 from mnistae.datasets.dataset import NO_LABEL, Bytes, Dataset, Split, to_float
 from mnistae.datasets.words import Picture
+from mnistae.gains import Gain
 from mnistae.inference import Array, Codec, Measures, Reconstruction
-from mnistae.noise import LEVELS, Noise
-
-LAB = (Noise.UNIFORM, LEVELS[Noise.UNIFORM])
-"""The lab's noise, which every evaluation has the gain under."""
-
-STEPS = (0.4, 0.8, 1.0, 1.2, 1.6)
-"""The levels of noise that gains are measured at, as parts of each kind's usual level."""
 
 
 @dataclass(frozen=True)
@@ -48,31 +42,6 @@ class Extremes:
 
     pictures: list[Picture]
     found: Reconstruction
-
-
-@dataclass(frozen=True)
-class Gain:
-    """Mean squared errors before and after denoising, under one kind of noise at one level, seed 0."""
-
-    kind: Noise
-    level: float
-    noisy_mse: float
-    denoised_mse: float
-
-    @property
-    def noisy_psnr(self) -> float:
-        """PSNR of the mean MSE before denoising, in decibels."""
-        return _psnr(self.noisy_mse)
-
-    @property
-    def denoised_psnr(self) -> float:
-        """PSNR of the mean MSE after denoising, in decibels."""
-        return _psnr(self.denoised_mse)
-
-    @property
-    def decibels(self) -> float:
-        """What denoising adds to the PSNR; below zero it does harm."""
-        return self.denoised_psnr - self.noisy_psnr
 
 
 @dataclass(frozen=True)
@@ -132,20 +101,14 @@ def evaluate(codecs: Sequence[Codec], dataset: Dataset, split: Split, depth: Dep
     depth = depth or Depth()
     material = _Material.of(dataset, split)
     pca = _pca_errors(material, {codec.config.bottleneck for codec in codecs})
-    gains = _gains(codecs, material.images, conditions() if depth.denoising else [LAB])
+    found = gains.measure(codecs, material.images, gains.conditions() if depth.denoising else [gains.LAB])
     return [
-        _evaluate(codec, material, depth, pca_mse=pca[codec.config.bottleneck], gains=own)
-        for codec, own in zip(codecs, gains, strict=True)
+        _evaluate(codec, material, depth, pca_mse=pca[codec.config.bottleneck], measured=own)
+        for codec, own in zip(codecs, found, strict=True)
     ]
 
 
-def conditions() -> list[tuple[Noise, float]]:
-    """Return the kinds and levels of noise that gains are measured under."""
-    kinds = (kind for kind in Noise if kind is not Noise.NONE)
-    return [(kind, round(LEVELS[kind] * step, 4)) for kind in kinds for step in STEPS]
-
-
-def _evaluate(codec: Codec, material: _Material, depth: Depth, *, pca_mse: float, gains: tuple[Gain, ...]) -> Evaluation:
+def _evaluate(codec: Codec, material: _Material, depth: Depth, *, pca_mse: float, measured: tuple[Gain, ...]) -> Evaluation:
     found = inference.reconstruct(codec, material.images)
     codes = inference.encode_bytes(codec, material.train)
     digits = sorted({int(label) for label in np.unique(material.labels)} - {NO_LABEL})
@@ -158,8 +121,8 @@ def _evaluate(codec: Codec, material: _Material, depth: Depth, *, pca_mse: float
         living_units=inference.living_units(codes),
         activations=tuple(codes.mean(axis=0, dtype=np.float64).tolist()),
         pca_mse=pca_mse,
-        lab=next(gain for gain in gains if (gain.kind, gain.level) == LAB),
-        gains=gains if depth.denoising else None,
+        lab=next(gain for gain in measured if (gain.kind, gain.level) == gains.LAB),
+        gains=measured if depth.denoising else None,
         worst=_extremes(material, found, by_falling_error[: depth.extremes]) if depth.extremes else None,
         best=_extremes(material, found, by_error[: depth.extremes]) if depth.extremes else None,
         vote=_vote(codec, material, codes, depth.neighbours) if depth.neighbours else None,
@@ -168,11 +131,7 @@ def _evaluate(codec: Codec, material: _Material, depth: Depth, *, pca_mse: float
 
 def _row(measures: Measures, chosen: NDArray[np.bool_], digit: int | None) -> Row:
     error = float(measures.mse[chosen].mean())
-    return Row(digit, int(chosen.sum()), error, _psnr(error), float(measures.ssim[chosen].mean()))
-
-
-def _psnr(error: float) -> float:
-    return float(metrics.psnr(np.array([error]))[0])
+    return Row(digit, int(chosen.sum()), error, metrics.psnr_of(error), float(measures.ssim[chosen].mean()))
 
 
 def _pca_errors(material: _Material, sizes: set[int]) -> dict[int, float]:
@@ -182,17 +141,6 @@ def _pca_errors(material: _Material, sizes: set[int]) -> dict[int, float]:
     images = material.images
     fitted = {size: metrics.PCA(widest.mean, widest.components[:size]) for size in sizes}
     return {size: float(metrics.mse(images, pca.reconstruct(images)).mean()) for size, pca in fitted.items()}
-
-
-def _gains(codecs: Sequence[Codec], images: Array, under: Iterable[tuple[Noise, float]]) -> list[tuple[Gain, ...]]:
-    """Return the gains of each network, one a condition. A noise is made once, and gone before the next."""
-    found: list[list[Gain]] = [[] for _ in codecs]
-    for kind, level in under:
-        noisy = noise.add(images, kind, level=level, seed=0)
-        before = float(metrics.mse(images, noisy).mean())
-        for gains, codec in zip(found, codecs, strict=True):
-            gains.append(Gain(kind, level, before, float(metrics.mse(images, codec.reconstruct(noisy)).mean())))
-    return [tuple(gains) for gains in found]
 
 
 def _extremes(material: _Material, found: Reconstruction, chosen: NDArray[np.intp]) -> Extremes:

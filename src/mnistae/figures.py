@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mnistae.evaluation import Gain
+    from mnistae.gains import Gain
 
 Array = NDArray[np.float32]
 

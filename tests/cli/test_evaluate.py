@@ -90,7 +90,7 @@ def test_checkpoints_side_by_side(cli: Cli, trained: str, second: str, tiny: Pat
     assert cells["MSE"] == [f"{one['total']['mse']:.6f}" for one in (first, last)]
     assert cells["bottleneck units"] == ["8", "3"]
     assert cells["gain, mask 0.5"] == [f"{one['denoising'][17]['gain']:.2f}" for one in (first, last)]
-    assert f"{first['worst'][0]['image']} {first['worst'][0]['mse']:.4f}" in "\n".join(shown)
+    assert f"{first['worst'][0]['image']} {first['worst'][0]['mse']:.5f}" in "\n".join(shown)
     assert max(map(len, shown)) <= 80
 
 

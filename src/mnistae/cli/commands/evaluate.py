@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from mnistae import evaluation
-from mnistae.cli import console, evaluation_view, options, work
+from mnistae.cli import console, evaluation_report, evaluation_view, options, work
 from mnistae.cli.console import Screen
-from mnistae.cli.evaluation_view import Report
+from mnistae.cli.evaluation_report import Report
 from mnistae.datasets.dataset import Split
 from mnistae.errors import UsageError
 from mnistae.evaluation import Depth
@@ -140,15 +140,15 @@ def _warn_dead(screen: Screen, reports: Sequence[Report]) -> None:
 
 def _deliver(screen: Screen, target: work.Target | None, reports: Sequence[Report], data: str) -> None:
     shared = {"dataset": data, "split": reports[0].found.split}
-    documents = [evaluation_view.document(report) for report in reports]
+    documents = [evaluation_report.document(report) for report in reports]
     document = {**shared, **documents[0]} if len(reports) == 1 else {**shared, "evaluations": documents}
     lines = evaluation_view.lines(reports, data)
     if target is None:
         screen.result(lines, {**document, "figure": None})
         return
     if target.path is None and target.format == "csv":
-        console.write(evaluation_view.as_csv(reports))
+        console.write(evaluation_report.as_csv(reports))
         return
     for line in lines:
         screen.note(line)
-    work.deliver(screen, target, lambda kind: evaluation_view.render(reports, kind), document)
+    work.deliver(screen, target, lambda kind: evaluation_report.render(reports, kind), document)
