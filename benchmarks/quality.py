@@ -42,7 +42,7 @@ def main() -> int:
             reached = seconds if reached is None and error <= BOUND else reached
         started = time.perf_counter()
     coder = Coder.from_weights(trainer.state().weights)
-    alive = inference.living_units(coder, images)
+    alive = inference.living_units(inference.encode_bytes(coder, images))
     found = {"recipe": recipe, "seed": seed, "precision": config.precision.value, "test_mse": error, "seconds": seconds}
     print(json.dumps({**found, "reached": reached, "living_units": alive, "epochs": config.epochs}))
     return 0

@@ -87,4 +87,4 @@ def test_living_units_are_those_that_ever_fire(weights: dict[str, np.ndarray]) -
     weights["fc1.weight"][:] = 1
     weights["fc2.weight"][:] = 0
     weights["fc2.weight"][0] = 1  # fires for the one bright image only
-    assert inference.living_units(inference.open_codec(weights, None), images) == 2
+    assert inference.living_units(inference.encode_bytes(inference.open_codec(weights, None), images)) == 2

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,25 @@ from numpy.typing import NDArray
 
 from mnistae import npy
 from mnistae.config import SIDE
+from mnistae.noise import Noise
 from mnistae.records import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from mnistae.gains import Gain
+
 Array = NDArray[np.float32]
+
+GALLERY_COLUMNS = 8
+
+LEVEL_MEANS = {
+    Noise.UNIFORM: "half-width of the interval",
+    Noise.GAUSSIAN: "standard deviation",
+    Noise.SALT_PEPPER: "share of pixels set to 0 or 1",
+    Noise.MASK: "share of pixels set to 0",
+}
 
 SCALE = 4
 """Screen pixels for an image's pixel in strips and films."""
@@ -71,6 +84,60 @@ def interpolations(originals: Array, frames: Array) -> "Figure":
                 _show(axes, image)
             row[0].set_title("Original", fontsize=9)
             row[-1].set_title("Original", fontsize=9)
+    return figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """Images (B, 784) with what became of them, a caption an image, under one heading."""
+
+    heading: str
+    captions: Sequence[str]
+    originals: Array
+    outputs: Array
+
+
+def gallery(sections: Sequence[Section]) -> "Figure":
+    """Sections one below the other: each image above its reconstruction, at most GALLERY_COLUMNS in a row."""
+    columns = min(GALLERY_COLUMNS, max(len(section.captions) for section in sections))
+    bands = [-(-len(section.captions) // columns) for section in sections]
+    with _neutral_style():
+        figure = _new_figure(max(1.15 * columns, 2.6), 2.5 * sum(bands) + 0.35 * len(sections))
+        parts = figure.subfigures(len(sections), 1, squeeze=False, height_ratios=bands)
+        for section, part, count in zip(sections, parts.ravel(), bands, strict=True):
+            part.suptitle(section.heading)
+            grid = part.subplots(2 * count, columns, squeeze=False)
+            for axes in grid.ravel():
+                axes.set_axis_off()
+            for k, caption in enumerate(section.captions):
+                band, column = divmod(k, columns)
+                _show(grid[2 * band, column], section.originals[k])
+                _show(grid[2 * band + 1, column], section.outputs[k])
+                grid[2 * band, column].set_title(caption, fontsize=8)
+    return figure
+
+
+def gains(curves: "Sequence[tuple[str, Sequence[Gain]]]") -> "Figure":
+    """The PSNR that denoising gains, a panel a kind of noise: over the level, a line for each named network."""
+    kinds = list(dict.fromkeys(gain.kind for _, own in curves for gain in own))
+    with _neutral_style():
+        figure = _new_figure(7.2, 5.4)
+        panels = figure.subplots(-(-len(kinds) // 2), 2, sharey=True, squeeze=False)
+        for kind, axes in zip(kinds, panels.ravel(), strict=False):
+            axes.axhline(0, color="black", linewidth=0.8)
+            for _, own in curves:
+                chosen = [gain for gain in own if gain.kind is kind]
+                axes.plot([gain.level for gain in chosen], [gain.decibels for gain in chosen], marker="o", markersize=4)
+            axes.set(title=f"{kind} noise", xlabel=LEVEL_MEANS[kind])
+            axes.grid(alpha=0.3)
+        figure.supylabel("PSNR gained by denoising (dB)", fontsize="medium")
+        if len(curves) > 1:
+            lines = panels[0, 0].lines[1:]
+            names = [name for name, _ in curves]
+            columns = 3 if max(map(len, names)) < 24 else 1
+            legend = figure.legend(lines, names, loc="outside lower center", ncols=columns)
+            for text in legend.get_texts():
+                text.set_parse_math(False)  # a name is no formula
     return figure
 
 

@@ -179,9 +179,14 @@ def film(frames: Array, *, closed: bool = False, back: bool = False) -> Array:
     return np.concatenate([film, film[-2:0:-1]]) if back else film
 
 
-def living_units(codec: Codec, images: NDArray[np.uint8]) -> int:
-    """Return how many bottleneck units are above zero for at least one of the images (N, 784) of bytes."""
-    alive = np.zeros(codec.config.bottleneck, bool)
+def encode_bytes(codec: Codec, images: NDArray[np.uint8]) -> Array:
+    """Return the codes (N, bottleneck) of images (N, 784) of bytes, which become floats a few at a time."""
+    codes = np.empty((len(images), codec.config.bottleneck), np.float32)
     for start in range(0, len(images), 4096):
-        alive |= (codec.encode(to_float(images[start : start + 4096])) > 0).any(axis=0)
-    return int(alive.sum())
+        codes[start : start + 4096] = codec.encode(to_float(images[start : start + 4096]))
+    return codes
+
+
+def living_units(codes: Array) -> int:
+    """Return how many bottleneck units are above zero in at least one of the codes (N, bottleneck)."""
+    return int((codes > 0).any(axis=0).sum())

@@ -31,6 +31,11 @@ def psnr(errors: Vector) -> Vector:
         return -10 * np.log10(errors)
 
 
+def psnr_of(error: float) -> float:
+    """Return the peak signal-to-noise ratio in decibels of one mean squared error."""
+    return float(psnr(np.array([error]))[0])
+
+
 def ssim(a: Array, b: Array) -> Vector:
     """Return the structural similarity of each pair of images: (B, 784), (B, 784) → (B,), 1 for equal images.
 

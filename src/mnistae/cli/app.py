@@ -38,7 +38,7 @@ COMMANDS = {
     ),
     "evaluate": Entry(
         "Measure a checkpoint over the test set: MSE, PSNR and SSIM by digit, living units, PCA, denoising.",
-        ("mnistae evaluate", "mnistae evaluate -c lab --split train --json"),
+        ("mnistae evaluate -c lab --extremes 8 -o extremes.png", "mnistae evaluate lab fast-mnist-seed0 --knn 5 -f csv"),
     ),
     "doctor": Entry(
         "Show versions, devices, paths, and the state of data and store.",

@@ -108,7 +108,7 @@ class Session:
         if not self.history:
             return
         state = self._trainer.state()
-        self.living_units = inference.living_units(Coder.from_weights(state.weights), self._images)
+        self.living_units = inference.living_units(inference.encode_bytes(Coder.from_weights(state.weights), self._images))
         self._save(state)
         picture = figures.render(figures.loss_curve(self.history), "png")
         atomic.write_bytes(runs.folder(self.plan.name) / runs.PICTURE, picture)

@@ -1,21 +1,57 @@
-"""`mnistae evaluate`: how good a checkpoint is over a whole split."""
+"""`mnistae evaluate`: how good checkpoints are over a whole split."""
 
-import dataclasses
+import os
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from mnistae import evaluation
-from mnistae.cli import options, work
-from mnistae.cli.console import Screen, aligned
+from mnistae.cli import console, evaluation_report, evaluation_view, options, work
+from mnistae.cli.console import Screen
+from mnistae.cli.evaluation_report import Report
 from mnistae.datasets.dataset import Split
-from mnistae.evaluation import Evaluation, Row
-from mnistae.text import escape
+from mnistae.errors import UsageError
+from mnistae.evaluation import Depth
+from mnistae.store.runs import Checkpoint
+
+FORMATS = ("csv", "png", "svg", "pdf")
+MAX_CHECKPOINTS = 20
+MAX_EXTREMES = 100
+MAX_NEIGHBOURS = 100
+
+Checkpoints = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="CHECKPOINT...", help="Checkpoints to compare, a column each, in place of -c.", show_default=False),
+]
 
 
 def evaluate(
+    checkpoints: Checkpoints = None,
     checkpoint: options.Checkpoint = None,
     split: Annotated[Split, typer.Option("--split", help="Which images to measure on.")] = Split.TEST,
+    extremes: Annotated[
+        int, typer.Option("--extremes", metavar="N", help="List the N worst and the N best images.", show_default=False)
+    ] = 0,
+    denoising: Annotated[
+        bool, typer.Option("--denoising", help="List the PSNR gained under every noise at five levels.")
+    ] = False,
+    knn: Annotated[
+        int,
+        typer.Option(
+            "--knn", metavar="K", help="Guess each label by the vote of the K nearest training codes.", show_default=False
+        ),
+    ] = 0,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="PATH|-", help="Where to write CSV, or the figure of --extremes or --denoising."
+        ),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", "-f", metavar="FORMAT", help="csv, png, svg or pdf; by default what the suffix says."),
+    ] = None,
     dataset: options.Dataset = None,
     device: options.Device = None,
     quiet: options.Quiet = False,
@@ -23,37 +59,94 @@ def evaluate(
 ) -> None:
     """Measure a checkpoint over the test set: MSE, PSNR and SSIM by digit, living units, PCA, denoising.
 
-    PSNR is that of the mean MSE. PCA has as many components as the bottleneck has units and is fitted on the training
-    images. The denoising line is under the lab's noise, uniform in [-0.625, 0.625], seed 0.
+    Several checkpoints are set side by side. PSNR is that of the mean MSE. PCA has as many components as the bottleneck has
+    units and is fitted on the training images; a unit's activation is its mean over them. The denoising line is under the
+    lab's noise, uniform in [-0.625, 0.625], seed 0. With --knn an image of the training split has no vote on itself.
     """
     screen = Screen("evaluate", quiet=quiet, as_json=as_json)
-    found, codec = work.open_model(screen, checkpoint, device)
-    data = work.open_dataset(screen, work.dataset_of(found, dataset))
-    result = evaluation.evaluate(codec, data, split)
-    if result.living_units < result.bottleneck:
-        dead = result.bottleneck - result.living_units
-        screen.warn(f"{dead} of {result.bottleneck} bottleneck units are dead: always zero")
-    document = {
-        "checkpoint": work.describe_checkpoint(found),
-        "dataset": data.name,
-        **dataclasses.asdict(result),
-    }
-    screen.result(_lines(result, found.name or str(found.path), data.name), document)
+    depth = _depth(extremes, denoising=denoising, knn=knn)
+    wanted = _wanted(checkpoints or [], checkpoint)
+    target = _target(screen, output, format_)
+    if target is not None and target.format != "csv":
+        _check_figure(depth, len(wanted))
+    work.check_is_no_input(target, *wanted, dataset)
+    opened = [work.open_model(screen, one, device) for one in wanted]
+    data = work.open_dataset(screen, _common_dataset([found for found, _ in opened], dataset))
+    results = evaluation.evaluate([codec for _, codec in opened], data, split, depth)
+    reports = [Report(found, result) for (found, _), result in zip(opened, results, strict=True)]
+    _warn_dead(screen, reports)
+    _deliver(screen, target, reports, data.name)
 
 
-def _lines(result: Evaluation, checkpoint: str, data: str) -> list[str]:
-    table = aligned([("digit", "images", "MSE", "PSNR", "SSIM"), *map(_cells, (*result.digits, result.total))])
-    return [
-        escape(f"{checkpoint} on the {result.split} images of {data}"),
-        "",
-        *table,
-        "",
-        f"living bottleneck units: {result.living_units} of {result.bottleneck}",
-        f"MSE of PCA with {result.bottleneck} components: {result.pca_mse:.4f}",
-        f"MSE under the lab's noise: {result.noisy_mse:.4f} noisy, {result.denoised_mse:.4f} denoised",
-    ]
+def _depth(extremes: int, *, denoising: bool, knn: int) -> Depth:
+    for name, value, highest in (("extremes", extremes, MAX_EXTREMES), ("knn", knn, MAX_NEIGHBOURS)):
+        if not 0 <= value <= highest:
+            raise UsageError(f"{name} is '{value}'", hint=f"give a whole number from 1 to {highest}, or 0 for none")
+    return Depth(extremes, denoising, knn)
 
 
-def _cells(row: Row) -> list[object]:
-    name = "all" if row.digit is None else row.digit
-    return [name, f"{row.count:,}", f"{row.mse:.6f}", f"{row.psnr:.2f}", f"{row.ssim:.4f}"]
+def _wanted(several: Sequence[str], one: str | None) -> list[str | None]:
+    """Return the references of the checkpoints to measure. Arguments win over the environment's, and exclude -c's."""
+    if not several:
+        return [one]
+    if one not in {None, os.environ.get("MNISTAE_CHECKPOINT")}:
+        raise UsageError("-c names one checkpoint, arguments name several", hint=f"leave -c out: mnistae evaluate {one} ...")
+    if len(several) > MAX_CHECKPOINTS:
+        raise UsageError(f"there are {len(several)} checkpoints to compare", hint=f"give {MAX_CHECKPOINTS} at most")
+    return list(several)
+
+
+def _target(screen: Screen, output: str | None, format_name: str | None) -> work.Target | None:
+    """Return where CSV or a figure goes; None if people or programs read the result."""
+    if output is not None:
+        return work.named_target(screen, output, format_name, formats=FORMATS)
+    if format_name is None:
+        return None
+    if screen.as_json:
+        raise UsageError("--json lays the result out in its own way", hint="leave --format out, or name a file with -o")
+    kind = work.check_format(format_name, FORMATS)
+    if kind != "csv":
+        console.check_stdout_takes_bytes(as_json=False)
+    return work.Target(None, kind)
+
+
+def _check_figure(depth: Depth, checkpoints: int) -> None:
+    if bool(depth.extremes) == depth.denoising:
+        raise UsageError("a figure is of --extremes N or of --denoising", hint="give one of them, or write CSV: -f csv")
+    if depth.extremes and checkpoints > 1:
+        raise UsageError("a figure of extremes is of one checkpoint", hint="name one, or draw --denoising")
+
+
+def _common_dataset(found: Sequence[Checkpoint], asked: str | None) -> str:
+    references = list(dict.fromkeys(work.dataset_of(checkpoint, asked) for checkpoint in found))
+    if len(references) > 1:
+        first, second = references[:2]
+        raise UsageError(
+            f"the checkpoints were trained on different data: '{first}', '{second}'", hint=f"choose one: --dataset {first}"
+        )
+    return references[0]
+
+
+def _warn_dead(screen: Screen, reports: Sequence[Report]) -> None:
+    for report in reports:
+        size = report.found.bottleneck
+        dead = size - report.found.living_units
+        whose = f" of '{report.name}'" if len(reports) > 1 else ""
+        if dead:
+            screen.warn(f"{dead} of {size} bottleneck units{whose} are dead: always zero")
+
+
+def _deliver(screen: Screen, target: work.Target | None, reports: Sequence[Report], data: str) -> None:
+    shared = {"dataset": data, "split": reports[0].found.split}
+    documents = [evaluation_report.document(report) for report in reports]
+    document = {**shared, **documents[0]} if len(reports) == 1 else {**shared, "evaluations": documents}
+    lines = evaluation_view.lines(reports, data)
+    if target is None:
+        screen.result(lines, {**document, "figure": None})
+        return
+    if target.path is None and target.format == "csv":
+        console.write(evaluation_report.as_csv(reports))
+        return
+    for line in lines:
+        screen.note(line)
+    work.deliver(screen, target, lambda kind: evaluation_report.render(reports, kind), document)
