@@ -9,6 +9,7 @@ from mnistae import inference, metrics, noise
 from mnistae.datasets.dataset import NO_LABEL, Dataset, Split, to_float
 from mnistae.inference import Codec, Measures
 from mnistae.noise import LEVELS, Noise
+from mnistae.records import count_living
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def evaluate(codec: Codec, dataset: Dataset, split: Split) -> Evaluation:
         split=split,
         digits=tuple(_row(found.measures, labels == digit, digit) for digit in digits),
         total=_row(found.measures, np.ones(len(images), bool), None),
-        living_units=inference.living_units(codec, train),
+        living_units=count_living(inference.unit_ranges(codec, train)),
         bottleneck=codec.config.bottleneck,
         pca_mse=float(metrics.mse(images, pca.reconstruct(images)).mean()),
         noisy_mse=float(metrics.mse(images, noisy).mean()),

@@ -1,6 +1,7 @@
-"""What a trained network does with images: reconstruct, denoise, interpolate. Arrays in, arrays and measures out."""
+"""What a trained network does with images: reconstruct, denoise, interpolate, traverse. Arrays in, arrays and measures out."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +15,7 @@ from mnistae.coder import Coder
 from mnistae.config import ModelConfig
 from mnistae.datasets.dataset import to_float
 from mnistae.noise import Noise
-from mnistae.records import Weights
+from mnistae.records import UnitRange, Weights
 
 if TYPE_CHECKING:
     import torch
@@ -119,6 +120,16 @@ class Denoising:
     after: Measures
 
 
+@dataclass(frozen=True)
+class Traversal:
+    """The code (bottleneck,) of an image, and for each of U units its values (U, steps) and the frames (U, steps, 784)."""
+
+    units: tuple[int, ...]
+    code: Array
+    values: Array
+    frames: Array
+
+
 def measure(originals: Array, outputs: Array) -> Measures:
     """Return MSE, PSNR and SSIM of each pair of images (B, 784)."""
     errors = metrics.mse(originals, outputs)
@@ -179,9 +190,33 @@ def film(frames: Array, *, closed: bool = False, back: bool = False) -> Array:
     return np.concatenate([film, film[-2:0:-1]]) if back else film
 
 
-def living_units(codec: Codec, images: NDArray[np.uint8]) -> int:
-    """Return how many bottleneck units are above zero for at least one of the images (N, 784) of bytes."""
-    alive = np.zeros(codec.config.bottleneck, bool)
-    for start in range(0, len(images), 4096):
-        alive |= (codec.encode(to_float(images[start : start + 4096])) > 0).any(axis=0)
-    return int(alive.sum())
+def traverse(codec: Codec, image: Array, ranges: Sequence[UnitRange], *, units: Sequence[int], steps: int) -> Traversal:
+    """Walk each of the units in turn over its range, while the others stay as they are for the image (784,).
+
+    `ranges` has one for each unit of the bottleneck; a unit's values are evenly spaced, both ends of its range among them.
+    """
+    code = codec.encode(image[None])[0]  # (bottleneck,)
+    values = np.stack([np.linspace(ranges[unit].low, ranges[unit].high, steps, dtype=np.float32) for unit in units])
+    codes = np.tile(code, (len(units), steps, 1))  # (U, steps, bottleneck)
+    for walk, unit, row in zip(codes, units, values, strict=True):
+        walk[:, unit] = row
+    frames = codec.decode(codes.reshape(-1, len(code)))
+    return Traversal(tuple(units), code, values, frames.reshape(len(units), steps, -1))
+
+
+def unit_ranges(codec: Codec, images: NDArray[np.uint8]) -> tuple[UnitRange, ...]:
+    """Return the lowest and the highest activation of each bottleneck unit over the images (N, 784) of bytes, N > 0."""
+    extremes = np.stack([_extremes(codec, images[start : start + 4096]) for start in range(0, len(images), 4096)])
+    lows, highs = extremes[:, 0].min(axis=0), extremes[:, 1].max(axis=0)  # (bottleneck,) each
+    return tuple(UnitRange(_rounded(low), _rounded(high)) for low, high in zip(lows, highs, strict=True))
+
+
+def _extremes(codec: Codec, images: NDArray[np.uint8]) -> Array:
+    """Return the lowest and the highest activations (2, bottleneck) over some images."""
+    codes = np.nan_to_num(codec.encode(to_float(images)))  # weights without measure make codes that are not finite
+    return np.stack([codes.min(axis=0), codes.max(axis=0)])
+
+
+def _rounded(activation: np.float32) -> float:
+    """Return six digits of an activation: as many as single precision is sure of."""
+    return float(f"{activation:.6g}") + 0.0  # which makes 0 of -0
