@@ -116,7 +116,7 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("traverse", "1", "--unit", "8"), 2, "there is no unit '8'"),
     (("traverse", "1", "--unit", "-1"), 2, "there is no unit '-1'"),
     (("traverse", "1", "-n", "1000"), 2, "inches is too large"),
-    (("traverse", "1", "2"), 2, "unexpected extra argument (2)"),
+    (("traverse", "1", "2"), 2, "unexpected extra argument"),
     (("traverse", "own.npy"), 2, "a walk starts at one image, not at "),
     (("interpolate", "1"), 2, "an interpolation goes from one image to another"),
     (("denoise", "1", "--level", "nan"), 2, "noise level is 'nan'"),
