@@ -19,6 +19,7 @@ from mnistae.config import ModelConfig, Precision
 from mnistae.datasets import sources
 from mnistae.datasets.dataset import Split, to_float
 from mnistae.noise import LEVELS, Noise
+from mnistae.records import count_living
 from mnistae.training.loop import Trainer
 
 BOUND = 0.021064
@@ -42,7 +43,7 @@ def main() -> int:
             reached = seconds if reached is None and error <= BOUND else reached
         started = time.perf_counter()
     coder = Coder.from_weights(trainer.state().weights)
-    alive = inference.living_units(inference.encode_bytes(coder, images))
+    alive = count_living(inference.unit_ranges(inference.encode_bytes(coder, images)))
     found = {"recipe": recipe, "seed": seed, "precision": config.precision.value, "test_mse": error, "seconds": seconds}
     print(json.dumps({**found, "reached": reached, "living_units": alive, "epochs": config.epochs}))
     return 0

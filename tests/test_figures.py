@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mnistae import figures
+from mnistae.errors import UsageError
 from mnistae.records import Epoch
 
 HISTORY = [Epoch(number, 0.1 / number, 1e-3) for number in range(1, 11)]
@@ -54,6 +55,25 @@ def test_interpolation_has_ten_images_in_a_row() -> None:
     np.testing.assert_array_equal(np.stack(row), np.stack([IMAGES[0], *frames[0], IMAGES[1]]))
 
 
+def test_traversals_have_a_row_a_unit() -> None:
+    """Frames lie in rows under their values; a triangle marks the image's own, and a unit that stands still has none."""
+    frames = np.random.default_rng(0).random((2, 3, 784), np.float32)
+    values = np.array([[0, 1, 2], [0, 0, 0]], np.float32)
+    (axes,) = figures.traversals([4, 6], values, frames, np.array([0.5, 0], np.float32)).axes
+    shown = np.stack([np.asarray(image.get_array()).reshape(-1) for image in axes.images])
+    np.testing.assert_array_equal(shown, frames.reshape(6, 784))
+    assert [text.get_text() for text in axes.texts] == ["unit 4", "0", "1", "2", "unit 6", "0", "0", "0"]
+    (triangle,) = axes.lines
+    first, second = (image.get_extent() for image in axes.images[:2])
+    assert np.asarray(triangle.get_xdata()) == pytest.approx((first[0] + second[1]) / 2)
+
+
+def test_a_figure_without_measure_is_refused() -> None:
+    """More images than matplotlib can draw are a usage error, before anything is drawn."""
+    with pytest.raises(UsageError, match="inches is too large"):
+        figures.traversals([0], np.zeros((1, 600), np.float32), np.zeros((1, 600, 784), np.float32), np.zeros(1, np.float32))
+
+
 @pytest.mark.parametrize(("kind", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_same_data_same_bytes(kind: str, magic: bytes) -> None:
     """A figure's file holds no date and no random id."""
@@ -87,6 +107,14 @@ def test_animation_has_a_frame_an_image() -> None:
         film.seek(2)
         frame = np.asarray(film.convert("L"))
     np.testing.assert_allclose(frame[::4, ::4], IMAGES[2].reshape(28, 28) * 255, atol=1)
+
+
+def test_animation_of_several_images_side_by_side() -> None:
+    """A frame of more than one image is as wide as they are."""
+    with Image.open(io.BytesIO(figures.animation(IMAGES[None].repeat(2, axis=0)))) as film:
+        assert film.size == (3 * 112, 112)
+        frame = np.asarray(film.convert("L"))
+    np.testing.assert_allclose(frame[::4, ::4], np.hstack(list(IMAGES.reshape(3, 28, 28))) * 255, atol=1)
 
 
 def test_array_is_an_npy_of_images() -> None:

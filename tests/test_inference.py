@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mnistae import inference
 from mnistae.coder import Coder
 from mnistae.config import ModelConfig
+from mnistae.datasets.dataset import to_float
 from mnistae.errors import DeviceError
 from mnistae.noise import LEVELS, Noise
+from mnistae.records import UnitRange, count_living
 
 SIZES = ModelConfig(hidden=32, bottleneck=4)
 
@@ -87,4 +91,44 @@ def test_living_units_are_those_that_ever_fire(weights: dict[str, np.ndarray]) -
     weights["fc1.weight"][:] = 1
     weights["fc2.weight"][:] = 0
     weights["fc2.weight"][0] = 1  # fires for the one bright image only
-    assert inference.living_units(inference.encode_bytes(inference.open_codec(weights, None), images)) == 2
+    ranges = inference.unit_ranges(inference.encode_bytes(inference.open_codec(weights, None), images))
+    assert [unit.is_dead for unit in ranges] == [False, True, False, True]
+    assert count_living(ranges) == 2
+    assert (ranges[0].low, ranges[2]) == (0, UnitRange(1, 1))
+
+
+def test_unit_ranges_are_the_extremes_of_the_codes(weights: dict[str, np.ndarray]) -> None:
+    """The ranges are those of all codes at once, in six digits, however the images are cut into blocks."""
+    images = np.random.default_rng(2).integers(0, 256, (4100, 784), np.uint8)
+    codec = inference.open_codec(weights, None)
+    codes = codec.encode(to_float(images))
+    ranges = inference.unit_ranges(inference.encode_bytes(codec, images))
+    np.testing.assert_allclose([unit.low for unit in ranges], codes.min(axis=0), rtol=1e-5)
+    np.testing.assert_allclose([unit.high for unit in ranges], codes.max(axis=0), rtol=1e-5)
+    assert all(float(f"{end:.6g}") == end for unit in ranges for end in (unit.low, unit.high))
+
+
+def test_unit_ranges_of_weights_without_measure_are_finite(weights: dict[str, np.ndarray]) -> None:
+    """Codes that overflow have a range nonetheless: the largest number there is ends it."""
+    weights["fc1.weight"][:] = 1e20
+    weights["fc2.weight"][:] = 1e20
+    ranges = inference.unit_ranges(
+        inference.encode_bytes(inference.open_codec(weights, None), np.full((2, 784), 255, np.uint8))
+    )
+    assert {unit.high for unit in ranges} == {3.40282e38}
+
+
+@given(unit=st.integers(0, 3), steps=st.integers(2, 9), low=st.floats(0, 50), width=st.floats(0, 50))
+def test_a_traversal_moves_one_unit(unit: int, steps: int, low: float, width: float) -> None:
+    """The frames are those of the image's code with one number replaced by evenly spaced values, both ends among them."""
+    generator = np.random.default_rng(0)
+    weights = {name: generator.normal(0.01, 0.1, shape).astype(np.float32) for name, shape in SIZES.shapes().items()}
+    codec, image = inference.open_codec(weights, None), generator.random(784, np.float32)
+    ranges = [UnitRange(low, low + width)] * 4
+    found = inference.traverse(codec, image, ranges, units=[unit, 0], steps=steps)
+    assert found.frames.shape == (2, steps, 784)
+    assert (found.values[0, 0], found.values[0, -1]) == (np.float32(low), np.float32(low + width))
+    for value, frame in zip(found.values[0], found.frames[0], strict=True):
+        code = codec.encode(image[None])
+        code[0, unit] = value
+        np.testing.assert_allclose(codec.decode(code)[0], frame, atol=1e-6)

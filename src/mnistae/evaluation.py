@@ -14,6 +14,7 @@ from mnistae.datasets.dataset import NO_LABEL, Bytes, Dataset, Split, to_float
 from mnistae.datasets.words import Picture
 from mnistae.gains import Gain
 from mnistae.inference import Array, Codec, Measures, Reconstruction
+from mnistae.records import count_living
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _evaluate(codec: Codec, material: _Material, depth: Depth, *, pca_mse: float
         split=material.split,
         digits=tuple(_row(found.measures, material.labels == digit, digit) for digit in digits),
         total=_row(found.measures, np.ones(len(material.images), bool), None),
-        living_units=inference.living_units(codes),
+        living_units=count_living(inference.unit_ranges(codes)),
         activations=tuple(codes.mean(axis=0, dtype=np.float64).tolist()),
         pca_mse=pca_mse,
         lab=next(gain for gain in measured if (gain.kind, gain.level) == gains.LAB),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mnistae import npy
 from mnistae.config import SIDE
+from mnistae.errors import UsageError
 from mnistae.noise import Noise
 from mnistae.records import Epoch
 
@@ -38,6 +39,14 @@ LEVEL_MEANS = {
     Noise.SALT_PEPPER: "share of pixels set to 0 or 1",
     Noise.MASK: "share of pixels set to 0",
 }
+COLUMNS = 20
+"""Images side by side in a film."""
+
+DPI = 120
+"""Pixels in an inch of a figure."""
+
+MAX_SIDE = 2**16
+"""Pixels that a figure's sides stay below: matplotlib draws no more."""
 
 SCALE = 4
 """Screen pixels for an image's pixel in strips and films."""
@@ -141,6 +150,30 @@ def gains(curves: "Sequence[tuple[str, Sequence[Gain]]]") -> "Figure":
     return figure
 
 
+def traversals(units: Sequence[int], values: Array, frames: Array, own: Array) -> "Figure":
+    """A row for each of U units: the frames (U, steps, 784) along its range under their values (U, steps).
+
+    A triangle shows where in the row the image's own activation lies, `own` (U,); a unit that does not move has none.
+    """
+    count, steps = values.shape
+    with _neutral_style():
+        figure = _new_figure(1.05 * steps + 0.75, 1.35 * count + 0.25)
+        axes = figure.subplots()
+        for row in range(count):
+            top = row * 1.3  # a frame is 1 wide and 1 high; what is left is for its value
+            axes.text(-0.15, top + 0.5, f"unit {units[row]}", ha="right", va="center", fontsize=10)
+            for column, (value, frame) in enumerate(zip(values[row], frames[row], strict=True)):
+                extent = (column * 1.05, column * 1.05 + 1, top + 1, top)
+                axes.imshow(frame.reshape(SIDE, SIDE), cmap="gray", vmin=0, vmax=1, extent=extent)
+                axes.text(extent[0] + 0.5, top - 0.04, f"{value:.3g}", ha="center", va="bottom", fontsize=8, color="0.3")
+            if (span := values[row, -1] - values[row, 0]) > 0:
+                place = np.clip((own[row] - values[row, 0]) / span, 0, 1) * (steps - 1) * 1.05 + 0.5
+                axes.plot(place, top + 1.07, "^", color="C3", markersize=4, clip_on=False)
+        axes.set(xlim=(-0.75, steps * 1.05 - 0.05), ylim=(count * 1.3 - 0.15, -0.25), aspect="equal")
+        axes.set_axis_off()
+    return figure
+
+
 def render(figure: "Figure", kind: str) -> bytes:
     """Return the bytes of a figure as "png", "svg" or "pdf", without a date in them."""
     stream = io.BytesIO()
@@ -148,7 +181,7 @@ def render(figure: "Figure", kind: str) -> bytes:
     with _neutral_style():
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        FigureCanvasAgg(figure).print_figure(stream, format=kind, metadata=dateless.get(kind), dpi=120)
+        FigureCanvasAgg(figure).print_figure(stream, format=kind, metadata=dateless.get(kind), dpi=DPI)
     return stream.getvalue()
 
 
@@ -157,12 +190,7 @@ def strip(images: Array, *, columns: int | None = None) -> bytes:
 
     With `columns`, a row holds so many of them, and the last one is filled up with black.
     """
-    tiles = _to_pixels(images)  # (B, 28 × 4, 28 × 4)
-    columns = min(columns or len(tiles), len(tiles))
-    rows = -(-len(tiles) // columns)
-    tiles = np.concatenate([tiles, np.zeros((rows * columns - len(tiles), *tiles.shape[1:]), np.uint8)])
-    side = tiles.shape[1]
-    return _png(tiles.reshape(rows, columns, side, side).swapaxes(1, 2).reshape(rows * side, columns * side))
+    return _png(_tiled(images, columns or len(images)))
 
 
 def picture(image: Array) -> bytes:
@@ -179,10 +207,11 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def animation(images: Array, *, frames_per_second: float = 8) -> bytes:
-    """Return images (B, 784) as an animated GIF that runs for ever."""
+    """Return images (B, 784) as an animated GIF that runs for ever; of (B, n, 784) each frame shows n images side by side."""
     from PIL import Image
 
-    first, *rest = [Image.fromarray(pixels) for pixels in _to_pixels(images)]
+    shots = images.reshape(len(images), -1, SIDE * SIDE)
+    first, *rest = [Image.fromarray(_tiled(shot, COLUMNS)) for shot in shots]
     stream = io.BytesIO()
     duration = round(1000 / frames_per_second)
     first.save(stream, "GIF", save_all=True, append_images=rest, duration=duration, loop=0)
@@ -197,6 +226,16 @@ def array(images: Array) -> bytes:
 def array_head(count: int) -> bytes:
     """Return what an .npy file of float32 images (count, 28, 28) begins with."""
     return npy.head((count, SIDE, SIDE))
+
+
+def _tiled(images: Array, columns: int) -> NDArray[np.uint8]:
+    """Return the pixels of images (B, 784) in rows of so many, the last one filled up with black."""
+    tiles = _to_pixels(images)  # (B, 28 × 4, 28 × 4)
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    tiles = np.concatenate([tiles, np.zeros((rows * columns - len(tiles), *tiles.shape[1:]), np.uint8)])
+    side = tiles.shape[1]
+    return tiles.reshape(rows, columns, side, side).swapaxes(1, 2).reshape(rows * side, columns * side)
 
 
 def _to_pixels(images: Array) -> NDArray[np.uint8]:
@@ -226,6 +265,10 @@ def _show(axes: "Axes", image: Array) -> None:
 def _new_figure(width: float, height: float) -> "Figure":
     from matplotlib.figure import Figure
 
+    if max(width, height) * DPI >= MAX_SIDE:
+        raise UsageError(
+            f"a figure of {width:,.0f} by {height:,.0f} inches is too large", hint="take fewer images, units or --steps"
+        )
     return Figure(figsize=(width, height), layout="constrained")
 
 

@@ -1,6 +1,7 @@
-"""What a trained network does with images: reconstruct, denoise, interpolate. Arrays in, arrays and measures out."""
+"""What a trained network does with images: reconstruct, denoise, interpolate, traverse. Arrays in, arrays and measures out."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +15,7 @@ from mnistae.coder import Coder
 from mnistae.config import ModelConfig
 from mnistae.datasets.dataset import to_float
 from mnistae.noise import Noise
-from mnistae.records import Weights
+from mnistae.records import UnitRange, Weights
 
 if TYPE_CHECKING:
     import torch
@@ -119,6 +120,16 @@ class Denoising:
     after: Measures
 
 
+@dataclass(frozen=True)
+class Traversal:
+    """The code (bottleneck,) of an image, and for each of U units its values (U, steps) and the frames (U, steps, 784)."""
+
+    units: tuple[int, ...]
+    code: Array
+    values: Array
+    frames: Array
+
+
 def measure(originals: Array, outputs: Array) -> Measures:
     """Return MSE, PSNR and SSIM of each pair of images (B, 784)."""
     errors = metrics.mse(originals, outputs)
@@ -187,6 +198,27 @@ def encode_bytes(codec: Codec, images: NDArray[np.uint8]) -> Array:
     return codes
 
 
-def living_units(codes: Array) -> int:
-    """Return how many bottleneck units are above zero in at least one of the codes (N, bottleneck)."""
-    return int((codes > 0).any(axis=0).sum())
+def traverse(codec: Codec, image: Array, ranges: Sequence[UnitRange], *, units: Sequence[int], steps: int) -> Traversal:
+    """Walk each of the units in turn over its range, while the others stay as they are for the image (784,).
+
+    `ranges` has one for each unit of the bottleneck; a unit's values are evenly spaced, both ends of its range among them.
+    """
+    code = codec.encode(image[None])[0]  # (bottleneck,)
+    values = np.stack([np.linspace(ranges[unit].low, ranges[unit].high, steps, dtype=np.float32) for unit in units])
+    codes = np.tile(code, (len(units), steps, 1))  # (U, steps, bottleneck)
+    for walk, unit, row in zip(codes, units, values, strict=True):
+        walk[:, unit] = row
+    frames = codec.decode(codes.reshape(-1, len(code)))
+    return Traversal(tuple(units), code, values, frames.reshape(len(units), steps, -1))
+
+
+def unit_ranges(codes: Array) -> tuple[UnitRange, ...]:
+    """Return the lowest and the highest activation of each bottleneck unit over codes (N, bottleneck), N > 0."""
+    finite = np.nan_to_num(codes)  # weights without measure make codes that are not finite
+    lows, highs = finite.min(axis=0), finite.max(axis=0)  # (bottleneck,) each
+    return tuple(UnitRange(_rounded(low), _rounded(high)) for low, high in zip(lows, highs, strict=True))
+
+
+def _rounded(activation: np.float32) -> float:
+    """Return six digits of an activation: as many as single precision is sure of."""
+    return float(f"{activation:.6g}") + 0.0  # which makes 0 of -0

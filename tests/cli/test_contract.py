@@ -13,6 +13,7 @@ RESULTS = [
     ("reconstruct", "1"),
     ("denoise", "1", "-c", "tiny"),
     ("interpolate", "1", "2"),
+    ("traverse", "1"),
     ("evaluate",),
     ("summary",),
     ("summary", "-c", "tiny"),
@@ -55,6 +56,8 @@ def test_same_command_same_output(trained: str, words: tuple[str, ...]) -> None:
         (("interpolate", "1", "2", "-f", "gif"), b"GIF89a"),
         (("interpolate", "1", "2", "-f", "strip"), b"\x89PNG"),
         (("interpolate", "1", "2", "-f", "npy"), b"\x93NUMPY"),
+        (("traverse", "1", "--unit", "0", "-f", "svg"), b"<?xml"),
+        (("traverse", "1", "-f", "gif"), b"GIF89a"),
     ],
     ids=str,
 )

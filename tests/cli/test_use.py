@@ -33,6 +33,8 @@ def document(answer: Answer) -> Any:
         (("interpolate", "1", "2"), "interpolate-1-2.png"),
         (("interpolate", "1", "2", "--steps", "4", "-f", "gif"), "interpolate-1-2-steps4.gif"),
         (("interpolate", "1", "2", "-f", "strip"), "interpolate-1-2-strip.png"),
+        (("traverse", "digit:3"), "traverse-digit_3.png"),
+        (("traverse", "1", "--unit", "0", "-n", "3", "-c", "tiny", "-f", "strip"), "traverse-1-tiny-unit0-steps3-strip.png"),
     ],
     ids=str,
 )

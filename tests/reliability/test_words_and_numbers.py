@@ -16,7 +16,7 @@ from mnistae.store import names, runs
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
 
-TAKES_IMAGES = [name for name in COMMANDS if "images" in inspect.signature(lazy.load(name)).parameters]
+TAKES_IMAGES = [name for name in COMMANDS if {"image", "images"} & inspect.signature(lazy.load(name)).parameters.keys()]
 NUMBERS = [
     "-1",
     str(TRAIN),
@@ -64,6 +64,8 @@ INTEGERS = {
     ("summary", "--bottleneck"): (1, 392),
     ("summary", "--hidden"): (1, 2048),
     ("interpolate", "0", "1", "--steps"): (2, 1000),
+    ("traverse", "0", "--steps"): (2, 1000),
+    ("traverse", "0", "--unit"): (0, 7),
     ("denoise", "0", "-c", "tiny", "--seed"): (0, 2**32 - 1),
 }
 """Options that take whole numbers, and the least and the greatest that they take."""
@@ -125,6 +127,7 @@ def test_numbers_at_the_ends_of_their_ranges(cli: Cli, trained: str, tiny: Path)
         ("summary", "--hidden", "1_0"),  # Python's way to write ten
         ("interpolate", "0", "1", "--steps", "2", "--json"),
         ("interpolate", "0", "1", "--steps", "1000", "--json"),
+        ("traverse", "0", "--unit", "7", "--steps", "1000", "--json"),
         ("denoise", "0", "-c", "tiny", "--level", "0", "--json"),
         ("denoise", "0", "-c", "tiny", "--level", "1e-400", "--json"),  # a float's 0
         ("denoise", "0", "-c", "tiny", "--level", "100", "--json"),

@@ -1,3 +1,4 @@
+import dataclasses
 import random
 from collections.abc import Callable, Iterable, Mapping
 
@@ -9,7 +10,7 @@ from forge import MODEL_FILE, SMALL, STATE_FILE, arrays, described, description,
 from harness import record, trials
 
 from mnistae.config import ModelConfig, TrainConfig
-from mnistae.records import Array, Description, Epoch
+from mnistae.records import Array, Description, Epoch, UnitRange
 from mnistae.store import format as checkpoint_format
 
 Decode = Callable[[bytes], object]
@@ -53,11 +54,22 @@ def test_imported_round_trip() -> None:
     assert checkpoint_format.decode_model(checkpoint_format.encode_model(arrays(), imported))[1] == imported
 
 
+def test_unit_ranges_round_trip() -> None:
+    """The ranges of the units come back; a description without them is spelled as before there were any."""
+    ranged = dataclasses.replace(description(), unit_ranges=(UnitRange(0.0, 31.25),))
+    data = checkpoint_format.encode_model(arrays(), ranged)
+    assert checkpoint_format.decode_model(data)[1] == ranged
+    assert b"unit_ranges" in data
+    assert b"unit_ranges" not in MODEL_FILE
+
+
 def test_longest_history() -> None:
-    """The history of the longest run, with its longest numbers, is one that the reader takes."""
+    """The longest history and the most unit ranges, with their longest numbers, are ones that the reader takes."""
     history = tuple(Epoch(number, 1 / 3 * 1e-5 / number, 1.2345678901234567e-100) for number in range(1, 10_001))
-    long = Description(SMALL, TrainConfig(epochs=10_000), history=history)
-    assert checkpoint_format.decode_model(checkpoint_format.encode_model(arrays(), long))[1] == long
+    widest = ModelConfig(hidden=1, bottleneck=392)
+    ranges = tuple(UnitRange(1.23456e-38, 1.23456e38) for _ in range(392))
+    long = Description(widest, TrainConfig(epochs=10_000), history=history, living_units=392, unit_ranges=ranges)
+    assert checkpoint_format.decode_model(checkpoint_format.encode_model(arrays(widest), long))[1] == long
 
 
 def test_same_bytes() -> None:

@@ -28,6 +28,10 @@ COMMANDS = {
         "Morph one image into the next through the bottleneck, along the straight line between their codes.",
         ("mnistae interpolate 1 2 --steps 8", "mnistae interpolate digit:3 digit:8 digit:0 -o film.gif"),
     ),
+    "traverse": Entry(
+        "Walk the bottleneck units of an image, one at a time, over their ranges in the training images.",
+        ("mnistae traverse 1", "mnistae traverse digit:7 --unit 3 -o walk.gif"),
+    ),
     "encode": Entry(
         "Encode images: one code a line, as JSON, as CSV, or all of them as an array (npy).",
         ("mnistae encode 1 2", "mnistae encode --all test -f npy -o codes.npy"),

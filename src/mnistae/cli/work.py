@@ -1,5 +1,6 @@
 """What the commands that use a checkpoint share: find it, its data and its pictures, and put a figure where it belongs."""
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,19 +16,29 @@ from mnistae.datasets.dataset import Dataset
 from mnistae.datasets.words import Picture
 from mnistae.errors import UsageError
 from mnistae.inference import Codec
+from mnistae.records import Description
 from mnistae.store import runs
 from mnistae.store.runs import Checkpoint
 from mnistae.text import file_stem
 
+FRAME_FORMATS = ("png", "svg", "pdf", "strip", "gif", "npy")
+"""Formats of decoded frames: figures, a strip without axes, a film and an array."""
+
+MAX_STEPS = 1000
+
 
 @dataclass(frozen=True)
 class Job:
-    """A checkpoint ready for use, and the pictures to use it on."""
+    """A checkpoint ready for use, and the pictures to use it on.
+
+    `dataset` names the data set if a picture came from it; `open_dataset` gives it in any case, and opens it but once.
+    """
 
     checkpoint: Checkpoint
     codec: Codec
     pictures: list[Picture]
     dataset: str | None
+    open_dataset: Callable[[], Dataset]
 
 
 @dataclass(frozen=True)
@@ -54,16 +65,16 @@ def prepare(
     """
     parsed = [words.parse(image) for image in images]
     found, codec = open_model(screen, checkpoint, device, default=default)
-    opened: list[Dataset] = []
 
+    @functools.cache
     def open_once() -> Dataset:
-        opened.append(open_dataset(screen, dataset_of(found, dataset)))
-        return opened[0]
+        return open_dataset(screen, dataset_of(found, dataset))
 
     pictures = words.resolve(parsed, open_once, raw=raw)
     _say_notes(screen, pictures)
-    _warn_dead(screen, found)
-    return Job(found, codec, pictures, opened[0].name if opened else None)
+    warn_dead(screen, found.description)
+    name = open_once().name if open_once.cache_info().currsize else None
+    return Job(found, codec, pictures, name, open_once)
 
 
 def open_model(
@@ -183,6 +194,12 @@ def check_format(chosen: str, formats: Sequence[str]) -> str:
     return chosen
 
 
+def check_steps(steps: int) -> None:
+    """Raise UsageError for a number of frames that no walk has."""
+    if not 2 <= steps <= MAX_STEPS:
+        raise UsageError(f"steps is '{steps}'", hint=f"give a whole number from 2 to {MAX_STEPS}: both ends count")
+
+
 def _say_notes(screen: Screen, pictures: Sequence[Picture]) -> None:
     told: set[str] = set()
     for picture in pictures:
@@ -192,7 +209,11 @@ def _say_notes(screen: Screen, pictures: Sequence[Picture]) -> None:
             screen.note(f"{source}: {'; '.join(picture.notes)}")
 
 
-def _warn_dead(screen: Screen, checkpoint: Checkpoint) -> None:
-    alive, size = checkpoint.description.living_units, checkpoint.description.model.bottleneck
-    if alive is not None and alive < size:
-        screen.warn(f"{size - alive} of the checkpoint's {size} bottleneck units are dead: always zero")
+def warn_dead(screen: Screen, description: Description) -> None:
+    """Warn of a checkpoint's dead units, by number where their ranges are known."""
+    alive, size, ranges = description.living_units, description.model.bottleneck, description.unit_ranges
+    if alive is None or alive == size:
+        return
+    dead = [str(unit) for unit, found in enumerate(ranges or ()) if found.is_dead]
+    names = f" ({'unit' if len(dead) == 1 else 'units'} {', '.join(dead)})" if dead else ""
+    screen.warn(f"{size - alive} of the checkpoint's {size} bottleneck units are dead: always zero{names}")

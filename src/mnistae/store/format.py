@@ -11,7 +11,7 @@ import numpy as np
 
 from mnistae.config import ModelConfig, TrainConfig
 from mnistae.errors import CheckpointError, UsageError
-from mnistae.records import Array, Description, Epoch, Provenance, TrainingState, Weights
+from mnistae.records import Array, Description, Epoch, Provenance, TrainingState, UnitRange, Weights
 from mnistae.text import safe_text
 
 FORMAT = 1
@@ -161,8 +161,8 @@ def _digest(tensors: Weights, fields: Mapping[str, Any]) -> str:
 
 
 def _to_json(description: Description) -> dict[str, Any]:
-    training, provenance = description.training, description.provenance
-    return {
+    training, provenance, ranges = description.training, description.provenance, description.unit_ranges
+    fields = {
         "format": FORMAT,
         "source": description.source,
         "model": dataclasses.asdict(description.model),
@@ -171,10 +171,12 @@ def _to_json(description: Description) -> dict[str, Any]:
         "history": [[epoch.loss, epoch.learning_rate] for epoch in description.history],
         "living_units": description.living_units,
     }
+    # left out where there are none: a file from before there were any is written again to the same bytes
+    return fields | ({"unit_ranges": [[unit.low, unit.high] for unit in ranges]} if ranges is not None else {})
 
 
 def _from_json(fields: Mapping[str, Any]) -> Description:
-    training, provenance = fields["training"], fields["provenance"]
+    training, provenance, ranges = fields["training"], fields["provenance"], fields.get("unit_ranges")
     history = (Epoch(number, _number(loss), _number(rate)) for number, (loss, rate) in enumerate(fields["history"], 1))
     return Description(
         model=ModelConfig(**fields["model"]),
@@ -182,6 +184,7 @@ def _from_json(fields: Mapping[str, Any]) -> Description:
         provenance=Provenance(**provenance) if provenance is not None else None,
         history=tuple(history),
         living_units=fields["living_units"],
+        unit_ranges=tuple(UnitRange(_number(low), _number(high)) for low, high in ranges) if ranges is not None else None,
         source=fields["source"],
     )
 

@@ -11,11 +11,10 @@ import torch
 import mnistae
 from mnistae import atomic, figures, inference
 from mnistae import device as devices
-from mnistae.coder import Coder
 from mnistae.config import ModelConfig, Precision, Schedule, TrainConfig
 from mnistae.datasets.dataset import Dataset, Split
 from mnistae.errors import DataError, UsageError
-from mnistae.records import Description, Epoch, Provenance, TrainingState
+from mnistae.records import Description, Epoch, Provenance, TrainingState, UnitRange, count_living
 from mnistae.store import runs
 from mnistae.training.loop import Trainer, never
 
@@ -71,7 +70,7 @@ class Session:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.living_units: int | None = None
+        self._unit_ranges: tuple[UnitRange, ...] | None = None
         self._images = plan.dataset.images(Split.TRAIN)  # (N, 784) of bytes
         with devices.holding(plan.device):
             self._trainer = Trainer(self._images, model=plan.model, config=plan.config, device=plan.device, state=plan.state)
@@ -104,11 +103,13 @@ class Session:
             self._finish()
 
     def _finish(self) -> None:
-        """Save what is not saved yet, with the count of living units and the picture of the losses."""
+        """Save what is not saved yet, with the ranges of the bottleneck units and the picture of the losses."""
         if not self.history:
             return
         state = self._trainer.state()
-        self.living_units = inference.living_units(inference.encode_bytes(Coder.from_weights(state.weights), self._images))
+        # torch has the run's own number of threads, on which the last digits depend; NumPy has whatever it was given
+        codes = inference.encode_bytes(inference.open_codec(state.weights, "cpu"), self._images)
+        self._unit_ranges = inference.unit_ranges(codes)
         self._save(state)
         picture = figures.render(figures.loss_curve(self.history), "png")
         atomic.write_bytes(runs.folder(self.plan.name) / runs.PICTURE, picture)
@@ -121,7 +122,8 @@ class Session:
             training=self.plan.config,
             provenance=_provenance(self.plan) if has_trained else self.plan.provenance,
             history=tuple(self.history),
-            living_units=self.living_units,
+            living_units=count_living(self._unit_ranges) if self._unit_ranges else None,
+            unit_ranges=self._unit_ranges,
         )
         runs.save(self.plan.name, state, description)
 

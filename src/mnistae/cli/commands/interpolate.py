@@ -12,14 +12,17 @@ from mnistae.cli.console import Screen
 from mnistae.datasets import words
 from mnistae.errors import UsageError
 
-MAX_STEPS = 1000
-FORMATS = ("png", "svg", "pdf", "strip", "gif", "npy")
-
 
 def interpolate(
     images: options.Images,
     steps: Annotated[
-        int, typer.Option("--steps", "-n", help="Decoded frames from one image to the next, both ends among them.")
+        int,
+        typer.Option(
+            "--steps",
+            "-n",
+            help="Decoded frames from one image to the next, both ends among them. Where one leg ends and the next begins, or "
+            "a loop ends where it began, the frame is the same: strips, films and arrays show it once.",
+        ),
     ] = 8,
     loop: Annotated[bool, typer.Option("--loop", help="Come back from the last image to the first.")] = False,
     spherical: Annotated[
@@ -39,7 +42,7 @@ def interpolate(
     """Morph one image into the next through the bottleneck, along the straight line between their codes.
 
     Writes the lab's figure (png, svg, pdf: original, frames, original), a strip of frames without axes (strip), a film
-    (gif) or the frames as an array (npy), and prints its path. A frame that two legs share stands once in strip, gif and npy.
+    (gif) or the frames as an array (npy), and prints its path.
     """
     screen = Screen("interpolate", quiet=quiet, as_json=as_json)
     _check(steps, fps, loop=loop, back=back)
@@ -47,7 +50,7 @@ def interpolate(
     changed = [word for word, is_given in given.items() if is_given]
     kind = [format_] if format_ == "strip" else []
     name = ["interpolate", *work.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *changed, *kind]
-    target = work.target(screen, output, format_, name=name, formats=FORMATS)
+    target = work.target(screen, output, format_, name=name, formats=work.FRAME_FORMATS)
     if (back or fps != 8) and target is not None and target.format != "gif":
         raise UsageError("--fps and --there-and-back are for films", hint="add -f gif, or name a .gif with -o")
     work.check_is_no_input(target, *images, checkpoint, dataset)
@@ -80,8 +83,7 @@ def interpolate(
 
 
 def _check(steps: int, fps: float, *, loop: bool, back: bool) -> None:
-    if not 2 <= steps <= MAX_STEPS:
-        raise UsageError(f"steps is '{steps}'", hint=f"give a whole number from 2 to {MAX_STEPS}: both ends count")
+    work.check_steps(steps)
     if not 0.1 <= fps <= 50:
         raise UsageError(f"fps is '{fps:g}'", hint="give a number from 0.1 to 50")
     if loop and back:

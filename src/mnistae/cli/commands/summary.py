@@ -74,6 +74,7 @@ def training_document(description: Description) -> dict[str, Any]:
         "settings": training.to_json() if training else None,
         "provenance": dataclasses.asdict(provenance) if provenance else None,
         "living_units": description.living_units,
+        "unit_ranges": [[unit.low, unit.high] for unit in description.unit_ranges] if description.unit_ranges else None,
         "history": [dataclasses.asdict(epoch) for epoch in description.history],
     }
 

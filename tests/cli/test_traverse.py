@@ -1,0 +1,158 @@
+"""Walks of `traverse`, and where it has the ranges of the units from."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import REFERENCE, Cli
+from mnistae import atomic
+from mnistae.coder import Coder
+from mnistae.datasets.dataset import to_float
+from mnistae.records import UnitRange, count_living
+from mnistae.store import format as checkpoint_format
+from mnistae.store import runs
+
+
+def document(cli: Cli, *words: object) -> dict[str, Any]:
+    """Return what `traverse --json` says."""
+    answer = cli("traverse", *words, "--json")
+    assert answer.code == 0, answer.err
+    told: dict[str, Any] = json.loads(answer.out)
+    return told
+
+
+def rewritten(name: str, **changes: Any) -> None:
+    """Write other things into the description of a run's model."""
+    found = runs.load(name)
+    description = dataclasses.replace(found.description, **changes)
+    atomic.write_bytes(found.path, checkpoint_format.encode_model(found.weights, description))
+
+
+def test_training_keeps_the_ranges(cli: Cli, trained: str, digits: dict[str, np.ndarray]) -> None:
+    """The checkpoint holds the extremes of the codes of its training images, and counts the living units by them."""
+    found = runs.load(trained)
+    ranges = found.description.unit_ranges
+    assert ranges is not None
+    codes = Coder.from_weights(found.weights).encode(to_float(digits["train_images"].reshape(-1, 784)))
+    assert [unit.low for unit in ranges] == pytest.approx(codes.min(axis=0), rel=1e-4, abs=1e-6)
+    assert [unit.high for unit in ranges] == pytest.approx(codes.max(axis=0), rel=1e-4, abs=1e-6)
+    assert found.description.living_units == count_living(ranges)
+    for words in (("summary", "-c", trained), ("checkpoints", "show", trained)):
+        told = json.loads(cli(*words, "--json").out)["training"]["unit_ranges"]
+        assert told == [[unit.low, unit.high] for unit in ranges]
+
+
+def test_a_walk_moves_one_unit_over_its_range(cli: Cli, trained: str) -> None:
+    """The frames are those that `decode` makes of the code with one number replaced by the values of the document."""
+    assert cli("traverse", 1, "--unit", 2, "-n", 5, "-o", "walk.npy").code == 0
+    told = document(cli, 1, "--unit", 2, "-n", 5)
+    (unit,) = told["units"]
+    assert (unit["unit"], len(unit["values"])) == (2, 5)
+    assert unit["values"] == pytest.approx(np.linspace(unit["low"], unit["high"], 5))
+    assert (told["image"], told["dataset"], told["steps"]) == ({"image": "1", "label": 0}, "tiny", 5)
+    lines = [json.dumps([*told["code"][:2], value, *told["code"][3:]]) for value in unit["values"]]
+    Path("codes.jsonl").write_text("\n".join(lines))
+    assert cli("decode", "codes.jsonl", "-o", "decoded.npy").code == 0
+    np.testing.assert_allclose(np.load("walk.npy"), np.load("decoded.npy"), atol=1e-6)
+
+
+def test_all_units_are_rows(cli: Cli, trained: str) -> None:
+    """Without --unit the array holds the walks one after another, the strip one under another, the film side by side."""
+    for name in ("all.npy", "one.npy", "all.gif", "strip.png"):
+        words = ("--unit", 7) if name == "one.npy" else ("-f", "strip") if name == "strip.png" else ()
+        assert cli("traverse", 1, "-n", 3, "-o", name, *words).code == 0
+    every, one = np.load("all.npy"), np.load("one.npy")
+    assert (every.shape, one.shape) == ((24, 28, 28), (3, 28, 28))
+    np.testing.assert_allclose(every[21:], one, atol=1e-6)
+    with Image.open("strip.png") as strip, Image.open("all.gif") as film:
+        assert strip.size == (3 * 112, 8 * 112)
+        assert (film.size, film.n_frames) == ((8 * 112, 112), 4)  # type: ignore[attr-defined]
+    assert [unit["unit"] for unit in document(cli, 1)["units"]] == list(range(8))
+
+
+def test_people_see_the_ranges(cli: Cli, trained: str) -> None:
+    """A table on standard error has the range of each unit and the image's own activation; with -q there is none."""
+    shown = cli("traverse", 1, "--unit", 3).err.splitlines()[-2:]
+    (unit,), code = (told := document(cli, 1, "--unit", 3))["units"], told["code"]
+    assert shown[0].split() == ["unit", "from", "to", "image"]
+    assert shown[1].split() == ["3", f"{unit['low']:.2f}", f"{unit['high']:.2f}", f"{code[3]:.2f}"]
+    assert cli("traverse", 1, "-q").err == ""
+
+
+@pytest.mark.parametrize("is_imported", [True, False])
+def test_ranges_that_are_not_kept_are_measured(cli: Cli, trained: str, tiny: Path, is_imported: bool) -> None:
+    """Without ranges in the checkpoint they come from its data set, with a note, and are the same."""
+    expected = document(cli, 1, "-c", trained)["units"]
+    if is_imported:
+        rewritten(trained, training=None, living_units=None, unit_ranges=None)
+    else:
+        rewritten(trained, unit_ranges=None)
+    data = ("--dataset", tiny) if is_imported else ()
+    answer = cli("traverse", 1, "-c", trained, "--json", *data)
+    assert "holds no ranges of its units: measured on the training images of tiny" in answer.err
+    units = json.loads(answer.out)["units"]
+    for unit, other in zip(units, expected, strict=True):
+        assert (unit["low"], unit["high"]) == pytest.approx((other["low"], other["high"]), rel=1e-5)
+
+
+def test_a_picture_needs_no_data_but_for_ranges_that_are_missing(cli: Cli, trained: str) -> None:
+    """With ranges in the checkpoint a picture is walked from without data; without them missing data are exit 4."""
+    assert cli("reconstruct", 1).code == 0
+    Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save("own.png")
+    shutil.copy(runs.load(trained).path, "away.safetensors")
+    assert document(cli, "own.png", "--raw", "-c", "away.safetensors", "--dataset", "nowhere/")["dataset"] is None
+    rewritten(trained, unit_ranges=None)
+    assert cli("traverse", "own.png", "--raw", "-c", trained, "--dataset", "nowhere/").code == 4
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_dead_unit_is_named_and_stands_still(cli: Cli, trained: str, is_kept: bool) -> None:
+    """Whether its range is kept or measured, a unit that never fires is named in a warning; its frames are all the same."""
+    found = runs.load(trained)
+    weights = {name: array.copy() for name, array in found.weights.items()}
+    weights["fc2.weight"][5], weights["fc2.bias"][5] = 0, -1
+    ranges = found.description.unit_ranges or ()
+    ranges = (*ranges[:5], UnitRange(0.0, 0.0), *ranges[6:])
+    kept: dict[str, Any] = {
+        "unit_ranges": ranges if is_kept else None,
+        "living_units": count_living(ranges) if is_kept else None,
+    }
+    description = dataclasses.replace(found.description, **kept)
+    atomic.write_bytes(found.path, checkpoint_format.encode_model(weights, description))
+    answer = cli("traverse", 1, "--unit", 5, "-o", "still.npy")
+    warnings = [line for line in answer.err.splitlines() if line.startswith("warning:")]
+    dead = [str(k) for k, unit in enumerate(ranges) if unit.is_dead]
+    names = f"unit {dead[0]}" if len(dead) == 1 else f"units {', '.join(dead)}"
+    assert warnings == [
+        f"warning: {len(dead)} of the checkpoint's 8 bottleneck units are dead: always zero ({names})",
+    ]
+    frames = np.load("still.npy")
+    assert (frames == frames[0]).all()
+    assert cli("traverse", 1, "--unit", 5).out == "traverse-1-unit5.png\n"
+
+
+def test_a_finished_run_without_ranges_gets_them(cli: Cli, trained: str, home: Path) -> None:
+    """Going on with a run of an older version that has all its epochs adds the ranges, to the bytes of a new run."""
+    folder = runs.folder(trained)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    rewritten(trained, unit_ranges=None)
+    state, description = checkpoint_format.decode_state(before[runs.STATE])
+    older = dataclasses.replace(description, unit_ranges=None)
+    atomic.write_bytes(folder / runs.STATE, checkpoint_format.encode_state(state, older))
+    assert cli("train", "--resume", "--name", trained).code == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_the_lab_moves_all_its_units(cli: Cli, real_mnist: Path, home: Path) -> None:
+    """On the real data the lab's own weights have eight living units, the widest of which goes beyond 80."""
+    assert cli("checkpoints", "import", REFERENCE, "--name", "lab").code == 0
+    told = document(cli, 1, "-n", 2)
+    highs = [unit["high"] for unit in told["units"]]
+    assert (len(highs), max(highs)) == (8, pytest.approx(85.75, abs=0.01))
+    assert {unit["low"] for unit in told["units"]} == {0}
