@@ -13,7 +13,7 @@ import mnistae
 ROOT = Path(mnistae.__file__).parent
 FLOORS = {
     0: {"errors", "text", "seeds", "paths", "config", "atomic", "bounded", "npy", "records"},
-    1: {"model", "coder", "device", "noise", "metrics", "layers"},
+    1: {"model", "coder", "device", "noise", "metrics", "layers", "terminal"},
     2: {"codes", "datasets", "store", "training", "figures", "inference", "evaluation"},
     3: {"cli", "__main__"},
 }
