@@ -30,19 +30,31 @@ SCALE = 4
 """Screen pixels for an image's pixel in strips and films."""
 
 
-def loss_curve(history: Sequence[Epoch]) -> "Figure":
-    """Figure 1 of the lab: the training loss over the epochs."""
+def loss_curve(*histories: Sequence[Epoch], names: Sequence[str] = ()) -> "Figure":
+    """Figure 1 of the lab: the training loss over the epochs; of several runs with a legend of their `names`."""
     with _neutral_style():
         from matplotlib.ticker import MaxNLocator
 
         figure = _new_figure(6.4, 4.0)
         axes = figure.subplots()
-        marker = "o" if len(history) == 1 else None
-        axes.plot([epoch.number for epoch in history], [epoch.loss for epoch in history], marker=marker)
+        for history in histories:
+            marker = "o" if len(history) == 1 else None
+            axes.plot([epoch.number for epoch in history], [epoch.loss for epoch in history], marker=marker)
         axes.set(title="Training Loss", xlabel="Epoch", ylabel="MSE")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)
+        if len(histories) > 1:
+            _name_lines(axes, names)
     return figure
+
+
+def _name_lines(axes: "Axes", names: Sequence[str]) -> None:
+    """Add a legend of names as they stand: none of them is a formula, is hidden or lacks a letter in the font."""
+    shown = [name.encode("ascii", "backslashreplace").decode() for name in names]
+    legend = axes.legend(axes.lines, shown)
+    for text, name in zip(legend.get_texts(), shown, strict=True):
+        text.set_parse_math(False)
+        text.set_text(name)
 
 
 def reconstructions(originals: Array, outputs: Array) -> "Figure":

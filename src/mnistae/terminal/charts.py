@@ -1,7 +1,7 @@
 """Curves in a terminal: a plot of the losses of several runs, and a sparkline of one."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,33 +24,35 @@ WIDEST, TALLEST = 100, 15
 
 def sparkline(values: Sequence[float], width: int) -> str:
     """Return bars that follow the logarithms of positive values; of more than `width` values the means of neighbours."""
-    found = np.asarray(values, float)
-    logs = np.log(np.maximum(found[np.isfinite(found)], np.finfo(float).tiny))
+    logs = _logarithms(values)
+    logs = logs[np.isfinite(logs)]
     parts = np.array_split(logs, max(min(width, len(logs)), 1))
     heights = np.array([part.mean() for part in parts if len(part)])
-    levels = np.rint(_in_unit(heights, *_range(heights)) * (len(BARS) - 1))
+    levels = np.rint(_in_unit(heights, _range(heights)) * (len(BARS) - 1))
     return "".join(BARS[int(level)] for level in levels)
 
 
 def plot(canvas: Canvas, curves: Mapping[str, Sequence[float]]) -> list[str]:
     """Return lines that show the loss of each run, by name, after its 1st, 2nd and so on epoch, and a legend below.
 
-    Curves are told apart by colour; where there is none and more than one curve, by their characters.
+    The scale is logarithmic, or runs that end close to each other would look the same. Curves are told apart by colour; where
+    there is none and more than one curve, by their characters.
     """
-    losses = [np.asarray(curve, float) for curve in curves.values()]
-    low, high = _range(np.concatenate(losses))
-    labels = [f"{value:.4g}" for value in (high, low / 2 + high / 2, low)]
+    losses = [_logarithms(curve) for curve in curves.values()]
+    limits = low, high = _range(np.concatenate(losses))
+    labels = [f"{np.exp(value):.4g}" for value in (high, (low + high) / 2, low)]
     margin = max(map(len, labels))
     height = min(TALLEST, max(canvas.height - len(curves) - 2, 5))
     width = min(WIDEST, max(canvas.width - margin - 2, 10))
-    is_fine = canvas.has_blocks and (canvas.colours > 0 or len(curves) == 1)
+    is_fine = _is_fine(canvas, curves)
     epochs = max(map(len, losses))
     shape = (height * 4, width * 2) if is_fine else (height, width)
-    dots = np.stack([_trace(curve, (low, high), epochs, shape) for curve in losses])
+    dots = np.stack([_trace(curve, limits, epochs, shape) for curve in losses])
     bar, corner, dash = "│└─" if canvas.has_blocks else "|+-"
     named = dict(zip((0, (height - 1) // 2, height - 1), labels, strict=True))
     rows = [f"{named.get(row, ''):>{margin}} {bar}{line}" for row, line in enumerate(_drawn(canvas, dots, is_fine=is_fine))]
-    axis = f"1{'epoch':^{width - 1 - len(str(epochs))}}{epochs}" if epochs > 1 else "1 epoch"
+    title = "epoch (loss on a log scale)"
+    axis = f"1{title:^{width - 1 - len(str(epochs))}}{epochs}" if epochs > 1 else f"1 {title}"
     return [*rows, f"{'':>{margin}} {corner}{dash * width}", f"{'':>{margin}}  {axis}", *_legend(canvas, curves, margin + 2)]
 
 
@@ -62,7 +64,7 @@ def _trace(curve: Vector, limits: tuple[float, float], epochs: int, shape: tuple
         return dots
     places = known * ((shape[1] - 1) / max(epochs - 1, 1))
     columns = np.arange(round(places[0]), round(places[-1]) + 1)
-    depth = 1 - _in_unit(np.interp(columns, places, curve[known]), *limits)
+    depth = 1 - _in_unit(np.interp(columns, places, curve[known]), limits)
     rows = np.rint(depth * (shape[0] - 1)).astype(int)
     for column, before, row in zip(columns, [rows[0], *rows[:-1]], rows, strict=True):
         dots[min(before, row) : max(before, row) + 1, column] = True
@@ -103,23 +105,31 @@ def _legend(canvas: Canvas, curves: Mapping[str, Sequence[float]], margin: int) 
     facts = [f"  {len(curve)} {'epoch' if len(curve) == 1 else 'epochs'}, loss {curve[-1]:.5f}" for curve in curves.values()]
     room = max(canvas.width - margin - 3 - max(map(len, facts)), 8)
     width = min(max(map(len, curves)), room)
-    signs = ["──" if canvas.has_blocks and canvas.colours else MARKERS[k % len(MARKERS)] * 2 for k in range(len(curves))]
-    if canvas.has_blocks and len(curves) == 1:
-        signs = ["──"]
+    signs = ["──" if _is_fine(canvas, curves) else MARKERS[k % len(MARKERS)] * 2 for k in range(len(curves))]
     return [
         f"{'':>{margin}}{_painted(canvas, k, sign)} {padded(name, width)}{fact}"
         for k, (sign, name, fact) in enumerate(zip(signs, curves, facts, strict=True))
     ]
 
 
-def _range(values: Vector) -> tuple[float, float]:
+def _is_fine(canvas: Canvas, curves: Sized) -> bool:
+    """Whether curves can be drawn in dots: these need characters, and colours to be told apart by."""
+    return canvas.has_blocks and (canvas.colours > 0 or len(curves) == 1)
+
+
+def _logarithms(values: Sequence[float]) -> Vector:
+    logs: Vector = np.log(np.maximum(np.asarray(values, float), np.finfo(float).tiny))
+    return logs
+
+
+def _range(logs: Vector) -> tuple[float, float]:
     """Return the lowest and the highest finite value, apart from each other."""
-    found = values[np.isfinite(values)]
-    low, high = (float(found.min()), float(found.max())) if len(found) else (0.0, 1.0)
-    return (low, high) if low < high else (low - 0.1 * (abs(low) or 1), high + 0.1 * (abs(high) or 1))
+    found = logs[np.isfinite(logs)]
+    low, high = (float(found.min()), float(found.max())) if len(found) else (0.0, 0.0)
+    return (low, high) if low < high else (low - 0.1, high + 0.1)
 
 
-def _in_unit(values: Vector, low: float, high: float) -> Vector:
-    """Return where values lie between `low`, 0, and `high`, 1; numbers of any size do not overflow."""
-    scale = max(abs(low), abs(high))
-    return (values / scale - low / scale) / (high / scale - low / scale)
+def _in_unit(values: Vector, limits: tuple[float, float]) -> Vector:
+    """Return where values lie between the lower limit, 0, and the upper, 1."""
+    low, high = limits
+    return (values - low) / (high - low)
