@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mnistae import npy
 from mnistae.config import SIDE
 from mnistae.records import Epoch
+from mnistae.text import escape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,11 +51,10 @@ def loss_curve(*histories: Sequence[Epoch], names: Sequence[str] = ()) -> "Figur
 
 def _name_lines(axes: "Axes", names: Sequence[str]) -> None:
     """Add a legend of names as they stand: none of them is a formula, is hidden or lacks a letter in the font."""
-    shown = [name.encode("ascii", "backslashreplace").decode() for name in names]
-    legend = axes.legend(axes.lines, shown)
-    for text, name in zip(legend.get_texts(), shown, strict=True):
+    legend = axes.legend(axes.lines, [""] * len(names))
+    for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
-        text.set_text(name)
+        text.set_text(escape(name).encode("ascii", "backslashreplace").decode())
 
 
 def reconstructions(originals: Array, outputs: Array) -> "Figure":

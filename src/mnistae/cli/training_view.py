@@ -49,6 +49,7 @@ def _bar(session: "Session", should_stop: Callable[[], bool]) -> None:
     bar, below = Progress(*columns, console=terminal, expand=True), Text(no_wrap=True)
     task = bar.add_task("", total=session.plan.config.epochs, completed=len(session.history), facts="loss …")
     alive, counted = 0, -math.inf
+    has_bars = console.takes_blocks(sys.stderr)  # before rich puts its own stream in that place
     with Live(Group(bar, below), console=terminal, transient=True, refresh_per_second=10):
         started = time.monotonic()
         for epoch in session.epochs(should_stop):
@@ -58,13 +59,7 @@ def _bar(session: "Session", should_stop: Callable[[], bool]) -> None:
             if now - counted >= COUNT_EVERY:
                 alive, counted = session.count_living(), now
             bar.update(task, completed=epoch.number, facts=facts)
-            below.plain = _below(session, alive, terminal.width)
+            units = f"{alive} of {session.plan.model.bottleneck} units alive"
+            losses = sparkline([epoch.loss for epoch in session.history], terminal.width - len(units) - 2)
+            below.plain = f"{losses}  {units}" if has_bars else units
             started = time.monotonic()
-
-
-def _below(session: "Session", alive: int, width: int) -> str:
-    """Return the line below the bar: the losses so far, where the terminal has bars for them, and the living units."""
-    units = f"{alive} of {session.plan.model.bottleneck} units alive"
-    if not console.takes_blocks(sys.stderr):
-        return units
-    return f"{sparkline([epoch.loss for epoch in session.history], width - len(units) - 2)}  {units}"

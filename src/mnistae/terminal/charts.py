@@ -52,7 +52,8 @@ def plot(canvas: Canvas, curves: Mapping[str, Sequence[float]]) -> list[str]:
     named = dict(zip((0, (height - 1) // 2, height - 1), labels, strict=True))
     rows = [f"{named.get(row, ''):>{margin}} {bar}{line}" for row, line in enumerate(_drawn(canvas, dots, is_fine=is_fine))]
     title = "epoch (loss on a log scale)"
-    axis = f"1{title:^{width - 1 - len(str(epochs))}}{epochs}" if epochs > 1 else f"1 {title}"
+    between = width - 1 - len(str(epochs))
+    axis = f"1{title[:between]:^{between}}{epochs}" if epochs > 1 else f"1 {title}"[:width]
     return [*rows, f"{'':>{margin}} {corner}{dash * width}", f"{'':>{margin}}  {axis}", *_legend(canvas, curves, margin + 2)]
 
 
@@ -103,7 +104,7 @@ def _painted(canvas: Canvas, curve: int | None, text: str) -> str:
 def _legend(canvas: Canvas, curves: Mapping[str, Sequence[float]], margin: int) -> list[str]:
     """Return a line for each run: its sign, its name, how many epochs it has and the loss of the last one."""
     facts = [f"  {len(curve)} {'epoch' if len(curve) == 1 else 'epochs'}, loss {curve[-1]:.5f}" for curve in curves.values()]
-    room = max(canvas.width - margin - 3 - max(map(len, facts)), 8)
+    room = max(canvas.width - margin - 3 - max(map(len, facts)), 1)
     width = min(max(map(len, curves)), room)
     signs = ["──" if _is_fine(canvas, curves) else MARKERS[k % len(MARKERS)] * 2 for k in range(len(curves))]
     return [
