@@ -66,12 +66,15 @@ def test_quiet_shows_nothing_and_json_shows_what_tables_do() -> None:
     assert "▀" not in on_a_terminal("reconstruct", "1", "--json", "-q", **SCREEN)[1]
 
 
-def test_the_bar_has_the_losses_and_the_living_units_below(tiny: Path) -> None:
-    """Training shows a sparkline and the count of living units below its bar, without bars where there are none."""
-    words = ("train", "--dataset", tiny, "-e", 60, "-b", 256, "--name", "live")
-    code, text = on_a_terminal(*words, "--force", **SCREEN)
+def test_the_bar_has_the_losses_and_the_living_units_below(tiny: Path, home: Path) -> None:
+    """Training shows a sparkline and the living units below its bar, no bars in the C locale, and its bytes are a pipe's."""
+    words = ("train", "--dataset", tiny, "-e", 60, "-b", 256, "--name", "live", "--force")
+    code, text = on_a_terminal(*words, **SCREEN)
     assert code == 0
     assert re.search(r"[▁-█]+  \d of 8 units alive", text)
-    plain = on_a_terminal(*words, "--force", **{**SCREEN, "LC_ALL": "C"})[1]
+    watched = (home / "checkpoints" / "live" / "state.safetensors").read_bytes()
+    plain = on_a_terminal(*words, **{**SCREEN, "LC_ALL": "C"})[1]
     assert re.search(r"\d of 8 units alive", plain)
     assert not re.search("[▁-█]", plain)
+    assert mnistae(*words).returncode == 0
+    assert (home / "checkpoints" / "live" / "state.safetensors").read_bytes() == watched
