@@ -1,4 +1,4 @@
-"""Images in a terminal: half-blocks in shades of grey, or characters of growing darkness where there are none."""
+"""Images in a terminal: half-blocks in shades of grey, or ASCII characters of growing weight where there are none."""
 
 from collections.abc import Sequence
 
