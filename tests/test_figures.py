@@ -29,6 +29,17 @@ def test_loss_curve_shows_the_losses() -> None:
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Epoch", "MSE")
 
 
+def test_several_losses_have_a_legend() -> None:
+    """Curves of several runs bear their names as they stand, whatever matplotlib would make of them."""
+    names = ["lab", "_hidden", "$x", "gr\u00fcn\n"]
+    (axes,) = figures.loss_curve(*[HISTORY[k:] for k in range(4)], names=names).axes
+    assert len(axes.lines) == 4
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["lab", "_hidden", "$x", "gr\\xfcn\\x0a"]
+    assert figures.loss_curve(HISTORY).axes[0].get_legend() is None
+
+
 def test_reconstructions_are_in_the_labs_layout() -> None:
     """Figures 2 and 3: a row an image, the lab's two titles."""
     figure = figures.reconstructions(IMAGES, IMAGES * np.float32(0.5))

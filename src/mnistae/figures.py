@@ -22,6 +22,7 @@ from mnistae.config import SIDE
 from mnistae.errors import UsageError
 from mnistae.noise import Noise
 from mnistae.records import Epoch
+from mnistae.text import escape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,19 +53,30 @@ SCALE = 4
 """Screen pixels for an image's pixel in strips and films."""
 
 
-def loss_curve(history: Sequence[Epoch]) -> "Figure":
-    """Figure 1 of the lab: the training loss over the epochs."""
+def loss_curve(*histories: Sequence[Epoch], names: Sequence[str] = ()) -> "Figure":
+    """Figure 1 of the lab: the training loss over the epochs; of several runs with a legend of their `names`."""
     with _neutral_style():
         from matplotlib.ticker import MaxNLocator
 
         figure = _new_figure(6.4, 4.0)
         axes = figure.subplots()
-        marker = "o" if len(history) == 1 else None
-        axes.plot([epoch.number for epoch in history], [epoch.loss for epoch in history], marker=marker)
+        for history in histories:
+            marker = "o" if len(history) == 1 else None
+            axes.plot([epoch.number for epoch in history], [epoch.loss for epoch in history], marker=marker)
         axes.set(title="Training Loss", xlabel="Epoch", ylabel="MSE")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)
+        if len(histories) > 1:
+            _name_lines(axes, names)
     return figure
+
+
+def _name_lines(axes: "Axes", names: Sequence[str]) -> None:
+    """Add a legend of names as they stand: none of them is a formula, is hidden or lacks a letter in the font."""
+    legend = axes.legend(axes.lines, [""] * len(names))
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_parse_math(False)
+        text.set_text(escape(name).encode("ascii", "backslashreplace").decode())
 
 
 def reconstructions(originals: Array, outputs: Array) -> "Figure":

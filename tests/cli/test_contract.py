@@ -17,6 +17,7 @@ RESULTS = [
     ("evaluate",),
     ("summary",),
     ("summary", "-c", "tiny"),
+    ("history",),
     ("checkpoints", "list"),
     ("checkpoints", "show"),
     ("checkpoints", "path"),

@@ -12,6 +12,10 @@ COMMANDS = {
         "Train the autoencoder and keep it in the store; print the checkpoint's path.",
         ("mnistae train --epochs 50 --device cuda", "mnistae train --resume --epochs 100"),
     ),
+    "history": Entry(
+        "Plot the losses of one run or several, epoch by epoch; in a pipe print them as CSV.",
+        ("mnistae history", "mnistae history lab-mnist-seed0 fast-mnist-seed0 -o losses.svg"),
+    ),
     "summary": Entry(
         "Print the layers, their output shapes, parameters, multiply-adds and memory; of a checkpoint also its training.",
         ("mnistae summary", "mnistae summary -c lab-mnist-seed0"),

@@ -2,12 +2,15 @@
 
 import contextlib
 import json
+import locale
 import math
+import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from mnistae.errors import OutputError, UsageError
+from mnistae.terminal.canvas import Canvas
 from mnistae.text import escape, safe_text
 
 if TYPE_CHECKING:
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Version of every JSON document; it grows when a field goes away or changes its meaning."""
+
+
+Drawing = Callable[[Canvas], Sequence[str]]
+"""What draws into the room of a terminal: lines, which may carry colours and therefore no foreign text as it stands."""
 
 
 class ReaderGoneError(Exception):
@@ -47,12 +54,21 @@ class Screen:
             for line in aligned(rows):
                 say(line)
 
-    def result(self, lines: Sequence[str], document: Mapping[str, Any]) -> None:
-        """Write the result to standard output: the lines, or with --json the document."""
+    def draw(self, drawing: Drawing) -> None:
+        """Show a drawing on standard error if somebody looks at it there; elsewhere nothing is drawn at all."""
+        if not self.quiet and is_terminal(sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(_joined(drawing(_canvas(sys.stderr))))  # at once: others may write to the same terminal
+                sys.stderr.flush()
+
+    def result(self, lines: Sequence[str], document: Mapping[str, Any], drawing: Drawing | None = None) -> None:
+        """Write the result to standard output: the lines, or the drawing on a terminal, or with --json the document."""
         if self.as_json:
             write_json({"schema": SCHEMA, "command": self.command, **document})
+        elif drawing is not None and is_terminal(sys.stdout):
+            write_bytes(_joined(drawing(_canvas(sys.stdout))).encode("utf-8", "surrogateescape"))
         else:
-            write("".join(f"{line}\n" for line in lines))
+            write(_joined(lines))
 
     @contextlib.contextmanager
     def progress(self) -> "Iterator[Progress]":
@@ -156,6 +172,33 @@ def error_console() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True, markup=False, highlight=False)
+
+
+def takes_blocks(stream: TextIO) -> bool:
+    """Whether a stream, and whoever set the locale, takes characters beyond ASCII.
+
+    In the C locale Python writes UTF-8 all the same, so the stream's encoding alone does not tell.
+    """
+    encodings = [stream.encoding or "", "utf-8" if os.name == "nt" else locale.getencoding()]
+    return all(encoding.lower().startswith("utf") for encoding in encodings)
+
+
+def _canvas(stream: TextIO) -> Canvas:
+    """Return the room that a terminal has for a drawing, some lines left for what else a command says."""
+    from rich.console import Console
+
+    terminal = Console(file=stream)
+    colours = {"standard": 16, "256": 256, "truecolor": 2**24}.get(terminal.color_system or "", 0)
+    return Canvas(
+        width=min(terminal.width, 1000),
+        height=min(max(terminal.height - 4, 8), 200),
+        colours=0 if terminal.no_color else colours,
+        has_blocks=takes_blocks(stream) and not terminal.legacy_windows,
+    )
+
+
+def _joined(lines: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _reads_as_number(cell: str) -> bool:

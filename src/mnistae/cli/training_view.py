@@ -1,37 +1,43 @@
-"""A run while it is running: a live bar on a terminal, one plain line an epoch elsewhere."""
+"""A run while it is running: a live bar with the losses so far on a terminal, one plain line an epoch elsewhere."""
 
+import math
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mnistae.cli import console
 from mnistae.cli.console import Screen
-from mnistae.records import Epoch
+from mnistae.terminal.charts import sparkline
 
 if TYPE_CHECKING:
-    from mnistae.training.session import Plan
+    from mnistae.training.session import Session
+
+COUNT_EVERY = 1.0
+"""Seconds between two counts of the living units, each of which takes some milliseconds from the training."""
 
 
-def view(screen: Screen, epochs: Iterable[Epoch], plan: "Plan", images: int) -> None:
-    """Work through the epochs and show each as it comes. `images` is how many one epoch sees."""
-    total = plan.config.epochs
-    done = len(plan.state.history) if plan.state else 0
+def view(screen: Screen, session: "Session", should_stop: Callable[[], bool]) -> None:
+    """Work through the epochs of a session and show each as it comes."""
     if not screen.quiet and console.is_terminal(sys.stderr):
-        _bar(epochs, done, total, images)
+        _bar(session, should_stop)
         return
+    total = session.plan.config.epochs
     started = time.monotonic()
-    for epoch in epochs:
+    for epoch in session.epochs(should_stop):
         now = time.monotonic()
         screen.note(
             f"epoch {epoch.number:>{len(str(total))}}/{total}  loss {epoch.loss:.5f}  "
-            f"lr {epoch.learning_rate:g}  {images / (now - started):,.0f} images/s"
+            f"lr {epoch.learning_rate:g}  {session.images_per_epoch / (now - started):,.0f} images/s"
         )
         started = now
 
 
-def _bar(epochs: Iterable[Epoch], done: int, total: int, images: int) -> None:
+def _bar(session: "Session", should_stop: Callable[[], bool]) -> None:
+    from rich.console import Group
+    from rich.live import Live
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
     columns = (
         TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
@@ -39,12 +45,21 @@ def _bar(epochs: Iterable[Epoch], done: int, total: int, images: int) -> None:
         TextColumn("{task.fields[facts]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console.error_console(), transient=True, expand=True) as bar:
-        task = bar.add_task("", total=total, completed=done, facts="loss …")
+    terminal = console.error_console()
+    bar, below = Progress(*columns, console=terminal, expand=True), Text(no_wrap=True)
+    task = bar.add_task("", total=session.plan.config.epochs, completed=len(session.history), facts="loss …")
+    alive, counted = 0, -math.inf
+    has_bars = console.takes_blocks(sys.stderr)  # before rich puts its own stream in that place
+    with Live(Group(bar, below), console=terminal, transient=True, refresh_per_second=10):
         started = time.monotonic()
-        for epoch in epochs:
+        for epoch in session.epochs(should_stop):
             now = time.monotonic()
-            speed = images / (now - started)
+            speed = session.images_per_epoch / (now - started)
             facts = f"loss {epoch.loss:.5f}  lr {epoch.learning_rate:g}  {speed:,.0f} images/s"
+            if now - counted >= COUNT_EVERY:
+                alive, counted = session.count_living(), now
             bar.update(task, completed=epoch.number, facts=facts)
-            started = now
+            units = f"{alive} of {session.plan.model.bottleneck} units alive"
+            losses = sparkline([epoch.loss for epoch in session.history], terminal.width - len(units) - 2)
+            below.plain = f"{losses}  {units}" if has_bars else units
+            started = time.monotonic()

@@ -1,5 +1,6 @@
 """`mnistae decode`: codes from a pipe to images."""
 
+import itertools
 import os
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from mnistae.cli.console import Screen
 from mnistae.codes import Array
 from mnistae.errors import DataError, UsageError
 from mnistae.inference import Codec
+from mnistae.terminal.mosaic import mosaic
 
 FORMATS = ("png", "gif", "npy")
 FOLDER = "folder"
@@ -51,7 +53,9 @@ def decode(
     name = "standard input" if source == "-" else f"'{source}'"
     with _opened(source) as stream:
         blocks = codes.read(stream, width=codec.config.bottleneck, name=name)
-        count = _write(target, codec, blocks, name)
+        first = list(itertools.islice(blocks, 1))
+        count = _write(target, codec, itertools.chain(first, blocks), name)
+    screen.draw(lambda canvas: mosaic(canvas, codec.decode(first[0]), total=count))
     document = {"checkpoint": work.describe_checkpoint(found), "count": count}
     if target.path is not None:
         screen.result([str(target.path)], {**document, "figure": str(target.path)})

@@ -14,6 +14,7 @@ from mnistae.datasets import words
 from mnistae.errors import UsageError
 from mnistae.noise import LEVELS, Noise
 from mnistae.store import builtin
+from mnistae.terminal.mosaic import mosaic
 
 HEADINGS = ("image", "label", "PSNR noisy", "PSNR denoised", "gain")
 SHARES = {Noise.SALT_PEPPER, Noise.MASK}
@@ -59,6 +60,9 @@ def denoise(
     is_clean_known = noise is not Noise.NONE
     if is_clean_known:
         screen.table([HEADINGS, *_rows(job.pictures, found)])
+    names = [picture.word for picture in job.pictures]
+    columns = {"noisy": found.noisy, "denoised": found.outputs} if is_clean_known else {"denoised": found.outputs}
+    screen.draw(lambda canvas: mosaic(canvas, found.originals, *columns.values(), names=names, titles=tuple(columns)))
     document = {
         "checkpoint": work.describe_checkpoint(job.checkpoint),
         "dataset": job.dataset,

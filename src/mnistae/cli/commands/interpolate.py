@@ -11,6 +11,7 @@ from mnistae.cli import options, work
 from mnistae.cli.console import Screen
 from mnistae.datasets import words
 from mnistae.errors import UsageError
+from mnistae.terminal.mosaic import mosaic
 
 
 def interpolate(
@@ -61,6 +62,7 @@ def interpolate(
     stations = np.concatenate([pixels, pixels[:1]]) if loop else pixels
     frames = inference.interpolate(job.codec, stations, steps=steps, spherical=spherical)
     film = inference.film(frames, closed=loop, back=back)
+    screen.draw(lambda canvas: mosaic(canvas, film))
     makers: dict[str, Callable[[], bytes]] = {
         "strip": lambda: figures.strip(film),
         "gif": lambda: figures.animation(film, frames_per_second=fps),

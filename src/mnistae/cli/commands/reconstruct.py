@@ -8,6 +8,7 @@ from mnistae.cli.console import Screen
 from mnistae.datasets import words
 from mnistae.datasets.words import Picture
 from mnistae.inference import Measures
+from mnistae.terminal.mosaic import mosaic
 
 HEADINGS = ("image", "label", "MSE", "PSNR", "SSIM")
 
@@ -35,6 +36,8 @@ def reconstruct(
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
     found = inference.reconstruct(job.codec, words.stack(job.pictures))
     screen.table([HEADINGS, *rows(job.pictures, found.measures)])
+    names = [picture.word for picture in job.pictures]
+    screen.draw(lambda canvas: mosaic(canvas, found.originals, found.outputs, names=names, titles=("reconstructed",)))
     document = {
         "checkpoint": work.describe_checkpoint(job.checkpoint),
         "dataset": job.dataset,

@@ -126,7 +126,7 @@ def _train(screen: Screen, plan: "Plan") -> None:
     else:
         screen.note(f"training '{plan.name}' on {devices.describe(plan.device)}")
     with signals.deferred() as request:
-        view(screen, session.epochs(request.is_made), plan, session.images_per_epoch)
+        view(screen, session, request.is_made)
     if request.number is not None:
         _say_how_to_go_on(screen, session)
         raise signals.Interrupted(request.number)

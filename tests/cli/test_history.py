@@ -1,0 +1,126 @@
+"""`mnistae history`: curves for people, rows for programs, a figure for papers."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import save_file
+
+from conftest import REFERENCE, Cli, mnistae, on_a_terminal
+from mnistae.store import runs
+
+COLOURS = {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "LC_ALL": "C.UTF-8"}
+
+
+@pytest.fixture
+def other(cli: Cli, tiny: Path, trained: str) -> str:
+    """A second run beside `tiny`, of one epoch, and the newest."""
+    assert cli("train", "--dataset", tiny, "-e", 1, "-b", 256, "--hidden", 16, "--name", "other", "-q").code == 0
+    return "other"
+
+
+def test_a_pipe_gets_csv(cli: Cli, trained: str, other: str, home: Path) -> None:
+    """A header and a row an epoch, the losses to the last digit as in history.csv, of all runs in the order asked for."""
+    rows = list(csv.DictReader(cli("history", trained, other).out.splitlines()))
+    assert [(row["run"], row["epoch"]) for row in rows] == [("tiny", "1"), ("tiny", "2"), ("other", "1")]
+    kept = list(csv.DictReader((home / "checkpoints" / "tiny" / "history.csv").read_text().splitlines()))
+    assert [{key: row[key] for key in kept[0]} for row in rows[:2]] == kept
+    assert cli("history", trained, other, trained).out == cli("history", trained, other).out
+
+
+def test_the_newest_run_is_the_default(cli: Cli, trained: str, other: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a name it is the newest run, or the one that the environment names; a path will do too."""
+    assert cli("history").out == cli("history", "other").out
+    monkeypatch.setenv("MNISTAE_CHECKPOINT", "tiny")
+    assert cli("history").out == cli("history", "tiny").out
+    path = cli("checkpoints", "path", "tiny").out.strip()
+    assert cli("history", path).out == cli("history", "tiny").out.replace("tiny,", f"{path},")
+
+
+def test_json_has_the_losses(cli: Cli, trained: str, other: str) -> None:
+    """One document with every run's epochs, and the figure if there is one."""
+    document = json.loads(cli("history", trained, other, "--json").out)
+    assert (document["command"], document["figure"]) == ("history", None)
+    assert [(run["name"], len(run["history"])) for run in document["runs"]] == [("tiny", 2), ("other", 1)]
+    assert set(document["runs"][0]["history"][0]) == {"number", "loss", "learning_rate"}
+    assert json.loads(cli("history", "--json", "-o", "x.pdf").out)["figure"] == "x.pdf"
+
+
+def test_a_figure_of_several_runs(cli: Cli, trained: str, other: str) -> None:
+    """With -o or --format the curves become a figure whose path is printed; the same command gives the same bytes."""
+    assert cli("history", trained, other, "-o", "both.svg").out == "both.svg\n"
+    before = Path("both.svg").read_bytes()
+    assert cli("history", trained, other, "-o", "both.svg").code == 0
+    assert Path("both.svg").read_bytes() == before
+    assert cli("history", trained, other, "-f", "pdf").out == "history-tiny-other.pdf\n"
+    assert mnistae("history", trained, other, "-f", "svg", "-o", "-").stdout == before
+
+
+def test_a_figure_of_one_run_is_the_runs_own(cli: Cli, trained: str, home: Path) -> None:
+    """Of one run it is figure 1 of the lab, the bytes of loss.png beside the checkpoint."""
+    assert cli("history", "-o", "one.png").code == 0
+    assert Path("one.png").read_bytes() == (home / "checkpoints" / trained / "loss.png").read_bytes()
+
+
+def test_a_checkpoint_that_never_was_trained_here(cli: Cli, trained: str) -> None:
+    """Imported weights have no losses: one line, a hint and exit 3, also beside a run that has some."""
+    save_file(dict(runs.load(trained).weights), "foreign.safetensors")
+    assert cli("checkpoints", "import", "foreign.safetensors").code == 0
+    Path("foreign.safetensors").unlink()
+    for words in ((), (trained, "foreign"), ("foreign", "-o", "x.png"), ("foreign", "--json")):
+        answer = cli("history", *words)
+        assert answer.code == 3
+        assert answer.err.splitlines()[-2:] == [
+            "error: 'foreign' was imported: it has no history of losses",
+            "hint: name a run that was trained here: see 'mnistae checkpoints list'",
+        ]
+    assert not Path("x.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("nobody",), 3, "no such checkpoint: 'nobody'"),
+        (("../x",), 3, "no such checkpoint file: '../x'"),
+        (("",), 2, "the checkpoint's name is empty"),
+        (("-o", "x.gif"), 2, "cannot write the format 'gif'"),
+        (("-o", "-", "--json"), 2, "both want standard output"),
+    ],
+    ids=str,
+)
+def test_bad_words_are_refused(cli: Cli, trained: str, words: tuple[str, ...], code: int, message: str) -> None:
+    """Each is one line with its exit code, and nothing is written."""
+    answer = cli("history", *words)
+    assert (answer.code, message in answer.err) == (code, True), answer
+    assert not list(Path().iterdir())
+
+
+def test_an_empty_store_is_told(cli: Cli) -> None:
+    """Without any run the hint names the command that makes one."""
+    answer = cli("history")
+    assert (answer.code, "run 'mnistae train'" in answer.err) == (3, True)
+
+
+def test_a_terminal_gets_a_plot(trained: str, other: str) -> None:
+    """On a terminal of 80 columns the curves are drawn in its width, without colour in ASCII, and no rows are printed."""
+    code, text = on_a_terminal("history", trained, other, **COLOURS)
+    assert code == 0
+    assert "\x1b[36m" in text
+    assert "learning_rate" not in text
+    lines = re.sub(r"\x1b\[\d+m", "", text).replace("\r", "").splitlines()
+    assert max(map(len, lines)) == 80
+    assert len(lines) <= 24
+    plain = on_a_terminal("history", trained, other, **COLOURS, NO_COLOR="1")[1]
+    assert "\x1b" not in plain
+    ascii_only = on_a_terminal("history", trained, **{**COLOURS, "LC_ALL": "C"})[1]
+    assert ascii_only.isascii()
+
+
+def test_the_labs_own_weights_have_no_history(cli: Cli) -> None:
+    """So it is with the course's file."""
+    if not REFERENCE.exists():
+        pytest.skip(f"the lab's weights are not at {REFERENCE}")
+    assert cli("checkpoints", "import", REFERENCE, "--name", "lab").code == 0
+    assert cli("history").code == 3

@@ -1,0 +1,80 @@
+"""Pictures on a terminal: there where somebody looks, nowhere else."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import mnistae, on_a_terminal
+
+SCREEN = {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "LC_ALL": "C.UTF-8", "COLORTERM": ""}
+
+DRAWING = [
+    ("reconstruct", "1", "2"),
+    ("denoise", "1"),
+    ("denoise", "1", "--noise", "none"),
+    ("interpolate", "1", "2"),
+    ("interpolate", "1", "2", "-n", "50", "-f", "npy"),
+    ("decode", "codes.csv"),
+    ("decode", "codes.csv", "-o", "folder/"),
+]
+
+
+@pytest.fixture(autouse=True)
+def codes(trained: str) -> None:
+    """A file of 30 codes in the working folder."""
+    assert mnistae("encode", *[f"test:{k}" for k in range(30)], "-o", "codes.csv").returncode == 0
+
+
+@pytest.mark.parametrize("words", DRAWING, ids=" ".join)
+def test_a_terminal_gets_the_pictures(words: tuple[str, ...]) -> None:
+    """Half-blocks in grey, no line wider than 80 columns, about a screen of them, and every colour given back."""
+    code, text = on_a_terminal(*words, **SCREEN)
+    assert code == 0, text
+    assert "▀" in text
+    assert "\x1b[38;5;" in text
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r", "").splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 24
+    assert text.rindex("\x1b[0m") > text.rindex("\x1b[38;")
+    assert Path(lines[-1]).exists()  # the result comes last
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"LC_ALL": "C"}, {"TERM": "vt100"}], ids=str)
+def test_without_colour_pictures_are_characters(environment: dict[str, str]) -> None:
+    """Where colours or characters are missing the picture is ASCII, without any colour."""
+    code, text = on_a_terminal("reconstruct", "1", **{**SCREEN, **environment})
+    assert code == 0
+    assert text.isascii()
+    assert "\x1b[38;" not in text
+    assert re.search("[#%@]{2}", text)
+
+
+@pytest.mark.parametrize("words", DRAWING, ids=" ".join)
+def test_a_pipe_gets_no_pictures(words: tuple[str, ...]) -> None:
+    """Nor does a file: standard error has notes and tables alone, whatever the terminal could show."""
+    done = mnistae(*words, env={**os.environ, **SCREEN})
+    assert done.returncode == 0
+    assert not re.search("▀|[#%@]{2}|\x1b", (done.stdout + done.stderr).decode())
+
+
+def test_quiet_shows_nothing_and_json_shows_what_tables_do() -> None:
+    """-q leaves the path alone; --json leaves pictures to standard error, as it does with tables."""
+    assert on_a_terminal("interpolate", "1", "2", "-q", **SCREEN) == (0, "interpolate-1-2.png\r\n")
+    assert "▀" in on_a_terminal("reconstruct", "1", "--json", **SCREEN)[1]
+    assert "▀" not in on_a_terminal("reconstruct", "1", "--json", "-q", **SCREEN)[1]
+
+
+def test_the_bar_has_the_losses_and_the_living_units_below(tiny: Path, home: Path) -> None:
+    """Training shows a sparkline and the living units below its bar, no bars in the C locale, and its bytes are a pipe's."""
+    words = ("train", "--dataset", tiny, "-e", 60, "-b", 256, "--name", "live", "--force")
+    code, text = on_a_terminal(*words, **SCREEN)
+    assert code == 0
+    assert re.search(r"[▁-█]+  \d of 8 units alive", text)
+    watched = (home / "checkpoints" / "live" / "state.safetensors").read_bytes()
+    plain = on_a_terminal(*words, **{**SCREEN, "LC_ALL": "C"})[1]
+    assert re.search(r"\d of 8 units alive", plain)
+    assert not re.search("[▁-█]", plain)
+    assert mnistae(*words).returncode == 0
+    assert (home / "checkpoints" / "live" / "state.safetensors").read_bytes() == watched
