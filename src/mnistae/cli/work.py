@@ -138,17 +138,19 @@ def check_is_no_input(target: Target | None, *inputs: str | None) -> None:
         raise UsageError(f"'{path}' is both input and output", hint="choose another place with -o")
 
 
-def deliver(screen: Screen, target: Target | None, make: Callable[[str], bytes], document: dict[str, Any]) -> None:
-    """Make the file, write it and tell where it is."""
+def deliver(
+    screen: Screen, target: Target | None, make: Callable[[str], bytes], document: dict[str, Any], *, key: str = "figure"
+) -> None:
+    """Make the file, write it and tell where it is, in the document under `key`."""
     if target is None:
-        screen.result([], {**document, "figure": None})
+        screen.result([], {**document, key: None})
         return
     data = make(target.format)
     if target.path is None:
         console.write_bytes(data)
         return
     atomic.write_bytes(target.path, data)
-    screen.result([str(target.path)], {**document, "figure": str(target.path)})
+    screen.result([str(target.path)], {**document, key: str(target.path)})
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
