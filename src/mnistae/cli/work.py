@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnistae import atomic, inference
-from mnistae import device as devices
+from mnistae import api, atomic
 from mnistae.cli import console
 from mnistae.cli.console import Screen
 from mnistae.datasets import catalogue, sources, words
@@ -64,10 +63,8 @@ def prepare(
 
 def open_model(checkpoint: str | None, device: str | None) -> tuple[Checkpoint, Codec]:
     """Return the checkpoint that an option names and its network, on the device of another."""
-    if device is not None:
-        devices.check_choice(device)  # before anything is read: it costs nothing
-    found = runs.load(checkpoint)
-    return found, inference.open_codec(found.weights, device)
+    model = api.load(checkpoint, device=device)
+    return model.checkpoint, model.codec
 
 
 def open_dataset(screen: Screen, reference: str) -> Dataset:
