@@ -14,7 +14,7 @@ ROOT = Path(mnistae.__file__).parent
 FLOORS = {
     0: {"errors", "text", "seeds", "paths", "config", "atomic", "bounded", "npy", "records"},
     1: {"model", "coder", "device", "noise", "metrics", "neighbours", "layers", "terminal"},
-    2: {"codes", "datasets", "store", "training", "figures", "inference", "gains", "evaluation"},
+    2: {"api", "codes", "datasets", "store", "training", "figures", "inference", "gains", "evaluation"},
     3: {"cli", "__main__"},
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

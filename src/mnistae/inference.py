@@ -14,6 +14,7 @@ from mnistae import noise as noises
 from mnistae.coder import Coder
 from mnistae.config import ModelConfig
 from mnistae.datasets.dataset import to_float
+from mnistae.errors import UsageError
 from mnistae.noise import Noise
 from mnistae.records import UnitRange, Weights
 
@@ -150,16 +151,25 @@ def denoise(codec: Codec, images: Array, *, kind: Noise, level: float, seed: int
 
 
 def interpolate(codec: Codec, images: Array, *, steps: int, spherical: bool = False) -> Array:
-    """Return frames (K - 1, steps, 784) from each of K images (K, 784) to the next.
+    """Return frames (K - 1, steps, 784) from each of K images (K, 784) to the next. Raises UsageError if K or steps is below 2.
 
     The frames are decoded at evenly spaced points between two codes, both ends among them: on the straight line, or with
     `spherical` on the arc of a great circle (Shoemake, 1985).
     """
+    check_stations(len(images))
+    if steps < 2:
+        raise UsageError(f"steps is '{steps}'", hint="give a whole number from 2: both ends count")
     codes = codec.encode(images)
     between = arc if spherical else line
     legs = [between(start, end, steps) for start, end in itertools.pairwise(codes)]  # each (steps, bottleneck)
     frames = codec.decode(np.concatenate(legs))
     return frames.reshape(len(legs), steps, images.shape[1])
+
+
+def check_stations(count: int) -> None:
+    """Raise UsageError if there are too few images to go from one to the next."""
+    if count < 2:
+        raise UsageError("an interpolation goes from one image to another", hint="give at least two images")
 
 
 def line(start: Array, end: Array, steps: int) -> Array:

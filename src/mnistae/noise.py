@@ -1,11 +1,14 @@
 """The four kinds of noise. Arrays in, arrays out; the same seed gives the same noise."""
 
+import math
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistae import seeds
+from mnistae.config import MAX_SEED
+from mnistae.errors import UsageError
 
 Array = NDArray[np.float32]
 
@@ -28,6 +31,25 @@ LEVELS: dict[Noise, float] = {
     Noise.NONE: 0.0,
 }
 """The level that is used where none is given; uniform's is the lab's."""
+
+SHARES = {Noise.SALT_PEPPER, Noise.MASK}
+
+
+def check_level(kind: Noise, level: float | None) -> float:
+    """Return the level to use. Raises UsageError."""
+    if level is None:
+        return LEVELS[kind]
+    highest = 1.0 if kind in SHARES else 100.0
+    if not (math.isfinite(level) and 0 <= level <= highest):
+        raise UsageError(f"noise level is '{level}'", hint=f"give a number from 0 to {highest:g} for {kind.value} noise")
+    return level
+
+
+def check_seed(seed: int) -> int:
+    """Return the seed if it is one. Raises UsageError."""
+    if not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"seed is '{seed}'", hint=f"give a whole number from 0 to {MAX_SEED}")
+    return seed
 
 
 def add(images: Array, kind: Noise, *, level: float, seed: int) -> Array:

@@ -68,6 +68,10 @@ COMMANDS = {
         "Bring weights from elsewhere into the store: course checkpoints with fc1 to fc4, of any bottleneck and hidden size.",
         ("mnistae checkpoints import lab-MLP.8.pth --name lab", "mnistae checkpoints import weights.safetensors --force"),
     ),
+    "checkpoints export": Entry(
+        "Write a checkpoint for other programs: ONNX, NumPy's npz, or a PyTorch state dict as plain safetensors.",
+        ("mnistae checkpoints export lab -o lab.onnx", "mnistae checkpoints export lab --part encoder -o encoder.onnx"),
+    ),
     "checkpoints verify": Entry(
         "Read every file of the runs to the last bit; end with 3 if one of them is damaged.",
         ("mnistae checkpoints verify", "mnistae checkpoints verify lab"),

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnistae import atomic, inference
-from mnistae import device as devices
+from mnistae import api, atomic
 from mnistae.cli import console
 from mnistae.cli.console import Screen
 from mnistae.datasets import catalogue, sources, words
@@ -81,12 +80,10 @@ def open_model(
     screen: Screen, checkpoint: str | None, device: str | None, *, default: str | None = None
 ) -> tuple[Checkpoint, Codec]:
     """Return the checkpoint that an option names, else the default, and its network, on the device of another."""
-    if device is not None:
-        devices.check_choice(device)  # before anything is read: it costs nothing
-    found = runs.load(default if checkpoint is None else checkpoint)
-    if checkpoint is None and found.is_builtin:
-        screen.note(f"checkpoint: {found.name}, built in")
-    return found, inference.open_codec(found.weights, device)
+    model = api.load(default if checkpoint is None else checkpoint, device=device)
+    if checkpoint is None and model.checkpoint.is_builtin:
+        screen.note(f"checkpoint: {model.checkpoint.name}, built in")
+    return model.checkpoint, model.codec
 
 
 def open_dataset(screen: Screen, reference: str) -> Dataset:
@@ -157,17 +154,19 @@ def check_is_no_input(target: Target | None, *inputs: str | None) -> None:
         raise UsageError(f"'{path}' is both input and output", hint="choose another place with -o")
 
 
-def deliver(screen: Screen, target: Target | None, make: Callable[[str], bytes], document: dict[str, Any]) -> None:
-    """Make the file, write it and tell where it is."""
+def deliver(
+    screen: Screen, target: Target | None, make: Callable[[str], bytes], document: dict[str, Any], *, key: str = "figure"
+) -> None:
+    """Make the file, write it and tell where it is, in the document under `key`."""
     if target is None:
-        screen.result([], {**document, "figure": None})
+        screen.result([], {**document, key: None})
         return
     data = make(target.format)
     if target.path is None:
         console.write_bytes(data)
         return
     atomic.write_bytes(target.path, data)
-    screen.result([str(target.path)], {**document, "figure": str(target.path)})
+    screen.result([str(target.path)], {**document, key: str(target.path)})
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -126,6 +126,11 @@ def to_float(images: Bytes) -> NDArray[np.float32]:
     return images.astype(np.float32) / np.float32(255)
 
 
+def to_bytes(images: NDArray[np.float32]) -> Bytes:
+    """Return images (N, 28, 28) in [0, 1] as rows (N, 784) of bytes."""
+    return flat(np.rint(images * 255).astype(np.uint8))
+
+
 def flat(images: NDArray[np.uint8]) -> Bytes:
     """Return images (N, 28, 28) as rows (N, 784) of their own: torch takes no view of a file's bytes."""
     return np.array(images, order="C").reshape(len(images), PIXELS)

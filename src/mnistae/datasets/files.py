@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnistae import bounded
 from mnistae.datasets import image_files
-from mnistae.datasets.dataset import NO_LABEL, Arrays, Bytes, flat
+from mnistae.datasets.dataset import NO_LABEL, Arrays, Bytes, to_bytes
 from mnistae.errors import DataError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm"}
@@ -44,7 +43,7 @@ def read(path: Path) -> Arrays:
     if path.suffix == ".npz":
         return _read_npz(path)
     if path.suffix == ".npy":
-        return _with_labels("train", _to_bytes(image_files.read_path(path).images), None)
+        return _with_labels("train", to_bytes(image_files.read_path(path).images), None)
     raise DataError(f"not a data set: '{path}'", hint=_HINT)
 
 
@@ -56,7 +55,7 @@ def _read_folder(path: Path) -> Arrays:
         splits = {"train": files}
     for split, own in splits.items():
         if own:
-            images = np.concatenate([_to_bytes(image_files.read_path(file).images[:1]) for file in own])
+            images = np.concatenate([to_bytes(image_files.read_path(file).images[:1]) for file in own])
             arrays |= _with_labels(split, images, [_label(file) for file in own])
     return arrays
 
@@ -80,7 +79,7 @@ def _read_npz(path: Path) -> Arrays:
     for split in ("train", "test"):
         images, labels = content[f"{split}_images"], content[f"{split}_labels"]
         if images is not None:
-            rows = _to_bytes(image_files.read_bytes(images, name=str(path)).images)
+            rows = to_bytes(image_files.read_bytes(images, name=str(path)).images)
             arrays |= _with_labels(split, rows, _parse_labels(labels, path) if labels is not None else None)
     if "train_images" not in arrays:
         raise DataError(f"'{path}' holds no images under a name we know", hint=_HINT)
@@ -114,7 +113,3 @@ def _with_labels(split: str, images: Bytes, labels: Sequence[int] | Bytes | None
         raise DataError(f"{len(images)} {split} images have {len(labels)} labels", hint=_HINT)
     known = labels if labels is not None else [NO_LABEL] * len(images)
     return {f"{split}_images": images, f"{split}_labels": np.asarray(known, np.uint8)}
-
-
-def _to_bytes(images: NDArray[np.float32]) -> Bytes:
-    return flat(np.rint(images * 255).astype(np.uint8))

@@ -84,6 +84,12 @@ def read_bytes(data: bytes, *, name: str, raw: bool = False) -> Pictures:
     return Pictures(digit[np.newaxis], notes + more_notes)
 
 
+def from_array(array: NDArray[np.generic], *, name: str) -> Grey:
+    """Return an array of images, as an .npy file may hold them, as floats (n, 28, 28) in [0, 1]. Raises DataError."""
+    _count(array.shape, array.dtype, name)
+    return _to_unit(array, is_bool=array.dtype.kind == "b", name=name).reshape(-1, FIELD, FIELD)
+
+
 def _contents(path: Path) -> bytes:
     try:
         return bounded.read_bytes(path, limit=MAX_BYTES)
@@ -173,16 +179,22 @@ def _array(data: bytes, name: str) -> Grey:
     """Return the images (n, 28, 28) of an .npy file, every claim of its header checked before it is believed."""
     stream = io.BytesIO(data)
     shape, is_fortran, dtype = npy.read_head(stream)
-    n = 1 if shape == (FIELD, FIELD) else shape[0] if shape[1:] in {(FIELD, FIELD), (FIELD * FIELD,)} else 0
-    if not 1 <= n <= MAX_IMAGES:
-        raise DataError(f"an array of shape '{shape}': '{name}'", hint=f"{GIVE_AN_IMAGE}; 1 to {MAX_IMAGES:,} images")
-    if dtype.str not in {"|u1", "|b1"} and not (dtype.kind == "f" and dtype.itemsize <= 8):
-        raise DataError(f"an array of type '{dtype}': '{name}'", hint="save it as uint8, or as float32 in [0, 1]")
+    n = _count(shape, dtype, name)
     if len(data) - stream.tell() != n * FIELD * FIELD * dtype.itemsize:
         raise DataError(f"an array cut short, or longer than it says: '{name}'", hint="save it again with numpy.save")
     stored = np.frombuffer(data, np.uint8 if dtype.kind == "b" else dtype, offset=stream.tell())
     values = stored.reshape(shape, order="F" if is_fortran else "C")
     return _to_unit(values, is_bool=dtype.kind == "b", name=name).reshape(n, FIELD, FIELD)
+
+
+def _count(shape: tuple[int, ...], dtype: np.dtype, name: str) -> int:
+    """Return how many images an array of this shape and type holds. Raises DataError if it is none of images."""
+    n = 1 if shape == (FIELD, FIELD) else shape[0] if shape[1:] in {(FIELD, FIELD), (FIELD * FIELD,)} else 0
+    if not 1 <= n <= MAX_IMAGES:
+        raise DataError(f"an array of shape '{shape}': '{name}'", hint=f"{GIVE_AN_IMAGE}; 1 to {MAX_IMAGES:,} images")
+    if dtype.str not in {"|u1", "|b1"} and not (dtype.kind == "f" and dtype.itemsize <= 8):
+        raise DataError(f"an array of type '{dtype}': '{name}'", hint="save it as uint8, or as float32 in [0, 1]")
+    return n
 
 
 def _to_unit(values: NDArray[np.generic], *, is_bool: bool, name: str) -> Grey:

@@ -6,11 +6,17 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mnistae import paths
-from mnistae.datasets import catalogue, files, glyphs, idx_folder
+from mnistae.datasets import catalogue, files, glyphs, idx_folder, image_files
 from mnistae.datasets.catalogue import Entry
-from mnistae.datasets.dataset import Arrays, Dataset, Progress, Source, flat, silent
+from mnistae.datasets.dataset import NO_LABEL, Arrays, Dataset, Progress, Source, flat, silent, to_bytes
 from mnistae.errors import DataError
+
+ARRAY = "array"
+"""The name of images in memory. What was trained on them cannot be gone on with: they are gone."""
 
 GLYPHS_VERSION = 1
 """Raised whenever the built-in digits would come out otherwise, so that no old cache of them is used."""
@@ -28,6 +34,22 @@ def open_dataset(reference: str, *, progress: Progress = silent) -> Dataset:
     if not os.path.exists(reference):  # noqa: PTH110 - Path's raises for a name too long
         raise _missing_path(reference) if os.sep in reference else catalogue.unknown(reference)
     return Dataset(_path(Path(reference).absolute()))
+
+
+def absolute(reference: str) -> str:
+    """Return a data set's path so that a resume finds it from any folder; a name stays a name."""
+    if reference in catalogue.NAMES or not os.path.exists(reference):  # noqa: PTH110 - Path's raises for a name too long
+        return reference
+    return str(Path(reference).absolute())
+
+
+def from_array(images: NDArray[np.generic]) -> Dataset:
+    """Return images (n, 28, 28) or (n, 784) in memory as a data set without labels; no cache holds it. Raises DataError."""
+    rows = to_bytes(image_files.from_array(images, name="images"))
+    labels = np.full(len(rows), NO_LABEL, np.uint8)
+    found = Dataset(Source(ARRAY, "an array in memory", None, lambda: {"train_images": rows, "train_labels": labels}))
+    found.reload()
+    return found
 
 
 def _missing_path(reference: str) -> DataError:

@@ -9,8 +9,10 @@ import typer
 from mnistae.cli import options, work
 from mnistae.cli.commands.summary import training_document, training_rows
 from mnistae.cli.console import Screen, aligned
-from mnistae.errors import CheckpointError
-from mnistae.store import names, runs
+from mnistae.errors import CheckpointError, UsageError
+from mnistae.store import export as exports
+from mnistae.store import names, onnx_graph, runs
+from mnistae.store.onnx_graph import Part
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of runs.", show_default=False)]
 OptionalName = Annotated[
@@ -74,6 +76,38 @@ def import_(
     model = description.model
     screen.note(f"imported 784-{model.hidden}-{model.bottleneck}-{model.hidden}-784 as '{run_name}'")
     screen.result([str(saved)], {"checkpoint": {"name": run_name, "path": str(saved)}, "model": dataclasses.asdict(model)})
+
+
+def export(
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="PATH|-", help="Where to write; the suffix tells the format.")
+    ],
+    name: OptionalName = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="onnx, npz or safetensors; by default the suffix.")
+    ] = None,
+    part: Annotated[Part, typer.Option("--part", help="How much of the network an ONNX file holds.")] = Part.WHOLE,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Write a checkpoint for other programs: ONNX, NumPy's npz, or a PyTorch state dict as plain safetensors.
+
+    What is written has been read back: arrays are equal to the bit, and onnxruntime computes from an ONNX file what the
+    checkpoint does. ONNX needs two more packages, which come with the extra `onnx`.
+    """
+    screen = Screen("checkpoints export", quiet=quiet, as_json=as_json)
+    target = work.named_target(screen, output, format_, formats=exports.FORMATS)
+    if part is not Part.WHOLE and target.format != "onnx":
+        raise UsageError(f"a part of the network cannot be written as {target.format}", hint="leave --part out, or write ONNX")
+    exports.check_can_write(target.format)
+    found = runs.load(name)
+    work.check_is_no_input(target, str(found.path), str(found.path.with_name(runs.STATE)))
+    data = exports.encode(found.weights, target.format, part)
+    if target.format == "onnx":
+        given, made = (f"{end} (n, {width})" for end, width in onnx_graph.ends(part, found.description.model))
+        screen.note(f"verified with onnxruntime: {given} to {made}, float32")
+    document = {"checkpoint": work.describe_checkpoint(found), "format": target.format, "part": part.value}
+    work.deliver(screen, target, lambda _: data, document, key="output")
 
 
 def verify(

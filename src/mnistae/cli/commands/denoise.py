@@ -1,23 +1,20 @@
 """`mnistae denoise`: images with noise, and without it again."""
 
-import math
 from typing import Annotated
 
 import typer
 
 from mnistae import figures, inference
+from mnistae import noise as noises
 from mnistae.cli import options, work
 from mnistae.cli.commands.reconstruct import documents
 from mnistae.cli.console import Screen
-from mnistae.config import MAX_SEED
 from mnistae.datasets import words
-from mnistae.errors import UsageError
-from mnistae.noise import LEVELS, Noise
+from mnistae.noise import Noise
 from mnistae.store import builtin
 from mnistae.terminal.mosaic import mosaic
 
 HEADINGS = ("image", "label", "PSNR noisy", "PSNR denoised", "gain")
-SHARES = {Noise.SALT_PEPPER, Noise.MASK}
 
 
 def denoise(
@@ -48,8 +45,8 @@ def denoise(
     --noise none the images are taken to be noisy already: then nothing is known to measure against.
     """
     screen = Screen("denoise", quiet=quiet, as_json=as_json)
-    strength = check_level(noise, level)
-    _check_seed(seed)
+    strength = noises.check_level(noise, level)
+    noises.check_seed(seed)
     changed = [f"{option}{value}" for option, value in (("level", level), ("seed", seed or None)) if value is not None]
     other = [] if noise is Noise.UNIFORM else [noise.value]
     name = ["denoise", *work.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *other, *changed]
@@ -79,21 +76,6 @@ def denoise(
         ),
         document,
     )
-
-
-def check_level(noise: Noise, level: float | None) -> float:
-    """Return the level to use. Raises UsageError."""
-    if level is None:
-        return LEVELS[noise]
-    highest = 1.0 if noise in SHARES else 100.0
-    if not (math.isfinite(level) and 0 <= level <= highest):
-        raise UsageError(f"noise level is '{level}'", hint=f"give a number from 0 to {highest:g} for {noise.value} noise")
-    return level
-
-
-def _check_seed(seed: int) -> None:
-    if not 0 <= seed <= MAX_SEED:
-        raise UsageError(f"seed is '{seed}'", hint=f"give a whole number from 0 to {MAX_SEED}")
 
 
 def _rows(pictures: list[words.Picture], found: inference.Denoising) -> list[list[object]]:

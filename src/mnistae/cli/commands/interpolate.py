@@ -56,8 +56,7 @@ def interpolate(
         raise UsageError("--fps and --there-and-back are for films", hint="add -f gif, or name a .gif with -o")
     work.check_is_no_input(target, *images, checkpoint, dataset)
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
-    if len(job.pictures) < 2:
-        raise UsageError("an interpolation goes from one image to another", hint="give at least two images")
+    inference.check_stations(len(job.pictures))  # a loop makes two of one
     pixels = words.stack(job.pictures)
     stations = np.concatenate([pixels, pixels[:1]]) if loop else pixels
     frames = inference.interpolate(job.codec, stations, steps=steps, spherical=spherical)

@@ -1,8 +1,6 @@
 """`mnistae train`: the lab's recipe, or a variation of it, from the first epoch to the checkpoint."""
 
 import dataclasses
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +12,7 @@ from mnistae.cli import options, signals, work
 from mnistae.cli.console import Screen
 from mnistae.cli.training_view import view
 from mnistae.config import ModelConfig, Precision, TrainConfig
-from mnistae.datasets import catalogue
+from mnistae.datasets import sources
 from mnistae.errors import UsageError
 from mnistae.store import names, runs
 
@@ -63,7 +61,7 @@ def train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        dataset=_whole_path(dataset),
+        dataset=sources.absolute(dataset) if dataset is not None else None,
         seed=seed,
         recipe=recipe,
         precision=precision,
@@ -162,14 +160,6 @@ def _report(screen: Screen, session: "Session") -> None:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _whole_path(dataset: str | None) -> str | None:
-    """Return a data set's path so that a resume finds it from any folder; a name stays a name."""
-    # os.path's exists, as Path's raises for a name too long
-    if not dataset or dataset in catalogue.NAMES or not os.path.exists(dataset):  # noqa: PTH110
-        return dataset
-    return str(Path(dataset).absolute())
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""A checkpoint in the formats of other programs: ONNX, NumPy's .npz, and a PyTorch state dict in safetensors."""
+
+import importlib.util
+import io
+
+import numpy as np
+
+from mnistae.coder import Coder
+from mnistae.errors import OutputError
+from mnistae.records import Array, Weights
+from mnistae.store import onnx_graph
+from mnistae.store.onnx_graph import Part
+
+FORMATS = ("onnx", "npz", "safetensors")
+
+PROBES = 256
+"""Random inputs on which an ONNX graph has to agree with our own coder."""
+
+TOLERANCE = 1e-5
+"""What it may differ by: absolutely, or of the largest number where that is above 1."""
+
+
+def check_can_write(kind: str) -> None:
+    """Raise OutputError now if a package that writes or verifies this format is not installed."""
+    missing = [name for name in ("onnx", "onnxruntime") if kind == "onnx" and importlib.util.find_spec(name) is None]
+    if missing:
+        raise OutputError(
+            f"cannot write ONNX: the package '{missing[0]}' is not installed",
+            hint="run: pip install 'mnistae[onnx]', or export npz or safetensors",
+        )
+
+
+def encode(weights: Weights, kind: str, part: Part = Part.WHOLE) -> bytes:
+    """Return the bytes of one of the FORMATS, read back and found right; only ONNX knows parts.
+
+    npz and safetensors hold the eight float32 arrays under their plain names, and nothing else. Raises OutputError.
+    """
+    if kind == "onnx":
+        return _onnx(weights, part)
+    names = Coder.from_weights(weights).config.shapes()  # in the network's order, in whichever they were read
+    arrays = {name: np.asarray(weights[name], "<f4", order="C") for name in names}
+    data, stored = _npz(arrays) if kind == "npz" else _safetensors(arrays)
+    is_right = stored.keys() == arrays.keys() and all(_is_same(stored[name], array) for name, array in arrays.items())
+    if not is_right:
+        raise _wrong(f"the {kind} file read back does not hold the checkpoint's arrays")
+    return data
+
+
+def _npz(arrays: dict[str, Array]) -> tuple[bytes, dict[str, Array]]:
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **arrays)
+    stream.seek(0)
+    with np.load(stream, allow_pickle=False) as archive:
+        stored = dict(archive)
+    return stream.getvalue(), stored
+
+
+def _safetensors(arrays: dict[str, Array]) -> tuple[bytes, dict[str, Array]]:
+    import safetensors.numpy
+
+    data = safetensors.numpy.save(arrays, {"format": "pt"})  # a mark that some PyTorch tools insist on
+    return data, safetensors.numpy.load(data)
+
+
+def _onnx(weights: Weights, part: Part) -> bytes:
+    coder = Coder.from_weights(weights)
+    data = onnx_graph.build(weights, coder.config, part)
+    inputs, expected = _probe(coder, part)
+    found = onnx_graph.run(data, inputs)
+    allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    if found.shape != expected.shape or not np.allclose(found, expected, rtol=0, atol=allowed, equal_nan=True):
+        raise _wrong(f"onnxruntime does not compute from the {part} what the checkpoint does")
+    return data
+
+
+def _probe(coder: Coder, part: Part) -> tuple[Array, Array]:
+    """Return random inputs (PROBES, width) of a part, and what it makes of them."""
+    generator = np.random.default_rng(0)
+    images = generator.random((PROBES, coder.weights["fc1.weight"].shape[1]), np.float32)
+    if part is Part.WHOLE:
+        return images, coder.reconstruct(images)
+    codes = coder.encode(images)
+    if part is Part.ENCODER:
+        return images, codes
+    codes = generator.permuted(codes, axis=0)  # each number as it occurs, in codes that do not
+    return codes, coder.decode(codes)
+
+
+def _is_same(a: Array, b: Array) -> bool:
+    return a.dtype == b.dtype and np.array_equal(a, b)
+
+
+def _wrong(reason: str) -> OutputError:
+    return OutputError(f"nothing was written: {reason}", hint="this is a fault of mnistae or its packages: report it")

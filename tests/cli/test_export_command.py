@@ -1,0 +1,153 @@
+"""`checkpoints export` from the shell: files, pipes, refusals."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import Cli, mnistae, on_a_terminal
+from mnistae.store import runs
+from mnistae.store.export import FORMATS
+
+
+def need_onnx() -> None:
+    for package in ("onnx", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install 'mnistae[onnx]'")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_suffix_tells_the_format(cli: Cli, trained: str, kind: str) -> None:
+    """The path is printed, the same command gives the same bytes, and the document tells what was written."""
+    if kind == "onnx":
+        need_onnx()
+    assert cli("checkpoints", "export", trained, "-o", f"x.{kind}").out == f"x.{kind}\n"
+    first = Path(f"x.{kind}").read_bytes()
+    told = json.loads(cli("checkpoints", "export", "-o", f"x.{kind}", "--json").out)
+    assert Path(f"x.{kind}").read_bytes() == first
+    assert told == {
+        "schema": 1,
+        "command": "checkpoints export",
+        "checkpoint": {"name": trained, "path": str(runs.model_path(trained))},
+        "format": kind,
+        "part": "whole",
+        "output": f"x.{kind}",
+    }
+    answer = cli("checkpoints", "export", trained, "-f", kind, "-o", "no-suffix", "-q")
+    assert (answer.code, answer.err) == (0, "")
+    assert Path("no-suffix").read_bytes() == first
+
+
+def test_what_is_exported_comes_back(cli: Cli, trained: str) -> None:
+    """An exported state dict is imported again and has the same weights."""
+    assert cli("checkpoints", "export", trained, "-o", "plain.safetensors").code == 0
+    assert cli("checkpoints", "import", "plain.safetensors", "--name", "again").code == 0
+    before, after = runs.load(trained).weights, runs.load("again").weights
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_parts_say_what_they_take_and_give(cli: Cli, trained: str) -> None:
+    """The note on standard error names input and output of the graph."""
+    need_onnx()
+    ends = {
+        "whole": "images (n, 784) to reconstructions (n, 784)",
+        "encoder": "images (n, 784) to codes (n, 8)",
+        "decoder": "codes (n, 8) to reconstructions (n, 784)",
+    }
+    for part, text in ends.items():
+        answer = cli("checkpoints", "export", "-o", f"{part}.onnx", "--part", part)
+        assert (answer.code, answer.err) == (0, f"verified with onnxruntime: {text}, float32\n")
+
+
+def test_an_export_goes_through_a_pipe(trained: str) -> None:
+    """With -o - the bytes of the file go to standard output, and nothing with them; not to a terminal, nor to nobody."""
+    done = mnistae("checkpoints", "export", trained, "-f", "npz", "-o", "-")
+    assert done.returncode == 0, done.stderr
+    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
+        assert len(archive.files) == 8
+    end, pipe = os.pipe()
+    os.close(end)
+    assert mnistae("checkpoints", "export", "-f", "npz", "-o", "-", stdout=pipe).returncode == 141
+    os.close(pipe)
+    code, text = on_a_terminal("checkpoints", "export", trained, "-f", "npz", "-o", "-")
+    assert code == 2
+    assert "standard output is a terminal" in text
+
+
+def test_no_torch_is_imported(trained: str) -> None:
+    """Every format is written and verified without torch, as ONNX is where it is installed."""
+    program = """
+import sys
+sys.argv = ["mnistae", "checkpoints", "export", "-o", sys.argv[1]]
+from mnistae.__main__ import main
+try:
+    main()
+except SystemExit as ending:
+    assert not ending.code
+print(sorted({"torch", "torchvision", "matplotlib"} & set(sys.modules)), file=sys.stderr)
+"""
+    for kind in FORMATS:
+        if kind == "onnx":
+            need_onnx()
+        done = subprocess.run([sys.executable, "-c", program, f"x.{kind}"], check=True, capture_output=True, timeout=60)
+        assert done.stderr.decode().splitlines()[-1] == "[]"
+
+
+def test_a_checkpoint_is_not_replaced_by_its_export(cli: Cli, trained: str) -> None:
+    """Neither the model nor the state it goes on from is written over, by whatever way the path leads there."""
+    model = runs.model_path(trained)
+    before = model.read_bytes()
+    Path("link.safetensors").symlink_to(model)
+    for place in (model, model.with_name(runs.STATE), "link.safetensors"):
+        answer = cli("checkpoints", "export", trained, "-o", place)
+        assert (answer.code, answer.out) == (2, "")
+        assert "is both input and output" in answer.err
+    assert cli("checkpoints", "export", model, "-o", model).code == 2
+    assert model.read_bytes() == before
+    assert cli("checkpoints", "verify").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ((), 2, "Missing option '--output'"),
+        (("-o", "x"), 2, "the output 'x' has no suffix to tell its format"),
+        (("-o", "x.pth"), 2, "cannot write the format 'pth'"),
+        (("-o", "x.npz", "-f", "onnx"), 2, "is not to be of the format 'onnx'"),
+        (("-o", "x.npz", "--part", "encoder"), 2, "a part of the network cannot be written as npz"),
+        (("-o", "x.onnx", "--part", "middle"), 2, "'middle' is not one of"),
+        (("nobody", "-o", "x.npz"), 3, "no such checkpoint: 'nobody'"),
+        (("-o", "/dev/null/x.npz"), 7, "is not a folder"),
+    ],
+)
+def test_bad_words_are_refused(cli: Cli, trained: str, words: tuple[str, ...], code: int, message: str) -> None:
+    """Each is one line with a hint, and nothing is written."""
+    answer = cli("checkpoints", "export", *words)
+    assert (answer.code, answer.out) == (code, "")
+    assert message in answer.err
+    assert not list(Path().iterdir())
+
+
+def test_a_missing_extra_is_one_clear_line(cli: Cli, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without onnx the command says what to install, with the code of an output that cannot be written."""
+    monkeypatch.setitem(sys.modules, "onnx", None)  # as if it were not installed
+    answer = cli("checkpoints", "export", "-o", "x.onnx")
+    assert (answer.code, answer.out) == (7, "")
+    assert answer.err.splitlines() == [
+        "error: cannot write ONNX: the package 'onnx' is not installed",
+        "hint: run: pip install 'mnistae[onnx]', or export npz or safetensors",
+    ]
+    assert not list(Path().iterdir())
+
+
+def test_a_damaged_checkpoint_is_not_exported(cli: Cli, trained: str) -> None:
+    """What does not verify is not passed on."""
+    model = runs.model_path(trained)
+    model.write_bytes(model.read_bytes()[:-1] + b"\x7f")
+    answer = cli("checkpoints", "export", "-o", "x.npz")
+    assert (answer.code, answer.out) == (3, "")
+    assert not list(Path().iterdir())

@@ -1,0 +1,164 @@
+"""What an export holds: read by the programs it is for, it is the checkpoint."""
+
+import io
+import sys
+import time
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from saved import refusal
+
+from mnistae.coder import Coder
+from mnistae.config import ModelConfig
+from mnistae.errors import OutputError
+from mnistae.model import Autoencoder, initialise
+from mnistae.records import Array, Weights
+from mnistae.store import export, onnx_graph
+from mnistae.store.onnx_graph import Part
+
+SMALL = ModelConfig(hidden=24, bottleneck=5)
+REPORT = "this is a fault of mnistae or its packages: report it"
+
+
+def network(config: ModelConfig, seed: int = 0) -> tuple[Autoencoder, dict[str, Array]]:
+    """Return the same network as a torch module and as arrays."""
+    model = Autoencoder(config)
+    initialise(model, seed=seed)
+    return model, {name: tensor.detach().numpy().copy() for name, tensor in model.named_parameters()}
+
+
+def need_onnx() -> None:
+    for package in ("onnx", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install 'mnistae[onnx]'")
+
+
+@pytest.mark.parametrize("config", [ModelConfig(), SMALL, ModelConfig(hidden=1, bottleneck=1)])
+def test_onnx_computes_what_the_network_does(config: ModelConfig) -> None:
+    """On 1,000 images onnxruntime agrees with our coder and with torch to 1e-5: whole, encoder and decoder."""
+    need_onnx()
+    model, weights = network(config)
+    coder = Coder.from_weights(weights)
+    images = np.random.default_rng(3).random((1000, 784), np.float32)
+    whole, encoder, decoder = (export.encode(weights, "onnx", part) for part in Part)
+    codes, outputs = onnx_graph.run(encoder, images), onnx_graph.run(whole, images)
+    np.testing.assert_allclose(codes, coder.encode(images), atol=1e-5)
+    np.testing.assert_allclose(outputs, coder.reconstruct(images), atol=1e-5)
+    np.testing.assert_allclose(onnx_graph.run(decoder, codes), outputs, atol=1e-6)
+    with torch.no_grad():
+        np.testing.assert_allclose(outputs, model(torch.from_numpy(images)).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_onnx_takes_any_number_of_images(count: int) -> None:
+    """The batch is free, and a row's result does not depend on its neighbours."""
+    need_onnx()
+    data = export.encode(network(SMALL)[1], "onnx")
+    images = np.random.default_rng(0).random((7, 784), np.float32)
+    np.testing.assert_allclose(onnx_graph.run(data, images[:count]), onnx_graph.run(data, images)[:count], atol=1e-6)
+
+
+def test_encoder_and_decoder_are_one_graph_again() -> None:
+    """Joined by ONNX's own means at `codes`, the two parts are the whole."""
+    need_onnx()
+    import onnx
+
+    weights = network(SMALL)[1]
+    whole, encoder, decoder = (export.encode(weights, "onnx", part) for part in Part)
+    first, second = (onnx.load_from_string(part) for part in (encoder, decoder))
+    joined = onnx.compose.merge_models(first, second, io_map=[("codes", "codes")])
+    images = np.random.default_rng(1).random((20, 784), np.float32)
+    found = onnx_graph.run(joined.SerializeToString(), images)
+    np.testing.assert_allclose(found, onnx_graph.run(whole, images), atol=1e-6, strict=True)
+
+
+@pytest.mark.parametrize("part", Part)
+def test_onnx_says_what_goes_in_and_out(part: Part) -> None:
+    """Inputs and outputs have names, float32 and the shape (n, width); nothing but the part's own layers is stored."""
+    need_onnx()
+    import onnx
+
+    model = onnx.load_from_string(export.encode(network(SMALL)[1], "onnx", part))
+    for found, (name, width) in zip((model.graph.input, model.graph.output), onnx_graph.ends(part, SMALL), strict=True):
+        (value,) = found
+        axes = [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
+        assert (value.name, value.type.tensor_type.elem_type, axes) == (name, onnx.TensorProto.FLOAT, ["n", width])
+    stored = [tensor.name for tensor in model.graph.initializer]
+    assert stored == [name for name in SMALL.shapes() if name.partition(".")[0] in onnx_graph.LAYERS[part]]
+
+
+@settings(max_examples=10, deadline=None)
+@given(hidden=st.integers(1, 40), bottleneck=st.integers(1, 20), seed=st.integers(0, 2**32 - 1))
+def test_arrays_come_back_to_the_bit(hidden: int, bottleneck: int, seed: int) -> None:
+    """NumPy reads the npz without pickles; PyTorch's module takes the safetensors as its state dict."""
+    config = ModelConfig(hidden=hidden, bottleneck=bottleneck)
+    model, weights = network(config, seed)
+    with np.load(io.BytesIO(export.encode(weights, "npz")), allow_pickle=False) as archive:
+        assert list(archive) == list(config.shapes())
+        for name, array in archive.items():
+            np.testing.assert_array_equal(array, weights[name], strict=True)
+    tensors = safetensors.torch.load(export.encode(weights, "safetensors"))
+    other = Autoencoder(config)
+    other.load_state_dict(tensors, strict=True)
+    assert all(torch.equal(a, b) for a, b in zip(other.parameters(), model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("kind", export.FORMATS)
+def test_same_weights_same_bytes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the clock nor the arrays' order, among themselves or in memory, is in an export."""
+    if kind == "onnx":
+        need_onnx()
+    weights = network(SMALL)[1]
+    first = export.encode(weights, kind)
+    monkeypatch.setattr(time, "time", lambda: 2e9)
+    assert export.encode({name: np.asfortranarray(weights[name]) for name in reversed(weights)}, kind) == first
+
+
+@pytest.mark.parametrize("part", Part)
+def test_a_graph_that_computes_something_else_is_refused(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one number of the graph off by a hundredth, the export is not let through."""
+    need_onnx()
+    weights = network(SMALL)[1]
+    build = onnx_graph.build
+
+    def faulty(weights: Weights, config: ModelConfig, part: Part) -> bytes:
+        name = f"{onnx_graph.LAYERS[part][-1]}.bias"
+        bias = weights[name].copy()
+        bias[0] += 0.01
+        return build({**weights, name: bias}, config, part)
+
+    monkeypatch.setattr(onnx_graph, "build", faulty)
+    message = f"nothing was written: onnxruntime does not compute from the {part} what the checkpoint does"
+    assert refusal(export.encode, weights, "onnx", part) == (OutputError, message, REPORT)
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors"])
+def test_arrays_that_change_on_the_way_are_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one bit turned between writing and reading back, the export is not let through."""
+    weights = network(SMALL)[1]
+    make = getattr(export, f"_{kind}")
+
+    def faulty(arrays: Weights) -> object:
+        data, stored = make(arrays)
+        stored["fc4.bias"] = stored["fc4.bias"].copy()
+        stored["fc4.bias"].view(np.uint32)[5] ^= 1
+        return data, stored
+
+    monkeypatch.setattr(export, f"_{kind}", faulty)
+    message = f"nothing was written: the {kind} file read back does not hold the checkpoint's arrays"
+    assert refusal(export.encode, weights, kind) == (OutputError, message, REPORT)
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, ONNX is refused before any work; the other formats need nothing more."""
+    need_onnx()
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    message = f"cannot write ONNX: the package '{package}' is not installed"
+    hint = "run: pip install 'mnistae[onnx]', or export npz or safetensors"
+    assert refusal(export.check_can_write, "onnx") == (OutputError, message, hint)
+    export.check_can_write("npz")
+    export.check_can_write("safetensors")

@@ -1,0 +1,206 @@
+"""The Python interface: light to import, and the same work as the commands'."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mnistae
+from conftest import Cli
+from mnistae.errors import BusyError, CheckpointError, DataError, DeviceError, MnistaeError, OutputError, UsageError
+from mnistae.store import runs
+
+ROOT = Path(__file__).resolve().parents[1]
+Digits = dict[str, np.ndarray]
+
+
+def run_python(program: str, *args: object) -> str:
+    """Run a program in a process of its own and return what it prints."""
+    command = [sys.executable, "-c", program, *map(str, args)]
+    return subprocess.run(command, check=True, capture_output=True, timeout=100, text=True).stdout
+
+
+def test_import_brings_neither_numpy_nor_torch() -> None:
+    """The package alone costs nothing; using a model costs no torch."""
+    light = run_python("import sys, mnistae; print(dir(mnistae), sorted({'numpy', 'torch', 'rich'} & set(sys.modules)))")
+    assert light.endswith(" []\n")
+    assert all(f"'{name}'" in light for name in mnistae.__all__)
+    used = run_python("import sys, mnistae; mnistae.load; print(sorted({'torch', 'matplotlib', 'typer'} & set(sys.modules)))")
+    assert used == "[]\n"
+
+
+def test_names_that_are_not_offered_are_missing() -> None:
+    """A misspelt name is an AttributeError, as of any module."""
+    assert not hasattr(mnistae, "encode")
+    with pytest.raises(ImportError):
+        exec("from mnistae import lode")
+
+
+def test_a_model_is_found_by_name_by_path_or_as_the_newest(trained: str) -> None:
+    """All ways lead to the same weights, and say so."""
+    path = runs.model_path(trained)
+    codes = [mnistae.load(word).encode(np.eye(28)).tolist() for word in (None, trained, str(path), path)]
+    assert codes[1:] == codes[:-1]
+    assert repr(mnistae.load()) == "<tiny: 784-392-8-392-784>"
+    assert repr(mnistae.load(path)) == f"<{path}: 784-392-8-392-784>"
+    assert mnistae.load().checkpoint.description.history[-1].number == 2
+
+
+def test_a_path_without_a_separator_is_a_path(trained: str) -> None:
+    """A Path is a file, whatever it looks like; a name is not looked for among files."""
+    Path("tiny").write_bytes(runs.model_path(trained).read_bytes())
+    assert mnistae.load(Path("tiny")).checkpoint.name is None
+    assert mnistae.load("tiny").checkpoint.name == "tiny"
+
+
+def test_arrays_are_what_the_commands_write(cli: Cli, trained: str, tiny: Path) -> None:
+    """encode, decode and interpolate give the arrays of the commands, to the bit."""
+    images, labels = mnistae.read_dataset(str(tiny))
+    model = mnistae.load(trained)
+    for words in (("encode", "0", "1", "2"), ("decode", "encode.npy"), ("interpolate", "0", "1", "2", "-n", "5")):
+        assert cli(*words, "-o", f"{words[0]}.npy").code == 0
+    codes = model.encode(images[:3])
+    np.testing.assert_array_equal(codes, np.load("encode.npy"), strict=True)
+    np.testing.assert_array_equal(model.decode(codes), np.load("decode.npy"), strict=True)
+    np.testing.assert_array_equal(model.interpolate(images[:3], steps=5), np.load("interpolate.npy"), strict=True)
+    assert images.shape == (600, 28, 28)
+    assert labels.shape == (600,)
+    assert images.dtype == labels.dtype == np.uint8
+
+
+def test_measures_are_those_of_the_commands(cli: Cli, trained: str, tiny: Path) -> None:
+    """Reconstruct and denoise measure what `--json` tells."""
+    images = mnistae.read_dataset(str(tiny))[0][[4, 7]]
+    model = mnistae.load(trained)
+    found = model.reconstruct(images)
+    told = json.loads(cli("reconstruct", 4, 7, "--json").out)["images"]
+    assert found.measures.ssim.tolist() == [row["ssim"] for row in told]
+    assert found.outputs.shape == found.originals.shape == (2, 28, 28)
+    clean = model.denoise(images, "mask", level=0.3, seed=5)
+    told = json.loads(cli("denoise", 4, 7, "--noise", "mask", "--level", 0.3, "--seed", 5, "--json").out)
+    assert clean.before.psnr.tolist() == [row["psnr"] for row in told["noisy"]]
+    assert clean.after.psnr.tolist() == [row["psnr"] for row in told["denoised"]]
+    assert clean.originals.shape == clean.noisy.shape == clean.outputs.shape == (2, 28, 28)
+
+
+def test_images_may_have_any_usual_form(trained: str, digits: Digits) -> None:
+    """Bytes, floats in [0, 1], rows, lists and tensors mean the same; one image alone is a batch of one."""
+    import torch
+
+    model, images = mnistae.load(trained), digits["train_images"][:3]
+    floats = images.astype(np.float32) / np.float32(255)
+    codes = model.encode(images)
+    forms: list[Any] = [floats, floats.astype(float), images.reshape(3, 784), floats.tolist(), torch.from_numpy(floats)]
+    for form in forms:
+        np.testing.assert_array_equal(model.encode(form), codes, strict=True)
+    np.testing.assert_allclose(model.encode(images[0]), codes[:1], rtol=1e-5)
+
+
+def test_nothing_that_is_given_is_changed(trained: str, digits: Digits) -> None:
+    """Images and codes of the caller stay as they are, and results are arrays of their own."""
+    model = mnistae.load(trained)
+    images = digits["train_images"][:2].astype(np.float32) / 255
+    codes = model.encode(images)
+    kept, kept_codes = images.copy(), codes.copy()
+    outputs = [model.reconstruct(images).originals, model.denoise(images).originals, model.decode(codes)]
+    for output in outputs:
+        output[:] = 0
+    assert (images == kept).all()
+    assert (codes == kept_codes).all()
+
+
+def test_training_is_the_commands_to_the_byte(cli: Cli, tiny: Path) -> None:
+    """The same options give the same record of each epoch and the same bytes, under the same name."""
+    assert cli("train", "--dataset", tiny, "-e", 2, "-b", 256, "-z", 4, "--seed", 3).code == 0
+    (name,) = runs.listing()
+    before = runs.model_path(name).read_bytes()
+    run = mnistae.train(str(tiny), bottleneck=4, epochs=2, batch_size=256, seed=3, force=True)
+    epochs = list(run)
+    assert runs.listing() == [name]
+    assert runs.model_path(name).read_bytes() == before
+    assert epochs == list(mnistae.load().checkpoint.description.history)
+
+
+def test_arrays_can_be_trained_on(tiny: Path, digits: Digits) -> None:
+    """Images in memory give the weights that their file gives; no file but the run is written."""
+    settings: dict[str, Any] = {"epochs": 1, "batch_size": 256}
+    assert len(list(mnistae.train(str(tiny), name="file", **settings))) == 1
+    floats = digits["train_images"].astype(np.float32) / 255
+    for name, images in {"bytes": digits["train_images"], "floats": floats}.items():
+        list(mnistae.train(images, name=name, **settings))
+        for layer, array in mnistae.load(name).checkpoint.weights.items():
+            np.testing.assert_array_equal(array, mnistae.load("file").checkpoint.weights[layer])
+    assert next(mnistae.train(digits["train_images"], **settings)).number == 1
+    assert runs.newest() == "lab-array-b256-seed0"
+
+
+def test_who_stops_asking_keeps_the_last_epoch(cli: Cli, tiny: Path) -> None:
+    """A run left in the middle is whole, holds its lock no longer, and is gone on with by the command."""
+    run = mnistae.train(str(tiny), name="half", epochs=3, batch_size=256)
+    assert [epoch.number for epoch in (next(run), next(run))] == [1, 2]
+    with pytest.raises(BusyError):
+        next(mnistae.train(str(tiny), name="half", force=True))
+    run.close()  # type: ignore[attr-defined]  # what the end of a for loop does
+    assert len(mnistae.load("half").checkpoint.description.history) == 2
+    assert cli("train", "--resume", "--name", "half").code == 0
+    assert len(mnistae.load("half").checkpoint.description.history) == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda _: mnistae.load("nobody"), CheckpointError, "no such checkpoint: 'nobody'"),
+        (lambda _: mnistae.load(device="tpu"), UsageError, "unknown device: 'tpu'"),
+        (lambda _: mnistae.load(device="cuda:999"), DeviceError, "device 'cuda:999'"),
+        (lambda m: m.encode([1, 2, 3]), DataError, "shape '(3,)'"),
+        (lambda m: m.encode(np.full((1, 28, 28), 2.0)), DataError, "values from '2.0' to '2.0'"),
+        (lambda m: m.encode(np.full((1, 784), np.nan)), DataError, "values from 'nan'"),
+        (lambda m: m.encode(np.zeros((2, 784), np.int64)), DataError, "type 'int64'"),
+        (lambda m: m.encode(np.zeros((0, 784))), DataError, "shape '(0, 784)'"),
+        (lambda m: m.decode(np.zeros((2, 7))), DataError, "shape '(2, 7)'"),
+        (lambda m: m.decode(np.full((1, 8), np.inf)), DataError, "not codes"),
+        (lambda m: m.interpolate(np.zeros((1, 784))), UsageError, "from one image to another"),
+        (lambda m: m.interpolate(np.zeros((2, 784)), steps=1), UsageError, "steps is '1'"),
+        (lambda m: m.denoise(np.zeros((2, 784)), "mask", level=2), UsageError, "noise level is '2'"),
+        (lambda m: m.denoise(np.zeros((2, 784)), seed=-1), UsageError, "seed is '-1'"),
+        (lambda m: m.denoise(np.zeros((2, 784)), "snow"), UsageError, "unknown noise: 'snow'"),
+        (lambda _: mnistae.read_dataset("nothing"), UsageError, "'nothing'"),
+        (lambda _: mnistae.read_dataset("glyphs", "half"), UsageError, "unknown split: 'half'"),
+        (lambda _: mnistae.train("glyphs", recipe="slow"), UsageError, "no such recipe: 'slow'"),
+        (lambda _: mnistae.train(np.zeros((2, 784)), epochs=0), UsageError, "epochs is '0'"),
+        (lambda _: mnistae.train(np.zeros((2, 784)), name="../x"), UsageError, "not a name for a run"),
+        (lambda _: mnistae.train(np.zeros((2, 7))), DataError, "shape '(2, 7)'"),
+        (lambda _: next(mnistae.train(np.zeros((2, 784)), name="tiny")), OutputError, "the run 'tiny' exists already"),
+    ],
+)
+def test_bad_values_are_told_at_once(trained: str, call: Any, error: type[MnistaeError], message: str) -> None:
+    """Every expected failure is of the one family, with a message, before anything is computed."""
+    model = mnistae.load(trained)
+    with pytest.raises(error) as failure:
+        call(model)
+    assert message in failure.value.message
+    assert failure.value.hint
+
+
+def test_the_example_runs(tiny: Path) -> None:
+    """docs/example.py does what it says, and docs/python.md shows it as it is."""
+    script = ROOT / "docs" / "example.py"
+    done = subprocess.run([sys.executable, script, tiny], check=True, capture_output=True, timeout=100, text=True)
+    lines = done.stdout.splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["epoch", "the", "reconstructed:", "denoised:", "a"]
+    assert lines[-1].startswith("a film of 8 frames")
+    assert script.read_text(encoding="utf-8") in (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+
+
+def test_saved_arrays_are_the_commands_input(cli: Cli, trained: str, digits: Digits) -> None:
+    """What the interface makes goes on in the shell: codes as .npy through `decode`."""
+    model = mnistae.load(trained)
+    codes = model.encode(digits["test_images"][:4])
+    np.save("codes.npy", codes)
+    assert cli("decode", "codes.npy", "-o", "images.npy").code == 0
+    np.testing.assert_array_equal(np.load(io.BytesIO(Path("images.npy").read_bytes())), model.decode(codes))
