@@ -93,6 +93,12 @@ def say(text: str) -> None:
         sys.stderr.flush()
 
 
+def say_error(message: str, hint: str) -> None:
+    """Tell on standard error what failed, and what may help."""
+    say(f"error: {message}")
+    say(f"hint: {hint}")
+
+
 def write(text: str) -> None:
     """Write text to standard output. Raises ReaderGoneError, OutputError."""
     shown = "\n".join(escape(line) for line in text.split("\n")) if is_terminal(sys.stdout) else text

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from mnistae import atomic, inference
 from mnistae import device as devices
 from mnistae.cli import console
 from mnistae.cli.console import Screen
 from mnistae.datasets import catalogue, sources, words
 from mnistae.datasets.dataset import Dataset
-from mnistae.datasets.words import Picture
+from mnistae.datasets.words import Failure, Picture
 from mnistae.errors import UsageError
 from mnistae.inference import Codec
 from mnistae.store import runs
@@ -27,6 +29,7 @@ class Job:
     checkpoint: Checkpoint
     codec: Codec
     pictures: list[Picture]
+    failures: list[Failure]
     dataset: str | None
 
 
@@ -46,8 +49,12 @@ def prepare(
     dataset: str | None,
     device: str | None,
     raw: bool,
+    needs_all: bool = False,
 ) -> Job:
-    """Return the checkpoint and the pictures that the options name; what is wrong with them is found here."""
+    """Return the checkpoint and the pictures that the options name; what is wrong with them is found here.
+
+    A file that gives no picture is told about and left out, unless the command `needs_all` or nothing else is left.
+    """
     parsed = [words.parse(image) for image in images]
     found, codec = open_model(checkpoint, device)
     opened: list[Dataset] = []
@@ -56,10 +63,22 @@ def prepare(
         opened.append(open_dataset(screen, dataset_of(found, dataset)))
         return opened[0]
 
-    pictures = words.resolve(parsed, open_once, raw=raw)
-    _say_notes(screen, pictures)
+    pictures: list[Picture] = []
+    failures: list[Failure] = []
+    for item in words.resolve(parsed, open_once, raw=raw):
+        if isinstance(item, Picture):
+            pictures.append(item)
+            _say_notes(screen, item)
+        elif needs_all:
+            raise item.error
+        else:
+            failures.append(item)
+    for failure in failures if pictures else failures[:-1]:
+        console.say_error(failure.error.message, failure.error.hint)
+    if not pictures:
+        raise failures[-1].error
     _warn_dead(screen, found)
-    return Job(found, codec, pictures, opened[0].name if opened else None)
+    return Job(found, codec, pictures, failures, opened[0].name if opened else None)
 
 
 def open_model(checkpoint: str | None, device: str | None) -> tuple[Checkpoint, Codec]:
@@ -128,13 +147,17 @@ def _format_of(path: Path, format_name: str | None, formats: Sequence[str]) -> s
     return chosen
 
 
-def check_is_no_input(target: Target | None, *inputs: str | None) -> None:
-    """Raise UsageError if the result would replace a picture, a data set or a checkpoint that it is made from."""
+def check_is_no_input(target: Target | None, images: Sequence[str], *others: str | None) -> None:
+    """Raise UsageError if the result would replace a picture, a data set or a checkpoint that it is made from.
+
+    A result that would come to lie among the pictures of a folder or a pattern is refused as well: the next run would use it.
+    """
     path = target.path if target else None
-    if path is None or not path.exists():
+    if path is None:
         return
     # os.path's exists, as Path's raises for a name too long
-    if any(os.path.exists(word) and path.samefile(word) for word in inputs if word):  # noqa: PTH110
+    is_one = path.exists() and any(os.path.exists(word) and path.samefile(word) for word in (*images, *others) if word)  # noqa: PTH110
+    if is_one or any(words.covers(words.parse(image), path) for image in images):
         raise UsageError(f"'{path}' is both input and output", hint="choose another place with -o")
 
 
@@ -149,6 +172,17 @@ def deliver(screen: Screen, target: Target | None, make: Callable[[str], bytes],
         return
     atomic.write_bytes(target.path, data)
     screen.result([str(target.path)], {**document, "figure": str(target.path)})
+
+
+def end(job: Job) -> None:
+    """End the command with the code of what was left out, if anything was, now that the rest is delivered."""
+    if job.failures:
+        raise typer.Exit(job.failures[-1].error.exit_code)
+
+
+def describe_failures(job: Job) -> list[dict[str, str]]:
+    """Return what was left out and why for a JSON document."""
+    return [{"image": failure.word, "message": failure.error.message, "hint": failure.error.hint} for failure in job.failures]
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -175,13 +209,9 @@ def check_format(chosen: str, formats: Sequence[str]) -> str:
     return chosen
 
 
-def _say_notes(screen: Screen, pictures: Sequence[Picture]) -> None:
-    told: set[str] = set()
-    for picture in pictures:
-        source = picture.word.partition("[")[0]
-        if picture.notes and source not in told:
-            told.add(source)
-            screen.note(f"{source}: {'; '.join(picture.notes)}")
+def _say_notes(screen: Screen, picture: Picture) -> None:
+    if picture.notes:
+        screen.note(f"{picture.word}: {'; '.join(picture.notes)}")
 
 
 def _warn_dead(screen: Screen, checkpoint: Checkpoint) -> None:

@@ -46,7 +46,7 @@ def decode(
     """
     screen = Screen("decode", quiet=quiet, as_json=as_json)
     target = _target(screen, source, output, format_)
-    work.check_is_no_input(target, source, checkpoint)
+    work.check_is_no_input(target, [], source, checkpoint)
     found, codec = work.open_model(checkpoint, device)
     name = "standard input" if source == "-" else f"'{source}'"
     with _opened(source) as stream:

@@ -50,8 +50,8 @@ def interpolate(
     target = work.target(screen, output, format_, name=name, formats=FORMATS)
     if (back or fps != 8) and target is not None and target.format != "gif":
         raise UsageError("--fps and --there-and-back are for films", hint="add -f gif, or name a .gif with -o")
-    work.check_is_no_input(target, *images, checkpoint, dataset)
-    job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
+    work.check_is_no_input(target, images, checkpoint, dataset)
+    job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, needs_all=True)
     if len(job.pictures) < 2:
         raise UsageError("an interpolation goes from one image to another", hint="give at least two images")
     pixels = words.stack(job.pictures)
