@@ -118,7 +118,9 @@ def write_bytes(data: bytes) -> None:
         raise OutputError("standard output is closed", hint="give the result somewhere to go")
     try:
         stream.flush()
-        stream.buffer.write(data)
+        rest = memoryview(data)
+        while rest:  # PYTHONUNBUFFERED leaves a stream that takes what the pipe takes
+            rest = rest[stream.buffer.write(rest) :]
         stream.buffer.flush()
     except BrokenPipeError:
         raise ReaderGoneError from None
