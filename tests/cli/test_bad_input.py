@@ -73,7 +73,10 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("reconstruct", "fifo.png"), 4, "fifo.png"),
     (("reconstruct", "wrong.npy"), 4, "wrong.npy"),
     (("reconstruct", "objects.npy"), 4, "objects.npy"),
-    *[((command, "missing.png", "1", "-c", "tiny"), 4, "missing.png") for command in USE],
+    (("interpolate", "missing.png", "1"), 4, "missing.png"),
+    (("reconstruct", "*.jpg"), 4, "nothing matches '*.jpg'"),
+    (("reconstruct", "*.png", "-o", "new.png"), 2, "'new.png' is both input and output"),
+    (("reconstruct", ".", "-o", "new.png"), 2, "'new.png' is both input and output"),
     # checkpoints
     *[((command, "1", "2", "-c", "nobody"), 3, "no such checkpoint: 'nobody'") for command in USE],
     (("summary", "-c", "nobody"), 3, "no such checkpoint: 'nobody'"),

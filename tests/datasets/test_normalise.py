@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from mnistae.datasets import normalise as module
-from mnistae.datasets.normalise import AS_IT_IS, INVERTED, bounds, normalise
+from mnistae.datasets.normalise import AS_IT_IS, INVERTED, WIDENED, bounds, normalise
 from mnistae.errors import DataError
 
 Grey = NDArray[np.float32]
@@ -155,6 +155,15 @@ def test_hairlines_and_broad_pens_leave_a_whole_digit(width: float) -> None:
     box = image[bounds(image > 0)]
     assert box.shape[0] == 20
     assert box.max(axis=1).min() > 0.25
+
+
+def test_fine_strokes_are_widened() -> None:
+    """A ballpoint's digit has strokes as broad as MNIST's, which is said; those of a broad pen are left as they are."""
+    fine, notes = normalise(1 - strokes("two", 300, width=0.01), name="x")
+    broad, other_notes = normalise(1 - strokes("two", 300), name="x")
+    assert WIDENED in notes
+    assert WIDENED not in other_notes
+    assert fine.sum() > 0.7 * broad.sum()
 
 
 def test_a_digit_that_fills_most_of_the_picture_is_still_the_ink() -> None:

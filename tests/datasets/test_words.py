@@ -3,15 +3,15 @@
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mnistae.datasets import words
+from mnistae.datasets import selection, words
 from mnistae.datasets.dataset import NO_LABEL, Arrays, Dataset, Source, Split
-from mnistae.datasets.words import FORMS, Kind, Picture, Word
+from mnistae.datasets.words import FORMS, Failure, Kind, Picture, Word
 from mnistae.errors import DataError, UsageError
 
 Digits = dict[str, np.ndarray]
@@ -31,8 +31,18 @@ def no_dataset() -> Dataset:
 
 
 def resolve(digits: Digits, *texts: str, raw: bool = False) -> list[Picture]:
-    """Return the pictures that the words mean in the tiny data."""
-    return words.resolve([words.parse(text) for text in texts], lambda: dataset_of(digits), raw=raw)
+    """Return the pictures that the words mean in the tiny data; the first failure is raised."""
+    return only_pictures(words.resolve([words.parse(text) for text in texts], lambda: dataset_of(digits), raw=raw))
+
+
+def only_pictures(found: Iterable[Picture | Failure]) -> list[Picture]:
+    """Return the pictures; raise the first failure."""
+    pictures = []
+    for item in found:
+        if isinstance(item, Failure):
+            raise item.error
+        pictures.append(item)
+    return pictures
 
 
 @pytest.fixture
@@ -72,19 +82,31 @@ def npy(array: np.ndarray) -> bytes:
         ("digits/two", Word("digits/two", Kind.FILE)),
         ("is there", Word("is there", Kind.FILE)),
         ("dangling", Word("dangling", Kind.FILE)),
+        ("folder", Word("folder", Kind.FILES)),
+        ("./folder/", Word("./folder/", Kind.FILES)),
+        ("scans/*.png", Word("scans/*.png", Kind.FILES)),
+        ("a?", Word("a?", Kind.FILES)),
+        ("[ab]*", Word("[ab]*", Kind.FILES)),
+        ("b[1].png", Word("b[1].png", Kind.FILE)),
     ],
 )
 def test_parse(text: str, expected: Word) -> None:
-    """A word is an index, a digit, standard input or a path; a path is what is there, or looks like one."""
-    Path("is there").touch()
+    """A word is an index, a digit, standard input, a path, or several; a path is what is there, or looks like one.
+
+    A file's very name wins over what it would mean as a pattern.
+    """
+    for name in ("is there", "b[1].png"):
+        Path(name).touch()
+    Path("folder").mkdir()
     Path("dangling").symlink_to("nothing")
     assert words.parse(text) == expected
 
 
 def test_an_index_is_never_a_file() -> None:
-    """A file named like an index or a digit does not change what the word means."""
-    for name in ("5", "test:5", "digit:5"):
+    """A file or a folder named like an index or a digit does not change what the word means."""
+    for name in ("test:5", "digit:5"):
         Path(name).touch()
+    Path("5").mkdir()
     assert [words.parse(name).kind for name in ("5", "test:5", "digit:5")] == [Kind.INDEX, Kind.INDEX, Kind.DIGIT]
 
 
@@ -94,7 +116,7 @@ def test_an_index_is_never_a_file() -> None:
         "", " ", "-1", "--1", "+1", "1e3", "1.0", "1_000", "0x1", "٣", "５", "²", "1 ", " 1", "1\n", "nan", "a\0b",
         "train:", "test:", ":5", "train:-1", "Train:5", "train:5:6", "train:٣", "valid:5",
         "digit:", "digit:10", "digit:-1", "digit:x", "digit:3/", "digit:3/-1", "digit:3/x", "digit:3/4/5", "digit:3/four.png",
-        "digit:٣", "--", "picture", "picture.webp", "two.txt",
+        "digit:٣", "digit:3/*", "test:*", "train:?", "--", "picture", "picture.webp", "two.txt",
     ],
 )  # fmt: skip
 def test_not_an_image(text: str) -> None:
@@ -189,10 +211,10 @@ def test_files_alone_need_no_data_set(digits: Digits, stdin: Callable[[bytes], N
     """The data set is opened only for words that mean it."""
     Path("a.npy").write_bytes(npy(digits["test_images"][0]))
     stdin(npy(digits["test_images"][1]))
-    pictures = words.resolve([words.parse("a.npy"), words.parse("-")], no_dataset)
+    pictures = only_pictures(words.resolve([words.parse("a.npy"), words.parse("-")], no_dataset))
     assert [picture.word for picture in pictures] == ["a.npy", "-"]
     with pytest.raises(AssertionError, match="the data set was opened"):
-        words.resolve([words.parse("a.npy"), words.parse("0")], no_dataset)
+        list(words.resolve([words.parse("a.npy"), words.parse("0")], no_dataset))
 
 
 def test_pictures_are_made_like_mnist(digits: Digits) -> None:
@@ -229,7 +251,7 @@ def test_standard_input_twice(digits: Digits, stdin: Callable[[bytes], None]) ->
     """Standard input can be named once, and the data set is not opened to find that out."""
     stdin(npy(digits["test_images"]))
     with pytest.raises(UsageError) as caught:
-        words.resolve([words.parse("-"), words.parse("0"), words.parse("-")], no_dataset)
+        list(words.resolve([words.parse("-"), words.parse("0"), words.parse("-")], no_dataset))
     assert (caught.value.message, caught.value.hint) == ("'-' stands more than once", "standard input can be read only once")
 
 
@@ -274,3 +296,112 @@ def test_unreadable_standard_input(digits: Digits, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(sys, "stdin", stdin)
         with pytest.raises(DataError, match=r"cannot read standard input: .*Bad file descriptor"):
             resolve(digits, "-")
+
+
+def folder_of(digits: Digits, *names: str) -> list[str]:
+    """Put pictures of these names, of the first test images by turns, into the working folder; return their names."""
+    for k, name in enumerate(names):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"P5 28 28 255\n" + digits["test_images"][k].tobytes())
+    return list(names)
+
+
+def test_a_folder_means_its_pictures_as_people_count(digits: Digits) -> None:
+    """The pictures of a folder come in natural order; hidden files, other kinds and folders below are left alone."""
+    names = folder_of(digits, "s/1.png", "s/2.pgm", "s/10.BMP", "s/a.jpg", "s/A2.png", "s/a02.png", "s/a10.png", "s/b.ppm")
+    folder_of(digits, "s/.hidden.png", "s/.AppleDouble/a.png", "s/below/a.png", "s/below.png/a.png")
+    for name in ("notes.txt", "codes.npy", "Thumbs.db"):
+        (Path("s") / name).write_text("no picture")
+    pictures = resolve(digits, "s", raw=True)
+    assert [picture.word for picture in pictures] == names
+    expected = digits["test_images"][: len(names)].reshape(-1, 784) / np.float32(255)
+    np.testing.assert_array_equal(words.stack(pictures), expected)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("s/*.png", ["s/a1.png", "s/a2.png", "s/a10.png"]),
+        ("./s/a?.png", ["./s/a1.png", "./s/a2.png"]),
+        ("s/a[2-9].*", ["s/a2.pgm", "s/a2.png"]),
+        ("*/a1.png", ["r/a1.png", "s/a1.png"]),
+        ("s/*", ["s/a1.png", "s/a2.pgm", "s/a2.png", "s/a10.png", "s/noname"]),
+        ("**/a1.png", ["r/a1.png", "s/a1.png"]),
+        ("s/.*", ["s/.a.png"]),
+    ],
+)
+def test_a_pattern_means_what_it_does_in_a_shell(digits: Digits, pattern: str, expected: list[str]) -> None:
+    """A pattern is expanded to the files that a shell would give, whatever their suffix, in natural order."""
+    folder_of(digits, "s/a1.png", "s/a2.png", "s/a10.png", "s/a2.pgm", "s/noname", "s/.a.png", "r/a1.png", "s/z.d/a1.png")
+    assert [picture.word for picture in resolve(digits, pattern)] == expected
+
+
+def test_patterns_take_absolute_paths(digits: Digits, tmp_path: Path) -> None:
+    """A pattern may begin at the root."""
+    folder_of(digits, "s/a.png")
+    assert [picture.word for picture in resolve(digits, f"{Path.cwd()}/s/*.png")] == [f"{Path.cwd()}/s/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("empty", "no pictures in the folder 'empty'"),
+        ("empty/*.png", "nothing matches 'empty/*.png'"),
+        ("no/such/*", "nothing matches 'no/such/*'"),
+        ("full", "'full' means more than 3 pictures"),
+        ("full/*", "'full/*' means more than 3 pictures"),
+        ("closed", "cannot look into the folder 'closed': Permission denied"),
+    ],
+)
+def test_nothing_or_too_much(digits: Digits, monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
+    """A folder or a pattern that means no file, or too many, is one failure under its own name."""
+    monkeypatch.setattr(selection, "MAX_FILES", 3)
+    Path("empty").mkdir()
+    Path("closed").mkdir(mode=0)
+    if text == "closed" and os.access("closed", os.R_OK):
+        pytest.skip("this user may read everything")
+    folder_of(digits, *(f"full/{k}.png" for k in range(4)))
+    [failure] = words.resolve([words.parse(text)], no_dataset)
+    assert isinstance(failure, Failure)
+    assert (failure.word, failure.error.message) == (text, message)
+
+
+def test_one_failure_leaves_the_others(digits: Digits) -> None:
+    """Files that give no picture stand as failures in their places; everything else is there, in order."""
+    folder_of(digits, "s/1.png", "s/3.png")
+    Path("s/2.png").write_text("no picture")
+    parsed = [words.parse(text) for text in ("gone.png", "s", "test:9", "empty.npy")]
+    found = list(words.resolve(parsed, lambda: dataset_of(digits)))
+    assert [item.word for item in found] == ["gone.png", "s/1.png", "s/2.png", "s/3.png", "test:9", "empty.npy"]
+    assert [isinstance(item, Failure) for item in found] == [True, False, True, False, False, True]
+
+
+def test_a_wrong_word_comes_before_any_file(digits: Digits) -> None:
+    """An image that the data set does not have, or a keyboard as a picture, is found before a file is read."""
+    os.mkfifo("pipe.png")
+    found = words.resolve([words.parse("pipe.png"), words.parse("600")], lambda: dataset_of(digits))
+    with pytest.raises(UsageError, match="there is no image '600' in tiny"):
+        next(iter(found))
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "expected"),
+    [
+        ("s", "s/new.png", True),
+        ("s", "./s/a.png", True),
+        ("s", "s/new.svg", False),
+        ("s", "new.png", False),
+        (".", "new.png", True),
+        ("s/*.png", "s/new.png", True),
+        ("*/*", "s/new.gif", True),
+        ("s/*.png", "s/new.jpg", False),
+        ("*.png", "new.png", True),
+        ("*.png", "nowhere/new.png", False),
+        ("s/a.png", "s/a.png", False),
+        ("5", "5/new.png", False),
+    ],
+)
+def test_covers(digits: Digits, text: str, path: str, expected: bool) -> None:
+    """It is known whether a file would be among those that a word means, before it is there."""
+    folder_of(digits, "s/a.png", "5/a.png")
+    assert words.covers(words.parse(text), Path(path)) is expected

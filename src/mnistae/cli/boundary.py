@@ -60,8 +60,7 @@ def _report(message: str, hint: str, code: ExitCode) -> int:
     """Say what happened on standard error, and with --json also in the one document on standard output."""
     if os.environ.get("MNISTAE_DEBUG") == "1":
         traceback.print_exc()
-    console.say(f"error: {message}")
-    console.say(f"hint: {hint}")
+    console.say_error(message, hint)
     if "--json" in sys.argv[1:]:
         failure = {"exit": int(code), "kind": code.name.lower(), "message": message, "hint": hint}
         with contextlib.suppress(MnistaeError, console.ReaderGoneError):

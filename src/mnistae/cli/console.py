@@ -109,6 +109,12 @@ def say(text: str) -> None:
         sys.stderr.flush()
 
 
+def say_error(message: str, hint: str) -> None:
+    """Tell on standard error what failed, and what may help."""
+    say(f"error: {message}")
+    say(f"hint: {hint}")
+
+
 def write(text: str) -> None:
     """Write text to standard output. Raises ReaderGoneError, OutputError."""
     shown = "\n".join(escape(line) for line in text.split("\n")) if is_terminal(sys.stdout) else text
@@ -128,7 +134,9 @@ def write_bytes(data: bytes) -> None:
         raise OutputError("standard output is closed", hint="give the result somewhere to go")
     try:
         stream.flush()
-        stream.buffer.write(data)
+        rest = memoryview(data)
+        while rest:  # PYTHONUNBUFFERED leaves a stream that takes what the pipe takes
+            rest = rest[stream.buffer.write(rest) :]
         stream.buffer.flush()
     except BrokenPipeError:
         raise ReaderGoneError from None

@@ -2,17 +2,19 @@
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import typer
 
 from mnistae import api, atomic
 from mnistae.cli import console
 from mnistae.cli.console import Screen
 from mnistae.datasets import catalogue, sources, words
 from mnistae.datasets.dataset import Dataset
-from mnistae.datasets.words import Picture
+from mnistae.datasets.words import Failure, Picture
 from mnistae.errors import UsageError
 from mnistae.inference import Codec
 from mnistae.records import Description
@@ -36,6 +38,7 @@ class Job:
     checkpoint: Checkpoint
     codec: Codec
     pictures: list[Picture]
+    failures: list[Failure]
     dataset: str | None
     open_dataset: Callable[[], Dataset]
 
@@ -57,8 +60,11 @@ def prepare(
     device: str | None,
     raw: bool,
     default: str | None = None,
+    needs_all: bool = False,
 ) -> Job:
     """Return the checkpoint and the pictures that the options name; what is wrong with them is found here.
+
+    A file that gives no picture is told about and left out, unless the command `needs_all` or nothing else is left.
 
     `default` is the checkpoint if none is named; without it that is the newest run.
     """
@@ -69,11 +75,29 @@ def prepare(
     def open_once() -> Dataset:
         return open_dataset(screen, dataset_of(found, dataset))
 
-    pictures = words.resolve(parsed, open_once, raw=raw)
-    _say_notes(screen, pictures)
+    pictures, failures = _collect(screen, words.resolve(parsed, open_once, raw=raw), needs_all=needs_all)
     warn_dead(screen, found.description)
     name = open_once().name if open_once.cache_info().currsize else None
-    return Job(found, codec, pictures, name, open_once)
+    return Job(found, codec, pictures, failures, name, open_once)
+
+
+def _collect(screen: Screen, items: Iterable[Picture | Failure], *, needs_all: bool) -> tuple[list[Picture], list[Failure]]:
+    pictures: list[Picture] = []
+    failures: list[Failure] = []
+    for item in items:
+        if isinstance(item, Picture):
+            pictures.append(item)
+            if item.notes:
+                screen.note(f"{item.word}: {'; '.join(item.notes)}")
+        elif needs_all:
+            raise item.error
+        else:
+            failures.append(item)
+    for failure in failures if pictures else failures[:-1]:
+        console.say_error(failure.error.message, failure.error.hint)
+    if not pictures:
+        raise failures[-1].error
+    return pictures, failures
 
 
 def open_model(
@@ -144,13 +168,17 @@ def _format_of(path: Path, format_name: str | None, formats: Sequence[str]) -> s
     return chosen
 
 
-def check_is_no_input(target: Target | None, *inputs: str | None) -> None:
-    """Raise UsageError if the result would replace a picture, a data set or a checkpoint that it is made from."""
+def check_is_no_input(target: Target | None, *others: str | None, images: Sequence[str] = ()) -> None:
+    """Raise UsageError if the result would replace a picture, a data set or a checkpoint that it is made from.
+
+    A result that would come to lie among the pictures of a folder or a pattern is refused as well: the next run would use it.
+    """
     path = target.path if target else None
-    if path is None or not path.exists():
+    if path is None:
         return
     # os.path's exists, as Path's raises for a name too long
-    if any(os.path.exists(word) and path.samefile(word) for word in inputs if word):  # noqa: PTH110
+    is_one = path.exists() and any(os.path.exists(word) and path.samefile(word) for word in (*images, *others) if word)  # noqa: PTH110
+    if is_one or any(words.covers(words.parse(image), path) for image in images):
         raise UsageError(f"'{path}' is both input and output", hint="choose another place with -o")
 
 
@@ -167,6 +195,17 @@ def deliver(
         return
     atomic.write_bytes(target.path, data)
     screen.result([str(target.path)], {**document, key: str(target.path)})
+
+
+def end(job: Job) -> None:
+    """End the command with the code of what was left out, if anything was, now that the rest is delivered."""
+    if job.failures:
+        raise typer.Exit(job.failures[-1].error.exit_code)
+
+
+def describe_failures(job: Job) -> list[dict[str, str]]:
+    """Return what was left out and why for a JSON document."""
+    return [{"image": failure.word, "message": failure.error.message, "hint": failure.error.hint} for failure in job.failures]
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -197,15 +236,6 @@ def check_steps(steps: int) -> None:
     """Raise UsageError for a number of frames that no walk has."""
     if not 2 <= steps <= MAX_STEPS:
         raise UsageError(f"steps is '{steps}'", hint=f"give a whole number from 2 to {MAX_STEPS}: both ends count")
-
-
-def _say_notes(screen: Screen, pictures: Sequence[Picture]) -> None:
-    told: set[str] = set()
-    for picture in pictures:
-        source = picture.word.partition("[")[0]
-        if picture.notes and source not in told:
-            told.add(source)
-            screen.note(f"{source}: {'; '.join(picture.notes)}")
 
 
 def warn_dead(screen: Screen, description: Description) -> None:

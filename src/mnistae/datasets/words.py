@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistae.config import PIXELS
-from mnistae.datasets import image_files
+from mnistae.datasets import image_files, selection
 from mnistae.datasets.dataset import NO_LABEL, Dataset, Split, to_float
 from mnistae.datasets.files import SUFFIXES
 from mnistae.errors import DataError, UsageError
 
-FORMS = "N, train:N, test:N, digit:D, digit:D/K, a picture's path, or - for standard input"
+FORMS = "N, train:N, test:N, digit:D, digit:D/K, a picture's path, a folder, a pattern, or - for standard input"
 
 
 class Kind(Enum):
@@ -26,6 +26,7 @@ class Kind(Enum):
     INDEX = auto()
     DIGIT = auto()
     FILE = auto()
+    FILES = auto()
     STDIN = auto()
 
 
@@ -50,6 +51,14 @@ class Picture:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A word, or one of the files that it means, that gave no picture, and why."""
+
+    word: str
+    error: DataError
+
+
 def parse(text: str) -> Word:
     """Return the meaning of an IMAGE word. Whether the image is there is not looked at. Raises UsageError."""
     if text == "-":
@@ -59,25 +68,31 @@ def parse(text: str) -> Word:
     if match := re.fullmatch(r"digit:([0-9])(?:/([0-9]+))?", text, re.ASCII):
         return Word(text, Kind.DIGIT, digit=int(match[1]), number=_number(text, match[2] or "0"))
     if _looks_like_a_path(text):
-        return Word(text, Kind.FILE)
+        return Word(text, Kind.FILES if selection.is_several(text) else Kind.FILE)
     raise UsageError(f"not an image: '{text}'", hint=f"an image is {FORMS}")
 
 
-def resolve(words: Sequence[Word], open_dataset: Callable[[], Dataset], *, raw: bool = False) -> list[Picture]:
-    """Return the pictures that the words mean, in order. An array of n images gives n pictures.
+def resolve(words: Sequence[Word], open_dataset: Callable[[], Dataset], *, raw: bool = False) -> Iterator[Picture | Failure]:
+    """Yield the pictures that the words mean, in order, and in their places the files that give none.
 
-    The data set is opened only if a word needs it; `raw` leaves picture files as they are. Raises UsageError, DataError.
+    A folder or a pattern gives a picture a file, an array of n images n pictures. The data set is opened only if a word
+    needs it, and its images are found before any file is read; `raw` leaves picture files as they are.
+    Raises UsageError, and DataError for the data set.
     """
-    if sum(word.kind is Kind.STDIN for word in words) > 1:
-        raise UsageError("'-' stands more than once", hint="standard input can be read only once")
-    dataset = open_dataset() if any(word.kind in {Kind.INDEX, Kind.DIGIT} for word in words) else None
-    pictures: list[Picture] = []
+    _check_stdin(words)
+    asked = [word for word in words if word.kind in {Kind.INDEX, Kind.DIGIT}]
+    dataset = open_dataset() if asked else None
+    known = {word: _from_dataset(word, dataset) for word in asked if dataset is not None}
     for word in words:
-        if dataset is not None and word.kind in {Kind.INDEX, Kind.DIGIT}:
-            pictures.append(_from_dataset(word, dataset))
+        if word in known:
+            yield known[word]
         else:
-            pictures += _from_file(word, raw=raw)
-    return pictures
+            yield from _from_files(word, raw=raw)
+
+
+def covers(word: Word, path: Path) -> bool:
+    """Whether a file at `path`, there or not yet, is one of the several that a word means."""
+    return word.kind is Kind.FILES and selection.covers(word.text, path)
 
 
 def stack(pictures: Sequence[Picture]) -> NDArray[np.float32]:
@@ -107,21 +122,40 @@ def _nth_of_digit(word: Word, dataset: Dataset) -> int:
     return int(places[word.number])
 
 
-def _from_file(word: Word, *, raw: bool) -> list[Picture]:
-    if word.kind is Kind.STDIN:
+def _from_files(word: Word, *, raw: bool) -> Iterator[Picture | Failure]:
+    try:
+        paths = selection.files(word.text) if word.kind is Kind.FILES else [word.text]
+    except DataError as error:
+        yield Failure(word.text, error)
+        return
+    for path in paths:
+        try:
+            yield from _from_file(path, is_stdin=word.kind is Kind.STDIN, raw=raw)
+        except DataError as error:
+            yield Failure(path, error)
+
+
+def _from_file(path: str, *, is_stdin: bool, raw: bool) -> list[Picture]:
+    if is_stdin:
         pictures = image_files.read_bytes(_read_stdin(), name="standard input", raw=raw)
     else:
-        pictures = image_files.read_path(Path(word.text), raw=raw)
+        pictures = image_files.read_path(Path(path), raw=raw)
     rows = pictures.images.reshape(-1, PIXELS)
-    names = [word.text] if len(rows) == 1 else [f"{word.text}[{k}]" for k in range(len(rows))]
+    names = [path] if len(rows) == 1 else [f"{path}[{k}]" for k in range(len(rows))]
     return [Picture(name, row, None, pictures.notes) for name, row in zip(names, rows, strict=True)]
+
+
+def _check_stdin(words: Sequence[Word]) -> None:
+    count = sum(word.kind is Kind.STDIN for word in words)
+    if count > 1:
+        raise UsageError("'-' stands more than once", hint="standard input can be read only once")
+    if count and sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
+        raise UsageError("'-' reads a picture from standard input, which is a terminal", hint="pipe a picture in")
 
 
 def _read_stdin() -> bytes:
     if sys.stdin is None or sys.stdin.closed:
         raise DataError("standard input is closed", hint="pipe a picture in, or name its path in place of '-'")
-    if sys.stdin.isatty():
-        raise UsageError("'-' reads a picture from standard input, which is a terminal", hint="pipe a picture in")
     try:
         data = sys.stdin.buffer.read(image_files.MAX_BYTES + 1)
     except OSError as error:
@@ -141,4 +175,6 @@ def _looks_like_a_path(text: str) -> bool:
     if os.path.lexists(text):
         return True
     is_misspelt = text.startswith(("train:", "test:", "digit:"))  # digit:3/x is no path, in spite of its slash
-    return not is_misspelt and (os.sep in text or Path(text).suffix.lower() in {*SUFFIXES, ".npy"})
+    if is_misspelt:
+        return False
+    return os.sep in text or Path(text).suffix.lower() in {*SUFFIXES, ".npy"} or selection.is_several(text)

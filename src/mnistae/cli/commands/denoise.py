@@ -51,7 +51,7 @@ def denoise(
     other = [] if noise is Noise.UNIFORM else [noise.value]
     name = ["denoise", *work.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *other, *changed]
     target = work.target(screen, output, format_, name=name, formats=("png", "svg", "pdf"))
-    work.check_is_no_input(target, *images, checkpoint, dataset)
+    work.check_is_no_input(target, checkpoint, dataset, images=images)
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, default=builtin.DENOISE)
     found = inference.denoise(job.codec, words.stack(job.pictures), kind=noise, level=strength, seed=seed)
     is_clean_known = noise is not Noise.NONE
@@ -63,6 +63,7 @@ def denoise(
     document = {
         "checkpoint": work.describe_checkpoint(job.checkpoint),
         "dataset": job.dataset,
+        "failed": work.describe_failures(job),
         "noise": {"kind": noise.value, "level": strength, "seed": seed},
         "images": [{"image": picture.word, "label": picture.label} for picture in job.pictures],
         "noisy": documents(job.pictures, found.before) if is_clean_known else None,
@@ -76,6 +77,7 @@ def denoise(
         ),
         document,
     )
+    work.end(job)
 
 
 def _rows(pictures: list[words.Picture], found: inference.Denoising) -> list[list[object]]:

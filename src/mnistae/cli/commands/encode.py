@@ -45,16 +45,18 @@ def encode(
     if bool(images) == (every is not None):
         raise UsageError("give images, or --all train, or --all test", hint="run 'mnistae encode --help'")
     target = _target(screen, output, format_)
-    work.check_is_no_input(target, *(images or []), checkpoint, dataset)
+    work.check_is_no_input(target, checkpoint, dataset, images=images or [])
     if every is None:
         job = work.prepare(screen, images or [], checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
         words_, labels = zip(*((picture.word, picture.label) for picture in job.pictures), strict=True)
         block = Block(words_, labels, job.codec.encode(words.stack(job.pictures)))
-        _deliver(screen, target, job.checkpoint, job.dataset, len(words_), iter([block]))
+        document = {"dataset": job.dataset, "failed": work.describe_failures(job)}
+        _deliver(screen, target, job.checkpoint, document, len(words_), iter([block]))
+        work.end(job)
         return
     found, codec = work.open_model(screen, checkpoint, device)
     data = work.open_dataset(screen, work.dataset_of(found, dataset))
-    _deliver(screen, target, found, data.name, data.length(every), _of_split(codec, data, every))
+    _deliver(screen, target, found, {"dataset": data.name, "failed": []}, data.length(every), _of_split(codec, data, every))
 
 
 def _target(screen: Screen, output: str | None, format_name: str | None) -> work.Target:
@@ -79,9 +81,9 @@ def _of_split(codec: Codec, data: Dataset, split: Split) -> Iterator[Block]:
 
 
 def _deliver(
-    screen: Screen, target: work.Target, checkpoint: Checkpoint, dataset: str | None, count: int, blocks: Iterator[Block]
+    screen: Screen, target: work.Target, checkpoint: Checkpoint, source: dict[str, Any], count: int, blocks: Iterator[Block]
 ) -> None:
-    document: dict[str, Any] = {"checkpoint": work.describe_checkpoint(checkpoint), "dataset": dataset, "count": count}
+    document = {"checkpoint": work.describe_checkpoint(checkpoint), **source, "count": count}
     if target.path is None and screen.as_json:
         screen.result([], {**document, "output": None, "images": [row for block in blocks for row in _rows(block)]})
         return

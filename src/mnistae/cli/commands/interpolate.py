@@ -54,8 +54,8 @@ def interpolate(
     target = work.target(screen, output, format_, name=name, formats=work.FRAME_FORMATS)
     if (back or fps != 8) and target is not None and target.format != "gif":
         raise UsageError("--fps and --there-and-back are for films", hint="add -f gif, or name a .gif with -o")
-    work.check_is_no_input(target, *images, checkpoint, dataset)
-    job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
+    work.check_is_no_input(target, checkpoint, dataset, images=images)
+    job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, needs_all=True)
     inference.check_stations(len(job.pictures))  # a loop makes two of one
     pixels = words.stack(job.pictures)
     stations = np.concatenate([pixels, pixels[:1]]) if loop else pixels

@@ -32,7 +32,7 @@ def reconstruct(
     screen = Screen("reconstruct", quiet=quiet, as_json=as_json)
     name = ["reconstruct", *work.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw)]
     target = work.target(screen, output, format_, name=name, formats=("png", "svg", "pdf"))
-    work.check_is_no_input(target, *images, checkpoint, dataset)
+    work.check_is_no_input(target, checkpoint, dataset, images=images)
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
     found = inference.reconstruct(job.codec, words.stack(job.pictures))
     screen.table([HEADINGS, *rows(job.pictures, found.measures)])
@@ -41,6 +41,7 @@ def reconstruct(
     document = {
         "checkpoint": work.describe_checkpoint(job.checkpoint),
         "dataset": job.dataset,
+        "failed": work.describe_failures(job),
         "images": documents(job.pictures, found.measures),
     }
     work.deliver(
@@ -49,6 +50,7 @@ def reconstruct(
         lambda kind: figures.render(figures.reconstructions(found.originals, found.outputs), kind),
         document,
     )
+    work.end(job)
 
 
 def rows(pictures: list[Picture], measures: Measures) -> list[list[object]]:

@@ -51,8 +51,8 @@ def traverse(
     kind = [format_] if format_ == "strip" else []
     name = ["traverse", *work.stems([image], checkpoint=checkpoint, dataset=dataset, raw=raw), *changed, *kind]
     target = work.target(screen, output, format_, name=name, formats=work.FRAME_FORMATS)
-    work.check_is_no_input(target, image, checkpoint, dataset)
-    job = work.prepare(screen, [image], checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
+    work.check_is_no_input(target, checkpoint, dataset, images=[image])
+    job = work.prepare(screen, [image], checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, needs_all=True)
     units = _units(job, unit, steps)
     ranges, data = _ranges(screen, job)
     found = inference.traverse(job.codec, job.pictures[0].pixels, ranges, units=units, steps=steps)

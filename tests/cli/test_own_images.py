@@ -1,0 +1,139 @@
+"""One's own pictures: many at a time, by folder and pattern, and the bad ones among them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import Cli, mnistae
+
+KEEPS_GOING = ("encode", "reconstruct", "denoise")
+UNREADABLE = "not an image of a known kind: 'scans/2.png'"
+
+
+@pytest.fixture
+def scans(digits: dict[str, np.ndarray], home: Path) -> Path:
+    """A folder of three pictures, the second of which is none."""
+    folder = Path("scans")
+    folder.mkdir()
+    for k in (1, 10):
+        Image.fromarray(255 - digits["test_images"][k]).resize((140, 140)).save(folder / f"{k}.png")
+    (folder / "2.png").write_text("no picture")
+    return folder
+
+
+def errors(text: str) -> list[str]:
+    """Return the error lines; each has to have its hint below it."""
+    lines = text.splitlines()
+    places = [k for k, line in enumerate(lines) if line.startswith("error: ")]
+    assert all(lines[k + 1].startswith("hint: ") for k in places), text
+    return [lines[k].removeprefix("error: ") for k in places]
+
+
+@pytest.mark.parametrize("word", ["scans", "./scans/", "scans/*.png"])
+@pytest.mark.parametrize("command", KEEPS_GOING)
+def test_a_bad_picture_does_not_stop_the_others(cli: Cli, trained: str, scans: Path, command: str, word: str) -> None:
+    """The good pictures of a folder or a pattern are delivered, the bad one is an error line, and the code is 4."""
+    answer = cli(command, word, "0")
+    [message] = errors(answer.err)
+    assert (answer.code, message.endswith("/2.png'")) == (4, True)
+    if command == "encode":
+        assert [Path(json.loads(line)["image"]).name for line in answer.out.splitlines()] == ["1.png", "10.png", "0"]
+    else:
+        assert Path(answer.out.removesuffix("\n")).is_file()
+
+
+@pytest.mark.parametrize("command", KEEPS_GOING)
+def test_failures_stand_in_the_document(cli: Cli, trained: str, scans: Path, command: str) -> None:
+    """One JSON document tells the good pictures and the failed ones; -q keeps the error lines."""
+    answer = cli(command, "scans", "gone.npy", "1", "--json", "-q")
+    told = json.loads(answer.out)
+    assert answer.code == 4
+    assert [image["image"] for image in told["images"]] == ["scans/1.png", "scans/10.png", "1"]
+    assert [failure["image"] for failure in told["failed"]] == ["scans/2.png", "gone.npy"]
+    assert [failure["message"] for failure in told["failed"]] == errors(answer.err)
+    assert told["failed"][0].keys() == {"image", "message", "hint"}
+    assert len(answer.err.splitlines()) == 4
+    assert json.loads(cli(command, "1", "--json").out)["failed"] == []
+
+
+@pytest.mark.parametrize("command", KEEPS_GOING)
+def test_without_any_good_picture_there_is_no_output(cli: Cli, trained: str, scans: Path, command: str) -> None:
+    """When every picture fails, each says so and nothing is written; the document is that of a failure."""
+    words = (command, "scans/2.png", "gone.png", "*.jpg")
+    before = sorted(Path().iterdir())
+    answer = cli(*words)
+    assert (answer.code, answer.out) == (4, "")
+    assert errors(answer.err) == [UNREADABLE, "no such image: 'gone.png'", "nothing matches '*.jpg'"]
+    assert sorted(Path().iterdir()) == before
+    told = json.loads(cli(*words, "--json").out)
+    assert told["error"]["message"] == "nothing matches '*.jpg'"
+
+
+def test_an_interpolation_needs_all_of_its_images(cli: Cli, trained: str, scans: Path) -> None:
+    """A morph with a station left out would be another one: the first bad picture ends it, and nothing is written."""
+    before = sorted(Path().iterdir())
+    answer = cli("interpolate", "gone.png", "scans", "0")
+    assert (answer.code, answer.out, errors(answer.err)) == (4, "", ["no such image: 'gone.png'"])
+    assert sorted(Path().iterdir()) == before
+    (scans / "2.png").unlink()
+    told = json.loads(cli("interpolate", "scans", "0", "--json").out)
+    assert [image["image"] for image in told["images"]] == ["scans/1.png", "scans/10.png", "0"]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [("600", "there is no image '600' in tiny"), ("x", "not an image: 'x'"), ("digit:3/*", "not an image: 'digit:3/*'")],
+)
+@pytest.mark.parametrize("command", [*KEEPS_GOING, "interpolate"])
+def test_a_wrong_word_stops_everything(cli: Cli, trained: str, scans: Path, command: str, word: str, message: str) -> None:
+    """A word that means nothing is a usage error before any picture is read: no output, no other error."""
+    answer = cli(command, "scans", word)
+    assert (answer.code, answer.out, errors(answer.err)) == (2, "", [message])
+
+
+def test_a_stream_goes_on(trained: str, scans: Path) -> None:
+    """In a pipe the good codes come out whole, in every format, also if a bad picture comes first."""
+    for kind in ("jsonl", "csv"):
+        done = mnistae("encode", "gone.png", "scans", "-f", kind)
+        assert done.returncode == 4
+        assert len(done.stdout.splitlines()) == 2 + (kind == "csv")
+    done = mnistae("encode", "gone.png", "scans", "-o", "c.npy")
+    assert (done.returncode, done.stdout) == (4, b"c.npy\n")
+    assert np.load("c.npy").shape == (2, 8)
+
+
+def test_a_reader_who_leaves_is_answered_first(trained: str, scans: Path) -> None:
+    """Whoever reads only the first code of many is gone: that is the code, also if a picture failed."""
+    script = f"{sys.executable} -m mnistae encode scans {'1 ' * 20_000} | head -1 > first; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=False)
+    assert done.returncode == 141, done.stderr
+    assert json.loads(Path("first").read_text())["image"] == "scans/1.png"
+
+
+def test_a_full_disk_is_answered_first(trained: str, scans: Path) -> None:
+    """What cannot be delivered at all counts for more than a picture that failed."""
+    with Path("/dev/full").open("wb") as full:
+        done = mnistae("encode", "scans", stdout=full)
+    assert done.returncode == 7
+
+
+def test_the_default_name_follows_from_the_words(cli: Cli, trained: str, scans: Path) -> None:
+    """Not from what they mean today: the same command rewrites the same file."""
+    assert cli("reconstruct", "scans").out == "reconstruct-scans.png\n"
+    assert cli("reconstruct", "scans/1*").out == "reconstruct-scans_1.png\n"
+
+
+def test_names_of_files_are_shown_safely(cli: Cli, trained: str, scans: Path, digits: dict[str, np.ndarray]) -> None:
+    """Names with brackets, control characters and bytes that are no text go through folders and documents."""
+    for name in ("a[1].png", "a[2].png", "\x1b]0;x\x07.png"):
+        (scans / "1.png").rename(scans / name)
+        Image.fromarray(255 - digits["test_images"][1]).resize((140, 140)).save(scans / "1.png")
+    answer = cli("encode", "scans")
+    assert len(answer.out.splitlines()) == 5
+    assert "\x1b" not in answer.out + answer.err
+    assert sum(": inverted" in line for line in answer.err.splitlines()) == 5

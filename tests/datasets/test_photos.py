@@ -1,0 +1,73 @@
+"""Photos of a digit are as good for the network as the digit itself, whatever the camera, the paper and the pen."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import REFERENCE, mnistae
+from mnistae import inference
+from mnistae.datasets import image_files, sources
+from mnistae.datasets.dataset import Dataset, Split, to_float
+from mnistae.inference import Codec
+from mnistae.store import course, runs
+from photos import PHOTOS
+
+Array = np.ndarray
+
+WORST = 1.5
+"""The error of a photo over that of its digit."""
+
+
+@pytest.fixture(scope="session")
+def glyphs_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a network that knows the built-in digits, and their cache."""
+    home = tmp_path_factory.mktemp("glyphs")
+    environment = {**os.environ, "MNISTAE_HOME": str(home)}
+    done = mnistae("train", "--recipe", "fast", "--dataset", "glyphs", "--name", "fast", "-q", env=environment)
+    assert done.returncode == 0, done.stderr
+    return home
+
+
+def ten_digits(data: Dataset) -> Array:
+    """Return the first test image of each digit: (10, 28, 28) bytes."""
+    labels = data.labels(Split.TEST)
+    places = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
+    return np.stack([data.image(Split.TEST, place).reshape(28, 28) for place in places])
+
+
+def read(files: list[bytes]) -> Array:
+    """Return what the product makes of picture files: (n, 784)."""
+    return np.stack([image_files.read_bytes(data, name="photo").images[0] for data in files]).reshape(len(files), 784)
+
+
+def errors(codec: Codec, images: Array, originals: Array) -> Array:
+    """Return the MSE (n,) between originals (n, 784) and the reconstructions of images."""
+    outputs = codec.decode(codec.encode(images)).reshape(len(images), 784)
+    return np.asarray(((outputs - originals) ** 2).mean(axis=1))
+
+
+@pytest.mark.parametrize("kind", PHOTOS)
+def test_a_photo_of_a_built_in_digit(glyphs_home: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """On average a photo is as good as its digit, with digits and a network that need no download."""
+    monkeypatch.setenv("MNISTAE_HOME", str(glyphs_home))
+    codec = inference.open_codec(runs.load("fast").weights, None)
+    digits = ten_digits(sources.open_dataset("glyphs"))
+    clean = to_float(digits.reshape(-1, 784))
+    images = read([PHOTOS[kind](digit) for digit in digits])
+    assert errors(codec, images, images).mean() <= WORST * errors(codec, clean, clean).mean()
+
+
+@pytest.mark.parametrize("kind", PHOTOS)
+def test_a_photo_of_a_handwritten_digit(real_mnist: Path, kind: str) -> None:
+    """With the lab's weights each photo is as good as its digit, and on average what comes out is the digit itself."""
+    if not REFERENCE.exists():
+        pytest.skip(f"the lab's weights are not at {REFERENCE}")
+    codec = inference.open_codec(course.read(REFERENCE)[0], None)
+    digits = ten_digits(sources.open_dataset("mnist"))
+    clean = to_float(digits.reshape(-1, 784))
+    images = read([PHOTOS[kind](digit) for digit in digits])
+    expected = errors(codec, clean, clean)
+    assert (errors(codec, images, images) <= WORST * expected).all()
+    assert errors(codec, images, clean).mean() <= WORST * expected.mean()
