@@ -1,11 +1,9 @@
-"""Figures, strips and films, as bytes."""
+"""Figures and their bytes."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from mnistae import figures
 from mnistae.errors import UsageError
@@ -101,34 +99,3 @@ def test_users_matplotlib_settings_do_not_matter(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("MPLBACKEND", "module://no_such_backend")
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
         assert figures.render(figures.loss_curve(HISTORY), "png") == before
-
-
-def test_strip_is_the_images_side_by_side() -> None:
-    """Each pixel of an image becomes 4 by 4 pixels of the strip, and nothing else is in it."""
-    picture = np.asarray(Image.open(io.BytesIO(figures.strip(IMAGES))))
-    assert picture.shape == (112, 3 * 112)
-    np.testing.assert_array_equal(picture[::4, 112:224:4], np.rint(IMAGES[1].reshape(28, 28) * 255).astype(np.uint8))
-
-
-def test_animation_has_a_frame_an_image() -> None:
-    """A GIF runs through the images in order, for ever."""
-    with Image.open(io.BytesIO(figures.animation(IMAGES))) as film:
-        assert film.n_frames == 3  # type: ignore[attr-defined]
-        assert film.info["loop"] == 0
-        film.seek(2)
-        frame = np.asarray(film.convert("L"))
-    np.testing.assert_allclose(frame[::4, ::4], IMAGES[2].reshape(28, 28) * 255, atol=1)
-
-
-def test_animation_of_several_images_side_by_side() -> None:
-    """A frame of more than one image is as wide as they are."""
-    with Image.open(io.BytesIO(figures.animation(IMAGES[None].repeat(2, axis=0)))) as film:
-        assert film.size == (3 * 112, 112)
-        frame = np.asarray(film.convert("L"))
-    np.testing.assert_allclose(frame[::4, ::4], np.hstack(list(IMAGES.reshape(3, 28, 28))) * 255, atol=1)
-
-
-def test_array_is_an_npy_of_images() -> None:
-    """NumPy reads the frames back to the bit."""
-    read = np.load(io.BytesIO(figures.array(IMAGES)), allow_pickle=False)
-    np.testing.assert_array_equal(read, IMAGES.reshape(-1, 28, 28))

@@ -13,7 +13,7 @@ import mnistae
 ROOT = Path(mnistae.__file__).parent
 FLOORS = {
     0: {"errors", "text", "seeds", "paths", "config", "atomic", "bounded", "npy", "records"},
-    1: {"model", "coder", "device", "noise", "metrics", "neighbours", "layers", "terminal"},
+    1: {"model", "coder", "device", "noise", "metrics", "neighbours", "layers", "pictures", "terminal"},
     2: {"api", "codes", "datasets", "store", "training", "figures", "inference", "gains", "evaluation"},
     3: {"cli", "__main__"},
 }

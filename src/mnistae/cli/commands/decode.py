@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mnistae import atomic, codes, figures
+from mnistae import atomic, codes, pictures
 from mnistae.cli import console, options, work
 from mnistae.cli.console import Screen
 from mnistae.codes import Array
@@ -95,7 +95,7 @@ def _write(target: work.Target, codec: Codec, blocks: Iterator[Array], name: str
     if target.format == FOLDER:
         return _write_folder(target.path or Path(), codec, blocks, name)
     images = codec.decode(_few(blocks, name))
-    data = figures.animation(images) if target.format == "gif" else figures.strip(images, columns=COLUMNS)
+    data = pictures.animation(images) if target.format == "gif" else pictures.strip(images, columns=COLUMNS)
     if target.path is None:
         console.write_bytes(data)
     else:
@@ -119,7 +119,7 @@ def _write_folder(folder: Path, codec: Codec, blocks: Iterable[Array], name: str
     count = 0
     for block in blocks:
         for image in codec.decode(block):
-            atomic.write_bytes(folder / f"{count:05}.png", figures.picture(image))
+            atomic.write_bytes(folder / f"{count:05}.png", pictures.picture(image))
             count += 1
     if not count:
         raise _nothing(name)
@@ -151,7 +151,7 @@ def _decoded(codec: Codec, waiting: Any, width: int) -> Iterator[bytes]:
 
 
 def _send(send: Callable[[bytes], None], count: int, pieces: Iterable[bytes]) -> None:
-    send(figures.array_head(count))
+    send(pictures.array_head(count))
     for piece in pieces:
         send(piece)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from mnistae import figures, inference
+from mnistae import figures, inference, pictures
 from mnistae.cli import options, work
 from mnistae.cli.console import Screen
 from mnistae.datasets import words
@@ -63,9 +63,9 @@ def interpolate(
     film = inference.film(frames, closed=loop, back=back)
     screen.draw(lambda canvas: mosaic(canvas, film))
     makers: dict[str, Callable[[], bytes]] = {
-        "strip": lambda: figures.strip(film),
-        "gif": lambda: figures.animation(film, frames_per_second=fps),
-        "npy": lambda: figures.array(film),
+        "strip": lambda: pictures.strip(film),
+        "gif": lambda: pictures.animation(film, frames_per_second=fps),
+        "npy": lambda: pictures.array(film),
     }
 
     def make(kind: str) -> bytes:

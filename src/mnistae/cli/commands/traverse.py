@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from mnistae import figures, inference
+from mnistae import figures, inference, pictures
 from mnistae.cli import options, work
 from mnistae.cli.console import Screen
 from mnistae.cli.work import Job
@@ -102,12 +102,12 @@ def _file(found: Traversal, kind: str) -> bytes:
     steps = found.values.shape[1]
     match kind:
         case "strip":
-            return figures.strip(np.concatenate(found.frames), columns=steps)
+            return pictures.strip(np.concatenate(found.frames), columns=steps)
         case "gif":
             walk = found.frames.swapaxes(0, 1)  # (steps, U, 784)
-            return figures.animation(inference.film(walk[None], back=True))
+            return pictures.animation(inference.film(walk[None], back=True))
         case "npy":
-            return figures.array(np.concatenate(found.frames))
+            return pictures.array(np.concatenate(found.frames))
         case _:
             own = found.code[list(found.units)]
             return figures.render(figures.traversals(found.units, found.values, found.frames, own), kind)
