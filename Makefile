@@ -1,7 +1,7 @@
 # `check` is what CI runs; `fix` is its writing twin.
 PYTHON ?= .venv/bin/python
 
-.PHONY: check fix docs smoke bench bench-quick campaign
+.PHONY: check fix docs pictures smoke bench bench-quick campaign
 
 check:
 	$(PYTHON) -m ruff check .
@@ -17,6 +17,10 @@ fix:
 
 docs:
 	$(PYTHON) docs/generate.py
+
+# The pictures of README.md and docs/guide.md, on MNIST with the built-in checkpoints.
+pictures:
+	PATH="$(abspath $(dir $(PYTHON))):$$PATH" docs/pictures.sh
 
 # Every measurement of docs/results.md, side by side: about an hour on two cores; the quick form takes minutes.
 bench:

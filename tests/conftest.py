@@ -171,11 +171,15 @@ def mnistae(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]
 
 
 def on_a_terminal(*args: object, **environment: str) -> tuple[int, str]:
-    """Run a command with a terminal as its standard streams; return its code and what the terminal got."""
+    """Run the command line with a terminal as its standard streams; return its code and what the terminal got."""
+    return program_on_a_terminal([sys.executable, "-m", "mnistae", *map(str, args)], **environment)
+
+
+def program_on_a_terminal(command: list[str], **environment: str) -> tuple[int, str]:
+    """Run any program so."""
     import pty
 
     parent, child = pty.openpty()
-    command = [sys.executable, "-m", "mnistae", *map(str, args)]
     process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env={**os.environ, **environment})
     os.close(child)
     pieces = []

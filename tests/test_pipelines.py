@@ -1,0 +1,233 @@
+"""The pipelines of docs/pipelines.md, taken from the page and run as a careful script would run them."""
+
+import base64
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import mnistae as product
+from conftest import mnistae, program_on_a_terminal
+from mnistae import pictures
+from photos import drawn, on_paper
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "pipelines.md"
+BLOCKS = {
+    int(number): block
+    for number, block in re.findall(r"^## (\d+)\. .*?^```sh\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+}
+TOOLS = ("bash", "awk", "base64", "seq", "sha256sum", "sort", "tee", "xargs")
+
+pytestmark = pytest.mark.skipif(
+    not all(shutil.which(tool) for tool in TOOLS), reason=f"the pipelines want all of {', '.join(TOOLS)}"
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the pipelines run: the data and the checkpoint behind them, and whether somebody looks at a terminal."""
+
+    dataset: str
+    checkpoint: str
+    is_terminal: bool
+
+    def run(self, script: str) -> tuple[int, str, str]:
+        """Run a script; return its code, what it printed, and what it told. A terminal gets both in one."""
+        command = ["bash", "-euo", "pipefail", "-c", script]
+        if self.is_terminal:
+            code, shown = program_on_a_terminal(command, TERM="xterm-256color")
+            text = shown.replace("\r\n", "\n")
+            return code, text, text
+        done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        return done.returncode, done.stdout, done.stderr
+
+    @cached_property
+    def model(self) -> product.Model:
+        return product.load(self.checkpoint)
+
+    def images(self, split: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        return product.read_dataset(self.dataset, split)
+
+
+@pytest.fixture(scope="session")
+def glyph_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the built-in digits drawn and the run `small`, trained on them."""
+    folder = tmp_path_factory.mktemp("glyphs") / "home"
+    words = ("train", "--dataset", "glyphs", "--recipe", "fast", "--name", "small", "-q")
+    done = mnistae(*words, env={**os.environ, "MNISTAE_HOME": str(folder)})
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(params=["MNIST in a pipe", "glyphs on a terminal"])
+def site(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: dict[str, np.ndarray]
+) -> Site:
+    """A folder with some photos, and the program and its Python on the path."""
+    _on_the_path(tmp_path / "bin", monkeypatch)
+    Path("photos").mkdir()
+    for digit in (3, 7):
+        image = digits["test_images"][digits["test_labels"] == digit][0]
+        on_paper(drawn(image, 200)).save(f"photos/{digit}.png")
+    Path("photos/torn.png").write_text("no picture")
+    if request.param == "MNIST in a pipe":
+        request.getfixturevalue("real_mnist")
+        return Site("mnist", "lab", is_terminal=False)
+    monkeypatch.setenv("MNISTAE_HOME", str(request.getfixturevalue("glyph_home")))
+    monkeypatch.setenv("MNISTAE_CHECKPOINT", "small")
+    return Site("glyphs", "small", is_terminal=True)
+
+
+def _on_the_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir()
+    for name, words in (("mnistae", "-m mnistae"), ("python3", "")):
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def levels(data: bytes) -> NDArray[np.int16]:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(np.int16)
+
+
+def assert_shows(path: str, images: NDArray[np.float32]) -> None:
+    """The picture is that of these images, but for the last digits of their codes."""
+    found, wanted = levels(Path(path).read_bytes()), levels(pictures.strip(images, columns=20))
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() <= 2
+
+
+def measured(told: str) -> dict[str, float]:
+    """Return the MSE of each word in a table of `reconstruct`, in its order."""
+    return {word: float(mse) for word, mse in re.findall(r"^ *(\S+) +\d +(0\.\d+) +\d", told, re.MULTILINE)}
+
+
+def numbers(printed: str) -> list[tuple[float, str]]:
+    return [(float(value), name) for value, name in (line.split() for line in printed.splitlines())]
+
+
+def check_the_round_trip(site: Site, printed: str, told: str) -> None:
+    images, labels = site.images()
+    lines = [json.loads(line) for line in Path("codes.jsonl").read_text().splitlines()]
+    assert [line["label"] for line in lines] == [0, 1, 2]
+    firsts = images[[np.flatnonzero(labels == digit)[0] for digit in range(3)]]
+    assert_shows("digits.png", site.model.reconstruct(firsts).outputs)
+    assert printed.endswith("digits.png\n")
+
+
+def check_the_means(site: Site, printed: str, told: str) -> None:
+    images, labels = site.images("test")
+    codes = site.model.encode(images)
+    assert_shows("means.png", site.model.decode(np.stack([codes[labels == digit].mean(0) for digit in range(10)])))
+
+
+def check_the_halves(site: Site, printed: str, told: str) -> None:
+    assert_shows("fainter.png", site.model.decode(site.model.encode(site.images()[0][1:3]) / 2))
+
+
+def check_the_neighbours(site: Site, printed: str, told: str) -> None:
+    codes = site.model.encode(site.images()[0])
+    distances = ((codes - codes[1]) ** 2).sum(1)
+    found = [int(word) for word in measured(told)]
+    assert found[0] == 1
+    assert np.allclose(distances[found], np.sort(distances)[:8], rtol=1e-3, atol=1e-3)
+    assert levels(Path("similar.png").read_bytes()).std() > 10
+
+
+def check_the_page(site: Site, printed: str, told: str) -> None:
+    film = re.fullmatch(r'<img width="280" src="data:image/gif;base64,([^"]*)">\n', Path("morph.html").read_text(), re.DOTALL)
+    assert film
+    assert Image.open(io.BytesIO(base64.b64decode(film[1]))).n_frames == 4 * 7  # type: ignore[attr-defined]
+
+
+def check_the_photos(site: Site, printed: str, told: str) -> None:
+    rows = [row.split(",") for row in Path("photos.csv").read_text().splitlines()]
+    assert [row[0] for row in rows] == ["image", "photos/3.png", "photos/7.png"]
+    assert all(len(row) == 2 + 8 for row in rows)
+    assert re.findall("^error: .*", told, re.MULTILINE) == ["error: not an image of a known kind: 'photos/torn.png'"]
+
+
+def check_the_worst(site: Site, printed: str, told: str) -> None:
+    errors = site.model.reconstruct(site.images("test")[0][:100]).measures.mse
+    found = measured(told)
+    assert np.allclose(list(found.values()), np.sort(errors)[:-6:-1], rtol=1e-3)
+    assert next(iter(found)) == f"test:{errors.argmax()}"
+    assert levels(Path("worst.png").read_bytes()).std() > 10
+
+
+def check_the_hardest(site: Site, printed: str, told: str) -> None:
+    images, labels = site.images("test")
+    errors = ((site.model.decode(site.model.encode(images)) - images / np.float32(255)) ** 2).mean((1, 2))
+    means = {str(digit): errors[labels == digit].mean() for digit in range(10)}
+    hardest = sorted(means, key=lambda digit: -means[digit])[:3]
+    rows = [line.split() for line in printed.splitlines()]
+    assert [digit for digit, _ in rows] == hardest
+    assert np.allclose([float(value) for _, value in rows], [means[digit] for digit in hardest], rtol=1e-4)
+
+
+def check_the_comparison(site: Site, printed: str, told: str) -> None:
+    rows = numbers(printed)
+    assert {name for _, name in rows} == {"lab", "denoise", site.checkpoint}
+    assert rows == sorted(rows)
+    assert all(0 < mse < 0.2 for mse, _ in rows)
+
+
+def check_the_weights(site: Site, printed: str, told: str) -> None:
+    for line in Path("SHA256SUMS").read_text().splitlines():
+        digest, name = line.split()
+        assert hashlib.sha256(Path(name).read_bytes()).hexdigest() == digest
+    assert product.load(Path("weights.safetensors")).checkpoint.description == site.model.checkpoint.description
+    with np.load("weights.npz") as arrays:
+        assert len(arrays.files) == 8
+        assert all((arrays[name] == site.model.checkpoint.weights[name]).all() for name in arrays.files)
+
+
+CHECKS: Sequence[Callable[[Site, str, str], None]] = (
+    check_the_round_trip,
+    check_the_means,
+    check_the_halves,
+    check_the_neighbours,
+    check_the_page,
+    check_the_photos,
+    check_the_worst,
+    check_the_hardest,
+    check_the_comparison,
+    check_the_weights,
+)
+
+
+def test_the_page_has_ten_pipelines() -> None:
+    """Ten blocks, numbered, each with its check."""
+    assert list(BLOCKS) == list(range(1, len(CHECKS) + 1))
+    assert len(BLOCKS) == 10
+    assert PAGE.read_text("utf-8").count("```sh") == 10
+
+
+@pytest.mark.parametrize("number", BLOCKS)
+def test_a_pipeline_does_what_it_says(site: Site, number: int) -> None:
+    """Each block of the page runs as it is printed, where any failure would end it, and its result is right."""
+    code, printed, told = site.run(BLOCKS[number])
+    assert code == 0, told
+    CHECKS[number - 1](site, printed, told)
+
+
+@pytest.mark.parametrize("number", [1, 5, 6, 10])
+def test_a_failure_inside_ends_a_pipeline(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its checkpoint a pipeline ends with a code of failure, wherever in it the program stands."""
+    _on_the_path(tmp_path / "bin", monkeypatch)
+    monkeypatch.setenv("MNISTAE_CHECKPOINT", "gone")
+    code, _, told = Site("", "", is_terminal=False).run(f"{BLOCKS[number]}\necho went on")
+    assert (code != 0, "error: no such checkpoint" in told) == (True, True), told
