@@ -82,7 +82,7 @@ def test_measures_are_those_of_the_commands(cli: Cli, trained: str, tiny: Path) 
     assert found.measures.ssim.tolist() == [row["ssim"] for row in told]
     assert found.outputs.shape == found.originals.shape == (2, 28, 28)
     clean = model.denoise(images, "mask", level=0.3, seed=5)
-    told = json.loads(cli("denoise", 4, 7, "--noise", "mask", "--level", 0.3, "--seed", 5, "--json").out)
+    told = json.loads(cli("denoise", 4, 7, "-c", trained, "--noise", "mask", "--level", 0.3, "--seed", 5, "--json").out)
     assert clean.before.psnr.tolist() == [row["psnr"] for row in told["noisy"]]
     assert clean.after.psnr.tolist() == [row["psnr"] for row in told["denoised"]]
     assert clean.originals.shape == clean.noisy.shape == clean.outputs.shape == (2, 28, 28)

@@ -15,6 +15,12 @@ KEEPS_GOING = ("encode", "reconstruct", "denoise")
 UNREADABLE = "not an image of a known kind: 'scans/2.png'"
 
 
+@pytest.fixture(autouse=True)
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same network for all commands: `denoise` has one of its own unless another is named."""
+    monkeypatch.setenv("MNISTAE_CHECKPOINT", "tiny")
+
+
 @pytest.fixture
 def scans(digits: dict[str, np.ndarray], home: Path) -> Path:
     """A folder of three pictures, the second of which is none."""
@@ -124,8 +130,8 @@ def test_a_full_disk_is_answered_first(trained: str, scans: Path) -> None:
 
 def test_the_default_name_follows_from_the_words(cli: Cli, trained: str, scans: Path) -> None:
     """Not from what they mean today: the same command rewrites the same file."""
-    assert cli("reconstruct", "scans").out == "reconstruct-scans.png\n"
-    assert cli("reconstruct", "scans/1*").out == "reconstruct-scans_1.png\n"
+    assert cli("reconstruct", "scans").out == "reconstruct-scans-tiny.png\n"
+    assert cli("reconstruct", "scans/1*").out == "reconstruct-scans_1-tiny.png\n"
 
 
 def test_names_of_files_are_shown_safely(cli: Cli, trained: str, scans: Path, digits: dict[str, np.ndarray]) -> None:

@@ -130,7 +130,7 @@ def test_a_dead_unit_is_named_and_stands_still(cli: Cli, trained: str, is_kept: 
     dead = [str(k) for k, unit in enumerate(ranges) if unit.is_dead]
     names = f"unit {dead[0]}" if len(dead) == 1 else f"units {', '.join(dead)}"
     assert warnings == [
-        f"warning: {len(dead)} of the checkpoint's 8 bottleneck units are dead: always zero ({names})",
+        f"warning: {len(dead)} of 8 bottleneck units are dead: always zero ({names})",
     ]
     frames = np.load("still.npy")
     assert (frames == frames[0]).all()

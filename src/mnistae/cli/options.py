@@ -15,7 +15,7 @@ Checkpoint = Annotated[
         "-c",
         metavar="NAME|PATH",
         envvar="MNISTAE_CHECKPOINT",
-        help="A name in the store or a .safetensors file; by default the newest run.",
+        help="A name in the store or a .safetensors file; by default the newest run, else the built-in `lab`.",
     ),
 ]
 

@@ -245,4 +245,4 @@ def warn_dead(screen: Screen, description: Description) -> None:
         return
     dead = [str(unit) for unit, found in enumerate(ranges or ()) if found.is_dead]
     names = f" ({'unit' if len(dead) == 1 else 'units'} {', '.join(dead)})" if dead else ""
-    screen.warn(f"{size - alive} of the checkpoint's {size} bottleneck units are dead: always zero{names}")
+    screen.warn(f"{size - alive} of {size} bottleneck units are dead: always zero{names}")
