@@ -127,7 +127,7 @@ def test_numbers_at_the_ends_of_their_ranges(cli: Cli, trained: str, tiny: Path)
         ("summary", "--hidden", "1_0"),  # Python's way to write ten
         ("interpolate", "0", "1", "--steps", "2", "--json"),
         ("interpolate", "0", "1", "--steps", "1000", "--json"),
-        ("traverse", "0", "--unit", "7", "--steps", "1000", "--json"),
+        ("traverse", "0", "-c", "tiny", "--unit", "7", "--steps", "1000", "--json"),
         ("denoise", "0", "-c", "tiny", "--level", "0", "--json"),
         ("denoise", "0", "-c", "tiny", "--level", "1e-400", "--json"),  # a float's 0
         ("denoise", "0", "-c", "tiny", "--level", "100", "--json"),
