@@ -13,8 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 from typer.models import ArgumentInfo, OptionInfo
 
-from mnistae.cli.app import COMMANDS
-from mnistae.cli.lazy import load
+from mnistae.cli.app import COMMANDS, load
 
 TARGET = Path(__file__).with_name("cli.md")
 HEAD = """# The command line

@@ -147,13 +147,12 @@ Cli = Callable[..., Answer]
 def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Run the command line in this process, through its error boundary."""
     from mnistae.cli import boundary
-    from mnistae.cli.app import app
 
     def run(*args: object) -> Answer:
         words = [str(arg) for arg in args]
         monkeypatch.setattr(sys, "argv", ["mnistae", *words])
         capfd.readouterr()
-        code = boundary.run(app)
+        code = boundary.run()
         captured = capfd.readouterr()
         return Answer(int(code), captured.out, captured.err)
 

@@ -11,9 +11,8 @@ def main() -> None:
     signals.install()  # before the imports that take time: during those a signal ends the process on the spot
     _tame_environment()
     from mnistae.cli import boundary
-    from mnistae.cli.app import app
 
-    sys.exit(boundary.run(app))
+    sys.exit(boundary.run())
 
 
 def _tame_environment() -> None:

@@ -12,8 +12,7 @@ import pytest
 import mnistae
 from conftest import Cli
 from conftest import mnistae as run_mnistae
-from mnistae.cli import lazy
-from mnistae.cli.app import COMMANDS
+from mnistae.cli.app import COMMANDS, load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +26,7 @@ def test_every_command_has_help_and_two_examples(cli: Cli, name: str) -> None:
     for example in COMMANDS[name].examples:
         assert f"$ {example}" in answer.out
         assert f"mnistae {name}" in example
-    assert COMMANDS[name].about == inspect.cleandoc(lazy.load(name).__doc__ or "").partition("\n\n")[0]
+    assert COMMANDS[name].about == inspect.cleandoc(load(name).__doc__ or "").partition("\n\n")[0]
     assert "--json" in answer.out
     assert "--quiet" in answer.out
 

@@ -36,11 +36,10 @@ def prepare() -> None:
     import torch
     import typer.rich_utils
 
-    from mnistae.cli import lazy
-    from mnistae.cli.app import COMMANDS
+    from mnistae.cli.app import COMMANDS, load
     from mnistae.training import session
 
-    commands = [lazy.load(name) for name in COMMANDS]
+    commands = [load(name) for name in COMMANDS]
 
     matplotlib.get_configdir()  # it makes sure of its own folders once a process: here, and not in the children
     matplotlib.get_cachedir()

@@ -195,7 +195,7 @@ def test_messages_keep_secrets(forks: ForkServer, tmp_path: Path) -> None:
         assert one_line(ended), ended.err
         assert "hunter2" not in ended.out + ended.err
         assert len(ended.err.splitlines()) <= 4
-    assert app.app.pretty_exceptions_enable is False
+    assert app.build(()).pretty_exceptions_enable is False
     record("T18", trials=3)
 
 

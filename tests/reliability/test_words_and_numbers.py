@@ -9,14 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import TEST, TRAIN, Cli
-from mnistae.cli import lazy
-from mnistae.cli.app import COMMANDS
+from mnistae.cli.app import COMMANDS, load
 from mnistae.errors import MnistaeError
 from mnistae.store import names, runs
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
 
-TAKES_IMAGES = [name for name in COMMANDS if {"image", "images"} & inspect.signature(lazy.load(name)).parameters.keys()]
+TAKES_IMAGES = [name for name in COMMANDS if {"image", "images"} & inspect.signature(load(name)).parameters.keys()]
 NUMBERS = [
     "-1",
     str(TRAIN),

@@ -1,11 +1,24 @@
 """The table of contents: every command, by name, in the order of the help."""
 
+import builtins
+import importlib
+import keyword
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 import mnistae
-from mnistae.cli.lazy import HELP_OPTIONS, Entry, register
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command: what its help begins with, and two examples."""
+
+    about: str
+    examples: tuple[str, str]
+
 
 COMMANDS = {
     "train": Entry(
@@ -105,6 +118,9 @@ GROUPS = {
 }
 
 
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"mnistae {mnistae.__version__}")
@@ -122,14 +138,46 @@ def _root(
     """
 
 
-app = typer.Typer(
-    context_settings=HELP_OPTIONS,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,  # failures become text in boundary.py alone
-)
-app.callback()(_root)
-register(app, {name: entry for name, entry in COMMANDS.items() if " " not in name})
-for _group, _about in GROUPS.items():
-    _sub = typer.Typer(context_settings=HELP_OPTIONS, no_args_is_help=True, help=_about)
-    register(_sub, {name: entry for name, entry in COMMANDS.items() if name.startswith(f"{_group} ")})
-    app.add_typer(_sub, name=_group)
+def load(name: str) -> Callable[..., None]:
+    """Return the function of a command: `checkpoints list` is `list_` in mnistae.cli.commands.checkpoints."""
+    words = name.split()
+    module = importlib.import_module(f"mnistae.cli.commands.{words[0]}")
+    is_taken = keyword.iskeyword(words[-1]) or hasattr(builtins, words[-1])
+    function: Callable[..., None] = getattr(module, f"{words[-1]}_" if is_taken else words[-1])
+    return function
+
+
+def build(words: Collection[str]) -> typer.Typer:
+    """Return the application for a command line of these words: a command that they do not name is not imported.
+
+    Help, version and completion so need neither NumPy nor a dozen modules.
+    """
+    root = _group()
+    root.callback()(_root)
+    groups = {name: _group(about) for name, about in GROUPS.items()}
+    for name, entry in COMMANDS.items():
+        function = load(name) if set(words).issuperset(name.split()) else _not_named
+        first, second = entry.examples
+        group = groups.get(name.split()[0], root)
+        group.command(
+            name.split()[-1],
+            help=entry.about if function is _not_named else None,
+            epilog=f"Examples:\n\n$ {first}\n\n$ {second}",
+            context_settings=HELP_OPTIONS,
+        )(function)
+    for name, group in groups.items():
+        root.add_typer(group, name=name)
+    return root
+
+
+def _group(about: str | None = None) -> typer.Typer:
+    return typer.Typer(
+        context_settings=HELP_OPTIONS,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,  # failures become text in boundary.py alone
+        help=about,
+    )
+
+
+def _not_named() -> None:
+    raise NotImplementedError  # never called: a command is called by its name, and then it is imported

@@ -8,15 +8,15 @@ import traceback
 
 import typer
 
-from mnistae.cli import console, signals
+from mnistae.cli import app, console, signals
 from mnistae.errors import ExitCode, MnistaeError
 
 
-def run(app: typer.Typer) -> int:
-    """Run the command line and return the process's exit code. Nothing but that gets out of here."""
+def run() -> int:
+    """Run the command line of sys.argv and return the process's exit code. Nothing but that gets out of here."""
     try:
         signals.catch()
-        code = _run(app)
+        code = _run()
         signals.release()
     except signals.Interrupted as ending:  # only one is ever raised: nothing interrupts this row
         signals.show_cursor()
@@ -24,9 +24,9 @@ def run(app: typer.Typer) -> int:
     return code
 
 
-def _run(app: typer.Typer) -> int:  # noqa: PLR0911 - a row a kind of ending
+def _run() -> int:  # noqa: PLR0911 - a row a kind of ending
     try:
-        code = app(standalone_mode=False)
+        code = app.build(_words())(standalone_mode=False)
         return _flushed(int(code or ExitCode.DONE))
     except OSError as error:
         if error.filename is not None:  # a file's trouble is told where the file is known: this one is a bug of ours
@@ -49,6 +49,12 @@ def _run(app: typer.Typer) -> int:  # noqa: PLR0911 - a row a kind of ending
         return _report(message, _usage_hint(), ExitCode.USAGE) if message else ExitCode.USAGE
     except Exception as error:  # noqa: BLE001 - the border of the process: what is left is a bug of ours
         return _unexpected(error)
+
+
+def _words() -> list[str]:
+    """Return the words of the command line, or of the one that the shell wants to complete."""
+    asked = (os.environ.get(name, "") for name in ("COMP_WORDS", "_TYPER_COMPLETE_ARGS"))
+    return [*sys.argv[1:], *" ".join(asked).split()]
 
 
 def _unexpected(error: Exception) -> int:
@@ -90,10 +96,8 @@ def _silence_stdout() -> None:
 
 def _usage_hint() -> str:
     """Name the help of as much of the command as is one."""
-    from mnistae.cli.app import COMMANDS
-
     words = list(itertools.takewhile(str.isalpha, sys.argv[1:3]))
-    while words and not any(f"{name} ".startswith(f"{' '.join(words)} ") for name in COMMANDS):
+    while words and not any(f"{name} ".startswith(f"{' '.join(words)} ") for name in app.COMMANDS):
         words.pop()
     return f"run '{' '.join(['mnistae', *words])} --help'"
 
