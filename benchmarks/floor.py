@@ -61,8 +61,8 @@ def main() -> int:
     for k in range(ROUNDS):
         rows = order[k % 29 * BATCH :][:BATCH]
         timed("products", bare)
-        timed("load", functools.partial(trainer._load, rows, generator))
-        inputs, targets = trainer._load(rows, generator)
+        timed("load", functools.partial(trainer._load, rows, 0, generator))
+        inputs, targets = trainer._load(rows, 0, generator)
         timed("gradients", functools.partial(trainer._step, inputs, targets))
         timed("optimizer", lambda: trainer._adam.step(1e-3))
     medians = {name: statistics.median(values[5:]) for name, values in parts.items()}

@@ -76,7 +76,8 @@ class TrainConfig:
 
     `learning_rate` is Adam's largest step size, `beta1` and `beta2` the decay of its moments, `warmup` a number of steps.
     `noise` is the half-width of the uniform noise that is added to the inputs (clipped to [0, 1]; the targets stay clean); 0 is
-    none. `bottleneck_bias` and `output_bias` are what the biases of fc2 and of fc4 start from.
+    none. `bottleneck_bias` and `output_bias` are what the biases of fc2 and of fc4 start from. `warp` is the standard deviation
+    of the entries that a random linear map has beyond the identity: training images go through one, a new one each time.
     """
 
     recipe: str = "lab"
@@ -94,6 +95,7 @@ class TrainConfig:
     bottleneck_bias: float = 0.01
     output_bias: float = 0.01
     noise: float = 0.0
+    warp: float = 0.0
     precision: Precision = Precision.FP32
 
     def __post_init__(self) -> None:
@@ -105,7 +107,7 @@ class TrainConfig:
         _check_integer("warm-up", self.warmup, 0, 1_000_000)
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise UsageError(f"learning rate is '{self.learning_rate}'", hint="give a finite number above 0")
-        for what, value in (("weight decay", self.weight_decay), ("noise", self.noise)):
+        for what, value in (("weight decay", self.weight_decay), ("noise", self.noise), ("warp", self.warp)):
             if not (math.isfinite(value) and value >= 0):
                 raise UsageError(f"{what} is '{value}'", hint="give a finite number, 0 or above")
         for what, value in (("bottleneck bias", self.bottleneck_bias), ("output bias", self.output_bias)):
@@ -118,8 +120,13 @@ class TrainConfig:
             object.__setattr__(self, name, kind(getattr(self, name)))  # text, as a checkpoint has it, becomes a member
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values."""
+        """Return the fields as JSON values.
+
+        A warp of nothing is left out: a run from before there was one is written again to the same bytes.
+        """
         fields = dataclasses.asdict(self)
+        if not self.warp:
+            del fields["warp"]
         return {name: value.value if isinstance(value, StrEnum) else value for name, value in fields.items()}
 
     @classmethod

@@ -109,6 +109,7 @@ def test_resumed_equals_uninterrupted(images: np.ndarray, cut: int) -> None:
 VARIANTS = [
     {"schedule": Schedule.LINEAR, "warmup": 4, "beta2": 0.95, "beta1": 0.8, "bottleneck_bias": 0.5, "output_bias": -2.0},
     {"noise": 0.625},
+    {"warp": 0.05, "noise": 0.1},
     {"optimizer": Optimizer.ADAMW, "weight_decay": 0.1},
     {"precision": Precision.BF16},
 ]
@@ -116,7 +117,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 def test_every_variant_resumes_exactly(images: np.ndarray, changes: dict[str, Any]) -> None:
-    """Decay by step, noise and bfloat16: a run stopped after three epochs goes on to the bits of the whole."""
+    """Decay by step, noise, warps and bfloat16: a run stopped after three epochs goes on to the bits of the whole."""
     whole = trainer(images, **changes)
     list(whole.epochs())
     begun = trainer(images, **changes)
@@ -132,14 +133,14 @@ def test_noise_is_on_the_inputs_alone(images: np.ndarray) -> None:
     """With noise the network sees noisy images and is asked for the clean ones; without it there is one buffer."""
     noisy = trainer(images, noise=0.625)
     generator = torch.Generator().manual_seed(0)
-    inputs, targets = noisy._load(torch.arange(100), generator)
+    inputs, targets = noisy._load(torch.arange(100), 0, generator)
     clean = torch.from_numpy(images[:100].copy())
     assert torch.equal(targets, clean.float())
     assert ((inputs >= 0) & (inputs <= 255)).all()
     dark = inputs[clean == 0] / 255
     assert dark.max() == pytest.approx(0.625, abs=1e-3)
     assert (dark == 0).float().mean() == pytest.approx(0.5, abs=0.01)
-    same, also = trainer(images)._load(torch.arange(100), generator)
+    same, also = trainer(images)._load(torch.arange(100), 0, generator)
     assert same is also
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mnistae.config import Schedule, TrainConfig
-from mnistae.training.schedules import learning_rates, linear, plateau
+from mnistae.training.schedules import learning_rates, linear, plateau, warps
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -36,3 +36,10 @@ def test_rates_of_an_epoch() -> None:
     config = TrainConfig(epochs=2, schedule=Schedule.LINEAR, warmup=1, learning_rate=1.0)
     whole = [linear(step, 6, 1) for step in range(6)]
     assert learning_rates(config, [], 3) + learning_rates(config, [0.1], 3) == whole
+
+
+def test_warps_end_with_the_run() -> None:
+    """The warp keeps its height for half of the run and is almost gone at the last step, from epoch to epoch."""
+    config = TrainConfig(epochs=2, warp=0.1)
+    assert warps(config, 0, 4) + warps(config, 1, 4) == pytest.approx([0.1] * 5 + [0.075, 0.05, 0.025])
+    assert warps(TrainConfig(epochs=2), 1, 2) == [0, 0]

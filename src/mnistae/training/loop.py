@@ -16,6 +16,7 @@ from mnistae.records import Epoch, TrainingState
 from mnistae.training import schedules
 from mnistae.training.adam import Adam
 from mnistae.training.step import WHITE, Step, cast_into, views
+from mnistae.training.warp import warp
 
 
 def never() -> bool:
@@ -103,13 +104,14 @@ class Trainer:
     def _run_epoch(self, number: int, rates: Sequence[float], should_stop: Callable[[], bool]) -> float | None:
         """Take one pass over the data; return the mean of the batch losses, or None if it was stopped."""
         batches = torch.split(self._shuffle(number), self.config.batch_size)
-        noise = torch.Generator(self._images.device)
-        noise.manual_seed(seeds.derive(self.config.seed, "noise", number))
+        warps = schedules.warps(self.config, number - 1, len(batches))
+        chance = torch.Generator(self._images.device)
+        chance.manual_seed(seeds.derive(self.config.seed, "noise", number))
         losses = torch.empty(len(batches), device=self._images.device)
-        for k, (rows, rate) in enumerate(zip(batches, rates, strict=True)):
+        for k, (rows, rate, strength) in enumerate(zip(batches, rates, warps, strict=True)):
             if should_stop():
                 return None
-            inputs, targets = self._load(rows, noise)
+            inputs, targets = self._load(rows, strength, chance)
             losses[k] = self._step(inputs, targets)
             self._adam.step(rate)
         return float(losses.double().mean())  # the only wait for the device in an epoch
@@ -119,14 +121,19 @@ class Trainer:
         generator = torch.Generator().manual_seed(seeds.derive(self.config.seed, "shuffle", number))
         return torch.randperm(len(self._images), generator=generator).to(self._images.device)
 
-    def _load(self, rows: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return inputs and targets (B, 784) of these rows, from 0 to 255, in buffers that the next batch uses again."""
+    def _load(self, rows: Tensor, strength: float, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets (B, 784) of these rows, from 0 to 255, in buffers that the next batch uses again.
+
+        `strength` is that of the warp.
+        """
         taken, targets, noisy, inputs = (b[: len(rows)] for b in (self._bytes, self._targets, self._noisy, self._inputs))
         torch.index_select(self._images, 0, rows, out=taken)
         targets.copy_(taken)
+        if strength:
+            targets.copy_(warp(targets, strength, chance))
         if self.config.noise:
             level = WHITE * self.config.noise
-            noisy.uniform_(-level, level, generator=noise).add_(targets).clamp_(0, WHITE)
+            noisy.uniform_(-level, level, generator=chance).add_(targets).clamp_(0, WHITE)
             return cast_into(inputs, noisy), targets
         return cast_into(inputs, targets), targets
 

@@ -13,6 +13,16 @@ def learning_rates(config: TrainConfig, losses: Sequence[float], steps: int) -> 
     return [config.learning_rate * linear(step, total, config.warmup) for step in range(first, first + steps)]
 
 
+def warps(config: TrainConfig, finished: int, steps: int) -> list[float]:
+    """Return the strength of the warp in each of the `steps` steps of the epoch that follows on `finished` ones.
+
+    It stays at its height for the first half of the run and falls in a straight line to almost 0 at the last step: the run
+    ends on images as they are.
+    """
+    first, total = finished * steps, config.epochs * steps
+    return [config.warp * min(1, 2 * (total - step) / total) for step in range(first, first + steps)]
+
+
 def linear(step: int, total: int, warmup: int) -> float:
     """Return the share of the largest rate that a step of `total` gets, counted from 0.
 
