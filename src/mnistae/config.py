@@ -155,12 +155,12 @@ RECIPES: dict[str, TrainConfig] = {
     "best": replace(
         _LONG,
         recipe="best",
-        batch_size=16,
-        learning_rate=1e-3,
-        beta2=0.995,
-        warmup=3750,
+        batch_size=32,
+        learning_rate=1.4e-3,
+        warmup=1875,
         optimizer=Optimizer.ADAMW,
-        weight_decay=0.025,
+        weight_decay=0.03,
+        warp=0.05,
     ),
     "denoise": replace(_LONG, recipe="denoise", noise=0.625),
 }
