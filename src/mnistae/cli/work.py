@@ -248,7 +248,9 @@ def stems(images: Sequence[str], *, checkpoint: str | None, dataset: str | None,
 def _stem(image: str) -> str:
     if image == "-":
         return "stdin"
-    return image.removesuffix(".png")
+    path = Path(image)
+    is_number = path.stem == image.removesuffix(path.suffix) and path.stem.isdecimal()  # 5.png is not the training image 5
+    return image.removesuffix(path.suffix) if path.suffix.lower() in words.SUFFIXES and not is_number else image
 
 
 def check_format(chosen: str, formats: Sequence[str]) -> str:

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistae.config import PIXELS
-from mnistae.datasets import image_files, selection
+from mnistae.datasets import files, image_files, selection
 from mnistae.datasets.dataset import NO_LABEL, Dataset, Split, to_float
-from mnistae.datasets.files import SUFFIXES
 from mnistae.errors import DataError, UsageError
+
+SUFFIXES = {*files.SUFFIXES, ".npy"}
+"""What the names of pictures and of arrays of them end in."""
 
 FORMS = "N, train:N, test:N, digit:D, digit:D/K, a picture's path, a folder, a pattern, or - for standard input"
 
@@ -184,4 +186,4 @@ def _looks_like_a_path(text: str) -> bool:
     is_misspelt = text.startswith(("train:", "test:", "digit:"))  # digit:3/x is no path, in spite of its slash
     if is_misspelt:
         return False
-    return os.sep in text or Path(text).suffix.lower() in {*SUFFIXES, ".npy"} or selection.is_several(text)
+    return os.sep in text or Path(text).suffix.lower() in SUFFIXES or selection.is_several(text)
