@@ -83,6 +83,7 @@ BAD = {
     b"\xff\xfe,2,3": "no number",
     b"\x93NUMPY\x01\x00": "no readable .npy",
     b"\x93NUMPY\x09\x00": "no readable .npy",
+    b"\x93NUMPY\x01\x00\x28\x23" + b"-" * 9000: "no readable .npy",
 }
 
 

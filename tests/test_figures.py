@@ -59,9 +59,12 @@ def test_interpolation_has_ten_images_in_a_row() -> None:
     """Figure 6: an original, eight frames, the other original; a row a leg."""
     frames = np.random.default_rng(0).random((2, 8, 784), np.float32)
     figure = figures.interpolations(IMAGES, frames)
-    assert len(figure.axes) == 20
-    row = [np.asarray(axes.images[0].get_array()).reshape(-1) for axes in figure.axes[:10]]
-    np.testing.assert_array_equal(np.stack(row), np.stack([IMAGES[0], *frames[0], IMAGES[1]]))
+    (axes,) = figure.axes
+    shown = np.stack([np.asarray(image.get_array()).reshape(-1) for image in axes.images])
+    np.testing.assert_array_equal(shown, np.stack([IMAGES[0], *frames[0], IMAGES[1], IMAGES[1], *frames[1], IMAGES[2]]))
+    places = {tuple(image.get_extent()) for image in axes.images}
+    assert len(places) == len({left for left, _, _, _ in places}) * 2 == 20
+    assert [text.get_text() for text in axes.texts] == ["Original"] * 4
 
 
 def test_traversals_have_a_row_a_unit() -> None:

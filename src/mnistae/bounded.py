@@ -1,6 +1,7 @@
 """Reading a file that somebody else may have made: regular files only, never more than a limit, all at once."""
 
 import errno
+import io
 import os
 import stat
 import struct
@@ -24,6 +25,24 @@ def read_bytes(path: Path, *, limit: int, may_be_link: bool = True) -> bytes:
     The bytes are read, not mapped: a file that changes meanwhile cannot kill the process or change what was verified.
     A path that a user names may be a link; a file of our own store is none.
     """
+    fd = _open(path, may_be_link=may_be_link)
+    try:
+        size = os.fstat(fd).st_size
+        if size > limit:
+            raise _too_large(limit)
+        return _read_all(fd, size, limit)
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error)) from error
+    finally:
+        os.close(fd)
+
+
+def opened(path: Path) -> io.BufferedReader:
+    """Return a regular file opened for those who read it a piece at a time. Raises UnreadableError as `read_bytes` does."""
+    return io.BufferedReader(io.FileIO(_open(path, may_be_link=True)))
+
+
+def _open(path: Path, *, may_be_link: bool) -> int:
     no_link = 0 if may_be_link else getattr(os, "O_NOFOLLOW", 0)
     try:
         # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever
@@ -34,19 +53,11 @@ def read_bytes(path: Path, *, limit: int, may_be_link: bool = True) -> bytes:
         if no_link and getattr(error, "errno", None) == errno.ELOOP:
             raise UnreadableError("it is a link") from None
         raise UnreadableError(getattr(error, "strerror", None) or str(error)) from error
-    try:
-        status = os.fstat(fd)
-        if stat.S_ISDIR(status.st_mode):
-            raise UnreadableError("it is a folder")
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableError("it is not a regular file")
-        if status.st_size > limit:
-            raise _too_large(limit)
-        return _read_all(fd, status.st_size, limit)
-    except OSError as error:
-        raise UnreadableError(error.strerror or str(error)) from error
-    finally:
-        os.close(fd)
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    raise UnreadableError("it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file")
 
 
 def _read_all(fd: int, size: int, limit: int) -> bytes:

@@ -21,13 +21,18 @@ def head(shape: tuple[int, ...]) -> bytes:
     return stream.getvalue()
 
 
-def read_head(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+def read_head(stream: IO[bytes], *, start: bytes = b"") -> tuple[tuple[int, ...], bool, np.dtype]:
     """Return shape, whether the order is Fortran's, and type; the stream then stands at the first number.
 
+    `start` is what has been read already, at most the MAGIC.
     Raises ValueError, also for a version or a text that NumPy does not know.
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # a header that Python 2 wrote, a type by an old name
-            return _READERS[np.lib.format.read_magic(stream)](stream, max_header_size=MAX_HEADER)
-    except (ValueError, KeyError, EOFError, SyntaxError, TypeError) as error:
+            magic = io.BytesIO(start + stream.read(np.lib.format.MAGIC_LEN - len(start)))
+            return _READERS[np.lib.format.read_magic(magic)](stream, max_header_size=MAX_HEADER)
+    except OSError:
+        raise
+    # Foreign bytes: brackets and signs without end are a MemoryError, a RecursionError or a TokenError, among others.
+    except Exception as error:
         raise ValueError("no readable header of an .npy file") from error

@@ -299,7 +299,7 @@ def test_moved_data_is_missing_data(cli: Cli, tiny: Path) -> None:
 def test_closed_and_empty_standard_input(trained: str) -> None:
     """`-` with nothing to read is exit 4 at once."""
     empty = mnistae("reconstruct", "-")
-    assert (empty.returncode, empty.stderr.splitlines()[0]) == (4, b"error: standard input is empty")
+    assert (empty.returncode, empty.stderr.splitlines()[0]) == (4, b"error: an empty file: 'standard input'")
     closed = mnistae("reconstruct", "-", stdin=None, preexec_fn=lambda: os.close(0))
     assert (closed.returncode, closed.stderr.splitlines()[0]) == (4, b"error: standard input is closed")
 

@@ -116,6 +116,38 @@ def test_output_starts_before_the_input_ends(trained: str, tmp_path: Path) -> No
     assert len(list(Path("out").iterdir())) == 1500
 
 
+def test_codes_come_out_as_images_go_in(trained: str) -> None:
+    """The codes of the first images of an array are there while the others are still to come."""
+    stream = io.BytesIO()
+    np.save(stream, np.zeros((200, 28, 28), np.uint8))
+    data = stream.getvalue()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mnistae", "encode", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(data[: 100 * 784])
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["image"] == "-[0]"
+        process.stdin.write(data[100 * 784 :])
+        process.stdin.close()
+        assert json.loads(process.stdout.readlines()[-1])["image"] == "-[199]"
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "npy"])
+def test_codes_before_a_break_are_delivered(trained: str, kind: str) -> None:
+    """An array that breaks off gives the codes before that, whole in every format, an error line and code 4."""
+    np.save("x.npy", np.zeros((200, 28, 28), np.uint8))
+    Path("x.npy").write_bytes(Path("x.npy").read_bytes()[:-1])
+    done = mnistae("encode", "x.npy", "1", "-o", f"c.{kind}")
+    assert (done.returncode, done.stdout) == (4, f"c.{kind}\n".encode())
+    assert b"error: an array cut short" in done.stderr
+    read = mnistae("decode", f"c.{kind}", "-o", "y.npy")
+    assert read.returncode == 0, read.stderr
+    assert len(np.load("y.npy")) == 193
+
+
 REFUSED = {
     ("encode",): (2, "give images, or --all"),
     ("encode", "1", "--all", "test"): (2, "give images, or --all"),

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from conftest import Cli, mnistae
+from mnistae.cli import work
 
 KEEPS_GOING = ("encode", "reconstruct", "denoise")
 UNREADABLE = "not an image of a known kind: 'scans/2.png'"
@@ -132,6 +133,15 @@ def test_the_default_name_follows_from_the_words(cli: Cli, trained: str, scans: 
     """Not from what they mean today: the same command rewrites the same file."""
     assert cli("reconstruct", "scans").out == "reconstruct-scans-tiny.png\n"
     assert cli("reconstruct", "scans/1*").out == "reconstruct-scans_1-tiny.png\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "stem"),
+    [("photo.jpg", "photo"), ("a.b.JPEG", "a.b"), ("s/7.png", "s/7"), ("many.npy", "many"), ("7.png", "7.png"), ("x.y", "x.y")],
+)
+def test_the_default_name_has_no_suffix_of_a_picture(path: str, stem: str) -> None:
+    """Whatever kind of picture it is; but a file with a number for a name is not the image of that number."""
+    assert work.stems([path], checkpoint=None, dataset=None, raw=False) == [stem]
 
 
 def test_names_of_files_are_shown_safely(cli: Cli, trained: str, scans: Path, digits: dict[str, np.ndarray]) -> None:

@@ -275,7 +275,7 @@ def closed() -> io.StringIO:
     [
         (None, DataError, "standard input is closed"),
         (closed(), DataError, "standard input is closed"),
-        (io.TextIOWrapper(io.BytesIO(b"")), DataError, "standard input is empty"),
+        (io.TextIOWrapper(io.BytesIO(b"")), DataError, "an empty file: 'standard input'"),
         (io.TextIOWrapper(io.BytesIO(b"<!doctype html>")), DataError, "not an image of a known kind: 'standard input'"),
         (Terminal(), UsageError, "'-' reads a picture from standard input, which is a terminal"),
     ],
@@ -294,7 +294,7 @@ def test_unreadable_standard_input(digits: Digits, monkeypatch: pytest.MonkeyPat
     """A standard input that was opened for writing only is an expected failure."""
     with Path("out").open("wb") as out, os.fdopen(out.fileno(), "r", closefd=False) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        with pytest.raises(DataError, match=r"cannot read standard input: .*Bad file descriptor"):
+        with pytest.raises(DataError, match=r"cannot read 'standard input': .*Bad file descriptor"):
             resolve(digits, "-")
 
 
@@ -364,6 +364,34 @@ def test_nothing_or_too_much(digits: Digits, monkeypatch: pytest.MonkeyPatch, te
     [failure] = words.resolve([words.parse(text)], no_dataset)
     assert isinstance(failure, Failure)
     assert (failure.word, failure.error.message) == (text, message)
+
+
+def test_pictures_come_as_they_are_read(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file is opened, and no part of an array read, before somebody asks for its pictures."""
+    folder_of(digits, "s/1.png", "s/2.png")
+    np.save("many.npy", np.zeros((1000, 28, 28), np.uint8))
+    opened = []
+
+    class Watched(io.FileIO):
+        def __init__(self, path: Path) -> None:
+            opened.append(self)
+            super().__init__(path)
+
+    monkeypatch.setattr("mnistae.datasets.image_files.open_path", lambda path: io.BufferedReader(Watched(path)))
+    found = words.resolve([words.parse("s"), words.parse("many.npy")], no_dataset)
+    for k in range(3):
+        assert len(opened) == k
+        next(found)
+    assert opened[-1].tell() < 100_000 < 1000 * 784
+
+
+def test_an_array_that_breaks_off(digits: Digits, stdin: Callable[[bytes], None]) -> None:
+    """The images before the break have been given, in blocks; the rest is one failure."""
+    stdin(npy(digits["test_images"])[:-1])
+    *pictures, failure = words.resolve([words.parse("-")], no_dataset)
+    assert [picture.word for picture in pictures] == [f"-[{k}]" for k in range(64)]
+    assert isinstance(failure, Failure)
+    assert failure.error.message.startswith("an array cut short")
 
 
 def test_one_failure_leaves_the_others(digits: Digits) -> None:

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,26 @@ MAX_STEPS = 1000
 class Job:
     """A checkpoint ready for use, and the pictures to use it on.
 
-    `dataset` names the data set if a picture came from it; `open_dataset` gives it in any case, and opens it but once.
+    `stream` reads them as they are asked for, once, and `failures` grow meanwhile; `pictures` are all of them at once.
+    `open_dataset` gives the data set in any case, and opens it but once.
     """
 
     checkpoint: Checkpoint
     codec: Codec
-    pictures: list[Picture]
+    stream: Iterator[Picture]
     failures: list[Failure]
-    dataset: str | None
+    needs_dataset: bool
     open_dataset: Callable[[], Dataset]
+
+    @functools.cached_property
+    def pictures(self) -> list[Picture]:
+        """What the stream holds."""
+        return list(self.stream)
+
+    @property
+    def dataset(self) -> str | None:
+        """The name of the data set if a picture came from it."""
+        return self.open_dataset().name if self.needs_dataset else None
 
 
 @dataclass(frozen=True)
@@ -62,42 +73,57 @@ def prepare(
     default: str | None = None,
     needs_all: bool = False,
 ) -> Job:
-    """Return the checkpoint and the pictures that the options name; what is wrong with them is found here.
+    """Return the checkpoint and the pictures that the options name.
 
-    A file that gives no picture is told about and left out, unless the command `needs_all` or nothing else is left.
-
-    `default` is the checkpoint if none is named; without it that is the newest run.
+    What is wrong with a word is found before the first picture is read. A file that gives none is told about and left out,
+    unless the command `needs_all` or nothing else is left. `default` is the checkpoint if none is named; without it that is
+    the newest run.
     """
     parsed = [words.parse(image) for image in images]
     found, codec = open_model(screen, checkpoint, device, default=default)
+    warn_dead(screen, found.description)
 
     @functools.cache
     def open_once() -> Dataset:
         return open_dataset(screen, dataset_of(found, dataset))
 
-    pictures, failures = _collect(screen, words.resolve(parsed, open_once, raw=raw), needs_all=needs_all)
-    warn_dead(screen, found.description)
-    name = open_once().name if open_once.cache_info().currsize else None
-    return Job(found, codec, pictures, failures, name, open_once)
-
-
-def _collect(screen: Screen, items: Iterable[Picture | Failure], *, needs_all: bool) -> tuple[list[Picture], list[Failure]]:
-    pictures: list[Picture] = []
     failures: list[Failure] = []
+    items = words.resolve(parsed, open_once, raw=raw)
+    stream = _needed(screen, items) if needs_all else _readable(screen, items, failures)
+    return Job(found, codec, stream, failures, words.need_dataset(parsed), open_once)
+
+
+def _needed(screen: Screen, items: Iterable[Picture | Failure]) -> Iterator[Picture]:
     for item in items:
-        if isinstance(item, Picture):
-            pictures.append(item)
-            if item.notes:
-                screen.note(f"{item.word}: {'; '.join(item.notes)}")
-        elif needs_all:
+        if isinstance(item, Failure):
             raise item.error
+        _note(screen, item)
+        yield item
+
+
+def _readable(screen: Screen, items: Iterable[Picture | Failure], failures: list[Failure]) -> Iterator[Picture]:
+    """Yield the pictures; tell of each failure and keep it. If there are failures alone, the last one is the error."""
+    is_empty, untold = True, None
+    for item in items:
+        if untold:
+            console.say_error(untold.message, untold.hint)
+            untold = None
+        if isinstance(item, Picture):
+            _note(screen, item)
+            yield item
+            is_empty = False
         else:
             failures.append(item)
-    for failure in failures if pictures else failures[:-1]:
-        console.say_error(failure.error.message, failure.error.hint)
-    if not pictures:
-        raise failures[-1].error
-    return pictures, failures
+            untold = item.error  # until it is known not to be the last of nothing but failures
+    if untold and is_empty:
+        raise untold
+    if untold:
+        console.say_error(untold.message, untold.hint)
+
+
+def _note(screen: Screen, picture: Picture) -> None:
+    if picture.notes:
+        screen.note(f"{picture.word}: {'; '.join(picture.notes)}")
 
 
 def open_model(
@@ -222,7 +248,9 @@ def stems(images: Sequence[str], *, checkpoint: str | None, dataset: str | None,
 def _stem(image: str) -> str:
     if image == "-":
         return "stdin"
-    return image.removesuffix(".png")
+    path = Path(image)
+    is_number = path.stem == image.removesuffix(path.suffix) and path.stem.isdecimal()  # 5.png is not the training image 5
+    return image.removesuffix(path.suffix) if path.suffix.lower() in words.SUFFIXES and not is_number else image
 
 
 def check_format(chosen: str, formats: Sequence[str]) -> str:

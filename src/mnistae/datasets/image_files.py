@@ -2,9 +2,10 @@
 
 import io
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ MAX_PICTURE_BYTES = 64 << 20
 MAX_PIXELS = 64_000_000
 MAX_PIXELS_A_BYTE = {"BMP": 128, "PPM": 8}  # what run-length coding and single bits come to; more is a lie about the size
 MAX_IMAGES = 100_000
+BLOCK = 64  # images of an array that are read together
 WORKING_SIDE = 512  # pixels; a digit of a tenth of the picture still has more than it will keep
 MAX_READS = 250_000  # less than a second of them; a PNG of 64 MiB in pieces of 4 KiB takes a fifth
 
@@ -36,7 +38,7 @@ class Pictures:
     """Images (n, 28, 28), 0 = background, 1 = ink, and what was done to get them, for standard error."""
 
     images: NDArray[np.float32]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class _Pieces(io.BytesIO):
@@ -68,20 +70,45 @@ def read_bytes(data: bytes, *, name: str, raw: bool = False) -> Pictures:
         raise DataError(f"{'not an image of a known kind' if data else 'an empty file'}: '{name}'", hint=GIVE_AN_IMAGE)
     if len(data) > (MAX_BYTES if kind == NPY else MAX_PICTURE_BYTES):
         raise _too_large(name)
+    if kind == NPY:
+        return Pictures(next(_blocks(io.BytesIO(data), name))[0])
     try:
-        if kind == NPY:
-            return Pictures(_array(data, name), ())
         grey, alpha = _picture(data, kind, name)
     except DataError:
         raise
     # Foreign bytes: damaged ones make Pillow and NumPy raise a dozen kinds of error, MemoryError among them.
     except Exception as error:
-        raise DataError(f"not a readable image: '{name}' ({kind}, damaged or cut short)", hint=GIVE_AN_IMAGE) from error
+        raise _damaged(kind, name) from error
     if raw:
-        return Pictures(_as_it_is(grey, alpha, name), ())
+        return Pictures(_as_it_is(grey, alpha, name))
     flat, notes = _flatten(grey, alpha)
     digit, more_notes = normalise(flat, name=name)
     return Pictures(digit[np.newaxis], notes + more_notes)
+
+
+def open_path(path: Path) -> io.BufferedReader:
+    """Open an image file for `read_stream`. A device, pipe or folder is refused at once. Raises DataError."""
+    try:
+        return bounded.opened(path)
+    except bounded.UnreadableError as error:
+        raise _cannot_read(path, error) from error
+
+
+def read_stream(stream: IO[bytes], *, name: str, raw: bool = False) -> Iterator[tuple[Pictures, int]]:
+    """Yield what `read_bytes` returns, an array a block at a time as it comes, each time with the number of all its images.
+
+    An array that breaks off, or holds what no image has, has given the images before that. Raises DataError.
+    """
+    try:
+        start = stream.read(len(npy.MAGIC))
+        if start == npy.MAGIC:
+            for images, count in _blocks(stream, name, start=start, rows=BLOCK):
+                yield Pictures(images), count
+            return
+        data = start + stream.read(MAX_PICTURE_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"cannot read '{name}': {error.strerror or error}", hint=GIVE_AN_IMAGE) from error
+    yield read_bytes(data, name=name, raw=raw), 1
 
 
 def from_array(array: NDArray[np.generic], *, name: str) -> Grey:
@@ -94,10 +121,17 @@ def _contents(path: Path) -> bytes:
     try:
         return bounded.read_bytes(path, limit=MAX_BYTES)
     except bounded.UnreadableError as error:
-        if isinstance(error.__context__, FileNotFoundError):
-            hint = "give an existing file, or a test image such as test:0 or digit:7"
-            raise DataError(f"no such image: '{path}'", hint=hint) from error
-        raise DataError(f"cannot read '{path}': {error}", hint=GIVE_AN_IMAGE) from error
+        raise _cannot_read(path, error) from error
+
+
+def _cannot_read(path: Path, error: bounded.UnreadableError) -> DataError:
+    if isinstance(error.__context__, FileNotFoundError):
+        return DataError(f"no such image: '{path}'", hint="give an existing file, or a test image such as test:0 or digit:7")
+    return DataError(f"cannot read '{path}': {error}", hint=GIVE_AN_IMAGE)
+
+
+def _damaged(kind: str, name: str) -> DataError:
+    return DataError(f"not a readable image: '{name}' ({kind}, damaged or cut short)", hint=GIVE_AN_IMAGE)
 
 
 def _too_large(name: str) -> DataError:
@@ -175,16 +209,26 @@ def _as_it_is(grey: Grey, alpha: Grey | None, name: str) -> Grey:
     return (grey if alpha is None else grey * alpha)[np.newaxis]
 
 
-def _array(data: bytes, name: str) -> Grey:
-    """Return the images (n, 28, 28) of an .npy file, every claim of its header checked before it is believed."""
-    stream = io.BytesIO(data)
-    shape, is_fortran, dtype = npy.read_head(stream)
+def _blocks(stream: IO[bytes], name: str, *, start: bytes = b"", rows: int = MAX_IMAGES) -> Iterator[tuple[Grey, int]]:
+    """Yield the images (B, 28, 28) of an .npy file, B at most `rows`, and how many there are in all.
+
+    Every claim of its header is checked before it is believed. Columns first, as Fortran has it, come all at once.
+    """
+    try:
+        shape, is_fortran, dtype = npy.read_head(stream, start=start)
+    except ValueError as error:
+        raise _damaged(NPY, name) from error
     n = _count(shape, dtype, name)
-    if len(data) - stream.tell() != n * FIELD * FIELD * dtype.itemsize:
-        raise DataError(f"an array cut short, or longer than it says: '{name}'", hint="save it again with numpy.save")
-    stored = np.frombuffer(data, np.uint8 if dtype.kind == "b" else dtype, offset=stream.tell())
-    values = stored.reshape(shape, order="F" if is_fortran else "C")
-    return _to_unit(values, is_bool=dtype.kind == "b", name=name).reshape(n, FIELD, FIELD)
+    step = n if is_fortran else rows
+    for done in range(0, n, step):
+        count = min(step, n - done)
+        size = count * FIELD * FIELD * dtype.itemsize
+        data = stream.read(size)
+        if len(data) < size or (done + count == n and stream.read(1)):
+            raise DataError(f"an array cut short, or longer than it says: '{name}'", hint="save it again with numpy.save")
+        values = np.frombuffer(data, np.uint8 if dtype.kind == "b" else dtype)
+        values = values.reshape(shape, order="F") if is_fortran else values
+        yield _to_unit(values, is_bool=dtype.kind == "b", name=name).reshape(count, FIELD, FIELD), n
 
 
 def _count(shape: tuple[int, ...], dtype: np.dtype, name: str) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from mnistae.datasets.files import SUFFIXES
 from mnistae.errors import DataError
 
-MAX_FILES = 10_000
+MAX_FILES = 100_000
 
 
 def is_several(text: str) -> bool:

@@ -1,5 +1,6 @@
 """The IMAGE words of the command line: what they mean, and the pictures behind them."""
 
+import contextlib
 import os
 import re
 import sys
@@ -7,15 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistae.config import PIXELS
-from mnistae.datasets import image_files, selection
+from mnistae.datasets import files, image_files, selection
 from mnistae.datasets.dataset import NO_LABEL, Dataset, Split, to_float
-from mnistae.datasets.files import SUFFIXES
 from mnistae.errors import DataError, UsageError
+
+SUFFIXES = {*files.SUFFIXES, ".npy"}
+"""What the names of pictures and of arrays of them end in."""
 
 FORMS = "N, train:N, test:N, digit:D, digit:D/K, a picture's path, a folder, a pattern, or - for standard input"
 
@@ -28,6 +32,9 @@ class Kind(Enum):
     FILE = auto()
     FILES = auto()
     STDIN = auto()
+
+
+_OF_DATASET = {Kind.INDEX, Kind.DIGIT}
 
 
 @dataclass(frozen=True)
@@ -73,21 +80,25 @@ def parse(text: str) -> Word:
 
 
 def resolve(words: Sequence[Word], open_dataset: Callable[[], Dataset], *, raw: bool = False) -> Iterator[Picture | Failure]:
-    """Yield the pictures that the words mean, in order, and in their places the files that give none.
+    """Yield the pictures that the words mean as they are read, in order, and in their places the files that give none.
 
     A folder or a pattern gives a picture a file, an array of n images n pictures. The data set is opened only if a word
     needs it, and its images are found before any file is read; `raw` leaves picture files as they are.
     Raises UsageError, and DataError for the data set.
     """
     _check_stdin(words)
-    asked = [word for word in words if word.kind in {Kind.INDEX, Kind.DIGIT}]
-    dataset = open_dataset() if asked else None
-    known = {word: _from_dataset(word, dataset) for word in asked if dataset is not None}
+    dataset = open_dataset() if need_dataset(words) else None
+    places = {word: _place(word, dataset) for word in words if dataset is not None and word.kind in _OF_DATASET}
     for word in words:
-        if word in known:
-            yield known[word]
+        if dataset is not None and word in places:
+            yield _from_dataset(word, dataset, places[word])
         else:
             yield from _from_files(word, raw=raw)
+
+
+def need_dataset(words: Sequence[Word]) -> bool:
+    """Whether any of the words means an image of the data set."""
+    return any(word.kind in _OF_DATASET for word in words)
 
 
 def covers(word: Word, path: Path) -> bool:
@@ -100,13 +111,18 @@ def stack(pictures: Sequence[Picture]) -> NDArray[np.float32]:
     return np.stack([picture.pixels for picture in pictures])
 
 
-def _from_dataset(word: Word, dataset: Dataset) -> Picture:
+def _place(word: Word, dataset: Dataset) -> int:
+    """Return the index of an image in its split. Raises UsageError."""
     index = word.number if word.kind is Kind.INDEX else _nth_of_digit(word, dataset)
     length = dataset.length(word.split)
     if index >= length:
         raise UsageError(
             f"there is no image '{word.text}' in {dataset.name}", hint=f"{word.split} images go from 0 to {length - 1}"
         )
+    return index
+
+
+def _from_dataset(word: Word, dataset: Dataset, index: int) -> Picture:
     label = int(dataset.labels(word.split)[index])
     pixels = to_float(dataset.image(word.split, index))
     return Picture(word.text, pixels, None if label == NO_LABEL else label)
@@ -135,14 +151,13 @@ def _from_files(word: Word, *, raw: bool) -> Iterator[Picture | Failure]:
             yield Failure(path, error)
 
 
-def _from_file(path: str, *, is_stdin: bool, raw: bool) -> list[Picture]:
-    if is_stdin:
-        pictures = image_files.read_bytes(_read_stdin(), name="standard input", raw=raw)
-    else:
-        pictures = image_files.read_path(Path(path), raw=raw)
-    rows = pictures.images.reshape(-1, PIXELS)
-    names = [path] if len(rows) == 1 else [f"{path}[{k}]" for k in range(len(rows))]
-    return [Picture(name, row, None, pictures.notes) for name, row in zip(names, rows, strict=True)]
+def _from_file(path: str, *, is_stdin: bool, raw: bool) -> Iterator[Picture]:
+    done = 0
+    with contextlib.nullcontext(_stdin()) if is_stdin else image_files.open_path(Path(path)) as stream:
+        for found, count in image_files.read_stream(stream, name="standard input" if is_stdin else path, raw=raw):
+            for row in found.images.reshape(-1, PIXELS):
+                yield Picture(path if count == 1 else f"{path}[{done}]", row, None, found.notes)
+                done += 1
 
 
 def _check_stdin(words: Sequence[Word]) -> None:
@@ -153,16 +168,10 @@ def _check_stdin(words: Sequence[Word]) -> None:
         raise UsageError("'-' reads a picture from standard input, which is a terminal", hint="pipe a picture in")
 
 
-def _read_stdin() -> bytes:
+def _stdin() -> IO[bytes]:
     if sys.stdin is None or sys.stdin.closed:
         raise DataError("standard input is closed", hint="pipe a picture in, or name its path in place of '-'")
-    try:
-        data = sys.stdin.buffer.read(image_files.MAX_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"cannot read standard input: {error}", hint="name the picture's path in place of '-'") from error
-    if not data:
-        raise DataError("standard input is empty", hint="pipe a picture in, or name its path in place of '-'")
-    return data
+    return sys.stdin.buffer
 
 
 def _number(text: str, digits: str) -> int:
@@ -177,4 +186,4 @@ def _looks_like_a_path(text: str) -> bool:
     is_misspelt = text.startswith(("train:", "test:", "digit:"))  # digit:3/x is no path, in spite of its slash
     if is_misspelt:
         return False
-    return os.sep in text or Path(text).suffix.lower() in {*SUFFIXES, ".npy"} or selection.is_several(text)
+    return os.sep in text or Path(text).suffix.lower() in SUFFIXES or selection.is_several(text)

@@ -1,6 +1,8 @@
 """`mnistae encode`: images to codes, for a pipe."""
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +17,20 @@ from mnistae.errors import UsageError
 from mnistae.inference import Codec
 from mnistae.store.runs import Checkpoint
 
+PICTURES = 64
+"""Pictures that are read before their codes are passed on."""
+
 Images = Annotated[list[str] | None, typer.Argument(metavar="IMAGE...", help=f"What to use: {options.IMAGE_HELP}")]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Codes as they are made, and how many there will be, if that is known; `describe` tells where from, at the end."""
+
+    checkpoint: Checkpoint
+    blocks: Iterator[Block]
+    count: int | None
+    describe: Callable[[], dict[str, Any]]
 
 
 def encode(
@@ -39,24 +54,25 @@ def encode(
 ) -> None:
     """Encode images: one code a line, as JSON, as CSV, or all of them as an array (npy).
 
-    The codes go to standard output as they are made, or with -o to a file, whose path is printed.
+    The codes go to standard output as they are made, or with -o to a file, whose path is printed. An array begins with
+    their number: unless --all tells it, it is written when the last image has been read.
     """
     screen = Screen("encode", quiet=quiet, as_json=as_json)
     if bool(images) == (every is not None):
         raise UsageError("give images, or --all train, or --all test", hint="run 'mnistae encode --help'")
     target = _target(screen, output, format_)
     work.check_is_no_input(target, checkpoint, dataset, images=images or [])
-    if every is None:
-        job = work.prepare(screen, images or [], checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
-        words_, labels = zip(*((picture.word, picture.label) for picture in job.pictures), strict=True)
-        block = Block(words_, labels, job.codec.encode(words.stack(job.pictures)))
-        document = {"dataset": job.dataset, "failed": work.describe_failures(job)}
-        _deliver(screen, target, job.checkpoint, document, len(words_), iter([block]))
-        work.end(job)
+    if every is not None:
+        found, codec = work.open_model(screen, checkpoint, device)
+        data = work.open_dataset(screen, work.dataset_of(found, dataset))
+        work.warn_dead(screen, found.description)
+        blocks = _of_split(codec, data, every)
+        _deliver(screen, target, _Source(found, blocks, data.length(every), lambda: {"dataset": data.name, "failed": []}))
         return
-    found, codec = work.open_model(screen, checkpoint, device)
-    data = work.open_dataset(screen, work.dataset_of(found, dataset))
-    _deliver(screen, target, found, {"dataset": data.name, "failed": []}, data.length(every), _of_split(codec, data, every))
+    job = work.prepare(screen, images or [], checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
+    describe = lambda: {"dataset": job.dataset, "failed": work.describe_failures(job)}  # noqa: E731
+    _deliver(screen, target, _Source(job.checkpoint, _of_pictures(job), None, describe))
+    work.end(job)
 
 
 def _target(screen: Screen, output: str | None, format_name: str | None) -> work.Target:
@@ -70,6 +86,15 @@ def _target(screen: Screen, output: str | None, format_name: str | None) -> work
     return work.Target(None, kind)
 
 
+def _of_pictures(job: work.Job) -> Iterator[Block]:
+    while pictures := list(itertools.islice(job.stream, PICTURES)):
+        yield Block(
+            [picture.word for picture in pictures],
+            [picture.label for picture in pictures],
+            job.codec.encode(words.stack(pictures)),
+        )
+
+
 def _of_split(codec: Codec, data: Dataset, split: Split) -> Iterator[Block]:
     for start in range(0, data.length(split), codes.BLOCK):
         images, labels = data.block(split, start, start + codes.BLOCK)
@@ -80,27 +105,36 @@ def _of_split(codec: Codec, data: Dataset, split: Split) -> Iterator[Block]:
         )
 
 
-def _deliver(
-    screen: Screen, target: work.Target, checkpoint: Checkpoint, source: dict[str, Any], count: int, blocks: Iterator[Block]
-) -> None:
-    document = {"checkpoint": work.describe_checkpoint(checkpoint), **source, "count": count}
+def _deliver(screen: Screen, target: work.Target, source: _Source) -> None:
+    first = list(itertools.islice(source.blocks, 1))  # what is wrong with the words is found before anything is written
+    blocks = itertools.chain(first, source.blocks)
     if target.path is None and screen.as_json:
-        screen.result([], {**document, "output": None, "images": [row for block in blocks for row in _rows(block)]})
-        return
-    head = codes.head(target.format, count, checkpoint.description.model.bottleneck)
-    if target.path is None:
-        send = console.write_bytes if target.format == "npy" else _show
-        _send(send, head, target.format, blocks)
-        return
-    with atomic.writing(target.path) as writer:
-        _send(writer.write, head, target.format, blocks)
-    screen.result([str(target.path)], {**document, "output": str(target.path)})
+        images = [row for block in blocks for row in _rows(block)]
+        screen.result([], {**_describe(source, len(images)), "output": None, "images": images})
+    elif target.path is None:
+        _send(console.write_bytes if target.format == "npy" else _show, target.format, source, blocks)
+    else:
+        with atomic.writing(target.path) as writer:
+            count = _send(writer.write, target.format, source, blocks)
+        screen.result([str(target.path)], {**_describe(source, count), "output": str(target.path)})
 
 
-def _send(send: Callable[[bytes], None], head: bytes, kind: str, blocks: Iterator[Block]) -> None:
-    send(head)
+def _describe(source: _Source, count: int) -> dict[str, Any]:
+    return {"checkpoint": work.describe_checkpoint(source.checkpoint), **source.describe(), "count": count}
+
+
+def _send(send: Callable[[bytes], None], kind: str, source: _Source, blocks: Iterable[Block]) -> int:
+    """Send the codes on as they come, and return how many they were. Those of an array wait for the number of them all."""
+    count = source.count
+    if kind == "npy" and count is None:
+        blocks = list(blocks)
+        count = sum(len(block.images) for block in blocks)
+    send(codes.head(kind, count or 0, source.checkpoint.description.model.bottleneck))
+    done = 0
     for block in blocks:
         send(codes.body(kind, block))
+        done += len(block.images)
+    return done
 
 
 def _show(text: bytes) -> None:
