@@ -94,7 +94,7 @@ class ForkServer:
 
     def __init__(self, setting: Mapping[str, str | None] | None = None) -> None:
         environment = {name: value for name, value in {**os.environ, **(setting or {})}.items() if value is not None}
-        command = [sys.executable, HERE / "forkserver.py"]
+        command = [sys.executable, str(HERE / "forkserver.py")]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="ascii", env=environment
         )

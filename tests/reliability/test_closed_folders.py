@@ -116,8 +116,8 @@ def walked(places: Mapping[str, str], kind: str, reads: int) -> Iterator[tuple[t
     """Yield every command with the code that it ends with."""
     for use in FOR_OTHERS if LONG else FOR_OTHERS[list(FOLDERS).index(kind) % 3 :: 3]:
         code = 7 if use.writes else reads if use.needs_run else use.code
-        if use.command == "checkpoints remove":
-            code = 3  # what cannot be made is not there to be removed
+        if use.command == "checkpoints remove" or (use.command, kind) == ("checkpoints list", "no right to enter"):
+            code = 3  # what cannot be made is not there to be removed, and what cannot be seen is no empty store
         yield use.words(places), code
 
 
