@@ -41,8 +41,8 @@ smoke:
 		&& MNISTAE_HOME=home venv/bin/mnistae interpolate 1 2
 
 # The long set of the reliability tests, two processes of it for two cores: under an hour. Writes docs/reliability.md.
-KILLS = tests/reliability/test_crash_resume.py tests/reliability/test_signals.py tests/reliability/test_concurrency.py
-CAMPAIGN = OMP_NUM_THREADS=1 $(PYTHON) -m pytest -p no:cacheprovider --timeout 3600
+KILLS = $(addprefix tests/reliability/test_, crash_resume.py signals.py concurrency.py environment.py)
+CAMPAIGN = OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 0 -p no:cacheprovider --timeout 3600
 campaign: export MNISTAE_CAMPAIGN = long
 campaign: export MNISTAE_LEDGER = $(CURDIR)/build/ledger.jsonl
 campaign:

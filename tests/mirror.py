@@ -7,6 +7,7 @@
 A file is found by the last part of the path that is asked for. `mirror.behaviour` may be changed on the way.
 """
 
+import atexit
 import gzip
 import os
 import socket
@@ -14,7 +15,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self, cast
 
@@ -123,10 +124,13 @@ class _Server(ThreadingHTTPServer):
 Behaviour = Callable[[Handler, bytes], None]
 
 
+@cache
 def closed_url() -> str:
-    """Return the base address of a mirror that is not there."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"http://127.0.0.1:{server.getsockname()[1]}/"
+    """Return the base address of a mirror that is not there: nobody listens, and nobody else gets the port meanwhile."""
+    holder = socket.socket()
+    atexit.register(holder.close)
+    holder.bind(("127.0.0.1", 0))
+    return f"http://127.0.0.1:{holder.getsockname()[1]}/"
 
 
 def bomb(size: int) -> bytes:

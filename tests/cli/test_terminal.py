@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import mnistae, on_a_terminal
+from conftest import Cli, mnistae, on_a_terminal
 
 SCREEN = {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "LC_ALL": "C.UTF-8", "COLORTERM": ""}
 
@@ -22,9 +22,9 @@ DRAWING = [
 
 
 @pytest.fixture(autouse=True)
-def codes(trained: str) -> None:
+def codes(cli: Cli, trained: str) -> None:
     """A file of 30 codes in the working folder."""
-    assert mnistae("encode", *[f"test:{k}" for k in range(30)], "-o", "codes.csv").returncode == 0
+    assert cli("encode", *[f"test:{k}" for k in range(30)], "-o", "codes.csv").code == 0
 
 
 @pytest.mark.parametrize("words", DRAWING, ids=" ".join)

@@ -164,7 +164,7 @@ def test_no_mirror_is_left(behaviour: str, folder: Path, hosts: list[str]) -> No
 @pytest.mark.parametrize(
     ("base", "reason"),
     [
-        (closed_url(), "Connection refused"),
+        ("closed", "Connection refused"),
         ("https://mirror.invalid/", "mirror.invalid: Name or service not known"),
         ("http://mirror.invalid/", "only https"),
         ("https://me:secret@mirror.invalid/", "it has a user name"),
@@ -172,6 +172,7 @@ def test_no_mirror_is_left(behaviour: str, folder: Path, hosts: list[str]) -> No
 )
 def test_mirror_that_is_not_there(base: str, reason: str, folder: Path) -> None:
     """A mirror that cannot be reached, or may not be asked, is passed over; its password is not repeated."""
+    base = closed_url() if base == "closed" else base
     with pytest.raises(DataError) as caught:
         fetch(archive_at(base), folder, limits=LIMITS)
     assert reason in caught.value.message
@@ -236,7 +237,7 @@ def test_offline_opens_no_socket(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert names_in(folder) == []
 
 
-@pytest.mark.parametrize("planted", [b"", b"garbage", ARCHIVE[:-1], gzip.compress(CONTENT[::-1])])
+@pytest.mark.parametrize("planted", [b"", b"garbage", ARCHIVE[:-1], gzip.compress(CONTENT[::-1], mtime=0)])
 def test_planted_damaged_file_is_replaced(planted: bytes, folder: Path) -> None:
     """What lies under the final name is not trusted for being there."""
     (folder / NAME).write_bytes(planted)

@@ -31,6 +31,17 @@ def stranger(user: int) -> None:
     inside["get_cachedir"] = lambda: inside["_get_config_or_cache_dir"](inside["_get_xdg_cache_dir"])
 
 
+def standard_output(kind: str) -> None:
+    """Let standard output be a pipe whose reader is gone, or a disk that is full."""
+    if kind == "gone":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(writer, 1)
+    os.close(writer)
+
+
 def clock(kind: str) -> None:
     """Let the clock of the wall be decades off, stand still, or jump at every look; the monotonic clock stays."""
     real, looks = time.time, [0]

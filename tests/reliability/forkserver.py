@@ -8,6 +8,7 @@ It reads a request a line from standard input and answers a line on standard out
 The child is the product: the same `main()` with the same signals, only that its modules are in memory already.
 """
 
+import codecs
 import contextlib
 import importlib
 import json
@@ -44,6 +45,8 @@ def prepare() -> None:
     matplotlib.get_configdir()  # it makes sure of its own folders once a process: here, and not in the children
     matplotlib.get_cachedir()
     assert all((matplotlib.figure, safetensors.numpy, typer.rich_utils, *commands, session))
+    for codec in ("cp437", "raw_unicode_escape"):  # read when first needed, which another user may not be allowed to
+        codecs.lookup(codec)
     torch.set_num_threads(1)
 
 
@@ -81,7 +84,8 @@ def run(request: dict[str, Any]) -> None:
         for name, argument in request["before"]:
             module, _, function = name.rpartition(".")
             getattr(importlib.import_module(module or "children"), function)(argument)
-        sys.argv = ["mnistae", *request["argv"]]
+        # the words as the interpreter gives them in its locale
+        sys.argv = ["mnistae", *(os.fsdecode(word.encode("utf-8", "surrogateescape")) for word in request["argv"])]
         __main__.main()
     except SystemExit as ending:
         code = ending.code

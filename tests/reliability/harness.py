@@ -3,11 +3,14 @@
 `make campaign` runs them long and writes docs/reliability.md from the ledger; `make check` runs the quick set.
 """
 
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -35,6 +38,20 @@ def record(row: str, *, trials: int, failures: int = 0, sabotage: str = "", note
         line = {"row": row, "trials": trials, "failures": failures, "sabotage": sabotage, "note": note}
         with Path(LEDGER).open("a") as ledger:
             ledger.write(json.dumps(line) + "\n")
+
+
+def rows_of(*texts: str) -> list[str]:
+    """Return the rows that the first of the texts (of a test, then of its module) begins with that begins with any."""
+    for text in texts:
+        if begins := re.match(r"(?:Rows? )?(?:[A-G]|T)[0-9]+\b[^:]*:", text):
+            return re.findall(r"\b(?:[A-G]|T)[0-9]+\b", begins[0])
+    return []
+
+
+def note_ending(test: str, rows: list[str], *, failed: bool, reason: str) -> None:
+    """Keep that a test failed or was left out, in each of its rows, or under no row if it has none."""
+    for row in rows or [""]:
+        record(row, trials=0, failures=int(failed), note=f"**failed**: {test}" if failed else f"not run: {reason}")
 
 
 @dataclass(frozen=True)
@@ -68,13 +85,19 @@ class Running:
 
 
 class ForkServer:
-    """Starts commands. One for the whole session of tests; its children get everything from the request."""
+    """Starts commands. One for the whole session of tests; its children get everything from the request.
 
-    def __init__(self) -> None:
+    But for what an interpreter reads when it starts, such as its locale: that it has from `setting`.
+    """
+
+    _counter = itertools.count(1)  # of all servers: their streams may lie in one folder
+
+    def __init__(self, setting: Mapping[str, str | None] | None = None) -> None:
+        environment = {name: value for name, value in {**os.environ, **(setting or {})}.items() if value is not None}
+        command = [sys.executable, str(HERE / "forkserver.py")]
         self._process = subprocess.Popen(
-            [sys.executable, HERE / "forkserver.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="ascii", env=environment
         )
-        self._count = 0
 
     def __enter__(self) -> Self:
         return self
@@ -112,8 +135,8 @@ class ForkServer:
         another MODULE.FUNCTION, each with its argument.
         """
         home.mkdir(parents=True, exist_ok=True)
-        self._count += 1
-        out, err = (home / f"{kind}.{self._count}" for kind in ("out", "err"))
+        count = next(self._counter)
+        out, err = (home / f"{kind}.{count}" for kind in ("out", "err"))
         environment = {**os.environ, "MNISTAE_HOME": str(home / "home"), **(env or {})}
         request = {
             "argv": [str(word) for word in argv],

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from harness import LONG, Ended, ForkServer, one_line, record, trials
 from resumable import digest
+from usages import FOR_OTHERS, USES, furnish
 
 from conftest import mnistae, write_idx
 
@@ -80,6 +81,25 @@ def test_variables(forks: ForkServer, tmp_path: Path, data: Path) -> None:
     record("T11", trials=len(chosen), note="see F2")
 
 
+def test_variables_in_every_command(
+    forks: ForkServer, tmp_path: Path, trained_store: Path, digits: dict[str, np.ndarray]
+) -> None:
+    """F2: nor does any of them in any command; the pairs take turns with the uses, and every use gets some."""
+    cases = [(name, value) for name in (*HEAVY, *LIGHT) for value in values(tmp_path).items()]
+    chosen = random.Random(2).sample(cases, trials(len(USES), len(cases)))
+    places = furnish(tmp_path, "plain", digits, (trained_store / "checkpoints" / "tiny" / "model.safetensors").read_bytes())
+    count, share = 0, trials(len(USES), 8)
+    for number, (name, (kind, value)) in enumerate(chosen):
+        for use in USES[number % share :: share]:
+            home = tmp_path / f"home{count}"
+            shutil.copytree(trained_store, home)
+            ended = forks.run(*use.words(places), home=tmp_path, env={"MNISTAE_HOME": str(home), name: value})
+            check(ended, (name, kind, use))
+            shutil.rmtree(home)
+            count += 1
+    record("F2", trials=count, note="every command")
+
+
 @pytest.mark.parametrize("name", ["TERMINAL_WIDTH", "COLUMNS", "LINES"])
 def test_width_of_many_digits(name: str) -> None:
     """F2: a width of more digits than int() takes, which typer reads at its import, is as none."""
@@ -98,11 +118,13 @@ def commons(digits: dict[str, np.ndarray]) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_homes(forks: ForkServer, commons: Path) -> None:
+def test_homes(forks: ForkServer, commons: Path, digits: dict[str, np.ndarray], trained_store: Path) -> None:
     """F1: without a home, with an odd one, and for a user without a name: it works or says why; nobody gets a folder ~."""
     if os.geteuid() != 0:
         record("F1", trials=0, note="not run: only root can become another user")
         pytest.skip("only root can become another user")
+    model = (trained_store / "checkpoints" / "tiny" / "model.safetensors").read_bytes()
+    places = {name: word.replace("./", f"{commons}/") for name, word in furnish(commons, "plain", digits, model).items()}
     (commons / "file").touch()
     (commons / "locked").mkdir(mode=0o755)
     homes: dict[str, dict[str, str | None]] = {
@@ -118,15 +140,11 @@ def test_homes(forks: ForkServer, commons: Path) -> None:
             "XDG_CACHE_HOME": str(commons / "file"),
         },
     }
-    commands = [
-        ("summary",),
-        ("checkpoints", "list"),
-        ("train", "--dataset", commons / "data", "-e", 1, "-b", 256, "--hidden", 16),
-        ("evaluate",),
-        ("reconstruct", "1"),
-    ]
+    train = ("train", "--dataset", commons / "data", "-e", 1, "-b", 256, "--hidden", 16)
+    commands = [("summary",), ("checkpoints", "list"), train, ("evaluate",), ("reconstruct", "1")]
+    walked = [use.words(places) for use in FOR_OTHERS]
     none: dict[str, str | None] = dict.fromkeys(("MNISTAE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "HOME"))
-    users = (STRANGER, NOBODY)[: trials(1, 2)]
+    users, count = (STRANGER, NOBODY)[: trials(1, 2)], 0
     for user in users:
         for number, (kind, variables) in enumerate(homes.items()):
             place = commons / f"{user}-{number}"
@@ -134,15 +152,16 @@ def test_homes(forks: ForkServer, commons: Path) -> None:
             place.chmod(0o777)
             (commons / "me").mkdir(exist_ok=True)
             (commons / "me").chmod(0o777)
-            for command in commands:
+            for command in (*commands, *(walked if LONG else walked[number :: len(homes)])):
+                count += 1
                 ended = forks.run(*command, home=place, env=none | variables, before=(("conditions.stranger", user),))
                 check(ended, (user, kind, command))
             shutil.rmtree(commons / "me")
             assert not [path for path in place.rglob("*") if "~" in path.name]
     record(
         "F1",
-        trials=len(users) * len(homes) * len(commands),
-        note="seven homes, five commands, two users, one of them without a name",
+        trials=count,
+        note="seven homes, every command, two users, one of them without a name",
     )
 
 

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from harness import LONG, record
+from harness import LONG, ForkServer, one_line, record
+from usages import USES, furnish
 
 from mnistae.store import format as checkpoint_format
 
@@ -25,7 +27,16 @@ SHELL: dict[str, tuple[str, set[int]]] = {
     "full": ("%s > /dev/full; echo $? > code", {7}),
 }
 TRAIN = "train --dataset DATA -e 2 -b 256 --name piped --force"
-COMMANDS = ["summary", "checkpoints list", "reconstruct 1 -o a.png", "--help", TRAIN]
+COMMANDS = [
+    "summary",
+    "checkpoints list",
+    "reconstruct 1 -o a.png",
+    "--help",
+    TRAIN,
+    "evaluate -f csv",
+    "history",
+    "encode 1 2",
+]
 QUICK = {*((name, "summary") for name in SHELL), ("| true", TRAIN), ("both", TRAIN), ("full", TRAIN)}
 
 
@@ -48,6 +59,22 @@ def test_streams_of_the_shell(trained: str, tiny: Path, home: Path) -> None:
             count += 1
     assert count >= len(SHELL)
     record("E4", trials=count, note=f"{', '.join(SHELL)}; {len(COMMANDS)} commands")
+
+
+def test_every_command_without_a_reader(
+    forks: ForkServer, trained: str, home: Path, digits: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    """E4: where nobody reads, or the disk is full, every command that has something to say ends with its code for that."""
+    places, count = furnish(tmp_path, "plain", digits, (home / "checkpoints" / trained / "model.safetensors").read_bytes()), 0
+    for stream, code in (("gone", 141), ("full", 7)):
+        for use in USES if LONG else USES[stream == "full" :: 2]:
+            ended = forks.run(*use.words(places), home=tmp_path, before=(("conditions.standard_output", stream),))
+            assert ended.code == (use.code or code), (stream, use, ended)
+            assert "Traceback" not in ended.err
+            assert "Exception" not in ended.err
+            assert ended.code != 7 or one_line(ended), (use, ended)
+            count += 1
+    record("E4", trials=count, note="every command, with the reader gone and the disk full")
 
 
 def check_result(words: str, home: Path) -> None:

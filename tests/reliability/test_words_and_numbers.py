@@ -7,6 +7,7 @@ import pytest
 from harness import LONG, record, trials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from usages import parameters
 
 from conftest import TEST, TRAIN, Cli
 from mnistae.cli.app import COMMANDS, load
@@ -62,6 +63,8 @@ INTEGERS = {
     ("train", "--seed"): (0, 2**32 - 1),
     ("summary", "--bottleneck"): (1, 392),
     ("summary", "--hidden"): (1, 2048),
+    ("evaluate", "--extremes"): (0, 100),
+    ("evaluate", "--knn"): (0, 100),
     ("interpolate", "0", "1", "--steps"): (2, 1000),
     ("traverse", "0", "--steps"): (2, 1000),
     ("traverse", "0", "--unit"): (0, 7),
@@ -74,6 +77,7 @@ NO_INTEGERS = ["", "x", "1e3", "0x10", "1.5", "nan", "inf", "1,000", "--", "9" *
 FLOATS = {
     ("train", "--lr"): (["0", "-1", "nan", "inf", "-inf", "1e400", "1e-400"], "a finite number above 0"),
     ("train", "--weight-decay"): (["-1", "-1e-300", "nan", "inf", "-inf", "1e400"], "a finite number, 0 or above"),
+    ("interpolate", "0", "1", "-f", "gif", "--fps"): (["0", "-1", "0.09", "50.1", "nan", "inf"], "a number from 0.1 to 50"),
     ("denoise", "0", "-c", "tiny", "--level"): (["-1", "-0.001", "100.1", "nan", "inf", "1e400"], "a number from 0 to 100"),
     ("denoise", "0", "-c", "tiny", "--noise", "mask", "--level"): (["-0.5", "1.01", "nan", "inf"], "a number from 0 to 1 "),
     ("denoise", "0", "-c", "tiny", "--noise", "salt-pepper", "--level"): (
@@ -86,6 +90,19 @@ FLOATS = {
     ),
 }
 """Options that take any number: what they refuse, and the range that the hint names."""
+
+
+def told(least: int, most: int) -> str:
+    """Return the range as the hint has it: where 0 stands for none, it is no number of the range."""
+    return f"a whole number from {max(least, 1) if most == 100 else least} to {most}"
+
+
+def test_every_number_has_its_range() -> None:
+    """C10: the two tables have every option of every command that takes a number."""
+    numbers = [one for one in parameters() if one.kind in {int, float}]
+    expected = {kind: {(*one.command.split(), one.option) for one in numbers if one.kind is kind} for kind in (int, float)}
+    for table, kind in ((INTEGERS, int), (FLOATS, float)):
+        assert {(words[0], words[-1]) for words in table} == expected[kind]
 
 
 def refused(cli: Cli, words: tuple[str, ...], hint: str) -> bool:
@@ -102,7 +119,7 @@ def test_numbers_out_of_range(cli: Cli, trained: str, tiny: Path, home: Path) ->
     for words, (least, most) in INTEGERS.items():
         extra = ("--dataset", str(tiny)) if words[0] == "train" else ()
         for value in (least - 1, most + 1, -1 if least == 1 else -2, 2**31 if most < 2**31 else 2**63, 10**30):
-            assert refused(cli, (*words, str(value), *extra), f"a whole number from {least} to {most}"), (words, value)
+            assert refused(cli, (*words, str(value), *extra), told(least, most)), (words, value)
             tried += 1
         for text in NO_INTEGERS:
             assert refused(cli, (*words, text, *extra), "--help"), (words, text)
@@ -126,6 +143,9 @@ def test_numbers_at_the_ends_of_their_ranges(cli: Cli, trained: str, tiny: Path)
         ("summary", "--hidden", "1_0"),  # Python's way to write ten
         ("interpolate", "0", "1", "--steps", "2", "--json"),
         ("interpolate", "0", "1", "--steps", "1000", "--json"),
+        ("interpolate", "0", "1", "--fps", "50", "-f", "gif"),
+        ("evaluate", "--extremes", "100", "--knn", "100", "--json"),  # as many as there are test images
+        ("evaluate", "--extremes", "0", "--knn", "0", "--json"),
         ("traverse", "0", "-c", "tiny", "--unit", "7", "--steps", "1000", "--json"),
         ("denoise", "0", "-c", "tiny", "--level", "0", "--json"),
         ("denoise", "0", "-c", "tiny", "--level", "1e-400", "--json"),  # a float's 0

@@ -268,7 +268,7 @@ def test_other_formats(tmp_path: Path) -> None:
     torch.save(Canary(mark), path, _use_new_zipfile_serialization=False)
     others = [archive, path.read_bytes(), *(pickle.dumps(Canary(mark), protocol) for protocol in range(6))]
     others += [
-        gzip.compress(MODEL_FILE),
+        gzip.compress(MODEL_FILE, mtime=0),
         b"GGUF\3\0\0\0" + bytes(64),
         b"\x89HDF\r\n\x1a\n" + bytes(64),
         b"\x93NUMPY\1\0" + bytes(64),

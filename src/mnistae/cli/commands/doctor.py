@@ -12,7 +12,7 @@ from mnistae import paths
 from mnistae.cli import options
 from mnistae.cli.console import Screen, aligned
 from mnistae.datasets import catalogue, sources
-from mnistae.errors import DataError, DeviceError
+from mnistae.errors import CheckpointError, DataError, DeviceError
 from mnistae.store import runs
 
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "matplotlib", "pillow", "typer", "rich", "filelock")
@@ -39,7 +39,7 @@ def doctor(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
             "cache": str(paths.cache_dir()),
         },
         "data": {entry.name: _state_of_data(entry) for entry in catalogue.ENTRIES.values()},
-        "store": {name: reason or "whole" for name, reason in runs.damages().items()},
+        "store": _state_of_store(),
     }
     lines: list[str] = []
     for section, rows in found.items():
@@ -65,6 +65,13 @@ def _state_of_device(name: str) -> str:
         return f"works: {devices.describe(devices.resolve(name))}"
     except DeviceError as error:
         return error.message
+
+
+def _state_of_store() -> dict[str, str]:
+    try:
+        return {name: reason or "whole" for name, reason in runs.damages().items()}
+    except CheckpointError as error:  # a folder that cannot be read is what somebody may want to know
+        return {"unreadable": error.message}
 
 
 def _state_of_data(entry: catalogue.Entry) -> str:

@@ -1,0 +1,121 @@
+"""T12 and T13 for every command: whatever value is foreign, and whatever files are named so, nothing steers a terminal.
+
+The table of usages.py is held against the registry here.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness import LONG, record
+from hostile import HOSTILE, MARKUP, STEERING, steers
+from usages import USES, Parameter, furnish, parameters
+
+from conftest import Cli
+from mnistae.cli import console
+from mnistae.cli.app import COMMANDS
+
+pytestmark = pytest.mark.timeout(1200 if LONG else 120)
+
+SCREENS = ("pipe", "terminal")
+SHORT = [re.sub("[\0\ud800-\udfff]", "", text) for text in HOSTILE if len(text) < 100]
+MANY = ["".join(SHORT[k::3]) for k in range(3)]
+"""All that is hostile, in three texts that a process can be given."""
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, screen: str) -> None:
+    """Let the commands take their streams for a terminal, or not."""
+    if screen == "terminal":
+        monkeypatch.setattr(console, "is_terminal", lambda _stream: True)
+
+
+def test_table_has_every_command() -> None:
+    """A command that is new in the registry fails here until the table has it."""
+    assert {use.command for use in USES} == set(COMMANDS)
+    placed = {word for use in USES for word in re.findall(r"{(\w+)}", use.text)}
+    assert placed == {"run", "data", "picture", "folder", "pattern", "model", "codes", "out"}
+    assert {parameter.command for parameter in parameters()} <= set(COMMANDS)
+    assert len(list(parameters())) > 80
+
+
+def model_of(home: Path) -> bytes:
+    return (home / "checkpoints" / "tiny" / "model.safetensors").read_bytes()
+
+
+def spellings(parameter: Parameter, foreign: str) -> list[str]:
+    """Return the values to try: the text, and if that may be a path also as one, of a kind that the command would read."""
+    if not parameter.is_text:
+        return [foreign]
+    if parameter.name == "output":
+        return [foreign, f"made/{foreign}.png"]
+    if parameter.name in {"image", "images"}:
+        return [foreign, f"{foreign}.png"]
+    return [foreign, f"./{foreign}", f"{foreign}.safetensors"]
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_every_parameter(cli: Cli, trained: str, screen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T12: no value of any parameter of any command gets an escape onto the screen, or ends in an unexpected error."""
+    watch(monkeypatch, screen)
+    tried = 0
+    for number, parameter in enumerate(parameters()):
+        for foreign in (*MANY, *SHORT) if LONG else MANY[number % 3 :][:1]:
+            for value in spellings(parameter, foreign):
+                answer = cli(*parameter.words(value))
+                assert answer.code not in {0, 1} or (answer.code, parameter.name) == (0, "output"), (parameter, value, answer)
+                assert STEERING.search(answer.err) is None, (parameter, value, answer)
+                # what a pipe gets of a name of the user's own are its very bytes
+                assert answer.code == 0 or STEERING.search(answer.out) is None, (parameter, value, answer)
+                assert screen == "pipe" or not steers(answer), (parameter, value, answer)
+                tried += 1
+    record("T12", trials=tried, note="every parameter of every command")
+
+
+def test_every_parameter_takes_markup_for_text(cli: Cli, trained: str) -> None:
+    """T13: what rich would take for markup is quoted as it stands, wherever any text may be given."""
+    tried = 0
+    for number, parameter in enumerate(parameters()):
+        for foreign in MARKUP if LONG else MARKUP[number % 3 :: 3]:
+            answer = cli(*parameter.words(foreign))
+            assert answer.code not in {0, 1}, (parameter, foreign, answer)
+            quoted = Path(foreign).suffix.removeprefix(".") if parameter.name == "output" else foreign
+            assert not parameter.is_text or quoted in answer.err, (parameter, foreign, answer)
+            tried += 1
+    record("T13", trials=tried, note="every parameter of every command")
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_files_of_hostile_names(
+    cli: Cli, trained: str, home: Path, digits: dict[str, np.ndarray], screen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T12: data, pictures, those in a folder or behind a pattern, checkpoints, codes and results may be named anyhow.
+
+    Every command works all the same. Programs at the end of a pipe get the names as they are, people never.
+    """
+    watch(monkeypatch, screen)
+    tried = 0
+    for foreign in (*MANY, *MARKUP) if LONG else (MANY[screen == "pipe"] + MARKUP[0],):
+        places = furnish(Path(), foreign.replace("/", ""), digits, model_of(home))
+        for use in USES:
+            answer = cli(*use.words(places))
+            needs_pipe = screen == "terminal" and use.text.endswith("-f npy")
+            assert answer.code == (2 if needs_pipe else use.code), (use, answer)
+            assert STEERING.search(answer.err) is None, (use, answer)
+            assert (screen == "pipe" and use.prints_names) or not steers(answer), (use, answer)
+            tried += 1
+    record("T12", trials=tried, note="files of hostile names in every command")
+
+
+def test_files_of_hostile_names_in_documents(cli: Cli, trained: str, home: Path, digits: dict[str, np.ndarray]) -> None:
+    """T12: with --json each of them is in one document of plain ASCII."""
+    places = furnish(Path(), MANY[2].replace("/", ""), digits, model_of(home))
+    uses = [use for use in USES if not use.text.endswith(("--json", "-f csv", "-f npy"))]
+    for use in uses:
+        answer = cli(*use.words(places, "--json"))
+        assert answer.code == use.code, (use, answer)
+        assert not steers(answer), (use, answer)
+        assert answer.out.isascii()
+        assert json.loads(answer.out)["schema"] == 1
+    record("T12", trials=len(uses), note="and in JSON")

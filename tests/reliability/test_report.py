@@ -1,0 +1,59 @@
+"""The campaign's page: no row without a test, no failure without a word."""
+
+import re
+import sys
+from pathlib import Path
+
+import harness
+import pytest
+import report
+
+HERE = Path(__file__).parent
+
+
+def page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ledger: Path) -> dict[str, str]:
+    """Return the page's lines by their rows; what is no row is under the empty name."""
+    monkeypatch.setattr(sys, "argv", ["report.py", str(ledger), "make campaign", "60"])
+    report.main()
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in lines if line.startswith("| ")}
+    return rows | {"": "\n".join(line for line in lines if not line.startswith("|"))}
+
+
+def test_every_row_has_a_test() -> None:
+    """What the tests record are the rows of the page, all of them and no others."""
+    sources = "".join(path.read_text() for path in HERE.parent.rglob("test_*.py") if path != Path(__file__))
+    recorded = set(re.findall(r'record\(\s*"([A-Z0-9]+)"', sources))
+    assert recorded == set(report.ROWS) - set(report.ELSEWHERE)
+    assert set(report.AT_LEAST) | set(report.SABOTAGED) <= set(report.ROWS)
+
+
+def test_failures_are_on_the_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A test that fails counts in each of its rows though others of the row passed; one without a row is named below."""
+    monkeypatch.setattr(harness, "LEDGER", str(ledger := tmp_path / "ledger"))
+    harness.record("E6", trials=100)
+    harness.record("A1", trials=1000)
+    harness.note_ending("test_x", harness.rows_of("E6 and E8: none of them.", "Row A1."), failed=True, reason="")
+    harness.note_ending(
+        "test_y", harness.rows_of("A user is another.", "Rows B4 and B7: folders."), failed=False, reason="not root"
+    )
+    harness.note_ending("test_z", harness.rows_of("Nothing.", "Nothing either."), failed=True, reason="")
+    found = page(monkeypatch, capsys, ledger)
+    assert found["E6"].endswith("| 100 | 1 | | **failed**: test_x |")
+    assert "| 0 | 1 |" in found["E8"]
+    assert found["A1"].endswith("| 1,000 | 0 | | **no sabotage leg** |")
+    assert found["B4"].endswith("not run: not root |")
+    assert "no result" in found["C1"]
+    assert "- **failed**: test_z" in found[""]
+
+
+def test_too_few_trials_are_on_the_page(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A row that made fewer trials than it owes says so, and one that made them does not."""
+    monkeypatch.setattr(harness, "LEDGER", str(ledger := tmp_path / "ledger"))
+    harness.record("C6", trials=9999)
+    harness.record("D3", trials=200)
+    found = page(monkeypatch, capsys, ledger)
+    assert "**of 10,000 trials**" in found["C6"]
+    assert "**" not in found["D3"]
