@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistae.cli import lazy
-from mnistae.cli.app import COMMANDS
+from mnistae.cli.app import COMMANDS, load
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class Parameter:
         before = () if self.option in beside else beside
         if not self.option:
             return (*self.command.split(), *before, "--", value)
-        takes_image = {"image", "images"} & inspect.signature(lazy.load(self.command)).parameters.keys()
+        takes_image = {"image", "images"} & inspect.signature(load(self.command)).parameters.keys()
         behind = ARGUMENTS.get(self.command, ("1",) if takes_image else ())
         return (*self.command.split(), *before, f"{self.option}={value}", *(behind if self.name != "every" else ()))
 
@@ -123,7 +122,7 @@ class Parameter:
 def parameters() -> Iterator[Parameter]:
     """Yield every parameter of every command that is not a switch."""
     for command in COMMANDS:
-        function = lazy.load(command)
+        function = load(command)
         for name, hint in typing.get_type_hints(function, include_extras=True).items():
             if name == "return":
                 continue
