@@ -144,7 +144,7 @@ def _report(screen: Screen, session: "Session") -> None:
     checkpoint = runs.load(name)
     alive, size = checkpoint.description.living_units, session.plan.model.bottleneck
     if alive is not None and alive < size:
-        screen.warn(f"{size - alive} of {size} bottleneck units are dead: always zero; another --seed may do better")
+        screen.warn(f"{size - alive} of {size} bottleneck units are dead: always zero; try another --seed")
     screen.note(f"loss {history[-1].loss:.5f} after {_count(len(history), 'epoch')}, {alive} of {size} bottleneck units alive")
     document = {
         "checkpoint": work.describe_checkpoint(checkpoint),
