@@ -1,15 +1,13 @@
-"""What the commands that use a checkpoint share: find it, its data and its pictures, and put a figure where it belongs."""
+"""What the commands that use a checkpoint share: find it, its data and its pictures."""
 
 import functools
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import typer
 
-from mnistae import api, atomic
+from mnistae import api
 from mnistae.cli import console
 from mnistae.cli.console import Screen
 from mnistae.datasets import catalogue, sources, words
@@ -18,12 +16,7 @@ from mnistae.datasets.words import Failure, Picture
 from mnistae.errors import UsageError
 from mnistae.inference import Codec
 from mnistae.records import Description
-from mnistae.store import runs
 from mnistae.store.runs import Checkpoint
-from mnistae.text import file_stem
-
-FRAME_FORMATS = ("png", "svg", "pdf", "strip", "gif", "npy")
-"""Formats of decoded frames: figures, a strip without axes, a film and an array."""
 
 MAX_STEPS = 1000
 
@@ -52,14 +45,6 @@ class Job:
     def dataset(self) -> str | None:
         """The name of the data set if a picture came from it."""
         return self.open_dataset().name if self.needs_dataset else None
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a result file goes, and its format. `path` is None for standard output."""
-
-    path: Path | None
-    format: str
 
 
 def prepare(
@@ -154,75 +139,6 @@ def dataset_of(checkpoint: Checkpoint, asked: str | None) -> str:
     return asked or (training.dataset if training else catalogue.DEFAULT)
 
 
-def target(
-    screen: Screen, output: str | None, format_name: str | None, *, name: Sequence[str], formats: Sequence[str]
-) -> Target | None:
-    """Return where the result goes, checked before any work; None if there is nothing to write (--json without -o)."""
-    if output is not None:
-        return named_target(screen, output, format_name, formats=formats)
-    return None if screen.as_json else default_target(format_name, name=name, formats=formats)
-
-
-def default_target(format_name: str | None, *, name: Sequence[str], formats: Sequence[str]) -> Target:
-    """Return the place and format of a result that nobody named, checked before any work."""
-    chosen = check_format(format_name or formats[0], formats)
-    path = Path(f"{file_stem(name)}.{'png' if chosen == 'strip' else chosen}")
-    atomic.check_target(path)
-    return Target(path, chosen)
-
-
-def named_target(screen: Screen, output: str, format_name: str | None, *, formats: Sequence[str]) -> Target:
-    """Return the place and format of a result that -o names, checked before any work."""
-    if output == "-":
-        console.check_stdout_takes_bytes(as_json=screen.as_json)
-        return Target(None, check_format(format_name or formats[0], formats))
-    path = Path(output)
-    atomic.check_target(path)
-    return Target(path, _format_of(path, format_name, formats))
-
-
-def _format_of(path: Path, format_name: str | None, formats: Sequence[str]) -> str:
-    """Return the format that the suffix says, or the one asked for where it says none or the same."""
-    suffix = path.suffix.removeprefix(".").lower()
-    if format_name is None:
-        if not suffix:
-            raise UsageError(f"the output '{path}' has no suffix to tell its format", hint=f"give --format {'|'.join(formats)}")
-        return check_format(suffix, formats)
-    chosen = check_format(format_name, formats)
-    if suffix in formats and suffix != ("png" if chosen == "strip" else chosen):
-        raise UsageError(f"the output '{path}' is not to be of the format '{chosen}'", hint="leave --format out")
-    return chosen
-
-
-def check_is_no_input(target: Target | None, *others: str | None, images: Sequence[str] = ()) -> None:
-    """Raise UsageError if the result would replace a picture, a data set or a checkpoint that it is made from.
-
-    A result that would come to lie among the pictures of a folder or a pattern is refused as well: the next run would use it.
-    """
-    path = target.path if target else None
-    if path is None:
-        return
-    # os.path's exists, as Path's raises for a name too long
-    is_one = path.exists() and any(os.path.exists(word) and path.samefile(word) for word in (*images, *others) if word)  # noqa: PTH110
-    if is_one or any(words.covers(words.parse(image), path) for image in images):
-        raise UsageError(f"'{path}' is both input and output", hint="choose another place with -o")
-
-
-def deliver(
-    screen: Screen, target: Target | None, make: Callable[[str], bytes], document: dict[str, Any], *, key: str = "figure"
-) -> None:
-    """Make the file, write it and tell where it is, in the document under `key`."""
-    if target is None:
-        screen.result([], {**document, key: None})
-        return
-    data = make(target.format)
-    if target.path is None:
-        console.write_bytes(data)
-        return
-    atomic.write_bytes(target.path, data)
-    screen.result([str(target.path)], {**document, key: str(target.path)})
-
-
 def end(job: Job) -> None:
     """End the command with the code of what was left out, if anything was, now that the rest is delivered."""
     if job.failures:
@@ -237,27 +153,6 @@ def describe_failures(job: Job) -> list[dict[str, str]]:
 def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return a checkpoint's name and path for a JSON document."""
     return {"name": checkpoint.name, "path": str(checkpoint.path)}
-
-
-def stems(images: Sequence[str], *, checkpoint: str | None, dataset: str | None, raw: bool) -> list[str]:
-    """Return the words that a figure's default name is made of, after the command's."""
-    named = [Path(word).stem if runs.is_path(word) else word for word in (checkpoint, dataset) if word]
-    return [*(_stem(image) for image in images), *named, *(["raw"] if raw else [])]
-
-
-def _stem(image: str) -> str:
-    if image == "-":
-        return "stdin"
-    path = Path(image)
-    is_number = path.stem == image.removesuffix(path.suffix) and path.stem.isdecimal()  # 5.png is not the training image 5
-    return image.removesuffix(path.suffix) if path.suffix.lower() in words.SUFFIXES and not is_number else image
-
-
-def check_format(chosen: str, formats: Sequence[str]) -> str:
-    """Return the format if it is one of these. Raises UsageError."""
-    if chosen not in formats:
-        raise UsageError(f"cannot write the format '{chosen}'", hint=f"choose one of: {', '.join(formats)}")
-    return chosen
 
 
 def check_steps(steps: int) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistae.cli import options, work
+from mnistae.cli import options, targets, work
 from mnistae.cli.commands.summary import training_document, training_rows
 from mnistae.cli.console import Screen, aligned
 from mnistae.errors import CheckpointError, UsageError
@@ -96,18 +96,18 @@ def export(
     checkpoint does. ONNX needs two more packages, which come with the extra `onnx`.
     """
     screen = Screen("checkpoints export", quiet=quiet, as_json=as_json)
-    target = work.named_target(screen, output, format_, formats=exports.FORMATS)
+    target = targets.named(screen, output, format_, formats=exports.FORMATS)
     if part is not Part.WHOLE and target.format != "onnx":
         raise UsageError(f"a part of the network cannot be written as {target.format}", hint="leave --part out, or write ONNX")
     exports.check_can_write(target.format)
     found = runs.load(name)
-    work.check_is_no_input(target, str(found.path), str(found.path.with_name(runs.STATE)))
+    targets.check_is_no_input(target, str(found.path), str(found.path.with_name(runs.STATE)))
     data = exports.encode(found.weights, target.format, part)
     if target.format == "onnx":
         given, made = (f"{end} (n, {width})" for end, width in onnx_graph.ends(part, found.description.model))
         screen.note(f"verified with onnxruntime: {given} to {made}, float32")
     document = {"checkpoint": work.describe_checkpoint(found), "format": target.format, "part": part.value}
-    work.deliver(screen, target, lambda _: data, document, key="output")
+    targets.deliver(screen, target, lambda _: data, document, key="output")
 
 
 def verify(

@@ -13,7 +13,7 @@ import numpy as np
 import typer
 
 from mnistae import atomic, codes, pictures
-from mnistae.cli import console, options, work
+from mnistae.cli import console, options, targets, work
 from mnistae.cli.console import Screen
 from mnistae.codes import Array
 from mnistae.errors import DataError, UsageError
@@ -48,7 +48,7 @@ def decode(
     """
     screen = Screen("decode", quiet=quiet, as_json=as_json)
     target = _target(screen, source, output, format_)
-    work.check_is_no_input(target, source, checkpoint)
+    targets.check_is_no_input(target, source, checkpoint)
     found, codec = work.open_model(screen, checkpoint, device)
     name = "standard input" if source == "-" else f"'{source}'"
     with _opened(source) as stream:
@@ -61,16 +61,16 @@ def decode(
         screen.result([str(target.path)], {**document, "figure": str(target.path)})
 
 
-def _target(screen: Screen, source: str, output: str | None, format_name: str | None) -> work.Target:
+def _target(screen: Screen, source: str, output: str | None, format_name: str | None) -> targets.Target:
     if output is not None and output != "-" and (output.endswith(("/", os.sep)) or Path(output).is_dir()):
         if format_name is not None:
             raise UsageError("a folder takes no --format: it gets PNG files", hint="leave one of them out")
         atomic.check_target(Path(output) / "0.png")
-        return work.Target(Path(output), FOLDER)
+        return targets.Target(Path(output), FOLDER)
     if output is not None:
-        return work.named_target(screen, output, format_name, formats=FORMATS)
+        return targets.named(screen, output, format_name, formats=FORMATS)
     stem = "stdin" if source == "-" else Path(source).stem
-    return work.default_target(format_name, name=["decode", stem], formats=FORMATS)
+    return targets.default(format_name, name=["decode", stem], formats=FORMATS)
 
 
 def _opened(source: str) -> BufferedReader:
@@ -88,7 +88,7 @@ def _opened(source: str) -> BufferedReader:
     return sys.stdin.buffer  # type: ignore[return-value]  # it is one, unless somebody put another stream in its place
 
 
-def _write(target: work.Target, codec: Codec, blocks: Iterator[Array], name: str) -> int:
+def _write(target: targets.Target, codec: Codec, blocks: Iterator[Array], name: str) -> int:
     """Decode the blocks to where they go; return how many codes there were. Raises DataError if there is none."""
     if target.format == "npy":
         return _write_array(target.path, codec, blocks, name)

@@ -6,7 +6,7 @@ import typer
 
 from mnistae import figures, inference
 from mnistae import noise as noises
-from mnistae.cli import options, work
+from mnistae.cli import options, targets, work
 from mnistae.cli.commands.reconstruct import documents
 from mnistae.cli.console import Screen
 from mnistae.datasets import words
@@ -49,9 +49,9 @@ def denoise(
     noises.check_seed(seed)
     changed = [f"{option}{value}" for option, value in (("level", level), ("seed", seed or None)) if value is not None]
     other = [] if noise is Noise.UNIFORM else [noise.value]
-    name = ["denoise", *work.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *other, *changed]
-    target = work.target(screen, output, format_, name=name, formats=("png", "svg", "pdf"))
-    work.check_is_no_input(target, checkpoint, dataset, images=images)
+    name = ["denoise", *targets.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *other, *changed]
+    target = targets.choose(screen, output, format_, name=name, formats=("png", "svg", "pdf"))
+    targets.check_is_no_input(target, checkpoint, dataset, images=images)
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, default=builtin.DENOISE)
     found = inference.denoise(job.codec, words.stack(job.pictures), kind=noise, level=strength, seed=seed)
     is_clean_known = noise is not Noise.NONE
@@ -69,7 +69,7 @@ def denoise(
         "noisy": documents(job.pictures, found.before) if is_clean_known else None,
         "denoised": documents(job.pictures, found.after) if is_clean_known else None,
     }
-    work.deliver(
+    targets.deliver(
         screen,
         target,
         lambda kind: figures.render(

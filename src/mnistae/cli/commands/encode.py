@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mnistae import atomic, codes
-from mnistae.cli import console, options, work
+from mnistae.cli import console, options, targets, work
 from mnistae.cli.console import Screen
 from mnistae.codes import Block
 from mnistae.datasets import words
@@ -61,7 +61,7 @@ def encode(
     if bool(images) == (every is not None):
         raise UsageError("give images, or --all train, or --all test", hint="run 'mnistae encode --help'")
     target = _target(screen, output, format_)
-    work.check_is_no_input(target, checkpoint, dataset, images=images or [])
+    targets.check_is_no_input(target, checkpoint, dataset, images=images or [])
     if every is not None:
         found, codec = work.open_model(screen, checkpoint, device)
         data = work.open_dataset(screen, work.dataset_of(found, dataset))
@@ -75,15 +75,15 @@ def encode(
     work.end(job)
 
 
-def _target(screen: Screen, output: str | None, format_name: str | None) -> work.Target:
+def _target(screen: Screen, output: str | None, format_name: str | None) -> targets.Target:
     if output is not None and output != "-":
-        return work.named_target(screen, output, format_name, formats=codes.FORMATS)
+        return targets.named(screen, output, format_name, formats=codes.FORMATS)
     if screen.as_json and output is None and format_name is not None:
         raise UsageError("--json lays the codes out in its own way", hint="leave --format out, or name a file with -o")
-    kind = work.check_format(format_name or "jsonl", codes.FORMATS)
+    kind = targets.check_format(format_name or "jsonl", codes.FORMATS)
     if output == "-" or kind == "npy":
         console.check_stdout_takes_bytes(as_json=screen.as_json)
-    return work.Target(None, kind)
+    return targets.Target(None, kind)
 
 
 def _of_pictures(job: work.Job) -> Iterator[Block]:
@@ -105,7 +105,7 @@ def _of_split(codec: Codec, data: Dataset, split: Split) -> Iterator[Block]:
         )
 
 
-def _deliver(screen: Screen, target: work.Target, source: _Source) -> None:
+def _deliver(screen: Screen, target: targets.Target, source: _Source) -> None:
     first = list(itertools.islice(source.blocks, 1))  # what is wrong with the words is found before anything is written
     blocks = itertools.chain(first, source.blocks)
     if target.path is None and screen.as_json:

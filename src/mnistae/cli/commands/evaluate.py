@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mnistae import evaluation
-from mnistae.cli import console, evaluation_report, evaluation_view, options, work
+from mnistae.cli import console, evaluation_report, evaluation_view, options, targets, work
 from mnistae.cli.console import Screen
 from mnistae.cli.evaluation_report import Report
 from mnistae.datasets.dataset import Split
@@ -69,7 +69,7 @@ def evaluate(
     target = _target(screen, output, format_)
     if target is not None and target.format != "csv":
         _check_figure(depth, len(wanted))
-    work.check_is_no_input(target, *wanted, dataset)
+    targets.check_is_no_input(target, *wanted, dataset)
     opened = [work.open_model(screen, one, device) for one in wanted]
     data = work.open_dataset(screen, _common_dataset([found for found, _ in opened], dataset))
     results = evaluation.evaluate([codec for _, codec in opened], data, split, depth)
@@ -96,18 +96,18 @@ def _wanted(several: Sequence[str], one: str | None) -> list[str | None]:
     return list(several)
 
 
-def _target(screen: Screen, output: str | None, format_name: str | None) -> work.Target | None:
+def _target(screen: Screen, output: str | None, format_name: str | None) -> targets.Target | None:
     """Return where CSV or a figure goes; None if people or programs read the result."""
     if output is not None:
-        return work.named_target(screen, output, format_name, formats=FORMATS)
+        return targets.named(screen, output, format_name, formats=FORMATS)
     if format_name is None:
         return None
     if screen.as_json:
         raise UsageError("--json lays the result out in its own way", hint="leave --format out, or name a file with -o")
-    kind = work.check_format(format_name, FORMATS)
+    kind = targets.check_format(format_name, FORMATS)
     if kind != "csv":
         console.check_stdout_takes_bytes(as_json=False)
-    return work.Target(None, kind)
+    return targets.Target(None, kind)
 
 
 def _check_figure(depth: Depth, checkpoints: int) -> None:
@@ -136,7 +136,7 @@ def _warn_dead(screen: Screen, reports: Sequence[Report]) -> None:
             screen.warn(f"{dead} of {size} bottleneck units{whose} are dead: always zero")
 
 
-def _deliver(screen: Screen, target: work.Target | None, reports: Sequence[Report], data: str) -> None:
+def _deliver(screen: Screen, target: targets.Target | None, reports: Sequence[Report], data: str) -> None:
     shared = {"dataset": data, "split": reports[0].found.split}
     documents = [evaluation_report.document(report) for report in reports]
     document = {**shared, **documents[0]} if len(reports) == 1 else {**shared, "evaluations": documents}
@@ -149,4 +149,4 @@ def _deliver(screen: Screen, target: work.Target | None, reports: Sequence[Repor
         return
     for line in lines:
         screen.note(line)
-    work.deliver(screen, target, lambda kind: evaluation_report.render(reports, kind), document)
+    targets.deliver(screen, target, lambda kind: evaluation_report.render(reports, kind), document)

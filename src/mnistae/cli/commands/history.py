@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from mnistae import figures
-from mnistae.cli import options, work
+from mnistae.cli import options, targets, work
 from mnistae.cli.console import Screen
 from mnistae.errors import CheckpointError
 from mnistae.records import Epoch
@@ -46,7 +46,7 @@ def history(
     """
     screen = Screen("history", quiet=quiet, as_json=as_json)
     target = _target(screen, references or [], output, format_)
-    work.check_is_no_input(target, *(references or []))
+    targets.check_is_no_input(target, *(references or []))
     found = _load(references or [os.environ.get("MNISTAE_CHECKPOINT") or None])
     histories = {name: checkpoint.description.history for name, checkpoint in found.items()}
     document = {"runs": [_document(checkpoint) for checkpoint in found.values()]}
@@ -59,13 +59,13 @@ def history(
         return
     screen.draw(draw)
     figure = figures.loss_curve(*histories.values(), names=list(histories))
-    work.deliver(screen, target, lambda kind: figures.render(figure, kind), document)
+    targets.deliver(screen, target, lambda kind: figures.render(figure, kind), document)
 
 
-def _target(screen: Screen, references: Sequence[str], output: str | None, format_name: str | None) -> work.Target | None:
+def _target(screen: Screen, references: Sequence[str], output: str | None, format_name: str | None) -> targets.Target | None:
     if output is not None:
-        return work.named_target(screen, output, format_name, formats=FORMATS)
-    return work.default_target(format_name, name=["history", *references], formats=FORMATS) if format_name else None
+        return targets.named(screen, output, format_name, formats=FORMATS)
+    return targets.default(format_name, name=["history", *references], formats=FORMATS) if format_name else None
 
 
 def _load(references: Sequence[str | None]) -> dict[str, Checkpoint]:

@@ -7,7 +7,7 @@ import numpy as np
 import typer
 
 from mnistae import figures, inference, pictures
-from mnistae.cli import options, work
+from mnistae.cli import options, targets, work
 from mnistae.cli.console import Screen
 from mnistae.datasets import words
 from mnistae.errors import UsageError
@@ -50,11 +50,11 @@ def interpolate(
     given = {f"steps{steps}": steps != 8, "loop": loop, "spherical": spherical, f"fps{fps:g}": fps != 8, "back": back}
     changed = [word for word, is_given in given.items() if is_given]
     kind = [format_] if format_ == "strip" else []
-    name = ["interpolate", *work.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *changed, *kind]
-    target = work.target(screen, output, format_, name=name, formats=work.FRAME_FORMATS)
+    name = ["interpolate", *targets.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *changed, *kind]
+    target = targets.choose(screen, output, format_, name=name, formats=targets.FRAME_FORMATS)
     if (back or fps != 8) and target is not None and target.format != "gif":
         raise UsageError("--fps and --there-and-back are for films", hint="add -f gif, or name a .gif with -o")
-    work.check_is_no_input(target, checkpoint, dataset, images=images)
+    targets.check_is_no_input(target, checkpoint, dataset, images=images)
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, needs_all=True)
     inference.check_stations(len(job.pictures))  # a loop makes two of one
     pixels = words.stack(job.pictures)
@@ -80,7 +80,7 @@ def interpolate(
         "spherical": spherical,
         "codes": job.codec.encode(pixels).astype(float).tolist(),
     }
-    work.deliver(screen, target, make, document)
+    targets.deliver(screen, target, make, document)
 
 
 def _check(steps: int, fps: float, *, loop: bool, back: bool) -> None:

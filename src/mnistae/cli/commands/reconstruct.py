@@ -3,7 +3,7 @@
 from typing import Any
 
 from mnistae import figures, inference
-from mnistae.cli import options, work
+from mnistae.cli import options, targets, work
 from mnistae.cli.console import Screen
 from mnistae.datasets import words
 from mnistae.datasets.words import Picture
@@ -30,9 +30,9 @@ def reconstruct(
     With --json and no -o, no figure is drawn.
     """
     screen = Screen("reconstruct", quiet=quiet, as_json=as_json)
-    name = ["reconstruct", *work.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw)]
-    target = work.target(screen, output, format_, name=name, formats=("png", "svg", "pdf"))
-    work.check_is_no_input(target, checkpoint, dataset, images=images)
+    name = ["reconstruct", *targets.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw)]
+    target = targets.choose(screen, output, format_, name=name, formats=("png", "svg", "pdf"))
+    targets.check_is_no_input(target, checkpoint, dataset, images=images)
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
     found = inference.reconstruct(job.codec, words.stack(job.pictures))
     screen.table([HEADINGS, *rows(job.pictures, found.measures)])
@@ -44,7 +44,7 @@ def reconstruct(
         "failed": work.describe_failures(job),
         "images": documents(job.pictures, found.measures),
     }
-    work.deliver(
+    targets.deliver(
         screen,
         target,
         lambda kind: figures.render(figures.reconstructions(found.originals, found.outputs), kind),

@@ -7,7 +7,7 @@ import numpy as np
 import typer
 
 from mnistae import figures, inference, pictures
-from mnistae.cli import options, work
+from mnistae.cli import options, targets, work
 from mnistae.cli.console import Screen
 from mnistae.cli.work import Job
 from mnistae.datasets.dataset import Split
@@ -49,9 +49,9 @@ def traverse(
     work.check_steps(steps)
     changed = [word for word, is_given in {f"unit{unit}": unit is not None, f"steps{steps}": steps != 8}.items() if is_given]
     kind = [format_] if format_ == "strip" else []
-    name = ["traverse", *work.stems([image], checkpoint=checkpoint, dataset=dataset, raw=raw), *changed, *kind]
-    target = work.target(screen, output, format_, name=name, formats=work.FRAME_FORMATS)
-    work.check_is_no_input(target, checkpoint, dataset, images=[image])
+    name = ["traverse", *targets.stems([image], checkpoint=checkpoint, dataset=dataset, raw=raw), *changed, *kind]
+    target = targets.choose(screen, output, format_, name=name, formats=targets.FRAME_FORMATS)
+    targets.check_is_no_input(target, checkpoint, dataset, images=[image])
     job = work.prepare(screen, [image], checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, needs_all=True)
     units = _units(job, unit, steps)
     ranges, data = _ranges(screen, job)
@@ -69,7 +69,7 @@ def traverse(
             for k, values in zip(units, found.values, strict=True)
         ],
     }
-    work.deliver(screen, target, lambda kind: _file(found, kind), document)
+    targets.deliver(screen, target, lambda kind: _file(found, kind), document)
 
 
 def _units(job: Job, unit: int | None, steps: int) -> list[int]:
