@@ -2,6 +2,7 @@
 
 import builtins
 import importlib
+import inspect
 import keyword
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,12 @@ def register(group: typer.Typer, entries: Mapping[str, Entry]) -> None:
         group.command(name.split()[-1], help=entry.about, cls=_later(name, entry))(_placeholder)
 
 
+def _unfolded(function: Callable[..., None]) -> str:
+    """Return what a function's docstring says, a line a paragraph: typer would keep its line breaks."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
 def _placeholder() -> None:
     raise NotImplementedError  # never called: the command's own context has taken its place
 
@@ -48,7 +55,8 @@ def _later(name: str, entry: Entry) -> type[TyperCommand]:
             alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
             first, second = entry.examples
             epilog = f"Examples:\n\n$ {first}\n\n$ {second}"
-            alone.command(self.name, epilog=epilog, context_settings=HELP_OPTIONS)(load(name))
+            function = load(name)
+            alone.command(self.name, help=_unfolded(function), epilog=epilog, context_settings=HELP_OPTIONS)(function)
             return typer.main.get_command(alone).make_context(info_name, args, parent=parent, **extra)
 
     return Later
