@@ -30,12 +30,19 @@ class Parameter:
     info: ArgumentInfo | OptionInfo
     kind: type
     default: Any
+    is_list: bool
+
+    @property
+    def word(self) -> str:
+        """An argument as it stands in the usage."""
+        text = f"{self.info.metavar}..." if self.is_list else str(self.info.metavar)
+        return text if self.default is inspect.Parameter.empty else f"[{text}]"
 
     @property
     def names(self) -> str:
         """The words that stand on the command line."""
         if isinstance(self.info, ArgumentInfo):
-            return f"`{_in_table(self.info.metavar or '')}`"
+            return f"`{_in_table(self.word)}`"
         value = "" if self.kind is bool else f" `{_in_table(self.info.metavar or self._kind_name())}`"
         return ", ".join(f"`{flag}`" for flag in self.flags) + value
 
@@ -75,15 +82,16 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
         if name != "return":
             kind, info = get_args(hint)[:2]
             plain = next((part for part in get_args(kind) if part is not type(None)), kind)
-            found.append(Parameter(info, plain if isinstance(plain, type) else str, defaults[name].default))
+            is_list = "list[" in str(kind)
+            found.append(Parameter(info, plain if isinstance(plain, type) else str, defaults[name].default, is_list))
     return sorted(found, key=lambda parameter: isinstance(parameter.info, OptionInfo))
 
 
 def _section(name: str) -> str:
     function = load(name)
     own = [parameter for parameter in parameters(function) if not {"--quiet", "--json"} & set(parameter.flags)]
-    arguments = [parameter.info.metavar for parameter in own if isinstance(parameter.info, ArgumentInfo)]
-    usage = " ".join(str(word) for word in ("mnistae", name, "[OPTIONS]", *arguments))
+    arguments = [parameter.word for parameter in own if isinstance(parameter.info, ArgumentInfo)]
+    usage = " ".join(("mnistae", name, "[OPTIONS]", *arguments))
     rows = "\n".join(f"| {parameter.names} | {parameter.about} |" for parameter in own)
     table = f"| | |\n|---|---|\n{rows}\n\n" if own else ""
     examples = "\n".join(COMMANDS[name].examples)

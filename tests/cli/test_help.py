@@ -1,6 +1,7 @@
 """Help, examples, version, completion and the generated reference."""
 
 import inspect
+import os
 import re
 import shlex
 import subprocess
@@ -41,6 +42,14 @@ def test_examples_parse(cli: Cli, name: str) -> None:
             assert cli(*words[1:], "--help").code == 0
 
 
+def test_paragraphs_fill_the_lines() -> None:
+    """A help page breaks its lines where the terminal ends, not where the source's do."""
+    done = run_mnistae("denoise", "--help", env={**os.environ, "TERMINAL_WIDTH": "1000"})
+    *_, paragraph = inspect.cleandoc(load("denoise").__doc__ or "").split("\n\n")
+    assert "\n" in paragraph
+    assert paragraph.replace("\n", " ") in done.stdout.decode()
+
+
 def test_the_reference_has_every_command() -> None:
     """docs/cli.md is what docs/generate.py makes of the application as it is, and has a page a command."""
     done = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], check=False, capture_output=True)
@@ -62,8 +71,6 @@ def test_typo_is_answered_with_the_word_meant(cli: Cli) -> None:
 
 def test_completion_is_offered() -> None:
     """The shell's Tab gets the commands."""
-    import os
-
     environment = {**os.environ, "_MNISTAE_COMPLETE": "complete_bash", "COMP_WORDS": "mnistae tr", "COMP_CWORD": "1"}
     program = "import sys; sys.argv = ['mnistae']; from mnistae.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, env=environment)

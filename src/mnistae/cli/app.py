@@ -2,6 +2,7 @@
 
 import builtins
 import importlib
+import inspect
 import keyword
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -156,12 +157,12 @@ def build(words: Collection[str]) -> typer.Typer:
     root.callback()(_root)
     groups = {name: _group(about) for name, about in GROUPS.items()}
     for name, entry in COMMANDS.items():
-        function = load(name) if set(words).issuperset(name.split()) else _not_named
+        is_named = set(words).issuperset(name.split())
+        function = load(name) if is_named else _not_named
         first, second = entry.examples
-        group = groups.get(name.split()[0], root)
-        group.command(
+        groups.get(name.split()[0], root).command(
             name.split()[-1],
-            help=entry.about if function is _not_named else None,
+            help=_unfolded(function) if is_named else entry.about,
             epilog=f"Examples:\n\n$ {first}\n\n$ {second}",
             context_settings=HELP_OPTIONS,
         )(function)
@@ -177,6 +178,12 @@ def _group(about: str | None = None) -> typer.Typer:
         pretty_exceptions_enable=False,  # failures become text in boundary.py alone
         help=about,
     )
+
+
+def _unfolded(function: Callable[..., None]) -> str:
+    """Return what a function's docstring says, a line a paragraph: typer would keep its line breaks."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _not_named() -> None:

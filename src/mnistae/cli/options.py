@@ -6,7 +6,7 @@ import typer
 
 IMAGE_HELP = "N, train:N, test:N, digit:D, digit:D/K, a picture's path, a folder, 'scans/*.png', or - for standard input."
 
-Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help=f"What to use: {IMAGE_HELP}", show_default=False)]
+Images = Annotated[list[str], typer.Argument(metavar="IMAGE", help=f"What to use: {IMAGE_HELP}", show_default=False)]
 
 Checkpoint = Annotated[
     str | None,

@@ -14,11 +14,11 @@ from mnistae.store import export as exports
 from mnistae.store import names, onnx_graph, runs
 from mnistae.store.onnx_graph import Part
 
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of runs.", show_default=False)]
+Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Names of runs.", show_default=False)]
 OptionalName = Annotated[
     str | None,
     typer.Argument(
-        metavar="[NAME|PATH]", envvar="MNISTAE_CHECKPOINT", help="A name in the store or a file; by default the newest run."
+        metavar="NAME|PATH", envvar="MNISTAE_CHECKPOINT", help="A name in the store or a file; by default the newest run."
     ),
 ]
 
@@ -112,7 +112,7 @@ def export(
 
 def verify(
     checkpoint_names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="Names of runs; by default all of them.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Names of runs; by default all of them.")
     ] = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,

@@ -10,7 +10,7 @@ from mnistae.datasets import catalogue, sources
 from mnistae.datasets.dataset import Split
 from mnistae.errors import DataError, UsageError
 
-Name = Annotated[str, typer.Argument(metavar="[NAME]", help=f"One of {', '.join(catalogue.ENTRIES)}.", show_default=True)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(catalogue.ENTRIES)}.", show_default=True)]
 
 
 def list_(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
@@ -34,7 +34,7 @@ def fetch(name: Name = catalogue.DEFAULT, quiet: options.Quiet = False, as_json:
 
 
 def verify(
-    name: Annotated[str, typer.Argument(metavar="[NAME|PATH]", help="A name, or a path to data.")] = catalogue.DEFAULT,
+    name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, or a path to data.")] = catalogue.DEFAULT,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:

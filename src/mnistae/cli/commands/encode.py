@@ -20,7 +20,7 @@ from mnistae.store.runs import Checkpoint
 PICTURES = 64
 """Pictures that are read before their codes are passed on."""
 
-Images = Annotated[list[str] | None, typer.Argument(metavar="IMAGE...", help=f"What to use: {options.IMAGE_HELP}")]
+Images = Annotated[list[str] | None, typer.Argument(metavar="IMAGE", help=f"What to use: {options.IMAGE_HELP}")]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class _Source:
 def encode(
     images: Images = None,
     every: Annotated[
-        Split | None, typer.Option("--all", help="Encode all images of a split in place of IMAGE....", show_default=False)
+        Split | None, typer.Option("--all", help="Encode all images of a split in place of IMAGE.", show_default=False)
     ] = None,
     checkpoint: options.Checkpoint = None,
     output: Annotated[

@@ -22,7 +22,7 @@ MAX_NEIGHBOURS = 100
 
 Checkpoints = Annotated[
     list[str] | None,
-    typer.Argument(metavar="CHECKPOINT...", help="Checkpoints to compare, a column each, in place of -c.", show_default=False),
+    typer.Argument(metavar="CHECKPOINT", help="Checkpoints to compare, a column each, in place of -c.", show_default=False),
 ]
 
 

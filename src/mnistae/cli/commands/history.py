@@ -24,7 +24,7 @@ FORMATS = ("png", "svg", "pdf")
 Runs = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[RUN...]",
+        metavar="RUN",
         help="Names in the store or .safetensors files; by default what MNISTAE_CHECKPOINT names, else the newest run.",
     ),
 ]
