@@ -16,6 +16,7 @@ DRAWING = [
     ("denoise", "1", "-c", "tiny", "--noise", "none"),
     ("interpolate", "1", "2"),
     ("interpolate", "1", "2", "-n", "50", "-f", "npy"),
+    ("traverse", "1", "--unit", "0"),
     ("decode", "codes.csv"),
     ("decode", "codes.csv", "-o", "folder/"),
 ]
@@ -57,6 +58,23 @@ def test_a_pipe_gets_no_pictures(words: tuple[str, ...]) -> None:
     done = mnistae(*words, env={**os.environ, **SCREEN})
     assert done.returncode == 0
     assert not re.search("▀|[#%@]{2}|\x1b", (done.stdout + done.stderr).decode())
+
+
+def test_a_wide_terminal_gets_the_walks_of_all_units() -> None:
+    """A row a unit, where eight frames fit side by side; elsewhere there is the table alone."""
+    wide = {**SCREEN, "COLUMNS": "140", "LINES": "80"}
+    text = on_a_terminal("traverse", "1", **wide)[1]
+    assert all(re.search(rf"^unit {unit}\b", text, re.MULTILINE) for unit in range(8))
+    assert "▀" in text
+    assert "▀" not in on_a_terminal("traverse", "1", **SCREEN)[1]
+
+
+def test_evaluate_shows_the_worst_above_its_table() -> None:
+    """The images with the largest error are there beside their reconstructions; the table is the result, and comes last."""
+    text = on_a_terminal("evaluate", "--extremes", "2", **SCREEN)[1]
+    assert "▀" in text
+    assert text.rindex("▀") < text.index("living bottleneck units")
+    assert "▀" not in on_a_terminal("evaluate", **SCREEN)[1]
 
 
 def test_quiet_shows_nothing_and_json_shows_what_tables_do() -> None:

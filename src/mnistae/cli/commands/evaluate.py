@@ -12,8 +12,9 @@ from mnistae.cli.console import Screen
 from mnistae.cli.evaluation_report import Report
 from mnistae.datasets.dataset import Split
 from mnistae.errors import UsageError
-from mnistae.evaluation import Depth
+from mnistae.evaluation import Depth, Extremes
 from mnistae.store.runs import Checkpoint
+from mnistae.terminal.mosaic import mosaic
 
 FORMATS = ("csv", "png", "svg", "pdf")
 MAX_CHECKPOINTS = 20
@@ -75,6 +76,8 @@ def evaluate(
     results = evaluation.evaluate([codec for _, codec in opened], data, split, depth)
     reports = [Report(found, result) for (found, _), result in zip(opened, results, strict=True)]
     _warn_dead(screen, reports)
+    if len(reports) == 1 and results[0].worst:
+        _draw(screen, results[0].worst)
     _deliver(screen, target, reports, data.name)
 
 
@@ -134,6 +137,11 @@ def _warn_dead(screen: Screen, reports: Sequence[Report]) -> None:
         whose = f" of '{report.name}'" if len(reports) > 1 else ""
         if dead:
             screen.warn(f"{dead} of {size} bottleneck units{whose} are dead: always zero")
+
+
+def _draw(screen: Screen, worst: Extremes) -> None:
+    names, shown = [picture.word for picture in worst.pictures], worst.found
+    screen.draw(lambda canvas: mosaic(canvas, shown.originals, shown.outputs, names=names, titles=("reconstructed",)))
 
 
 def _deliver(screen: Screen, target: targets.Target | None, reports: Sequence[Report], data: str) -> None:

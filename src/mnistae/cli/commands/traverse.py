@@ -14,6 +14,8 @@ from mnistae.datasets.dataset import Split
 from mnistae.errors import UsageError
 from mnistae.inference import Traversal
 from mnistae.records import UnitRange, count_living
+from mnistae.terminal.canvas import Canvas
+from mnistae.terminal.mosaic import mosaic
 
 MAX_FRAMES = 10_000
 HEADINGS = ("unit", "from", "to", "image")
@@ -58,6 +60,7 @@ def traverse(
     found = inference.traverse(job.codec, job.pictures[0].pixels, ranges, units=units, steps=steps)
     rows = [(k, f"{ranges[k].low:.2f}", f"{ranges[k].high:.2f}", f"{found.code[k]:.2f}") for k in units]
     screen.table([HEADINGS, *rows])
+    screen.draw(lambda canvas: _draw(canvas, found))
     document = {
         "checkpoint": work.describe_checkpoint(job.checkpoint),
         "dataset": data,
@@ -95,6 +98,13 @@ def _ranges(screen: Screen, job: Job) -> tuple[tuple[UnitRange, ...], str | None
     ranges = inference.unit_ranges(inference.encode_bytes(job.codec, data.images(Split.TRAIN)))
     work.warn_dead(screen, dataclasses.replace(description, living_units=count_living(ranges), unit_ranges=ranges))
     return ranges, data.name
+
+
+def _draw(canvas: Canvas, found: Traversal) -> list[str]:
+    """Return one walk as rows of frames, or a row a unit where the terminal is wide enough for that."""
+    if len(found.units) == 1:
+        return mosaic(canvas, found.frames[0])
+    return mosaic(canvas, *found.frames.swapaxes(0, 1), names=[f"unit {unit}" for unit in found.units])
 
 
 def _file(found: Traversal, kind: str) -> bytes:
