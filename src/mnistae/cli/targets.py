@@ -14,7 +14,9 @@ from mnistae.errors import UsageError
 from mnistae.store import runs
 from mnistae.text import file_stem
 
-FRAME_FORMATS = ("png", "svg", "pdf", "strip", "gif", "npy")
+FIGURE_FORMATS = ("png", "svg", "pdf")
+
+FRAME_FORMATS = (*FIGURE_FORMATS, "strip", "gif", "npy")
 """Formats of decoded frames: figures, a strip without axes, a film and an array."""
 
 

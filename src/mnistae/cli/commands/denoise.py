@@ -1,6 +1,7 @@
 """`mnistae denoise`: images with noise, and without it again."""
 
-from typing import Annotated
+import functools
+from typing import Annotated, Any
 
 import typer
 
@@ -50,7 +51,7 @@ def denoise(
     changed = [f"{option}{value}" for option, value in (("level", level), ("seed", seed or None)) if value is not None]
     other = [] if noise is Noise.UNIFORM else [noise.value]
     name = ["denoise", *targets.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *other, *changed]
-    target = targets.choose(screen, output, format_, name=name, formats=("png", "svg", "pdf"))
+    target = targets.choose(screen, output, format_, name=name, formats=targets.FIGURE_FORMATS)
     targets.check_is_no_input(target, checkpoint, dataset, images=images)
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, default=builtin.DENOISE)
     found = inference.denoise(job.codec, words.stack(job.pictures), kind=noise, level=strength, seed=seed)
@@ -60,24 +61,23 @@ def denoise(
     names = [picture.word for picture in job.pictures]
     columns = {"noisy": found.noisy, "denoised": found.outputs} if is_clean_known else {"denoised": found.outputs}
     screen.draw(lambda canvas: mosaic(canvas, found.originals, *columns.values(), names=names, titles=tuple(columns)))
-    document = {
+    noise_document = {"kind": noise.value, "level": strength, "seed": seed}
+    document = {**_document(job, found, is_clean_known=is_clean_known), "noise": noise_document}
+    clean = found.originals if is_clean_known else None
+    make = functools.partial(figures.denoisings, clean, found.noisy, found.outputs)
+    targets.deliver(screen, target, lambda kind: figures.render(make(), kind), document)
+    work.end(job)
+
+
+def _document(job: work.Job, found: inference.Denoising, *, is_clean_known: bool) -> dict[str, Any]:
+    return {
         "checkpoint": work.describe_checkpoint(job.checkpoint),
         "dataset": job.dataset,
         "failed": work.describe_failures(job),
-        "noise": {"kind": noise.value, "level": strength, "seed": seed},
         "images": [{"image": picture.word, "label": picture.label} for picture in job.pictures],
         "noisy": documents(job.pictures, found.before) if is_clean_known else None,
         "denoised": documents(job.pictures, found.after) if is_clean_known else None,
     }
-    targets.deliver(
-        screen,
-        target,
-        lambda kind: figures.render(
-            figures.denoisings(found.originals if is_clean_known else None, found.noisy, found.outputs), kind
-        ),
-        document,
-    )
-    work.end(job)
 
 
 def _rows(pictures: list[words.Picture], found: inference.Denoising) -> list[list[object]]:

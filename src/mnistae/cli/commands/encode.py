@@ -70,8 +70,7 @@ def encode(
         _deliver(screen, target, _Source(found, blocks, data.length(every), lambda: {"dataset": data.name, "failed": []}))
         return
     job = work.prepare(screen, images or [], checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
-    describe = lambda: {"dataset": job.dataset, "failed": work.describe_failures(job)}  # noqa: E731
-    _deliver(screen, target, _Source(job.checkpoint, _of_pictures(job), None, describe))
+    _deliver(screen, target, _Source(job.checkpoint, _of_pictures(job), None, lambda: _describe_job(job)))
     work.end(job)
 
 
@@ -84,6 +83,10 @@ def _target(screen: Screen, output: str | None, format_name: str | None) -> targ
     if output == "-" or kind == "npy":
         console.check_stdout_takes_bytes(as_json=screen.as_json)
     return targets.Target(None, kind)
+
+
+def _describe_job(job: work.Job) -> dict[str, Any]:
+    return {"dataset": job.dataset, "failed": work.describe_failures(job)}
 
 
 def _of_pictures(job: work.Job) -> Iterator[Block]:

@@ -16,7 +16,7 @@ from mnistae.evaluation import Depth, Extremes
 from mnistae.store.runs import Checkpoint
 from mnistae.terminal.mosaic import mosaic
 
-FORMATS = ("csv", "png", "svg", "pdf")
+FORMATS = ("csv", *targets.FIGURE_FORMATS)
 MAX_CHECKPOINTS = 20
 MAX_EXTREMES = 100
 MAX_NEIGHBOURS = 100

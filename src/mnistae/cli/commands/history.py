@@ -19,8 +19,6 @@ from mnistae.store.runs import Checkpoint
 from mnistae.terminal.canvas import Canvas
 from mnistae.terminal.charts import plot
 
-FORMATS = ("png", "svg", "pdf")
-
 Runs = Annotated[
     list[str] | None,
     typer.Argument(
@@ -64,8 +62,8 @@ def history(
 
 def _target(screen: Screen, references: Sequence[str], output: str | None, format_name: str | None) -> targets.Target | None:
     if output is not None:
-        return targets.named(screen, output, format_name, formats=FORMATS)
-    return targets.default(format_name, name=["history", *references], formats=FORMATS) if format_name else None
+        return targets.named(screen, output, format_name, formats=targets.FIGURE_FORMATS)
+    return targets.default(format_name, name=["history", *references], formats=targets.FIGURE_FORMATS) if format_name else None
 
 
 def _load(references: Sequence[str | None]) -> dict[str, Checkpoint]:

@@ -31,7 +31,7 @@ def reconstruct(
     """
     screen = Screen("reconstruct", quiet=quiet, as_json=as_json)
     name = ["reconstruct", *targets.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw)]
-    target = targets.choose(screen, output, format_, name=name, formats=("png", "svg", "pdf"))
+    target = targets.choose(screen, output, format_, name=name, formats=targets.FIGURE_FORMATS)
     targets.check_is_no_input(target, checkpoint, dataset, images=images)
     job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
     found = inference.reconstruct(job.codec, words.stack(job.pictures))
