@@ -64,6 +64,7 @@ def _encode(tensors: Weights, description: Description) -> bytes:
     fields = _to_json(description)
     fields["digest"] = _digest(tensors, fields)
     text = _canonical(fields)
+    _reserve(3 * sum(array.nbytes for array in tensors.values()))
     return safetensors.numpy.save({name: np.asarray(a, "<f4", order="C") for name, a in tensors.items()}, {KEY: text})
 
 
@@ -78,6 +79,7 @@ def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Descr
     except (KeyError, TypeError, ValueError, UsageError) as error:
         raise _damaged(f"its description makes no sense ({error})") from error
     _check_schema(header, _schema(description.model, with_moments=with_moments))
+    _reserve(2 * len(data))
     try:
         tensors = safetensors.numpy.load(data)
     except safetensors.SafetensorError as error:
@@ -87,6 +89,11 @@ def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Descr
     if not all(np.isfinite(array).all() for array in tensors.values()):
         raise _damaged("it holds numbers that are not finite")
     return tensors, description
+
+
+def _reserve(size: int) -> None:
+    """Raise MemoryError if there is no room for `size` bytes. Safetensors would abort, or hang: it is Rust, and copies."""
+    bytearray(size)  # zeros that nobody touches cost no time
 
 
 def _header(data: bytes) -> dict[str, Any]:
