@@ -275,7 +275,7 @@ def closed() -> io.StringIO:
     [
         (None, DataError, "standard input is closed"),
         (closed(), DataError, "standard input is closed"),
-        (io.TextIOWrapper(io.BytesIO(b"")), DataError, "an empty file: 'standard input'"),
+        (io.TextIOWrapper(io.BytesIO(b"")), DataError, "standard input is empty"),
         (io.TextIOWrapper(io.BytesIO(b"<!doctype html>")), DataError, "not an image of a known kind: 'standard input'"),
         (Terminal(), UsageError, "'-' reads a picture from standard input, which is a terminal"),
     ],

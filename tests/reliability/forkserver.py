@@ -32,6 +32,10 @@ def main() -> None:
 
 def prepare() -> None:
     """Import what commands import late. No tensor is touched: a thread pool would not survive a fork."""
+    from mnistae.__main__ import _tame_environment
+
+    _tame_environment()  # as a command does before these imports
+
     import matplotlib.figure
     import safetensors.numpy
     import torch

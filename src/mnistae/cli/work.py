@@ -66,7 +66,6 @@ def prepare(
     """
     parsed = [words.parse(image) for image in images]
     found, codec = open_model(screen, checkpoint, device, default=default)
-    warn_dead(screen, found.description)
 
     @functools.cache
     def open_once() -> Dataset:
@@ -75,7 +74,7 @@ def prepare(
     failures: list[Failure] = []
     items = words.resolve(parsed, open_once, raw=raw)
     stream = _needed(screen, items) if needs_all else _readable(screen, items, failures)
-    return Job(found, codec, stream, failures, words.need_dataset(parsed), open_once)
+    return Job(found, codec, _warned(screen, found.description, stream), failures, words.need_dataset(parsed), open_once)
 
 
 def _needed(screen: Screen, items: Iterable[Picture | Failure]) -> Iterator[Picture]:
@@ -104,6 +103,12 @@ def _readable(screen: Screen, items: Iterable[Picture | Failure], failures: list
         raise untold
     if untold:
         console.say_error(untold.message, untold.hint)
+
+
+def _warned(screen: Screen, description: Description, pictures: Iterator[Picture]) -> Iterator[Picture]:
+    """Yield the pictures, then warn of dead units: an error comes alone."""
+    yield from pictures
+    warn_dead(screen, description)
 
 
 def _note(screen: Screen, picture: Picture) -> None:

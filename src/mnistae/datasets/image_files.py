@@ -30,6 +30,9 @@ NPY = "npy"
 KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", npy.MAGIC: NPY} | {
     b"P%d" % number: "PPM" for number in range(1, 7)
 }
+STDIN = "standard input"
+"""The name of what comes through a pipe."""
+
 GIVE_AN_IMAGE = "give a PNG, JPEG, BMP or PGM file, or an .npy array of shape (28, 28), (n, 28, 28) or (n, 784)"
 
 
@@ -66,8 +69,10 @@ def read_bytes(data: bytes, *, name: str, raw: bool = False) -> Pictures:
     `name` stands for the source in messages. Raises DataError.
     """
     kind = next((kind for magic, kind in KINDS.items() if data.startswith(magic)), None)
+    if not data:
+        raise DataError(f"{name} is empty" if name == STDIN else f"an empty file: '{name}'", hint=GIVE_AN_IMAGE)
     if kind is None:
-        raise DataError(f"{'not an image of a known kind' if data else 'an empty file'}: '{name}'", hint=GIVE_AN_IMAGE)
+        raise DataError(f"not an image of a known kind: '{name}'", hint=GIVE_AN_IMAGE)
     if len(data) > (MAX_BYTES if kind == NPY else MAX_PICTURE_BYTES):
         raise _too_large(name)
     if kind == NPY:

@@ -154,7 +154,7 @@ def _from_files(word: Word, *, raw: bool) -> Iterator[Picture | Failure]:
 def _from_file(path: str, *, is_stdin: bool, raw: bool) -> Iterator[Picture]:
     done = 0
     with contextlib.nullcontext(_stdin()) if is_stdin else image_files.open_path(Path(path)) as stream:
-        for found, count in image_files.read_stream(stream, name="standard input" if is_stdin else path, raw=raw):
+        for found, count in image_files.read_stream(stream, name=image_files.STDIN if is_stdin else path, raw=raw):
             for row in found.images.reshape(-1, PIXELS):
                 yield Picture(path if count == 1 else f"{path}[{done}]", row, None, found.notes)
                 done += 1
