@@ -24,7 +24,7 @@ MAX_PIXELS_A_BYTE = {"BMP": 128, "PPM": 8}  # what run-length coding and single 
 MAX_IMAGES = 100_000
 BLOCK = 64  # images of an array that are read together
 WORKING_SIDE = 512  # pixels; a digit of a tenth of the picture still has more than it will keep
-MAX_READS = 100_000
+MAX_READS = 100_000  # less than half a second of them; a PNG of 64 MiB in pieces of 4 KiB takes a half
 
 NPY = "npy"
 KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", npy.MAGIC: NPY} | {
