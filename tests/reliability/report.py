@@ -1,4 +1,4 @@
-"""Make docs/reliability.md of the campaign's ledger: `python report.py LEDGER COMMAND SECONDS`, on standard output."""
+"""Make docs/reliability.md of the campaign's ledger: `python report.py LEDGER COMMAND SECONDS [REMARK]`, on standard output."""
 
 import json
 import os
@@ -142,6 +142,7 @@ def main() -> None:
         "",
         f"Run on {day} by `{command}` in {seconds / 60:.0f} minutes: {cores} cores, Python {platform.python_version()},"
         f" {platform.system()}.",
+        *sys.argv[4:],
         "A *sabotage leg* breaks the product on purpose, and the test has to see it.",
         "",
         "| row | what is done | trials | failures | sabotage leg | notes |",
@@ -161,7 +162,7 @@ def _row(row: str, about: str, entries: list[dict[str, Any]]) -> str:
     sabotage, notes = ("; ".join(dict.fromkeys(e[key] for e in entries if e[key])) for key in ("sabotage", "note"))
     debts = [f"**of {AT_LEAST[row]:,} trials**"] if trials < AT_LEAST.get(row, 0) else []
     debts += ["**no sabotage leg**"] if row in SABOTAGED and not sabotage else []
-    notes = "; ".join([*debts, *([notes] if notes else [])])
+    notes = "; ".join([*debts, *([notes] if notes else [])]).replace("|", "\\|")
     return f"| {row} | {about} | {trials:,} | {failures} | {sabotage} | {notes} |".replace("  ", " ")
 
 
