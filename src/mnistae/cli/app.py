@@ -4,7 +4,7 @@ import builtins
 import importlib
 import inspect
 import keyword
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -148,7 +148,7 @@ def load(name: str) -> Callable[..., None]:
     return function
 
 
-def build(words: Collection[str]) -> typer.Typer:
+def build(words: Iterable[str]) -> typer.Typer:
     """Return the application for a command line of these words: a command that they do not name is not imported.
 
     Help, version and completion so need neither NumPy nor a dozen modules.
@@ -156,8 +156,9 @@ def build(words: Collection[str]) -> typer.Typer:
     root = _group()
     root.callback()(_root)
     groups = {name: _group(about) for name, about in GROUPS.items()}
+    given = set(words)
     for name, entry in COMMANDS.items():
-        is_named = set(words).issuperset(name.split())
+        is_named = given.issuperset(name.split())
         function = load(name) if is_named else _not_named
         first, second = entry.examples
         groups.get(name.split()[0], root).command(
