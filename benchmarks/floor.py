@@ -49,7 +49,7 @@ def main() -> int:
     precision = Precision(sys.argv[1] if len(sys.argv) > 1 else "fp32")
     images = np.random.default_rng(0).integers(0, 256, (60_000, PIXELS), dtype=np.uint8)
     trainer = Trainer(images, model=ModelConfig(), config=TrainConfig(precision=precision), device=torch.device("cpu"))
-    order, generator = torch.randperm(len(images)), torch.Generator()
+    order = torch.randperm(len(images))
     bare = products(torch.bfloat16 if precision is Precision.BF16 else torch.float32)
     parts: dict[str, list[float]] = {"products": [], "load": [], "gradients": [], "optimizer": []}
 
@@ -61,8 +61,8 @@ def main() -> int:
     for k in range(ROUNDS):
         rows = order[k % 29 * BATCH :][:BATCH]
         timed("products", bare)
-        timed("load", functools.partial(trainer._load, rows, 0, generator))
-        inputs, targets = trainer._load(rows, 0, generator)
+        timed("load", functools.partial(trainer._load, rows, 0))
+        inputs, targets = trainer._load(rows, 0)
         timed("gradients", functools.partial(trainer._step, inputs, targets))
         timed("optimizer", lambda: trainer._adam.step(1e-3))
     medians = {name: statistics.median(values[5:]) for name, values in parts.items()}

@@ -67,6 +67,15 @@ def describe(device: torch.device) -> str:
     return str(device)
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16, as far as torch can tell. Without them products take far longer."""
+    import torch
+
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return True
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def _prove(name: str) -> torch.device:
     import torch
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from conftest import Cli, mnistae, on_a_terminal
 from mnistae.config import RECIPES
@@ -155,6 +156,18 @@ def test_precision_is_part_of_the_run(cli: Cli, tiny: Path) -> None:
     answer = cli("train", "--dataset", tiny, "--precision", "tf32", "--device", "cpu")
     assert answer.code == 2
     assert "has no TF32" in answer.err
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_bfloat16_without_instructions_is_warned_about(
+    cli: Cli, tiny: Path, monkeypatch: pytest.MonkeyPatch, *, has_it: bool
+) -> None:
+    """Who asks for bf16 on a processor that has none is told; nobody else is."""
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has_it)  # stands for another processor
+    warning = "warning: this processor has no instructions for bfloat16"
+    words = ("train", "--dataset", tiny, "-e", 1)
+    assert (warning in cli(*words, "--precision", "bf16").err) is not has_it
+    assert warning not in cli(*words).err
 
 
 def test_divergence_ends_with_six_and_leaves_the_last_good_epoch(cli: Cli, tiny: Path, home: Path, trained: str) -> None:

@@ -24,8 +24,8 @@ class Adam:
         self.steps = weights.new_zeros(())
 
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
-        """Move the weights against the gradient."""
+    def step(self, learning_rate: float | Tensor) -> None:
+        """Move the weights against the gradient. A rate that is a tensor () is read on its device."""
         adam(
             [self._weights],
             [self._gradient],

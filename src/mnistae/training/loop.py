@@ -15,6 +15,7 @@ from mnistae.model import Autoencoder, initialise
 from mnistae.records import Epoch, TrainingState
 from mnistae.training import schedules
 from mnistae.training.adam import Adam
+from mnistae.training.replay import Replayed
 from mnistae.training.step import WHITE, Step, cast_into, views
 from mnistae.training.warp import warp
 
@@ -53,6 +54,10 @@ class Trainer:
         self._step = Step(self.model, rows, torch.bfloat16 if config.precision is Precision.BF16 else torch.float32)
         self._inputs = torch.empty_like(self._bytes, dtype=self._step.dtype)
         self._adam = Adam(self._step.weights, self._step.gradient, config)
+        self._chance = torch.Generator(device)
+        self._advance: Callable[[Tensor, float, float], Tensor] = self._train_on
+        if device.type == "cuda":
+            self._advance = Replayed(self._train_on, self._chance)
         self._live = (self._step.weights, self._adam.first, self._adam.second, self._adam.steps)
         if state:
             self._restore(state)
@@ -105,23 +110,26 @@ class Trainer:
         """Take one pass over the data; return the mean of the batch losses, or None if it was stopped."""
         batches = torch.split(self._shuffle(number), self.config.batch_size)
         warps = schedules.warps(self.config, number - 1, len(batches))
-        chance = torch.Generator(self._images.device)
-        chance.manual_seed(seeds.derive(self.config.seed, "noise", number))
+        self._chance.manual_seed(seeds.derive(self.config.seed, "noise", number))
         losses = torch.empty(len(batches), device=self._images.device)
         for k, (rows, rate, strength) in enumerate(zip(batches, rates, warps, strict=True)):
             if should_stop():
                 return None
-            inputs, targets = self._load(rows, strength, chance)
-            losses[k] = self._step(inputs, targets)
-            self._adam.step(rate)
+            losses[k] = self._advance(rows, rate, strength)
         return float(losses.double().mean())  # the only wait for the device in an epoch
+
+    def _train_on(self, rows: Tensor, rate: float | Tensor, strength: float | Tensor) -> Tensor:
+        """Take one step on these images, with this learning rate and strength of the warp; return the batch's loss ()."""
+        loss = self._step(*self._load(rows, strength))
+        self._adam.step(rate)
+        return loss
 
     def _shuffle(self, number: int) -> Tensor:
         """Return the order (N,) of the images in an epoch. Drawn on the CPU: every device sees the same order."""
         generator = torch.Generator().manual_seed(seeds.derive(self.config.seed, "shuffle", number))
         return torch.randperm(len(self._images), generator=generator).to(self._images.device)
 
-    def _load(self, rows: Tensor, strength: float, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _load(self, rows: Tensor, strength: float | Tensor) -> tuple[Tensor, Tensor]:
         """Return inputs and targets (B, 784) of these rows, from 0 to 255, in buffers that the next batch uses again.
 
         `strength` is that of the warp.
@@ -129,11 +137,11 @@ class Trainer:
         taken, targets, noisy, inputs = (b[: len(rows)] for b in (self._bytes, self._targets, self._noisy, self._inputs))
         torch.index_select(self._images, 0, rows, out=taken)
         targets.copy_(taken)
-        if strength:
-            targets.copy_(warp(targets, strength, chance))
+        if self.config.warp:
+            targets.copy_(warp(targets, strength, self._chance))
         if self.config.noise:
             level = WHITE * self.config.noise
-            noisy.uniform_(-level, level, generator=chance).add_(targets).clamp_(0, WHITE)
+            noisy.uniform_(-level, level, generator=self._chance).add_(targets).clamp_(0, WHITE)
             return cast_into(inputs, noisy), targets
         return cast_into(inputs, targets), targets
 
@@ -146,4 +154,4 @@ class Trainer:
     def _is_finite(self) -> bool:
         """Whether the state, and what it makes of a few images, is finite: the losses came before the last update."""
         outputs = self.model.decode(codes := self.model.encode(self._targets[:16] / WHITE))
-        return all(bool(tensor.isfinite().all()) for tensor in (*self._live, codes, outputs))
+        return bool(torch.stack([tensor.isfinite().all() for tensor in (*self._live, codes, outputs)]).all())

@@ -11,7 +11,7 @@ from mnistae.config import SIDE
 from mnistae.training.step import WHITE
 
 
-def warp(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+def warp(images: Tensor, strength: float | Tensor, generator: torch.Generator) -> Tensor:
     """Return images (B, 784), each through a random linear map about its centre, with black where it had nothing.
 
     The map is the identity plus normal entries of the standard deviation `strength`: it turns, shears and scales, and moves
@@ -19,7 +19,7 @@ def warp(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     gets used to that. Pixels stay between 0 and 255.
     """
     count = len(images)
-    maps = images.new_empty(count, 2, 2).normal_(std=strength, generator=generator)
+    maps = images.new_empty(count, 2, 2).normal_(generator=generator).mul_(strength)
     maps += torch.eye(2, device=images.device)
     grid = affine_grid(pad(maps, (0, 1)), [count, 1, SIDE, SIDE], align_corners=False)  # (B, 28, 28, 2); no shift
     warped = grid_sample(images.view(count, 1, SIDE, SIDE), grid, mode="bicubic", align_corners=False)

@@ -122,6 +122,8 @@ def _train(screen: Screen, plan: "Plan") -> None:
     if len(session.history) >= plan.config.epochs:
         screen.note(f"nothing to do: the run '{plan.name}' has its {len(session.history)} epochs")
     else:
+        if plan.config.precision is Precision.BF16 and not devices.has_bfloat16(plan.device):
+            screen.warn("this processor has no instructions for bfloat16: fp32 would be many times faster")
         screen.note(f"training '{plan.name}' on {devices.describe(plan.device)}")
     with signals.deferred() as request:
         view(screen, session, request.is_made)

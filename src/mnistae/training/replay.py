@@ -1,0 +1,60 @@
+"""A training step on a GPU, captured once and replayed: the CPU launches one graph, not some fifty kernels in a row."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Work = Callable[[], Tensor]
+
+
+class Replayed:
+    """A function of row numbers (B,) and some numbers, whose work is captured at its second call and replayed from then on.
+
+    A graph does again what was done when it was captured, on the same memory. So what differs between two calls is an argument,
+    handed over as a tensor in memory of its own, numbers as float32 (); the function may read none of it back to the CPU. Each
+    B has its own graph. The tensor that a call returns is overwritten by the next call of the same B.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Tensor],
+        chance: torch.Generator,
+        capture: Callable[[Work, torch.Generator], Work] | None = None,
+    ) -> None:
+        """Take the function and the generator it draws from; `capture` makes of some work what does it again."""
+        self._function, self._chance, self._capture = function, chance, capture or cuda_graph
+        self._arguments: dict[int, list[Tensor]] = {}
+        self._replays: dict[int, Work] = {}
+
+    def __call__(self, rows: Tensor, *numbers: float) -> Tensor:
+        """Return what the function returns for these arguments."""
+        size = len(rows)
+        is_first = size not in self._arguments
+        if is_first:
+            self._arguments[size] = [torch.empty_like(rows), *(rows.new_empty((), dtype=torch.float32) for _ in numbers)]
+        arguments = self._arguments[size]
+        arguments[0].copy_(rows)
+        for argument, number in zip(arguments[1:], numbers, strict=True):
+            argument.fill_(number)
+        if is_first:  # kernel by kernel: libraries set themselves up at their first use, which a capture forbids
+            return self._function(*arguments)
+        if size not in self._replays:
+            self._replays[size] = self._capture(lambda: self._function(*arguments), self._chance)
+        return self._replays[size]()
+
+
+def cuda_graph(work: Work, chance: torch.Generator) -> Work:
+    """Capture work on the generator's CUDA device without doing it; return what does it."""
+    graph = torch.cuda.CUDAGraph()
+    graph.register_generator_state(chance)  # each replay then draws anew, from whatever seed it has been given since
+    with torch.cuda.device(chance.device):
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    with torch.cuda.device(chance.device), torch.cuda.graph(graph, stream=stream):
+        result = work()
+
+    def replay() -> Tensor:
+        graph.replay()
+        return result
+
+    return replay
