@@ -1,8 +1,8 @@
 """Where the seconds of a training command go: `python phases.py [DEVICE] [RECIPE] [SEED]` prints JSON.
 
-The real MNIST and the parts of `mnistae train` in their order, in this process: importing torch, proving the device, reading the
-data, setting up, the first epoch (on CUDA it captures the step), the others, and the end with its files. `loop` is the seconds
-of all epochs. The device is waited for after each part.
+The real MNIST and the parts of `mnistae train` in their order, in this process: importing torch, proving the device, reading
+the data, setting up, the first epoch (on CUDA it captures the step), the others, and the end with its files. `loop` is the
+seconds of all epochs. The device is waited for after each part.
 """
 
 import dataclasses
