@@ -113,8 +113,8 @@ class _Layer:
         `out` (B, inputs) gets the same for the inputs, if anybody wants it, up to the same `scale`.
         """
         weight, bias = self._written
+        torch.addmm(bias, self._ones[:, : len(x)], slope, beta=0, alpha=scale, out=bias)  # while the slope is in the cache
         torch.addmm(weight, slope.t(), x, beta=0, alpha=scale * self._unit, out=weight)
-        torch.addmm(bias, self._ones[:, : len(x)], slope, beta=0, alpha=scale, out=bias)
         _follow(self._gradients, self._written)
         if out is not None:
             torch.mm(slope, self._weight, out=out)
