@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -51,6 +52,20 @@ def script(name: str, *words: object) -> dict[str, Any]:
         raise SystemExit(f"{name} {words}: {done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(lines[-1])
     return found
+
+
+def measure_floor(rounds: int) -> list[dict[str, Any]]:
+    """Milliseconds of a step's parts and its share of the floor's rate by precision; the round of the median rate is shown."""
+    found = [[script("floor.py", precision) for precision in ("fp32", "bf16")] for _ in range(rounds)]
+    rows = [sorted(runs, key=lambda run: float(run["rate"])) for runs in zip(*found, strict=True)]
+    return [{**runs[rounds // 2], "low": runs[0]["rate"], "high": runs[-1]["rate"]} for runs in rows]
+
+
+def measure_phases() -> list[dict[str, Any]]:
+    """Where the seconds of a training command go, on the CPU and on the GPU if there is one."""
+    script("phases.py", "cpu", "fast")  # the data set is cached from here on
+    devices = ("cpu", "cuda") if shutil.which("nvidia-smi") else ("cpu",)
+    return [script("phases.py", device, "lab") for device in devices]
 
 
 def measure_epochs(rounds: int) -> dict[str, Any]:
@@ -143,7 +158,7 @@ def table(found: dict[str, Any]) -> str:
     ]
     for row in found["floor"]:
         cells = " | ".join(f"{row[part]:.2f}" for part in ("products", "load", "gradients", "optimizer"))
-        lines.append(f"| {row['precision']} | {cells} | {row['rate']:.0%} |")
+        lines.append(f"| {row['precision']} | {cells} | {row['rate']:.0%} ({row['low']:.0%} – {row['high']:.0%}) |")
     budget = course * COURSE_EPOCHS
     lines += ["", f"The course's way needs {budget:.0f} s for its 50 epochs.", ""]
     lines += [
@@ -158,6 +173,11 @@ def table(found: dict[str, Any]) -> str:
         reached = " · ".join("never" if run["reached"] is None else f"{run['reached']:.1f}" for run in runs)
         share = f"1/{budget / seconds:.0f}"
         lines.append(f"| {recipe} | {runs[0]['epochs']} | {errors} | {seconds:.2f} | {share} | {reached} | {alive} |")
+    parts = list(found["phases"][0]["seconds"])
+    lines += ["", "| seconds of `train` on | " + " | ".join(parts) + " | whole | loss |", "|" + "---|" * (len(parts) + 3)]
+    for row in found["phases"]:
+        cells = " | ".join(f"{row['seconds'][part]:.2f}" for part in parts)
+        lines.append(f"| {row['device']} | {cells} | {row['whole']:.2f} | {row['loss']:.5f} |")
     lines += ["", "| images | hidden units | seconds an epoch | peak memory above import torch, MiB |", "|" + "---|" * 4]
     for row in found["growth"]:
         lines.append(f"| {row['images']}× | {row['width']}× | {row['seconds']:.2f} | {row['mib']:.0f} |")
@@ -183,9 +203,10 @@ def main() -> int:
     rounds, seeds = (1, 1) if wanted.quick else (3, 5)
     found = {
         "machine": machine(),
-        "floor": [script("floor.py", precision) for precision in ("fp32", "bf16")],
+        "floor": measure_floor(rounds),
         "epochs": measure_epochs(rounds),
         "quality": measure_quality(dict.fromkeys(wanted.recipes or (["fast"] if wanted.quick else RECIPES), seeds)),
+        "phases": measure_phases(),
         "cost": script("overhead.py"),
         "growth": measure_growth(1 if wanted.quick else 3),
         "shell": measure_shell(2 if wanted.quick else 7),
