@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mnistae import config
-from mnistae.config import MAX_SEED, PIXELS, ModelConfig, Schedule, TrainConfig
+from mnistae.config import MAX_SEED, PIXELS, ModelConfig, Optimizer, Precision, Schedule, TrainConfig
 from mnistae.errors import UsageError
 from mnistae.store import format as checkpoint_format
 
@@ -27,7 +27,16 @@ def test_the_lab() -> None:
             batch_size=2048,
             learning_rate=1e-3,
             weight_decay=1e-5,
+            optimizer=Optimizer.ADAM,
+            beta1=0.9,
+            beta2=0.999,
             schedule=Schedule.PLATEAU,
+            warmup=0,
+            bottleneck_bias=0.01,
+            output_bias=0.01,
+            noise=0.0,
+            warp=0.0,
+            precision=Precision.FP32,
         )
     )
 
@@ -94,6 +103,15 @@ def test_model_bounds(fields: dict[str, Any], error: str | None) -> None:
         ({"learning_rate": "fast"}, TypeError, None),
         ({"weight_decay": -1e-9}, UsageError, "weight decay is '-1e-09'"),
         ({"weight_decay": NAN}, UsageError, "weight decay is 'nan'"),
+        ({"warmup": -1}, UsageError, "warm-up is '-1'"),
+        ({"noise": NAN}, UsageError, "noise is 'nan'"),
+        ({"warp": -0.1}, UsageError, "warp is '-0.1'"),
+        ({"beta1": 1.0}, UsageError, "beta1 is '1.0'"),
+        ({"beta2": NAN}, UsageError, "beta2 is 'nan'"),
+        ({"bottleneck_bias": NAN}, UsageError, "bottleneck bias is 'nan'"),
+        ({"output_bias": 101.0}, UsageError, "output bias is '101.0'"),
+        ({"optimizer": "sgd"}, ValueError, "'sgd' is not a valid Optimizer"),
+        ({"precision": "fp8"}, ValueError, "'fp8' is not a valid Precision"),
         ({"schedule": "cosine"}, ValueError, "'cosine' is not a valid Schedule"),
         ({"dataset": None}, TypeError, "recipe and data set are text"),
         ({"recipe": ["lab"]}, TypeError, "recipe and data set are text"),

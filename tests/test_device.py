@@ -46,6 +46,20 @@ def test_auto_passes_over_a_device_that_cannot_compute(monkeypatch: pytest.Monke
         device.resolve("cuda")
 
 
+def test_auto_takes_the_best_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA goes before all others."""
+    asked: list[str] = []
+
+    def ones(*_sizes: int, device: torch.device) -> torch.Tensor:
+        asked.append(device.type)
+        return torch.full((8, 8), 1.0)
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "ones", ones)  # stands for a card that works
+    assert device.resolve("auto").type == "cuda"
+    assert asked == ["cuda"]
+
+
 def test_wrong_result_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device whose small product is wrong is refused."""
     monkeypatch.setattr(torch, "ones", lambda *_sizes, device: torch.zeros(8, 8, device=device))

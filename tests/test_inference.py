@@ -62,15 +62,17 @@ def test_interpolation_has_both_ends(weights: dict[str, np.ndarray], images: np.
         np.testing.assert_allclose(frames[leg, 0], ends[leg], rtol=0, atol=1e-6)  # a product of more rows may round otherwise
         np.testing.assert_allclose(frames[leg, -1], ends[leg + 1], rtol=0, atol=1e-6)
     codes = codec.encode(images)
-    middle = codec.decode(((codes[0] + codes[1]) / 2)[None])[0]
-    if steps == 3:
-        np.testing.assert_allclose(frames[0, 1], middle, atol=1e-6)
+    shares = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+    for leg in (0, 1):
+        even = codec.decode(codes[leg] * (1 - shares) + codes[leg + 1] * shares)
+        np.testing.assert_allclose(frames[leg], even, rtol=0, atol=1e-6)
 
 
 def test_film_shows_a_shared_frame_once(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
     """Two legs of five frames make a film of nine."""
     frames = inference.interpolate(inference.open_codec(weights, None), images, steps=5)
-    assert inference.film(frames).shape == (9, 784)
+    np.testing.assert_array_equal(inference.film(frames), np.concatenate([frames[0], frames[1, 1:]]))
+    assert len(inference.film(frames)) == 9
 
 
 def test_measures_are_against_the_clean_image(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
@@ -128,6 +130,7 @@ def test_a_traversal_moves_one_unit(unit: int, steps: int, low: float, width: fl
     found = inference.traverse(codec, image, ranges, units=[unit, 0], steps=steps)
     assert found.frames.shape == (2, steps, 784)
     assert (found.values[0, 0], found.values[0, -1]) == (np.float32(low), np.float32(low + width))
+    np.testing.assert_allclose(found.values[0], np.linspace(low, low + width, steps), rtol=1e-5, atol=1e-6)
     for value, frame in zip(found.values[0], found.frames[0], strict=True):
         code = codec.encode(image[None])
         code[0, unit] = value

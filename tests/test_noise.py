@@ -43,6 +43,8 @@ def test_shares_of_pixels(kind: Noise, values: dict[float, float]) -> None:
     noisy = noise.add(GREY, kind, level=0.2, seed=0)
     for value, share in values.items():
         assert (noisy == value).mean() == pytest.approx(share, abs=0.01)
+    untouched = ~np.isin(noisy, list(values))
+    assert (noisy[untouched] == GREY[untouched]).all()
 
 
 def test_gaussian_noise_has_its_deviation() -> None:

@@ -12,9 +12,11 @@ IMAGES = np.random.default_rng(0).random((3, 784), np.float32)
 
 def test_strip_is_the_images_side_by_side() -> None:
     """Each pixel of an image becomes 4 by 4 pixels of the strip, and nothing else is in it."""
+    tiles = np.rint(IMAGES.reshape(3, 28, 28) * 255).astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)
     picture = np.asarray(Image.open(io.BytesIO(pictures.strip(IMAGES))))
-    assert picture.shape == (112, 3 * 112)
-    np.testing.assert_array_equal(picture[::4, 112:224:4], np.rint(IMAGES[1].reshape(28, 28) * 255).astype(np.uint8))
+    np.testing.assert_array_equal(picture, np.hstack(tiles))
+    rows = np.asarray(Image.open(io.BytesIO(pictures.strip(IMAGES, columns=2))))
+    np.testing.assert_array_equal(rows, np.vstack([np.hstack(tiles[:2]), np.hstack([tiles[2], 0 * tiles[2]])]))
 
 
 def test_animation_has_a_frame_an_image() -> None:

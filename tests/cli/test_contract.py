@@ -140,10 +140,10 @@ def test_dash_does_not_wait_for_a_terminal(trained: str) -> None:
 @pytest.mark.parametrize("name", ["plain", "with space", "-dash", "emoji-😀", "new\nline", "bidi\u202e", "red[bold]", "bell\a"])
 def test_odd_paths_work_and_do_not_reach_the_terminal(trained: str, name: str) -> None:
     """A figure may have any name; standard output carries it exactly, messages make it safe."""
-    path = Path("odd") / f"{name}.png"
-    done = mnistae("reconstruct", "1", "-o", path)
+    path = f"{name}.png" if name == "-dash" else f"odd/{name}.png"
+    done = mnistae("reconstruct", "1", f"--output={path}")
     assert (done.returncode, done.stdout) == (0, f"{path}\n".encode())
-    assert path.exists()
+    assert Path(path).exists()
 
     missing = mnistae("reconstruct", f"missing/{name}.png")
     assert missing.returncode == 4
@@ -163,3 +163,6 @@ def test_locales_do_not_matter(trained: str, locale: str, encoding: str) -> None
     failed = mnistae("summary", "-c", "grün-😀", env=environment)
     assert failed.returncode == 2
     assert b"not a name for a run" in failed.stderr
+    drawn = mnistae("reconstruct", "1", "-o", "grün-😀.png", env=environment)
+    assert (drawn.returncode, drawn.stdout) == (0, "grün-😀.png\n".encode())
+    assert Path("grün-😀.png").is_file()

@@ -12,6 +12,9 @@ from PIL import Image
 
 from conftest import Answer, Cli, mnistae
 
+SHARED = {"schema", "command", "dataset", "split", "figure"}
+"""What a document has once, however many checkpoints it is about."""
+
 
 @pytest.fixture
 def second(cli: Cli, trained: str, tiny: Path) -> str:
@@ -24,6 +27,11 @@ def document(answer: Answer) -> Any:
     """Return the JSON document of an answer that has to be a success."""
     assert answer.code == 0, answer.err
     return json.loads(answer.out)
+
+
+def cells(one: dict[str, float]) -> list[str]:
+    """Return the measures as tables have them."""
+    return [f"{one['mse']:.6f}", f"{one['psnr']:.2f}", f"{one['ssim']:.4f}"]
 
 
 def facts(text: str) -> dict[tuple[str, str, str, str], str]:
@@ -51,10 +59,16 @@ def test_all_parts_stand_in_document_and_table(cli: Cli, trained: str) -> None:
     assert told["knn"]["k"] == 5
     assert f"labels told by the 5 nearest codes: {told['knn']['accuracy']:.2%}" in shown.out.splitlines()
     lines = [line.split() for line in shown.out.splitlines()]
+    at = lines.index(["digit", "images", "MSE", "PSNR", "SSIM"])
+    for row, one in zip(lines[at + 1 : at + 12], [*told["digits"], told["total"]], strict=True):
+        assert row == ["all" if one["digit"] is None else str(one["digit"]), str(one["count"]), *cells(one)]
+    lab = next(one for one in told["denoising"] if (one["noise"], one["level"]) == ("uniform", 0.625))
+    for kind in ("noisy", "denoised"):
+        assert -10 * np.log10(told[f"{kind}_mse"]) == pytest.approx(lab[f"{kind}_psnr"])
     for name in ("worst", "best"):
         at = lines.index([name, "image", "label", "MSE", "PSNR", "SSIM"])
         for row, image in zip(lines[at + 1 : at + 4], told[name], strict=True):
-            assert row[:3] == [image["image"], str(image["label"]), f"{image['mse']:.6f}"]
+            assert row == [image["image"], str(image["label"]), *cells(image)]
     assert told["worst"][0]["mse"] > told["worst"][-1]["mse"] > told["best"][-1]["mse"] > told["best"][0]["mse"]
     assert len(told["denoising"]) == 20
     for row, gain in zip(lines[-20:], told["denoising"], strict=True):
@@ -81,15 +95,15 @@ def test_checkpoints_side_by_side(cli: Cli, trained: str, second: str, tiny: Pat
     told = document(cli("evaluate", trained, second, *words, "--json"))
     for name, found in zip((trained, second), told["evaluations"], strict=True):
         alone = document(cli("evaluate", name, *words, "--json"))
-        assert alone == {**alone, **found}
+        assert found == {key: value for key, value in alone.items() if key not in SHARED}
     shown = cli("evaluate", trained, second, *words).out.splitlines()
     assert shown[0] == "2 checkpoints on the 100 test images of tiny"
     assert shown[2].split() == [trained, second]
-    cells = {" ".join(line.split()[:-2]): line.split()[-2:] for line in shown[3:]}
+    row = {" ".join(line.split()[:-2]): line.split()[-2:] for line in shown[3:]}
     first, last = told["evaluations"]
-    assert cells["MSE"] == [f"{one['total']['mse']:.6f}" for one in (first, last)]
-    assert cells["bottleneck units"] == ["8", "3"]
-    assert cells["gain, mask 0.5"] == [f"{one['denoising'][17]['gain']:.2f}" for one in (first, last)]
+    assert row["MSE"] == [f"{one['total']['mse']:.6f}" for one in (first, last)]
+    assert row["bottleneck units"] == ["8", "3"]
+    assert row["gain, mask 0.5"] == [f"{one['denoising'][17]['gain']:.2f}" for one in (first, last)]
     assert f"{first['worst'][0]['image']} {first['worst'][0]['mse']:.5f}" in "\n".join(shown)
     assert max(map(len, shown)) <= 80
 
@@ -110,7 +124,11 @@ def test_csv_is_every_number_once(cli: Cli, trained: str, second: str, tiny: Pat
     found = facts(piped.out)
     assert '"' not in piped.out
     assert all(line.count(",") == 4 for line in piped.out.splitlines())
+    units = sum(one["bottleneck"] for one in told)
+    assert len(found) == 2 * (11 * 4 + 8 + 2 * 2 + 20 * 3) - 2 + units
     for name, one in zip((trained, second), told, strict=True):
+        for measure in ("bottleneck", "living_units", "pca_mse", "noisy_mse", "denoised_mse"):
+            assert float(found[name, measure, "", ""]) == one[measure]
         assert float(found[name, "mse", "", ""]) == one["total"]["mse"]
         assert int(found[name, "images", "", ""]) == 100
         assert float(found[name, "ssim", "3", ""]) == one["digits"][3]["ssim"]

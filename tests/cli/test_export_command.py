@@ -90,7 +90,7 @@ except SystemExit as ending:
     assert not ending.code
 print(sorted({"torch", "torchvision", "matplotlib"} & set(sys.modules)), file=sys.stderr)
 """
-    for kind in FORMATS:
+    for kind in sorted(FORMATS, key="onnx".__eq__):  # that one last: where it is not installed, it skips
         if kind == "onnx":
             need_onnx()
         done = subprocess.run([sys.executable, "-c", program, f"x.{kind}"], check=True, capture_output=True, timeout=60)

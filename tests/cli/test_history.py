@@ -44,7 +44,10 @@ def test_json_has_the_losses(cli: Cli, trained: str, other: str) -> None:
     document = json.loads(cli("history", trained, other, "--json").out)
     assert (document["command"], document["figure"]) == ("history", None)
     assert [(run["name"], len(run["history"])) for run in document["runs"]] == [("tiny", 2), ("other", 1)]
-    assert set(document["runs"][0]["history"][0]) == {"number", "loss", "learning_rate"}
+    told = [epoch for run in document["runs"] for epoch in run["history"]]
+    rows = list(csv.DictReader(cli("history", trained, other).out.splitlines()))
+    names = {"number": "epoch", "loss": "loss", "learning_rate": "learning_rate"}
+    assert told == [{name: float(row[column]) for name, column in names.items()} for row in rows]
     assert json.loads(cli("history", "--json", "-o", "x.pdf").out)["figure"] == "x.pdf"
 
 
@@ -114,8 +117,12 @@ def test_a_terminal_gets_a_plot(trained: str, other: str) -> None:
     assert len(lines) <= 24
     plain = on_a_terminal("history", trained, other, **COLOURS, NO_COLOR="1")[1]
     assert "\x1b" not in plain
+    assert "** tiny" in plain
+    assert "oo other" in plain
     ascii_only = on_a_terminal("history", trained, **{**COLOURS, "LC_ALL": "C"})[1]
     assert ascii_only.isascii()
+    assert "**" in ascii_only
+    assert "learning_rate" not in ascii_only
 
 
 def test_the_labs_own_weights_have_no_history(cli: Cli) -> None:

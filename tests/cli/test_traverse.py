@@ -54,6 +54,7 @@ def test_a_walk_moves_one_unit_over_its_range(cli: Cli, trained: str) -> None:
     told = document(cli, 1, "--unit", 2, "-n", 5)
     (unit,) = told["units"]
     assert (unit["unit"], len(unit["values"])) == (2, 5)
+    assert unit["high"] > unit["low"]
     assert unit["values"] == pytest.approx(np.linspace(unit["low"], unit["high"], 5))
     assert (told["image"], told["dataset"], told["steps"]) == ({"image": "1", "label": 0}, "tiny", 5)
     lines = [json.dumps([*told["code"][:2], value, *told["code"][3:]]) for value in unit["values"]]

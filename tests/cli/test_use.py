@@ -55,7 +55,9 @@ def test_reconstruct_measures_each_image(cli: Cli, trained: str) -> None:
     assert shown.err.splitlines()[-3].split() == ["image", "label", "MSE", "PSNR", "SSIM"]
     images = told["images"]
     assert [image["image"] for image in images] == ["1", "test:2"]
-    assert shown.err.splitlines()[-2].split()[:3] == ["1", "0", f"{images[0]['mse']:.6f}"]
+    one = images[0]
+    assert shown.err.splitlines()[-2].split() == ["1", "0", f"{one['mse']:.6f}", f"{one['psnr']:.2f}", f"{one['ssim']:.4f}"]
+    assert one["psnr"] == pytest.approx(-10 * np.log10(one["mse"]))
     assert told["figure"] is None
     assert told["dataset"] == "tiny"
     assert document(cli("reconstruct", "1", "--json", "-o", "x.png"))["figure"] == "x.png"
@@ -81,7 +83,9 @@ def test_denoise_tells_before_and_after(cli: Cli, trained: str) -> None:
     """PSNR before and after noise, which is the seed's; with --noise none nothing is known to measure against."""
     told = document(cli("denoise", "1", "-c", "tiny", "--json"))
     assert told["noise"] == {"kind": "uniform", "level": 0.625, "seed": 0}
-    assert told["noisy"][0]["psnr"] > 0
+    before, after = told["noisy"][0]["psnr"], told["denoised"][0]["psnr"]
+    row = cli("denoise", "1", "-c", "tiny").err.splitlines()[-1].split()
+    assert row == ["1", "0", f"{before:.2f}", f"{after:.2f}", f"{after - before:.2f}"]
     again = document(cli("denoise", "1", "-c", "tiny", "--json", "--seed", 1))
     assert again["noisy"] != told["noisy"]
     none = document(cli("denoise", "1", "-c", "tiny", "--noise", "none", "--json"))

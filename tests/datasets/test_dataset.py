@@ -67,6 +67,11 @@ def test_reload(dataset: Dataset) -> None:
     assert now_broken.digest == digest
     with pytest.raises(DataError, match="the disk is gone"):
         now_broken.reload()
+    changed = Dataset(Source("half", "nowhere", 1, lambda: {**TRAIN_ONLY, "train_labels": LABELS[::-1].copy()}))
+    assert changed.digest == digest  # the cache's
+    changed.reload()
+    assert changed.labels(Split.TRAIN).tolist() == [NO_LABEL, 0, 7]
+    assert changed.digest != digest
 
 
 def test_location_with_bytes_that_are_no_text() -> None:

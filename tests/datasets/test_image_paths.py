@@ -1,5 +1,6 @@
 """Paths of pictures: links are followed, and what is no ordinary file is refused at once."""
 
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -48,13 +49,13 @@ def a_large_picture(path: Path) -> None:
     ("make", "message", "reason"),
     [
         (nothing, "no such image: ", ""),
-        (os.mkfifo, "cannot read ", "it is not a regular file"),
-        (lambda path: path.symlink_to("/dev/zero"), "cannot read ", "it is not a regular file"),
-        (a_folder, "cannot read ", "it is a folder"),
-        (a_socket, "cannot read ", ""),
-        (a_loop, "cannot read ", ""),
-        (lambda path: path.symlink_to("/proc/self/mem"), "cannot read ", ""),
-        (a_huge_file, "cannot read ", "it is larger than 2 MiB"),
+        (os.mkfifo, "cannot read ", ": it is not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "cannot read ", ": it is not a regular file"),
+        (a_folder, "cannot read ", ": it is a folder"),
+        (a_socket, "cannot read ", f": {os.strerror(errno.ENXIO)}"),
+        (a_loop, "cannot read ", f": {os.strerror(errno.ELOOP)}"),
+        (lambda path: path.symlink_to("/proc/self/mem"), "cannot read ", f": {os.strerror(errno.EIO)}"),
+        (a_huge_file, "cannot read ", ": it is larger than 2 MiB"),
         (a_large_picture, "too large: ", ""),
     ],
     ids=["missing", "pipe", "device", "folder", "socket", "loop", "memory", "sparse", "large"],
@@ -71,8 +72,7 @@ def test_what_is_no_ordinary_file_is_refused_at_once(
     make(path)
     with pytest.raises(DataError) as caught:
         read_path(path)
-    assert caught.value.message.startswith(f"{message}'{path}'")
-    assert caught.value.message.endswith(reason)
+    assert caught.value.message == f"{message}'{path}'{reason}"
 
 
 @pytest.mark.parametrize("name", ["a\0b.png", "x" * 5000, "a.png/b.png"])

@@ -269,8 +269,18 @@ def test_a_picture_without_ink_is_refused(picture: Grey) -> None:
         normalise(np.clip(picture, 0, 1), name="page.png")
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
-@given(npst.arrays(np.float32, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.floats(0, 1, width=32)))
+SIZES = st.tuples(st.integers(1, 8), st.integers(1, 8))
+LEVELS = st.floats(0, 1, width=32)
+BLOCKS = st.builds(
+    lambda levels, side: np.kron(levels, np.ones((side, side), np.float32)),
+    npst.arrays(np.float32, SIZES, elements=LEVELS, fill=st.nothing()),
+    st.integers(1, 6),
+)
+"""Pictures of some large squares, most of which have ink."""
+
+
+@settings(max_examples=240, deadline=None, derandomize=True)
+@given(npst.arrays(np.float32, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=LEVELS) | BLOCKS)
 def test_any_picture_gives_an_image_or_is_refused(picture: Grey) -> None:
     """No picture, however small or odd, gives anything but a 28x28 image in [0, 1] or a DataError."""
     try:

@@ -57,6 +57,8 @@ def test_a_photo_of_a_built_in_digit(glyphs_home: Path, monkeypatch: pytest.Monk
     clean = to_float(digits.reshape(-1, 784))
     images = read([PHOTOS[kind](digit) for digit in digits])
     assert errors(codec, images, images).mean() <= WORST * errors(codec, clean, clean).mean()
+    nearest = ((images[:, None] - clean) ** 2).sum(axis=2).argmin(axis=1)
+    assert (nearest == np.arange(10)).mean() >= 0.8  # it is this digit and not another that is easier
 
 
 @pytest.mark.parametrize("kind", PHOTOS)

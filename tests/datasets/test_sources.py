@@ -135,20 +135,22 @@ def test_damaged_offline(own: Path, entry: Entry) -> None:
     """Our own copy, damaged, is refused where the network is forbidden, and stays where it is."""
     path = own / f"{FILES[0]}.gz"
     put(path, 500, path.read_bytes()[500] ^ 1)
+    before = {path.name: path.read_bytes() for path in own.iterdir()}
     dataset = sources.open_dataset("mnist")
     with pytest.raises(DataError, match=rf"{FILES[0]}\.gz' is damaged"):
         dataset.length(Split.TRAIN)
-    assert len(list(own.iterdir())) == 4
+    assert {path.name: path.read_bytes() for path in own.iterdir()} == before
 
 
 def test_damaged_user_copy(tiny: Path, mirror: Mirror, entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
     """The user's copy, damaged, is refused and never touched, network or not."""
     put(tiny / FILES[0], 500, 77)
+    before = {path.name: path.read_bytes() for path in tiny.iterdir()}
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tiny))
     with pytest.raises(DataError, match=rf"{FILES[0]}' is damaged"):
         sources.open_dataset("mnist").length(Split.TRAIN)
     assert mirror.requests == []
-    assert len(list(tiny.iterdir())) == 4
+    assert {path.name: path.read_bytes() for path in tiny.iterdir()} == before
 
 
 @pytest.mark.parametrize(("value", "opens_sockets"), [("1", False), ("0", True)], ids=["offline", "sabotage"])
@@ -180,11 +182,14 @@ def test_changed_files(tiny: Path, digits: Digits, change: str) -> None:
     labels = digits["test_labels"].copy()
     labels[0] = 9 - labels[0]
     status = path.stat()
-    path.write_bytes(idx_bytes(labels if change != "size" else labels[1:]))
-    if change == "exchanged":
-        path.rename(path.with_name("other"))
-        path.with_name("other").rename(path)
-    os.utime(path, ns=(0, status.st_mtime_ns + (change != "size")))
+    if change == "exchanged":  # for another file, older than itself
+        other = path.with_name("other")
+        other.write_bytes(idx_bytes(labels))
+        os.utime(other, ns=(0, status.st_mtime_ns - 10**9))
+        other.replace(path)
+    else:
+        path.write_bytes(idx_bytes(labels if change != "size" else labels[1:]))
+        os.utime(path, ns=(0, status.st_mtime_ns + (change != "size")))
     stale = Dataset(opened._source)
     assert stale.labels(Split.TEST)[0] == digits["test_labels"][0]
     if change == "size":
@@ -257,7 +262,11 @@ def test_glyphs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (dataset.name, dataset.location, told) == ("glyphs", "built in", [])
     assert (dataset.length(Split.TRAIN), dataset.length(Split.TEST)) == (60, 10)
     monkeypatch.setattr(glyphs, "draw", None)
-    np.testing.assert_array_equal(sources.open_dataset("glyphs").labels(Split.TRAIN), draw(60, seed=0)[1])
+    again = sources.open_dataset("glyphs")
+    for split, count, seed in ((Split.TRAIN, 60, 0), (Split.TEST, 10, 1)):
+        images, labels = draw(count, seed=seed)
+        np.testing.assert_array_equal(again.images(split), images.reshape(count, -1))
+        np.testing.assert_array_equal(again.labels(split), labels)
     assert told == ["drawing the built-in digits"]
 
 

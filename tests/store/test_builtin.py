@@ -1,6 +1,8 @@
 """The checkpoints in the package: found by name where the store has none of that name, and never touched."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from conftest import Cli, mnistae
 from mnistae.config import RECIPES
 from mnistae.errors import CheckpointError, ExitCode
 from mnistae.store import builtin, runs
+from pictures import five, saved
 
 
 @pytest.mark.parametrize("name", builtin.NAMES)
@@ -24,12 +27,15 @@ def test_built_in_checkpoint_is_a_finished_run_of_its_recipe(name: str) -> None:
     assert found.description.living_units == 8
 
 
-def test_built_in_lab_is_what_an_empty_store_offers(trained_store: object) -> None:
+def test_built_in_lab_is_what_an_empty_store_offers(trained_store: Path, home: Path) -> None:
     """Without a run the lab's network stands in; with one the newest is the default, and the built-in keeps its name."""
     assert runs.load(None).name == builtin.LAB
     assert runs.listing() == []
     assert runs.known() == list(builtin.NAMES)
     assert set(runs.damages().items()) == {(name, None) for name in builtin.NAMES}
+    shutil.copytree(trained_store, home, dirs_exist_ok=True)
+    assert runs.load(None).name == "tiny"
+    assert runs.load("lab").is_builtin
 
 
 def test_own_run_goes_before_a_built_in_one(cli: Cli, trained: str) -> None:
@@ -54,18 +60,13 @@ def test_built_in_checkpoints_stay(cli: Cli) -> None:
     assert runs.load("lab").path.read_bytes() == before
 
 
-def test_works_right_after_installation(real_mnist: object) -> None:
+def test_works_right_after_installation(home: Path) -> None:
     """An own picture is denoised in an empty home, without a network and without data."""
-    from PIL import Image
-
-    from mnistae.datasets import sources
-    from mnistae.datasets.dataset import Split
-
-    Image.fromarray(255 - sources.open_dataset("mnist").images(Split.TEST)[0].reshape(28, 28)).resize((300, 300)).save(
-        "photo.png"
-    )
+    Path("photo.png").write_bytes(saved(five(side=300)))
+    assert not home.exists()
     done = mnistae("denoise", "photo.png", "--noise", "none")
     assert (done.returncode, done.stdout) == (0, b"denoise-photo-none.png\n")
+    assert Path("denoise-photo-none.png").is_file()
     assert b"checkpoint: denoise, built in" in done.stderr
 
 

@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,8 +60,10 @@ def test_lock(store: Path, holder: "subprocess.Popen[bytes]") -> None:
     """A run that another process holds is busy at once; others are free, and so is this one when the holder is killed."""
     save("one", "two")
     busy = (BusyError, "another process is working on the run 'one'", "wait for it, or choose another --name")
+    started = time.monotonic()
     assert refusal(runs.lock("one").__enter__) == busy
     assert refusal(runs.remove, "one") == busy
+    assert time.monotonic() - started < 5
     assert runs.listing() == ["two", "one"]
     with runs.lock("two"):
         assert refusal(runs.lock("two").__enter__)[0] is BusyError  # in this process too

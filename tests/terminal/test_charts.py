@@ -84,5 +84,6 @@ def test_a_plot_keeps_to_its_canvas(curves: list[list[float]], width: int, heigh
     room = Canvas(width, height, canvas.colours, canvas.has_blocks)
     lines = [re.sub(r"\x1b\[\d+m", "", line) for line in plot(room, {f"run{k}": curve for k, curve in enumerate(curves)})]
     assert max(map(len, lines)) <= width
+    assert len(lines) <= max(height, len(curves) + 7)
     assert [line.split()[1] for line in lines[-len(curves) :]] == [f"run{k}" for k in range(len(curves))]
     assert np.all([line[0] in " 0123456789" for line in lines])

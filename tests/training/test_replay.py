@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from mnistae.config import ModelConfig, Optimizer, Precision, Schedule, TrainConfig
 from mnistae.training.loop import Trainer
-from mnistae.training.replay import Replayed, Work
+from mnistae.training.replay import Replayed, Work, cuda_graph
 
 SIZES = ModelConfig(hidden=64, bottleneck=4)
 MOVING: dict[str, Any] = {"schedule": Schedule.LINEAR, "warmup": 4, "beta2": 0.95}
@@ -132,27 +132,31 @@ def test_a_cuda_graph_gives_the_bits_of_single_kernels(images: np.ndarray, chang
     """The same on CUDA with real graphs, and close to what the CPU gives where nothing is drawn on the device."""
     whole = train(images, None, "cuda", **changes)
     assert_same(whole, train(images, anew, "cuda", **changes))
+    assert isinstance(whole._advance, Replayed)
+    assert whole._advance._replays.keys() == {256, 88}
     if not {"noise", "warp"} & set(changes):
         losses, cpu = ([epoch.loss for epoch in run.history] for run in (whole, train(images, None, **changes)))
         assert losses == pytest.approx(cpu, rel=1e-2)
 
 
 @cuda
-def test_nothing_waits_for_the_gpu_within_an_epoch(images: np.ndarray) -> None:
-    """Steps with all that a step may do run under torch's word that a wait is an error."""
-    config = dataclasses.replace(TrainConfig(epochs=3, batch_size=256, warp=0.05, noise=0.1), **MOVING)
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
+@pytest.mark.parametrize(("capture", "unwatched"), [(cuda_graph, 2), (anew, 0)])
+def test_nothing_waits_for_the_gpu_within_an_epoch(images: np.ndarray, capture: Any, unwatched: int) -> None:
+    """Steps, replayed (once both sizes are captured) or made anew, run under torch's word that a wait is an error."""
+    config = dataclasses.replace(TrainConfig(epochs=4, batch_size=256, warp=0.05, noise=0.1), **MOVING)
     trainer = Trainer(images, model=SIZES, config=config, device=torch.device("cuda"))
-    advance = trainer._advance
+    advance = Replayed(trainer._train_on, trainer._chance, capture)
 
     def watched(*arguments: Any) -> Tensor:
-        torch.cuda.set_sync_debug_mode("error")
         try:
+            torch.cuda.set_sync_debug_mode("error" if len(trainer.history) >= unwatched else "default")
             return advance(*arguments)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 
     trainer._advance = watched
-    assert len(list(trainer.epochs())) == 3
+    assert len(list(trainer.epochs())) == 4
 
 
 @cuda

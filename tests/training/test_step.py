@@ -15,7 +15,7 @@ def test_step_equals_autograd(config: ModelConfig, rows: int, batch: int) -> Non
     """Loss and all eight gradients are autograd's, for whole and for smaller batches and for other targets."""
     torch.manual_seed(0)
     model, twin = Autoencoder(config), Autoencoder(config)
-    initialise(model, seed=0)
+    initialise(model, seed=0, bottleneck_bias=0.5)
     twin.load_state_dict(model.state_dict())
     step = Step(model, rows)
     x, target = torch.rand(batch, 784), torch.rand(batch, 784)
@@ -30,6 +30,7 @@ def test_step_equals_autograd(config: ModelConfig, rows: int, batch: int) -> Non
         assert mine.grad is not None
         assert theirs.grad is not None
         torch.testing.assert_close(mine.grad, theirs.grad, atol=1e-7, rtol=1e-4, msg=name)
+        assert theirs.grad.any(), name
 
 
 def test_bfloat16_step_is_close_to_float32() -> None:
@@ -47,3 +48,4 @@ def test_bfloat16_step_is_close_to_float32() -> None:
         assert theirs.grad is not None
         assert mine.grad.dtype == torch.float32
         assert functional.cosine_similarity(mine.grad.flatten(), theirs.grad.flatten(), dim=0) > 0.98
+        assert float(mine.grad.norm()) == pytest.approx(float(theirs.grad.norm()), rel=0.1)

@@ -69,6 +69,8 @@ class CacheFile:
         """Return rows [start, stop) of an array, their blocks verified. Raises StaleCacheError."""
         try:
             shape = self.shapes[name]
+            if stop > shape[0]:
+                raise StaleCacheError(f"'{name}' ends before row {stop}")
             width = int(np.prod(shape[1:], dtype=np.int64))
             first, last = start // BLOCK, -(-stop // BLOCK)
             with self.path.open("rb") as stream:

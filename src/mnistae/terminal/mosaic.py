@@ -48,7 +48,7 @@ def mosaic(
         lines += [(" " * GAP).join(parts).rstrip(" ") for parts in zip(*tiles, strict=True)]
     left = (total or rows) - shown
     if left:
-        lines.append(f"{'…' if canvas.has_blocks else '...'} and {left:,} more")
+        lines.append(f"{'…' if canvas.has_blocks else '...'} and {left:,} more"[: canvas.width])
     return lines
 
 

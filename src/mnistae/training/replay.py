@@ -1,11 +1,36 @@
 """A training step on a GPU, captured once and replayed: the CPU launches one graph, not some fifty kernels in a row."""
 
+import gc
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 Work = Callable[[], Tensor]
+
+REGISTERS_ITSELF = "2.14"
+"""The torch from which a graph takes up the generators it meets, and warns of being told (pytorch/pytorch#176753)."""
+
+
+def cuda_graph(work: Work, chance: torch.Generator) -> Work:
+    """Capture work on the generator's CUDA device without doing it; return what does it.
+
+    A replay draws anew, from whatever seed the generator has been given since.
+    """
+    gc.collect()  # the graph of an earlier run must not come to its end within this capture
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.device(chance.device):
+        if torch.__version__ < REGISTERS_ITSELF:
+            graph.register_generator_state(chance)
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            result = work()
+
+    def replay() -> Tensor:
+        graph.replay()
+        return result
+
+    return replay
 
 
 class Replayed:
@@ -20,10 +45,10 @@ class Replayed:
         self,
         function: Callable[..., Tensor],
         chance: torch.Generator,
-        capture: Callable[[Work, torch.Generator], Work] | None = None,
+        capture: Callable[[Work, torch.Generator], Work] = cuda_graph,
     ) -> None:
         """Take the function and the generator it draws from; `capture` makes of some work what does it again."""
-        self._function, self._chance, self._capture = function, chance, capture or cuda_graph
+        self._function, self._chance, self._capture = function, chance, capture
         self._arguments: dict[int, list[Tensor]] = {}
         self._replays: dict[int, Work] = {}
 
@@ -42,19 +67,3 @@ class Replayed:
         if size not in self._replays:
             self._replays[size] = self._capture(lambda: self._function(*arguments), self._chance)
         return self._replays[size]()
-
-
-def cuda_graph(work: Work, chance: torch.Generator) -> Work:
-    """Capture work on the generator's CUDA device without doing it; return what does it."""
-    graph = torch.cuda.CUDAGraph()
-    graph.register_generator_state(chance)  # each replay then draws anew, from whatever seed it has been given since
-    with torch.cuda.device(chance.device):
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    with torch.cuda.device(chance.device), torch.cuda.graph(graph, stream=stream):
-        result = work()
-
-    def replay() -> Tensor:
-        graph.replay()
-        return result
-
-    return replay
