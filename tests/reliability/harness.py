@@ -158,5 +158,5 @@ class ForkServer:
 
 def one_line(ended: Ended) -> bool:
     """Whether a failure was told as the contract has it: an error and a hint, a line each, and no traceback."""
-    lines = [line for line in ended.err.splitlines() if line.startswith(("error:", "hint:"))]
-    return len(lines) == 2 and "Traceback" not in ended.err + ended.out
+    lines = [line.partition(":")[0] for line in ended.err.splitlines() if line.startswith(("error:", "hint:"))]
+    return lines == ["error", "hint"] and "Traceback" not in ended.err + ended.out

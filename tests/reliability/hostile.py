@@ -4,8 +4,10 @@ import re
 
 from conftest import Answer
 
-STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-"""Every control character but the end of a line, what turns the direction of writing, what has no width, half characters."""
+STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffd\ud800-\udfff]")
+"""Every control character but the end of a line, what turns the direction of writing, what has no width, half characters,
+and what bytes that are no text are read as.
+"""
 
 HOSTILE = [
     "\x1b]52;c;ZXZpbA==\x07",  # writes the clipboard

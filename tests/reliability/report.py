@@ -85,7 +85,7 @@ ROWS = {
     "T18": "secrets and tracebacks in messages",
     "T19": "holes in dependencies",
     "T20": "a hostile working folder",
-    "T21": "the user's files are not overwritten",
+    "T21": "nothing is written beside the output and the data folder",
 }
 """What each row of the fault matrix and of the threat list is about."""
 

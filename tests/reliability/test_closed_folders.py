@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from harness import LONG, ForkServer, one_line, record
-from resumable import check_store, digest, run_folder, train_whole, tree
+from resumable import check_store, digest, run_folder, train_whole
 from usages import FOR_OTHERS, furnish
 
 from conftest import write_idx
@@ -102,7 +103,7 @@ def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: 
         end = forks.run(*words, home=streams, env={"MNISTAE_HOME": str(home)}, before=hooks)
         assert end.code == code, (words, end)
         assert code == 0 or one_line(end)
-        assert "epoch 1" not in end.err
+        assert not re.search(r"epoch +[0-9]+/", end.err)
         attempts = [path for _event, path in map(json.loads, log.read_text().splitlines()) if path.startswith(str(home))]
         is_writer = words[0] == "train" or words[:2] in {("checkpoints", "import"), ("checkpoints", "remove")}
         if number >= len(commands):  # data that are new would be cached; that they cannot be is no trouble
@@ -156,13 +157,12 @@ def test_store_goes_away(
     while not (run_folder(tmp_path) / "model.safetensors").exists() and time.monotonic() < end:
         time.sleep(0.005)
     happens(tmp_path)
-    left = tree(tmp_path / "elsewhere") if happens is replaced_by_link else {}
     done = running.wait()
     assert done.code in {0, 7}, done
     assert done.seconds < 20
     if happens in {replaced_by_file, replaced_by_link}:
         assert (done.code, one_line(done)) == (7, True)
-        assert tree(tmp_path / "elsewhere") == left
+        assert not (tmp_path / "elsewhere" / "loss.png").exists()  # which the end of a run writes
     else:
         assert one_line(done) or done.code == 0
         check_store(tmp_path)

@@ -36,7 +36,7 @@ def answer(ended: Ended) -> dict[str, Any]:
 def share(forks: ForkServer, home: Path, *, saves: int, loads: int, one_name: bool = False, before: Any = ()) -> list[str]:
     """Let eight write and four read at once; return what was torn. `one_name`: all write the same run, without a lock."""
     names = ["w"] * WRITERS if one_name else [f"w{k}" for k in range(WRITERS)]
-    wish = {"names": sorted(set(names)), "loads": loads, "stop": str(home / "stop"), "ascending": not one_name}
+    wish = {"names": sorted(set(names)), "loads": loads, "stop": str(home / "stop"), "ascending": not one_name, "stays": True}
     readers = [forks.start(home=home, before=(*before, ("workers.read", wish))) for _ in range(READERS)]
     jobs = [{"name": name, "saves": saves, "lock": not one_name} for name in names]
     writers = [forks.start(home=home, before=(*before, ("workers.write", job))) for job in jobs]
@@ -104,7 +104,7 @@ def test_eight_trainers_of_one_name(forks: ForkServer, place: Path, words: tuple
         assert sorted(child.code or 0 for child in ended) == [8] * 7 + [130], [child.err for child in ended]
         assert [child.code for child in late] == [8] * 3
         assert all(one_line(child) for child in (*ended, *late) if child.code == 8)
-        assert min(child.seconds for child in late) <= 1, "nobody waits for the lock"
+        assert sorted(child.seconds for child in late)[1] <= 1, "nobody waits for the lock"
         assert forks.run("checkpoints", "verify", home=place / str(k)).code == 0
     record("G2", trials=trials(2, 20), note="one goes on, seven end with 8, and who comes later does so within a second")
 
@@ -130,10 +130,13 @@ def test_file_system_without_locks(forks: ForkServer, place: Path, words: tuple[
         ended = forks.run(*words, "-e", 1, "--force", home=place, before=before)
         assert (ended.code, "Warning" in ended.err) == (0, False), ended.err
         killed = forks.start(*words, "-e", 10_000, "--force", home=place, before=before)
-        time.sleep(0.2 * k)
+        end = time.monotonic() + 20
+        while k and not has_settled([killed._err]) and time.monotonic() < end:
+            time.sleep(0.01)
         killed.kill(signal.SIGKILL)
-        killed.wait()
-    record("T16", trials=2, note="a file system without locks")
+        assert killed.wait().code == -signal.SIGKILL
+    assert forks.run(*words, "-e", 1, "--force", home=place, before=before).code == 0
+    record("T16", trials=3, note="a file system without locks")
 
 
 @pytest.fixture
@@ -176,7 +179,7 @@ def test_removal_while_others_read(forks: ForkServer, place: Path, monkeypatch: 
     """G5: while a run is removed and made again, others get all of it or nothing; no list and no check calls it damaged."""
     monkeypatch.setenv("MNISTAE_HOME", str(place / "home"))
     workers.save("stays", 1)
-    wish = {"names": ["goes"], "loads": 10**9, "stop": str(place / "stop"), "ascending": False}
+    wish = {"names": ["goes"], "loads": 10**9, "stop": str(place / "stop"), "ascending": False, "stays": False}
     readers = [forks.start(home=place, before=(("workers.read", wish),)) for _ in range(2)]
     surveyor = forks.start(home=place, before=(("workers.survey", wish),))
     for k in range(trials(50, 500)):

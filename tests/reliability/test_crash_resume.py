@@ -30,8 +30,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: d
     return train_whole(forks, folder, words)
 
 
-def kill_and_finish(forks: ForkServer, whole: Whole, home: Path, moments: Iterator[float]) -> int:
-    """Kill the run once for each of the moments, then let it end; return how many kills hit it alive."""
+def kill_often(forks: ForkServer, whole: Whole, home: Path, moments: Iterator[float]) -> int:
+    """Kill the run once for each of the moments; return how many kills hit it alive."""
     hits = 0
     for moment in moments:
         running = forks.start(*go_on(home, whole), home=home)
@@ -40,9 +40,15 @@ def kill_and_finish(forks: ForkServer, whole: Whole, home: Path, moments: Iterat
         hits += running.wait().code == -signal.SIGKILL
         check_store(home)
         assert len(leftovers(home)) <= 1, "killed processes leave no heap behind"
+    return hits
+
+
+def check_end(forks: ForkServer, whole: Whole, home: Path) -> None:
+    """Let a run end: with the bytes of the undisturbed one, and without litter."""
     ended = forks.run(*go_on(home, whole), home=home)
     assert ended.code == 0, ended.err
-    return hits
+    assert digest(home) == whole.digest, home
+    assert leftovers(home) == []
 
 
 def test_killed_at_random_moments(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
@@ -51,9 +57,8 @@ def test_killed_at_random_moments(forks: ForkServer, whole: Whole, tmp_path: Pat
     kills, goal, runs = 0, trials(60, 1000), 0
     while kills < goal:
         home = tmp_path / str(runs)
-        kills += kill_and_finish(forks, whole, home, iter([rng.uniform(0, whole.seconds) for _ in range(5)]))
-        assert digest(home) == whole.digest, home
-        assert leftovers(home) == []
+        kills += kill_often(forks, whole, home, iter([rng.uniform(0, whole.seconds) for _ in range(5)]))
+        check_end(forks, whole, home)
         runs += 1
     record("A1", trials=kills, note=f"kills that hit a living process, in {runs} runs")
 
@@ -75,13 +80,18 @@ def test_killed_sabotage(forks: ForkServer, whole: Whole, tmp_path: Path) -> Non
 
 
 def test_fifty_kills_of_one_run(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
-    """A8: one run killed again and again ends with the same bytes and without litter."""
-    for k in range(trials(1, 5)):
-        rng = random.Random(k)
-        kill_and_finish(forks, whole, tmp_path / str(k), iter([rng.uniform(0, whole.seconds / 2) for _ in range(50)]))
-        assert digest(tmp_path / str(k)) == whole.digest
-        assert leftovers(tmp_path / str(k)) == []
-    record("A8", trials=trials(1, 5), note="runs of 50 kills each")
+    """A8: one run killed again and again, long before its end, ends with the same bytes and without litter."""
+    epochs, kills = 800, 0
+    words = tuple(epochs if word == EPOCHS else word for word in whole.words)
+    long = train_whole(forks, tmp_path / "long", words)
+    for k in range(runs := trials(1, 5)):
+        rng, home = random.Random(k), tmp_path / str(k)
+        kills += kill_often(forks, long, home, iter([rng.uniform(0, whole.seconds / 2) for _ in range(50)]))
+        state, _ = checkpoint_format.decode_state((run_folder(home) / "state.safetensors").read_bytes())
+        assert 0 < len(state.history) < epochs  # so every kill met it before its end
+        check_end(forks, long, home)
+    assert kills == 50 * runs
+    record("A8", trials=runs, note="runs of 50 kills each")
 
 
 def test_without_the_optimizers_state_the_bytes_differ(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ def test_every_parameter_takes_markup_for_text(cli: Cli, trained: str) -> None:
         for foreign in MARKUP if LONG else MARKUP[number % 3 :: 3]:
             answer = cli(*parameter.words(foreign))
             assert answer.code not in {0, 1}, (parameter, foreign, answer)
-            quoted = Path(foreign).suffix.removeprefix(".") if parameter.name == "output" else foreign
+            suffix = Path(foreign).suffix.removeprefix(".")
+            quoted = suffix if suffix and parameter.name == "output" else foreign
             assert not parameter.is_text or quoted in answer.err, (parameter, foreign, answer)
             tried += 1
     record("T13", trials=tried, note="every parameter of every command")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import workers
 from harness import ForkServer, one_line, record, trials
-from resumable import digest
+from resumable import digest, run_folder
 
 import mnistae
 from conftest import write_idx
@@ -241,6 +241,8 @@ def test_hostile_folder(forks: ForkServer, tmp_path: Path, data: Path, kind: str
         assert (bad.returncode, good.code, bad.stderr.decode()) == (0, 0, good.err)
         assert not mark.exists()
     assert digest(tmp_path / "a") == digest(clean)
+    pictures = [(run_folder(home) / "loss.png").read_bytes() for home in (tmp_path / "a", clean)]
+    assert pictures[0] == pictures[1]
     for path in (path for path in clean.iterdir() if path.suffix in {".png", ".svg", ".gif"}):
         assert (folder / path.name).read_bytes() == path.read_bytes()
     record("T20", trials=len(commands), note="the console script; `python -m mnistae` has the working folder on its path")

@@ -124,7 +124,9 @@ def test_any_text(cli: Cli, trained: str, home: Path) -> None:
         commands = told(cli, foreign, home)
         command = commands[tried % len(commands)]
         tried += 1
-        assert not steers(cli(*command)), command
+        answer = cli(*command)
+        assert not steers(answer), command
+        assert answer.code != 1, (command, answer)
 
     try_one()
     record("T12", trials=tried, note=f"{tried} generated texts")

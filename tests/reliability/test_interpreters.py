@@ -80,7 +80,7 @@ def test_interpreter_modes(forks: ForkServer, tmp_path: Path, data: Path, flags:
     command = [sys.executable, *flags, str(CONSOLE_SCRIPT), *map(str, words)]
     env = {**os.environ, "MNISTAE_HOME": str(tmp_path / "odd" / "home")}
     done = subprocess.run(command, env=env, capture_output=True, timeout=100, check=False)
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, b"")
     assert digest(tmp_path / "odd") == digest(tmp_path / "plain")
     record("F9", trials=1, note="-W error, -O, -OO, -I, -X dev")
 

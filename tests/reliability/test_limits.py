@@ -55,14 +55,17 @@ def test_memory_errors(forks: ForkServer, words: tuple[object, ...], tmp_path: P
     """F4: a MemoryError in any function of the product ends in a line, and costs nothing that was saved."""
     whole = train_whole(forks, tmp_path / "whole", words)
     places = [int(3000 ** (k / 24)) for k in range(1, 26)][:: trials(6, 1)]
+    failed = 0
     for place in places:
         home = tmp_path / str(place)
         ended = forks.run(*words, home=home, before=(("conditions.no_memory", place),))
         assert told(ended), (place, ended.code, ended.err)
+        failed += ended.code != 0
         check_store(home)
         assert forks.run(*go_on(home, whole), home=home).code == 0
         assert digest(home) == whole.digest
-    record("F4", trials=len(places), note="MemoryError in the k-th function that is called")
+    assert failed > len(places) // 2
+    record("F4", trials=len(places), note=f"MemoryError in the k-th function that is called: {failed} times the end")
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,9 @@ def test_memory_errors(forks: ForkServer, words: tuple[object, ...], tmp_path: P
 def test_limits(forks: ForkServer, words: tuple[object, ...], tmp_path: Path, bounds: dict[str, int]) -> None:
     """F5: with few files, processes or little stack a command works, or says what it lacks."""
     commands = (words, ("summary",), ("checkpoints", "list"), ("reconstruct", "1"), ("evaluate",))
+    if "NPROC" in bounds and os.geteuid() == 0:
+        record("F5", trials=0, note="a limit of processes not run: it does not bind root")
+        pytest.skip("a limit of processes does not bind root")
     for command in commands:
         ended = forks.run(*command, home=tmp_path, before=(("conditions.limit", bounds),))
         assert told(ended), (bounds, command, ended.code, ended.err)

@@ -13,13 +13,13 @@ from conftest import mnistae
 SETTINGS: dict[str, dict[str, str | None]] = {
     "C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     "POSIX": {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-    "Latin-1": {"LC_ALL": "de_DE.ISO-8859-1", "PYTHONUTF8": "0"},
+    "Latin-1": {"LC_ALL": "de_DE.ISO-8859-1", "PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"},
     "ascii": {"PYTHONIOENCODING": "ascii"},
     "cp1252": {"PYTHONIOENCODING": "cp1252"},
     "UTF-8 mode off": {"PYTHONUTF8": "0", "LC_ALL": "C.UTF-8"},
     "dumb": {"TERM": "dumb"},
     "no TERM": {"TERM": None},
-    "COLUMNS=0": {"COLUMNS": "0"},
+    "COLUMNS=0": {"COLUMNS": "0", "TERMINAL_WIDTH": None},
     "COLUMNS=1": {"COLUMNS": "1", "TERMINAL_WIDTH": None},
     "COLUMNS=abc": {"COLUMNS": "abc", "TERMINAL_WIDTH": "abc"},
     "COLUMNS=100000": {"COLUMNS": "100000", "TERMINAL_WIDTH": None},
@@ -115,3 +115,4 @@ def check(ended: Ended, code: int) -> None:
     assert ended.code == code, ended
     assert "Traceback" not in ended.err
     assert ended.err.replace("\n", "").isprintable()
+    assert "\ufffd" not in ended.err, "bytes that are no text"

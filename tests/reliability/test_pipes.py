@@ -55,6 +55,8 @@ def test_streams_of_the_shell(trained: str, tiny: Path, home: Path) -> None:
             assert code in (codes | {0} if words == "--help" else codes), (name, words, code, done.stderr)
             assert b"Traceback" not in done.stderr + done.stdout
             assert b"Exception" not in done.stderr
+            said = {"| head -1": "first", "2>&-": "out", "</dev/null": "out"}.get(name)
+            assert said is None or Path(said).read_bytes(), (name, words)
             check_result(words, home)
             count += 1
     assert count >= len(SHELL)

@@ -140,13 +140,13 @@ def test_download_at_random_moments(forks: ForkServer, digits: dict[str, np.ndar
             running = forks.start("datasets", "fetch", "emnist-digits", home=tmp_path, env=env)
             since = send(running, SIGNALS[k % 3], 0.05 + 0.3 * k / goal)
             assert check_ending(running.wait(), SIGNALS[k % 3], since)
-            assert leftovers(tmp_path) == []
+            assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file() and path.suffix != ".lock"]
     record("E1", trials=goal, note="signals that met a stalled download")
 
 
 def test_whole_processes_at_random_moments(whole: Whole, tmp_path: Path) -> None:
     """E1: in processes of their own, imports included; SIGINT from the first line of ours, the others from the very start."""
-    rng, goal = random.Random(4), trials(6, 45)
+    rng, goal, hits = random.Random(4), trials(6, 45), 0
     command = [sys.executable, "-m", "mnistae", *map(str, whole.words)]
     for k in range(goal):
         home = tmp_path / str(k)
@@ -162,14 +162,15 @@ def test_whole_processes_at_random_moments(whole: Whole, tmp_path: Path) -> None
         _, err = process.communicate(timeout=30)
         code = 128 - process.returncode if process.returncode < 0 else process.returncode  # as a shell sees it
         ended = Ended(code, "", err, 0)
-        check_ending(ended, number, since)
+        hits += check_ending(ended, number, since)
         check_kept(home, ended)
-    record("E1", trials=goal, note="signals to processes of their own, imports included")
+    assert hits > goal // 2
+    record("E1", trials=hits, note="signals to processes of their own, imports included")
 
 
 def test_two_interrupts(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
     """E2: a second Ctrl-C 50 ms after the first costs nothing: the last finished epoch is saved all the same."""
-    rng, goal = random.Random(5), trials(4, 20)
+    rng, goal, hits = random.Random(5), trials(4, 20), 0
     for k in range(goal):
         running = forks.start(*whole.words, home=(home := tmp_path / str(k)), save_every=NEVER)
         send(running, signal.SIGINT, rng.uniform(0, whole.seconds))
@@ -177,9 +178,10 @@ def test_two_interrupts(forks: ForkServer, whole: Whole, tmp_path: Path) -> None
         running.kill(signal.SIGINT)
         since = time.monotonic()
         ended = running.wait()
-        check_ending(ended, signal.SIGINT, since)
+        hits += check_ending(ended, signal.SIGINT, since)
         check_kept(home, ended)
-    record("E2", trials=goal, note="two SIGINTs 50 ms apart")
+    assert hits
+    record("E2", trials=hits, note="two SIGINTs 50 ms apart")
 
 
 def test_signal_during_a_save(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
@@ -193,7 +195,7 @@ def test_signal_during_a_save(forks: ForkServer, whole: Whole, tmp_path: Path) -
             time.sleep(0.005)
         running.kill(signal.SIGTERM)
         ended = running.wait()
-        assert ended.code in {0, 143}, ended  # the request comes when all epochs are done
+        assert ended.code == 143, ended
         check_kept(home, ended)
         assert digest(home) == whole.digest
     record("E2", trials=len(moments), note="SIGTERM while a save waits in fsync or rename")
@@ -201,7 +203,7 @@ def test_signal_during_a_save(forks: ForkServer, whole: Whole, tmp_path: Path) -
 
 def test_stop_and_go_on(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
     """E2: a run that is stopped by Ctrl-Z and continued, on a terminal whose window changes, ends with the same bytes."""
-    rng, goal = random.Random(6), trials(2, 15)
+    rng, goal, halted = random.Random(6), trials(2, 15), 0
     for k in range(goal):
         with Terminal() as terminal:
             running = forks.start(*whole.words, home=tmp_path / str(k), **on(terminal))
@@ -212,12 +214,13 @@ def test_stop_and_go_on(forks: ForkServer, whole: Whole, tmp_path: Path) -> None
             running.kill(signal.SIGSTOP if k % 2 else signal.SIGTSTP)
             time.sleep(0.1)
             stopped = state_of(running.pid)
+            halted += stopped == "T"
             running.kill(signal.SIGCONT)
             assert running.wait().code == 0, terminal.text()
             assert stopped in "TZ-" or k % 2 == 0, stopped  # a session of its own is orphaned: there SIGTSTP does nothing
             assert digest(tmp_path / str(k)) == whole.digest
             assert terminal.is_restored()
-    record("E2", trials=goal, note="stopped and continued, with ten SIGWINCH each")
+    record("E2", trials=halted, note="stopped and continued, with ten SIGWINCH each")
 
 
 def endings(whole: Whole, mirror: Mirror) -> Iterator[tuple[tuple[object, ...], int | None, dict[str, str]]]:
@@ -271,17 +274,20 @@ def test_nohup_and_the_background(forks: ForkServer, whole: Whole, tmp_path: Pat
 
 def test_closed_terminal(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
     """E5: closing the window is SIGHUP: the last finished epoch is kept, and the run goes on to the same bytes."""
+    codes = set()
     for k in range(goal := trials(2, 10)):
         home = tmp_path / str(k)
         with Terminal() as terminal:
-            running = forks.start(*whole.words, home=home, **on(terminal))
+            running = forks.start(*whole.words, home=home, save_every=NEVER, **on(terminal))
             wait_until_caught(running.pid)
             time.sleep(whole.seconds * (k + 1) / (goal + 2))
             terminal.close()
             ended = running.wait()
         assert ended.code in {0, 129}, ended
+        codes.add(ended.code)
         check_store(home)
         assert leftovers(home) == []
         assert forks.run(*go_on(home, whole), home=home).code == 0
         assert digest(home) == whole.digest
+    assert 129 in codes
     record("E5", trials=goal, note="the terminal closed")

@@ -55,8 +55,9 @@ def killed(forks: ForkServer, case: Case, home: Path, fault: Fault, *, sabotage:
 def check_old_or_new(home: Path, old: dict[str, bytes], new: dict[str, bytes]) -> None:
     """Every file of the store is as it was before the save or as it is after it, and at most one is half written beside."""
     check_store(home)
-    for name, data in tree(home).items():
-        assert name.endswith(".tmp") or data in {old.get(name), new.get(name)}, name
+    found = tree(home)
+    for name in old.keys() | new.keys() | found.keys():
+        assert name.endswith(".tmp") or found.get(name) in {old.get(name), new.get(name)}, name
     assert len(leftovers(home)) <= 1
 
 

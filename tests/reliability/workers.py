@@ -88,6 +88,7 @@ def read(job: dict[str, Any]) -> None:
             except CheckpointError as error:
                 if "no such" in error.message or "no model yet" in error.message or "there is no such file" in error.message:
                     missing += 1
+                    torn += [f"{name} was gone"] if job["stays"] and name in last else []
                 else:
                     torn.append(error.message)
                 continue
