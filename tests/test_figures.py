@@ -113,8 +113,8 @@ def test_gains_are_drawn_over_the_level() -> None:
     assert texts(figure)[:2] == ["mask noise", "uniform noise"]
     for axes in figure.axes[:2]:
         _zero, *lines = axes.lines
-        assert [list(map(float, line.get_ydata())) for line in lines] == [pytest.approx([10, 10]), pytest.approx([-10, -10])]
-        assert {tuple(map(float, line.get_xdata())) for line in lines} == {(0.2, 0.4)}
+        np.testing.assert_allclose(np.array([line.get_ydata() for line in lines], float), [[10, 10], [-10, -10]])
+        np.testing.assert_allclose(np.array([line.get_xdata() for line in lines], float), [[0.2, 0.4]] * 2)
 
 
 def test_a_figure_without_measure_is_refused() -> None:

@@ -14,9 +14,9 @@ def test_strip_is_the_images_side_by_side() -> None:
     """Each pixel of an image becomes 4 by 4 pixels of the strip, and nothing else is in it."""
     tiles = np.rint(IMAGES.reshape(3, 28, 28) * 255).astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)
     picture = np.asarray(Image.open(io.BytesIO(pictures.strip(IMAGES))))
-    np.testing.assert_array_equal(picture, np.hstack(tiles))
+    np.testing.assert_array_equal(picture, np.hstack(list(tiles)))
     rows = np.asarray(Image.open(io.BytesIO(pictures.strip(IMAGES, columns=2))))
-    np.testing.assert_array_equal(rows, np.vstack([np.hstack(tiles[:2]), np.hstack([tiles[2], 0 * tiles[2]])]))
+    np.testing.assert_array_equal(rows, np.vstack([np.hstack([tiles[0], tiles[1]]), np.hstack([tiles[2], 0 * tiles[2]])]))
 
 
 def test_animation_has_a_frame_an_image() -> None:
