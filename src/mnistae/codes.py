@@ -117,7 +117,7 @@ def _json_values(lines: Iterable[str], name: str) -> Iterator[list[Any]]:
         text += line
         if line.rstrip().endswith(("]", "}")):
             try:
-                value = json.loads(text, parse_constant=float)
+                value = json.loads(text, parse_constant=float, parse_int=float)  # an int has no -0
             except (ValueError, RecursionError):  # not whole yet
                 value = None
             if value is not None:

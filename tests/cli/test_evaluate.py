@@ -124,8 +124,8 @@ def test_csv_is_every_number_once(cli: Cli, trained: str, second: str, tiny: Pat
     found = facts(piped.out)
     assert '"' not in piped.out
     assert all(line.count(",") == 4 for line in piped.out.splitlines())
-    units = sum(one["bottleneck"] for one in told)
-    assert len(found) == 2 * (11 * 4 + 8 + 2 * 2 + 20 * 3) - 2 + units
+    # by digit and in all, sizes, units, PCA and the lab's noise, neighbours, the worst and the best, gains
+    assert len(found) == sum(11 * 4 + 2 + one["bottleneck"] + 3 + 1 + 2 * 2 + 20 * 3 for one in told)
     for name, one in zip((trained, second), told, strict=True):
         for measure in ("bottleneck", "living_units", "pca_mse", "noisy_mse", "denoised_mse"):
             assert float(found[name, measure, "", ""]) == one[measure]
