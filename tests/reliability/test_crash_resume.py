@@ -81,7 +81,7 @@ def test_killed_sabotage(forks: ForkServer, whole: Whole, tmp_path: Path) -> Non
 
 def test_fifty_kills_of_one_run(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
     """A8: one run killed again and again, long before its end, ends with the same bytes and without litter."""
-    epochs, kills = 800, 0
+    epochs, kills = 250, 0
     words = tuple(epochs if word == EPOCHS else word for word in whole.words)
     long = train_whole(forks, tmp_path / "long", words)
     for k in range(runs := trials(1, 5)):
