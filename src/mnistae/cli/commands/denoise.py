@@ -18,21 +18,26 @@ from mnistae.terminal.mosaic import mosaic
 HEADINGS = ("image", "label", "PSNR noisy", "PSNR denoised", "gain")
 
 
+Kind = Annotated[Noise, typer.Option("--noise", help="Kind of noise; none if the images are noisy.")]
+Level = Annotated[
+    float | None,
+    typer.Option(
+        "--level",
+        help="Half-width (uniform, 0.625), deviation (gaussian, 0.35), share of pixels (salt-pepper 0.25, mask 0.5).",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise.")]
+
+
 def denoise(
     images: options.Images,
     checkpoint: options.Checkpoint = None,
     output: options.Output = None,
     format_: options.Format = None,
-    noise: Annotated[Noise, typer.Option("--noise", help="Kind of noise; none if the images are noisy.")] = Noise.UNIFORM,
-    level: Annotated[
-        float | None,
-        typer.Option(
-            "--level",
-            help="Half-width (uniform, 0.625), deviation (gaussian, 0.35), share of pixels (salt-pepper 0.25, mask 0.5).",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the noise.")] = 0,
+    noise: Kind = Noise.UNIFORM,
+    level: Level = None,
+    seed: Seed = 0,
     dataset: options.Dataset = None,
     raw: options.Raw = False,
     device: options.Device = None,

@@ -26,33 +26,36 @@ Checkpoints = Annotated[
     typer.Argument(metavar="CHECKPOINT", help="Checkpoints to compare, a column each, in place of -c.", show_default=False),
 ]
 
+Images = Annotated[Split, typer.Option("--split", help="Which images to measure on.")]
+Count = Annotated[
+    int, typer.Option("--extremes", metavar="N", help="List the N worst and the N best images.", show_default=False)
+]
+Denoising = Annotated[bool, typer.Option("--denoising", help="List the PSNR gained under every noise at five levels.")]
+Neighbours = Annotated[
+    int,
+    typer.Option(
+        "--knn", metavar="K", help="Guess each label by the vote of the K nearest training codes.", show_default=False
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="PATH|-", help="Where to write CSV, or the figure of --extremes or --denoising."),
+]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", "-f", metavar="FORMAT", help="csv, png, svg or pdf; by default what the suffix says."),
+]
+
 
 def evaluate(
     checkpoints: Checkpoints = None,
     checkpoint: options.Checkpoint = None,
-    split: Annotated[Split, typer.Option("--split", help="Which images to measure on.")] = Split.TEST,
-    extremes: Annotated[
-        int, typer.Option("--extremes", metavar="N", help="List the N worst and the N best images.", show_default=False)
-    ] = 0,
-    denoising: Annotated[
-        bool, typer.Option("--denoising", help="List the PSNR gained under every noise at five levels.")
-    ] = False,
-    knn: Annotated[
-        int,
-        typer.Option(
-            "--knn", metavar="K", help="Guess each label by the vote of the K nearest training codes.", show_default=False
-        ),
-    ] = 0,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output", "-o", metavar="PATH|-", help="Where to write CSV, or the figure of --extremes or --denoising."
-        ),
-    ] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option("--format", "-f", metavar="FORMAT", help="csv, png, svg or pdf; by default what the suffix says."),
-    ] = None,
+    split: Images = Split.TEST,
+    extremes: Count = 0,
+    denoising: Denoising = False,
+    knn: Neighbours = 0,
+    output: Output = None,
+    format_: Format = None,
     dataset: options.Dataset = None,
     device: options.Device = None,
     quiet: options.Quiet = False,

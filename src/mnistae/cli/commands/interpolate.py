@@ -1,7 +1,7 @@
 """`mnistae interpolate`: from one image to the next through the bottleneck."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -13,24 +13,28 @@ from mnistae.datasets import words
 from mnistae.errors import UsageError
 from mnistae.terminal.mosaic import mosaic
 
+Steps = Annotated[
+    int,
+    typer.Option(
+        "--steps",
+        "-n",
+        help="Decoded frames from one image to the next, both ends among them. Where one leg ends and the next begins, or "
+        "a loop ends where it began, the frame is the same: strips, films and arrays show it once.",
+    ),
+]
+Loop = Annotated[bool, typer.Option("--loop", help="Come back from the last image to the first.")]
+Spherical = Annotated[bool, typer.Option("--spherical", help="Go along the arc between two codes, not the straight line.")]
+Fps = Annotated[float, typer.Option("--fps", help="Frames a second of a film (gif).")]
+Back = Annotated[bool, typer.Option("--there-and-back", help="Let a film (gif) run back to where it began.")]
+
 
 def interpolate(
     images: options.Images,
-    steps: Annotated[
-        int,
-        typer.Option(
-            "--steps",
-            "-n",
-            help="Decoded frames from one image to the next, both ends among them. Where one leg ends and the next begins, or "
-            "a loop ends where it began, the frame is the same: strips, films and arrays show it once.",
-        ),
-    ] = 8,
-    loop: Annotated[bool, typer.Option("--loop", help="Come back from the last image to the first.")] = False,
-    spherical: Annotated[
-        bool, typer.Option("--spherical", help="Go along the arc between two codes, not the straight line.")
-    ] = False,
-    fps: Annotated[float, typer.Option("--fps", help="Frames a second of a film (gif).")] = 8,
-    back: Annotated[bool, typer.Option("--there-and-back", help="Let a film (gif) run back to where it began.")] = False,
+    steps: Steps = 8,
+    loop: Loop = False,
+    spherical: Spherical = False,
+    fps: Fps = 8,
+    back: Back = False,
     checkpoint: options.Checkpoint = None,
     output: options.Output = None,
     format_: options.Format = None,
@@ -71,16 +75,17 @@ def interpolate(
     def make(kind: str) -> bytes:
         return makers[kind]() if kind in makers else figures.render(figures.interpolations(stations, frames), kind)
 
-    document = {
+    targets.deliver(screen, target, make, _document(job, steps=steps, loop=loop, spherical=spherical))
+
+
+def _document(job: work.Job, **settings: object) -> dict[str, Any]:
+    return {
         "checkpoint": work.describe_checkpoint(job.checkpoint),
         "dataset": job.dataset,
         "images": [{"image": picture.word, "label": picture.label} for picture in job.pictures],
-        "steps": steps,
-        "loop": loop,
-        "spherical": spherical,
-        "codes": job.codec.encode(pixels).astype(float).tolist(),
+        **settings,
+        "codes": job.codec.encode(words.stack(job.pictures)).astype(float).tolist(),
     }
-    targets.deliver(screen, target, make, document)
 
 
 def _check(steps: int, fps: float, *, loop: bool, back: bool) -> None:

@@ -20,32 +20,38 @@ if TYPE_CHECKING:
     from mnistae.training.session import Plan, Session
 
 
+Recipe = Annotated[str | None, typer.Option("--recipe", help="Training recipe: lab (the default), fast, best or denoise.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", "-e", help="Epochs in all, those before a resume among them.")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", "-b", help="Images in a step.")]
+LearningRate = Annotated[float | None, typer.Option("--lr", help="Adam's learning rate at the start.")]
+WeightDecay = Annotated[float | None, typer.Option("--weight-decay", help="Adam's weight decay; its form is the recipe's.")]
+Bottleneck = Annotated[int | None, typer.Option("--bottleneck", "-z", help="Numbers in a code.")]
+Hidden = Annotated[int | None, typer.Option("--hidden", help="Width of the two hidden layers.")]
+Dataset = Annotated[str | None, typer.Option("--dataset", metavar="NAME|PATH", help="Data set to train on, by default mnist.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the weights and of the shuffling.")]
+Arithmetic = Annotated[
+    Precision | None, typer.Option("--precision", help="Arithmetic of the matrix products; tf32 on CUDA only.")
+]
+Name = Annotated[
+    str | None, typer.Option("--name", help="Name of the run in the store; by default it follows from the settings.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run --name, or with the newest one.")]
+
+
 def train(
-    recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Training recipe: lab (the default), fast, best or denoise.")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", "-e", help="Epochs in all, those before a resume among them.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", "-b", help="Images in a step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option("--lr", help="Adam's learning rate at the start.")] = None,
-    weight_decay: Annotated[
-        float | None, typer.Option("--weight-decay", help="Adam's weight decay; its form is the recipe's.")
-    ] = None,
-    bottleneck: Annotated[int | None, typer.Option("--bottleneck", "-z", help="Numbers in a code.")] = None,
-    hidden: Annotated[int | None, typer.Option("--hidden", help="Width of the two hidden layers.")] = None,
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", metavar="NAME|PATH", help="Data set to train on, by default mnist.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the weights and of the shuffling.")] = None,
+    recipe: Recipe = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    weight_decay: WeightDecay = None,
+    bottleneck: Bottleneck = None,
+    hidden: Hidden = None,
+    dataset: Dataset = None,
+    seed: Seed = None,
     device: options.Device = None,
-    precision: Annotated[
-        Precision | None, typer.Option("--precision", help="Arithmetic of the matrix products; tf32 on CUDA only.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the run in the store; by default it follows from the settings.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run --name, or with the newest one.")] = False,
+    precision: Arithmetic = None,
+    name: Name = None,
+    resume: Resume = False,
     force: options.Force = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,

@@ -21,16 +21,18 @@ MAX_FRAMES = 10_000
 HEADINGS = ("unit", "from", "to", "image")
 
 Image = Annotated[str, typer.Argument(metavar="IMAGE", help=f"Where to start: {options.IMAGE_HELP}", show_default=False)]
+Unit = Annotated[
+    int | None, typer.Option("--unit", metavar="K", help="Walk this unit alone, counted from 0; by default all of them.")
+]
+Steps = Annotated[
+    int, typer.Option("--steps", "-n", help="Decoded frames of a walk, both ends of the unit's range among them.")
+]
 
 
 def traverse(
     image: Image,
-    unit: Annotated[
-        int | None, typer.Option("--unit", metavar="K", help="Walk this unit alone, counted from 0; by default all of them.")
-    ] = None,
-    steps: Annotated[
-        int, typer.Option("--steps", "-n", help="Decoded frames of a walk, both ends of the unit's range among them.")
-    ] = 8,
+    unit: Unit = None,
+    steps: Steps = 8,
     checkpoint: options.Checkpoint = None,
     output: options.Output = None,
     format_: options.Format = None,
@@ -61,18 +63,17 @@ def traverse(
     rows = [(k, f"{ranges[k].low:.2f}", f"{ranges[k].high:.2f}", f"{found.code[k]:.2f}") for k in units]
     screen.table([HEADINGS, *rows])
     screen.draw(lambda canvas: _draw(canvas, found))
+    walks = [
+        {"unit": k, "low": ranges[k].low, "high": ranges[k].high, "values": values.astype(float).tolist()}
+        for k, values in zip(units, found.values, strict=True)
+    ]
     document = {
         "checkpoint": work.describe_checkpoint(job.checkpoint),
         "dataset": data,
         "image": {"image": job.pictures[0].word, "label": job.pictures[0].label},
         "code": found.code.astype(float).tolist(),
-        "steps": steps,
-        "units": [
-            {"unit": k, "low": ranges[k].low, "high": ranges[k].high, "values": values.astype(float).tolist()}
-            for k, values in zip(units, found.values, strict=True)
-        ],
     }
-    targets.deliver(screen, target, lambda kind: _file(found, kind), document)
+    targets.deliver(screen, target, lambda kind: _file(found, kind), {**document, "steps": steps, "units": walks})
 
 
 def _units(job: Job, unit: int | None, steps: int) -> list[int]:
