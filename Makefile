@@ -22,7 +22,7 @@ docs:
 pictures:
 	PATH="$(abspath $(dir $(PYTHON))):$$PATH" docs/pictures.sh
 
-# Every measurement of docs/results.md, side by side: about an hour on two cores; the quick form takes minutes.
+# Every measurement of docs/results.md, side by side: an hour and a half on two cores; the quick form takes minutes.
 bench:
 	$(PYTHON) -m pip install --quiet -e '.[bench]'
 	$(PYTHON) benchmarks/run.py
