@@ -21,7 +21,7 @@ from saved import DESCRIPTION, state
 from conftest import write_idx
 from mnistae import atomic
 from mnistae.errors import OutputError
-from mnistae.store import runs
+from mnistae.store import health, runs
 
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE)
 
@@ -66,7 +66,7 @@ def check_every_error(store: Path, old: dict[str, bytes]) -> int:
             found = saved_under(store, old, Fault("error", at=k, errno=code))
             for name in old.keys() | new.keys() | found.keys():
                 assert found.get(name) in {old.get(name), new.get(name)}, (code, k, name)
-            assert not old or runs.damage("one") is None
+            assert not old or health.damage("one") is None
     return count * len(ERRORS)
 
 

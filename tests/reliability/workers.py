@@ -13,7 +13,7 @@ import numpy as np
 from mnistae.config import ModelConfig, TrainConfig
 from mnistae.errors import CheckpointError, MnistaeError
 from mnistae.records import Array, Description, Epoch, TrainingState
-from mnistae.store import runs
+from mnistae.store import health, runs
 
 MODEL = ModelConfig(hidden=16, bottleneck=2)
 
@@ -118,7 +118,7 @@ def survey(job: dict[str, Any]) -> None:
     while not Path(job["stop"]).exists():
         rounds += 1
         try:
-            damaged += [reason for reason in runs.damages().values() if reason]
+            damaged += [reason for reason in health.damages().values() if reason]
             entries = [checkpoints._entry(name) for name in runs.listing()]
         except MnistaeError as error:
             damaged.append(f"{type(error).__name__}: {error.message}")

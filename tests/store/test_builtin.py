@@ -10,7 +10,7 @@ import pytest
 from conftest import Cli, mnistae
 from mnistae.config import RECIPES
 from mnistae.errors import CheckpointError, ExitCode
-from mnistae.store import builtin, runs
+from mnistae.store import builtin, health, runs
 from pictures import five, saved
 
 
@@ -32,7 +32,7 @@ def test_built_in_lab_is_what_an_empty_store_offers(trained_store: Path, home: P
     assert runs.load(None).name == builtin.LAB
     assert runs.listing() == []
     assert runs.known() == list(builtin.NAMES)
-    assert set(runs.damages().items()) == {(name, None) for name in builtin.NAMES}
+    assert set(health.damages().items()) == {(name, None) for name in builtin.NAMES}
     shutil.copytree(trained_store, home, dirs_exist_ok=True)
     assert runs.load(None).name == "tiny"
     assert runs.load("lab").is_builtin

@@ -10,7 +10,7 @@ from saved import DESCRIPTION, HISTORY, IMPORTED, arrays, refusal, save, state, 
 
 from mnistae import atomic
 from mnistae.errors import CheckpointError, MnistaeError, OutputError, UsageError
-from mnistae.store import runs
+from mnistae.store import health, runs
 
 DAMAGED = "train it again, or copy it again from where it came"
 
@@ -30,7 +30,7 @@ def test_save_and_load(store: Path) -> None:
     assert (after.history, description) == (HISTORY, DESCRIPTION)
     assert all(np.array_equal(after.second_moments[name], array) for name, array in arrays(2).items())
     assert runs.load(None).path == found.path
-    assert runs.damage("one") is None
+    assert health.damage("one") is None
     files = tree(store)
     assert files.keys() == {".recent", "one/model.safetensors", "one/state.safetensors", "one/history.csv"}
     assert files[".recent"] == b"one\n"
@@ -82,7 +82,7 @@ def test_save_that_fails(store: Path, monkeypatch: pytest.MonkeyPatch, fails: st
     kind, message, _hint = refusal(runs.save, "one", state(seed=9), DESCRIPTION)
     where = store if fails == runs.RECENT else store / "one"
     assert (kind, message) == (OutputError, f"cannot write '{where / fails}': No space left on device")
-    assert (runs.damage("one"), runs.newest()) == (None, "two")
+    assert (health.damage("one"), runs.newest()) == (None, "two")
     assert [name for name in tree(store) if name.endswith(".tmp")] == []
 
 
@@ -214,17 +214,43 @@ def test_damage(store: Path) -> None:
     save("one")
     path = store / "one" / "state.safetensors"
     data = path.read_bytes()
-    assert runs.damage("one") is None
+    assert health.damage("one") is None
     for change, reason in {
         data[:-1] + bytes([data[-1] ^ 1]): "its content does not match its digest",
         (store / "one" / "model.safetensors").read_bytes(): "tensor 'fc1.bias.exp_avg' is missing or does not belong there",
     }.items():
         path.write_bytes(change)
-        assert runs.damage("one") == f"cannot use checkpoint '{path}': {reason}"
+        assert health.damage("one") == f"cannot use checkpoint '{path}': {reason}"
     path.unlink()
     path.symlink_to("nowhere")
-    assert runs.damage("one") == f"cannot use checkpoint '{path}': it is a link"
-    assert refusal(runs.damage, "two") == (CheckpointError, "no such checkpoint: 'two'", "there are: one, lab, denoise")
+    assert health.damage("one") == f"cannot use checkpoint '{path}': it is a link"
+    assert refusal(health.damage, "two") == (CheckpointError, "no such checkpoint: 'two'", "there are: one, lab, denoise")
+
+
+def test_what_is_made_anew_meanwhile_is_not_damaged(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is gone, or another one, after it could not be read is looked at again; one that stays is damaged."""
+    save("one")
+    path = store / "one" / "model.safetensors"
+    data = path.read_bytes()
+    refused: list[str] = []
+
+    def load(name: str) -> None:
+        if len(refused) < 2:  # stands for another process, which removes the run and makes it again
+            path.unlink()
+            path.write_bytes(data)
+            refused.append(name)
+            raise CheckpointError("the run 'one' has no model yet", hint="")
+
+    monkeypatch.setattr(runs, "load", load)
+    assert health.damage("one") is None
+    assert refused == ["one"] * 2
+
+    def remove(name: str) -> None:
+        shutil.rmtree(store / name)
+        raise CheckpointError("there is no such file", hint="")
+
+    monkeypatch.setattr(runs, "load", remove)
+    assert refusal(health.damage, "one")[1] == "no such checkpoint: 'one'"
 
 
 def test_killed_before_its_first_model(store: Path) -> None:

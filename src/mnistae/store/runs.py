@@ -92,7 +92,7 @@ def model_path(reference: str | None) -> Path:
     if reference is not None and is_path(reference):
         return Path(reference)
     name = reference or next(iter(listing()), builtin.LAB)
-    return (builtin.folder(name) if _is_builtin(name) else folder(name)) / MODEL
+    return (builtin.folder(name) if is_builtin(name) else folder(name)) / MODEL
 
 
 def is_path(reference: str) -> bool:
@@ -117,7 +117,7 @@ def load(reference: str | None) -> Checkpoint:
 def load_state(name: str) -> tuple[TrainingState, Description]:
     """Return the verified training state of a run. Raises CheckpointError."""
     path = folder(name) / STATE
-    if _is_builtin(name):
+    if is_builtin(name):
         raise CheckpointError(f"'{name}' is built in: it has no training state to go on from", hint=_TRAIN_ONE)
     # a model without a state: a run that is being made anew has its state first
     if not os.path.lexists(path) and os.path.lexists(folder(name) / MODEL):
@@ -129,36 +129,9 @@ def load_state(name: str) -> tuple[TrainingState, Description]:
         raise _damaged(path, error) from error
 
 
-def damage(name: str) -> str | None:
-    """Return what is wrong with the files of a run or a built-in checkpoint, or None.
-
-    Raises CheckpointError only if there is no such one.
-    """
-    check = (lambda _name: None) if _is_builtin(name) else check_exists
-    check(name)
-    home = model_path(name).parent
-    try:
-        for file, read in ((MODEL, load), (STATE, load_state)):
-            if os.path.lexists(home / file):
-                read(name)
-    except CheckpointError as error:
-        check(name)  # it may have been removed meanwhile
-        return error.message
-    return None
-
-
-def damages() -> dict[str, str | None]:
-    """Return what is wrong with each run and built-in checkpoint, or None; a run that is removed meanwhile is left out."""
-    found: dict[str, str | None] = {}
-    for name in known():
-        with contextlib.suppress(CheckpointError):
-            found[name] = damage(name)
-    return found
-
-
 def check_exists(name: str) -> None:
     """Raise CheckpointError if the store holds no run of this name."""
-    if _is_builtin(name):
+    if is_builtin(name):
         raise CheckpointError(
             f"'{name}' is built in: it stays", hint="see 'mnistae checkpoints list' for the runs in the store"
         )
@@ -166,7 +139,8 @@ def check_exists(name: str) -> None:
         raise _missing(name)
 
 
-def _is_builtin(name: str) -> bool:
+def is_builtin(name: str) -> bool:
+    """Whether this name means a checkpoint that came with the package."""
     return name in builtin.NAMES and not exists(name)
 
 

@@ -11,7 +11,7 @@ from mnistae.cli.commands.summary import training_document, training_rows
 from mnistae.cli.console import Screen, aligned
 from mnistae.errors import CheckpointError, UsageError
 from mnistae.store import export as exports
-from mnistae.store import names, onnx_graph, runs
+from mnistae.store import health, names, onnx_graph, runs
 from mnistae.store.onnx_graph import Part
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Names of runs.", show_default=False)]
@@ -119,7 +119,7 @@ def verify(
 ) -> None:
     """Read every file of the runs to the last bit; end with 3 if one of them is damaged."""
     screen = Screen("checkpoints verify", quiet=quiet, as_json=as_json)
-    found = {name: runs.damage(name) for name in checkpoint_names} if checkpoint_names else runs.damages()
+    found = {name: health.damage(name) for name in checkpoint_names} if checkpoint_names else health.damages()
     rows = [[name, "damaged" if reason else "whole", reason or ""] for name, reason in found.items()]
     damaged = [name for name, reason in found.items() if reason]
     if damaged and as_json:
@@ -180,7 +180,7 @@ def _state(done: int, wanted: int | None) -> str:
 
 def _entry_without_model(name: str) -> dict[str, Any] | None:
     try:
-        state = "damaged" if runs.damage(name) else "no model yet"
+        state = "damaged" if health.damage(name) else "no model yet"
     except CheckpointError:
         return None
     return {"name": name, **dict.fromkeys(("size", "epochs", "loss", "units alive", "data")), "state": state}

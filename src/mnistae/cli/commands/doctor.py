@@ -13,7 +13,7 @@ from mnistae.cli import options
 from mnistae.cli.console import Screen, aligned
 from mnistae.datasets import catalogue, sources
 from mnistae.errors import CheckpointError, DataError, DeviceError
-from mnistae.store import runs
+from mnistae.store import health
 
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "matplotlib", "pillow", "typer", "rich", "filelock")
 VARIABLES = (
@@ -69,7 +69,7 @@ def _state_of_device(name: str) -> str:
 
 def _state_of_store() -> dict[str, str]:
     try:
-        return {name: reason or "whole" for name, reason in runs.damages().items()}
+        return {name: reason or "whole" for name, reason in health.damages().items()}
     except CheckpointError as error:  # a folder that cannot be read is what somebody may want to know
         return {"unreadable": error.message}
 
