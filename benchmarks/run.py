@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -61,11 +60,11 @@ def measure_floor(rounds: int) -> list[dict[str, Any]]:
     return [{**runs[rounds // 2], "low": runs[0]["rate"], "high": runs[-1]["rate"]} for runs in rows]
 
 
-def measure_phases() -> list[dict[str, Any]]:
-    """Where the seconds of a training command go, on the CPU and on the GPU if there is one."""
-    script("phases.py", "cpu", "fast")  # the data set is cached from here on
-    devices = ("cpu", "cuda") if shutil.which("nvidia-smi") else ("cpu",)
-    return [script("phases.py", device, "lab") for device in devices]
+def measure_phases(recipe: str) -> list[dict[str, Any]]:
+    """Where the seconds of a training command go, on the CPU and on the GPU if there is one. The data set is cached by now."""
+    asked = "import sys, torch; sys.exit(not torch.cuda.is_available())"
+    devices = ["cpu"] if subprocess.run([sys.executable, "-c", asked], check=False).returncode else ["cpu", "cuda"]
+    return [script("phases.py", device, recipe) for device in devices]
 
 
 def measure_epochs(rounds: int) -> dict[str, Any]:
@@ -206,7 +205,7 @@ def main() -> int:
         "floor": measure_floor(rounds),
         "epochs": measure_epochs(rounds),
         "quality": measure_quality(dict.fromkeys(wanted.recipes or (["fast"] if wanted.quick else RECIPES), seeds)),
-        "phases": measure_phases(),
+        "phases": measure_phases("fast" if wanted.quick else "lab"),
         "cost": script("overhead.py"),
         "growth": measure_growth(1 if wanted.quick else 3),
         "shell": measure_shell(2 if wanted.quick else 7),

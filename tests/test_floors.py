@@ -90,40 +90,29 @@ print(code, loaded, file=sys.stderr)
 """
 
 
-def loaded(words: tuple[str, ...], unwanted: tuple[str, ...], prefix: str = "none") -> str:
-    """Return the exit code of a command in a process of its own, and which unwanted modules it has loaded."""
-    program = PROGRAM.format(words=words, unwanted=unwanted, prefix=prefix)
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60)
-    return done.stderr.decode().splitlines()[-1]
+def outcome(words: tuple[str, ...], unwanted: tuple[str, ...], prefix: str = "none", **variables: str) -> tuple[str, str]:
+    """Return what a command in a process of its own prints, and its exit code with the unwanted modules it has loaded."""
+    command = [sys.executable, "-c", PROGRAM.format(words=words, unwanted=unwanted, prefix=prefix)]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=60, env={**os.environ, **variables})
+    return done.stdout.decode(), done.stderr.decode().splitlines()[-1]
 
 
 @pytest.mark.parametrize("words", LIGHT, ids=" ".join)
 def test_shell_answers_without_heavy_modules(words: tuple[str, ...]) -> None:
     """Help, lists and every usage error come without importing torch, torchvision or matplotlib."""
-    assert loaded(words, HEAVY) == f"{LIGHT[words]} []"
+    assert outcome(words, HEAVY)[1] == f"{LIGHT[words]} []"
 
 
 @pytest.mark.parametrize("words", [("--help",), ("--version",), ("checkpoints", "--help"), ("trian",)], ids=" ".join)
 def test_lists_of_commands_come_without_numpy(words: tuple[str, ...]) -> None:
     """A command's module is imported when the command is called: before that not even NumPy is."""
-    assert loaded(words, ("numpy",), "mnistae.cli.commands") == f"{2 if words == ('trian',) else 0} []"
+    assert outcome(words, ("numpy",), "mnistae.cli.commands")[1] == f"{2 if words == ('trian',) else 0} []"
 
 
 @pytest.mark.parametrize("line", ["mnistae en", "mnistae encode --fo"])
 def test_completion_answers_without_heavy_modules(line: str) -> None:
     """A press of Tab costs no import of torch."""
-    program = f"""
-import sys
-sys.argv = ["mnistae"]
-from mnistae.__main__ import main
-try:
-    main()
-except SystemExit:
-    pass
-print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)
-"""
     asked = {"_MNISTAE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, check=True, capture_output=True, timeout=60, env={**os.environ, **asked})
-    assert done.stdout.decode().split()[0] in {"encode", "--format"}
-    assert done.stderr.decode().splitlines()[-1] == "[]"
+    out, verdict = outcome((), HEAVY, **asked)
+    assert out.split()[0] in {"encode", "--format"}
+    assert verdict == "0 []"

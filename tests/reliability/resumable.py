@@ -68,6 +68,12 @@ def tree(home: Path) -> dict[str, bytes]:
     return found
 
 
+def neither(found: dict[str, bytes], old: dict[str, bytes], new: dict[str, bytes]) -> list[str]:
+    """Return the files that are neither as they were nor as they were to become, those that are gone among them."""
+    names = old.keys() | new.keys() | found.keys()
+    return [name for name in names if found.get(name) not in {old.get(name), new.get(name)}]
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A save to disturb: the store before it, its words, the run it belongs to, and the digests that this may end with."""

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from faults import Fault, injected
 from harness import LONG, Ended, ForkServer, one_line, record
-from resumable import NEVER, Case, check_store, finish, leftovers, make_case, tree
+from resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
 from saved import DESCRIPTION, state
 
 from conftest import write_idx
@@ -64,8 +64,7 @@ def check_every_error(store: Path, old: dict[str, bytes]) -> int:
     for code in ERRORS:
         for k in range(count):
             found = saved_under(store, old, Fault("error", at=k, errno=code))
-            for name in old.keys() | new.keys() | found.keys():
-                assert found.get(name) in {old.get(name), new.get(name)}, (code, k, name)
+            assert neither(found, old, new) == [], (code, k)
             assert not old or health.damage("one") is None
     return count * len(ERRORS)
 
@@ -131,8 +130,7 @@ def check_failed(forks: ForkServer, case: Case, home: Path, undisturbed: Path, e
     assert (ended.code, one_line(ended), ended.out) == (7, True, ""), ended
     assert leftovers(home) == []
     check_store(home)
-    old, new, found = tree(case.base), tree(undisturbed), tree(home)
-    assert all(found.get(name) in {old.get(name), new.get(name)} for name in old.keys() | new.keys() | found.keys())
+    assert neither(tree(home), tree(case.base), tree(undisturbed)) == []
     assert finish(forks, case, home) in case.digests
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from faults import Fault
 from harness import LONG, ForkServer, record
-from resumable import NEVER, Case, check_store, finish, leftovers, make_case, tree
+from resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
 
 from conftest import write_idx
 from mnistae.errors import CheckpointError
@@ -55,9 +55,7 @@ def killed(forks: ForkServer, case: Case, home: Path, fault: Fault, *, sabotage:
 def check_old_or_new(home: Path, old: dict[str, bytes], new: dict[str, bytes]) -> None:
     """Every file of the store is as it was before the save or as it is after it, and at most one is half written beside."""
     check_store(home)
-    found = tree(home)
-    for name in old.keys() | new.keys() | found.keys():
-        assert name.endswith(".tmp") or found.get(name) in {old.get(name), new.get(name)}, name
+    assert not [name for name in neither(tree(home), old, new) if not name.endswith(".tmp")]
     assert len(leftovers(home)) <= 1
 
 

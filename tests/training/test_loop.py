@@ -14,6 +14,7 @@ from mnistae.errors import DivergedError
 from mnistae.model import Autoencoder, initialise
 from mnistae.records import TrainingState
 from mnistae.training.loop import Trainer
+from states import assert_same
 
 CPU = torch.device("cpu")
 SIZES = ModelConfig(hidden=64, bottleneck=4)
@@ -30,14 +31,6 @@ def trainer(images: np.ndarray, *, state: TrainingState | None = None, **changes
     """Return a trainer with some settings changed."""
     config = dataclasses.replace(CONFIG, **changes)
     return Trainer(images, model=SIZES, config=config, device=CPU, state=state)
-
-
-def assert_same(a: TrainingState, b: TrainingState) -> None:
-    """Compare two states to the bit."""
-    assert a.history == b.history
-    for part in ("weights", "first_moments", "second_moments", "steps"):
-        mine, theirs = getattr(a, part), getattr(b, part)
-        assert all((mine[name] == theirs[name]).all() for name in mine), part
 
 
 def reference(images: np.ndarray, config: TrainConfig) -> tuple[list[float], list[float]]:

@@ -1,6 +1,6 @@
 """Options and arguments that more than one command takes. Their defaults stay in each command's signature."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,15 +38,20 @@ Device = Annotated[
     ),
 ]
 
-Output = Annotated[
-    str | None,
-    typer.Option("--output", "-o", metavar="PATH|-", help="Where to write; by default a name made from the arguments."),
-]
 
-Format = Annotated[
-    str | None,
-    typer.Option("--format", "-f", metavar="FORMAT", help="The file's format; by default what the suffix says."),
-]
+def output(about: str, metavar: str = "PATH|-") -> Any:
+    """Return the option that says where to write."""
+    return typer.Option("--output", "-o", metavar=metavar, help=about)
+
+
+def file_format(about: str) -> Any:
+    """Return the option that says in which format."""
+    return typer.Option("--format", "-f", metavar="FORMAT", help=about)
+
+
+Output = Annotated[str | None, output("Where to write; by default a name made from the arguments.")]
+
+Format = Annotated[str | None, file_format("The file's format; by default what the suffix says.")]
 
 Raw = Annotated[bool, typer.Option("--raw", help="Take picture files as they are: 28x28, light on dark.")]
 

@@ -79,13 +79,9 @@ def import_(
 
 
 def export(
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="PATH|-", help="Where to write; the suffix tells the format.")
-    ],
+    output: Annotated[str, options.output("Where to write; the suffix tells the format.")],
     name: OptionalName = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="onnx, npz or safetensors; by default the suffix.")
-    ] = None,
+    format_: Annotated[str | None, options.file_format("onnx, npz or safetensors; by default the suffix.")] = None,
     part: Annotated[Part, typer.Option("--part", help="How much of the network an ONNX file holds.")] = Part.WHOLE,
     quiet: options.Quiet = False,
     as_json: options.Json = False,

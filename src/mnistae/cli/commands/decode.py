@@ -31,12 +31,9 @@ def decode(
     source: Annotated[str, typer.Argument(metavar="CODES", help="A file of codes, or - for standard input.")] = "-",
     checkpoint: options.Checkpoint = None,
     output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", metavar="PATH|DIR/|-", help="Where to write; by default a name made from CODES."),
+        str | None, options.output("Where to write; by default a name made from CODES.", metavar="PATH|DIR/|-")
     ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="png, gif or npy; by default what the suffix says.")
-    ] = None,
+    format_: Annotated[str | None, options.file_format("png, gif or npy; by default what the suffix says.")] = None,
     device: options.Device = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,

@@ -39,13 +39,8 @@ def encode(
         Split | None, typer.Option("--all", help="Encode all images of a split in place of IMAGE.", show_default=False)
     ] = None,
     checkpoint: options.Checkpoint = None,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="PATH|-", help="Where to write; by default standard output.")
-    ] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option("--format", "-f", metavar="FORMAT", help="jsonl, csv or npy; by default what the suffix says, or jsonl."),
-    ] = None,
+    output: Annotated[str | None, options.output("Where to write; by default standard output.")] = None,
+    format_: Annotated[str | None, options.file_format("jsonl, csv or npy; by default what the suffix says, or jsonl.")] = None,
     dataset: options.Dataset = None,
     raw: options.Raw = False,
     device: options.Device = None,

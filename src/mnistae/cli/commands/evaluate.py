@@ -26,7 +26,7 @@ Checkpoints = Annotated[
     typer.Argument(metavar="CHECKPOINT", help="Checkpoints to compare, a column each, in place of -c.", show_default=False),
 ]
 
-Images = Annotated[Split, typer.Option("--split", help="Which images to measure on.")]
+Measured = Annotated[Split, typer.Option("--split", help="Which images to measure on.")]
 Count = Annotated[
     int, typer.Option("--extremes", metavar="N", help="List the N worst and the N best images.", show_default=False)
 ]
@@ -37,20 +37,14 @@ Neighbours = Annotated[
         "--knn", metavar="K", help="Guess each label by the vote of the K nearest training codes.", show_default=False
     ),
 ]
-Output = Annotated[
-    str | None,
-    typer.Option("--output", "-o", metavar="PATH|-", help="Where to write CSV, or the figure of --extremes or --denoising."),
-]
-Format = Annotated[
-    str | None,
-    typer.Option("--format", "-f", metavar="FORMAT", help="csv, png, svg or pdf; by default what the suffix says."),
-]
+Output = Annotated[str | None, options.output("Where to write CSV, or the figure of --extremes or --denoising.")]
+Format = Annotated[str | None, options.file_format("csv, png, svg or pdf; by default what the suffix says.")]
 
 
 def evaluate(
     checkpoints: Checkpoints = None,
     checkpoint: options.Checkpoint = None,
-    split: Images = Split.TEST,
+    split: Measured = Split.TEST,
     extremes: Count = 0,
     denoising: Denoising = False,
     knn: Neighbours = 0,

@@ -30,9 +30,7 @@ Runs = Annotated[
 
 def history(
     references: Runs = None,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="PATH|-", help="Where to write a figure; by default none is drawn.")
-    ] = None,
+    output: Annotated[str | None, options.output("Where to write a figure; by default none is drawn.")] = None,
     format_: options.Format = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,

@@ -75,16 +75,17 @@ def interpolate(
     def make(kind: str) -> bytes:
         return makers[kind]() if kind in makers else figures.render(figures.interpolations(stations, frames), kind)
 
-    targets.deliver(screen, target, make, _document(job, steps=steps, loop=loop, spherical=spherical))
+    codes = job.codec.encode(pixels).astype(float).tolist()
+    document = _document(job, steps=steps, loop=loop, spherical=spherical, codes=codes)
+    targets.deliver(screen, target, make, document)
 
 
-def _document(job: work.Job, **settings: object) -> dict[str, Any]:
+def _document(job: work.Job, **more: object) -> dict[str, Any]:
     return {
         "checkpoint": work.describe_checkpoint(job.checkpoint),
         "dataset": job.dataset,
         "images": [{"image": picture.word, "label": picture.label} for picture in job.pictures],
-        **settings,
-        "codes": job.codec.encode(words.stack(job.pictures)).astype(float).tolist(),
+        **more,
     }
 
 
