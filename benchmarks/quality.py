@@ -1,4 +1,4 @@
-"""One run of a recipe on the real MNIST: `python quality.py RECIPE SEED [PRECISION]` prints JSON.
+"""One run of a recipe on the real MNIST: `python quality.py RECIPE SEED [PRECISION] [DEVICE]` prints JSON.
 
 Seconds are those of the loop alone, the measurements after each epoch not counted; `reached` is when the test MSE first was
 that of the lab's own weights or better.
@@ -10,7 +10,6 @@ import sys
 import time
 
 import numpy as np
-import torch
 
 from mnistae import config as configs
 from mnistae import inference, metrics, noise
@@ -21,6 +20,7 @@ from mnistae.datasets.dataset import Split, to_float
 from mnistae.noise import LEVELS, Noise
 from mnistae.records import count_living
 from mnistae.training.loop import Trainer
+from mnistae.training.session import use_device
 
 BOUND = 0.021064
 """Test MSE of the lab's own weights."""
@@ -28,12 +28,13 @@ BOUND = 0.021064
 
 def main() -> int:
     """Train, and measure after each epoch."""
-    recipe, seed = sys.argv[1], int(sys.argv[2])
-    config = dataclasses.replace(configs.recipe(recipe), seed=seed, precision=Precision((sys.argv[3:] or ["fp32"])[0]))
+    recipe, seed, precision, device = [*sys.argv[1:], *("fp32", "cpu")[len(sys.argv) - 3 :]]
+    config = dataclasses.replace(configs.recipe(recipe), seed=int(seed), precision=Precision(precision))
+    used = use_device(device, config.precision)
     data = sources.open_dataset("mnist")
     images, test = data.images(Split.TRAIN), to_float(data.images(Split.TEST))
     given = noise.add(test, Noise.UNIFORM, level=LEVELS[Noise.UNIFORM], seed=0) if config.noise else test
-    trainer = Trainer(images, model=ModelConfig(), config=config, device=torch.device("cpu"))
+    trainer = Trainer(images, model=ModelConfig(), config=config, device=used)
     seconds, reached = 0.0, None
     started = time.perf_counter()
     for epoch in trainer.epochs():
@@ -44,8 +45,19 @@ def main() -> int:
         started = time.perf_counter()
     coder = Coder.from_weights(trainer.state().weights)
     alive = count_living(inference.unit_ranges(inference.encode_bytes(coder, images)))
-    found = {"recipe": recipe, "seed": seed, "precision": config.precision.value, "test_mse": error, "seconds": seconds}
-    print(json.dumps({**found, "reached": reached, "living_units": alive, "epochs": config.epochs}))
+    found = {
+        "recipe": recipe,
+        "seed": config.seed,
+        "precision": precision,
+        "device": device,
+        "test_mse": error,
+        "seconds": seconds,
+    }
+    print(
+        json.dumps(
+            {**found, "loss": trainer.history[-1].loss, "reached": reached, "living_units": alive, "epochs": config.epochs}
+        )
+    )
     return 0
 
 

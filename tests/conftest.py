@@ -40,6 +40,17 @@ TRAIN, TEST = 600, 100
 """Images in the tiny data set: enough for two batches and a rest, small enough for a step of milliseconds."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests that need a GPU where there is none; torch is imported for the question only if one is among them."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked:
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test gets an empty home and a working folder of its own, and none of the user's settings."""

@@ -1,6 +1,7 @@
 """The training loop against a plain PyTorch loop, and against itself cut in two."""
 
 import dataclasses
+import os
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from mnistae.records import TrainingState
 from mnistae.training.loop import Trainer
 from states import assert_same
 
-CPU = torch.device("cpu")
+DEVICE = torch.device(os.environ.get("MNISTAE_TEST_DEVICE", "cpu"))
+"""Where the loop runs. What it is held against runs on the CPU."""
+
 SIZES = ModelConfig(hidden=64, bottleneck=4)
 CONFIG = TrainConfig(epochs=6, batch_size=256)
 
@@ -30,7 +33,7 @@ def images(digits: dict[str, np.ndarray]) -> np.ndarray:
 def trainer(images: np.ndarray, *, state: TrainingState | None = None, **changes: Any) -> Trainer:
     """Return a trainer with some settings changed."""
     config = dataclasses.replace(CONFIG, **changes)
-    return Trainer(images, model=SIZES, config=config, device=CPU, state=state)
+    return Trainer(images, model=SIZES, config=config, device=DEVICE, state=state)
 
 
 def reference(images: np.ndarray, config: TrainConfig) -> tuple[list[float], list[float]]:
@@ -133,14 +136,14 @@ def test_every_variant_resumes_exactly(images: np.ndarray, changes: dict[str, An
 def test_noise_is_on_the_inputs_alone(images: np.ndarray) -> None:
     """With noise the network sees noisy images and is asked for the clean ones; without it there is one buffer."""
     noisy = trainer(images, noise=0.625)
-    inputs, targets = noisy._load(torch.arange(100), 0)
+    inputs, targets = (tensor.cpu() for tensor in noisy._load(torch.arange(100, device=DEVICE), 0))
     clean = torch.from_numpy(images[:100].copy())
     assert torch.equal(targets, clean.float())
     assert ((inputs >= 0) & (inputs <= 255)).all()
     dark = inputs[clean == 0] / 255
     assert dark.max() == pytest.approx(0.625, abs=1e-3)
     assert (dark == 0).float().mean() == pytest.approx(0.5, abs=0.01)
-    same, also = trainer(images)._load(torch.arange(100), 0)
+    same, also = trainer(images)._load(torch.arange(100, device=DEVICE), 0)
     assert same is also
 
 

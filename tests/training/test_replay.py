@@ -26,7 +26,6 @@ VARIANTS: list[dict[str, Any]] = [
     {"precision": Precision.BF16, **MOVING},
 ]
 variants = pytest.mark.parametrize("changes", VARIANTS, ids=str)
-cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: the graph itself is not tested here")
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -119,7 +118,7 @@ def test_the_recorder_sees_what_is_frozen() -> None:
         reads(rows, 1.0)
 
 
-@cuda
+@pytest.mark.gpu
 @variants
 def test_a_cuda_graph_gives_the_bits_of_single_kernels(images: np.ndarray, changes: dict[str, Any]) -> None:
     """The same on CUDA with real graphs, and close to what the CPU gives where nothing is drawn on the device."""
@@ -132,7 +131,7 @@ def test_a_cuda_graph_gives_the_bits_of_single_kernels(images: np.ndarray, chang
         assert losses == pytest.approx(cpu, rel=1e-2)
 
 
-@cuda
+@pytest.mark.gpu
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.parametrize(("capture", "unwatched"), [(cuda_graph, 2), (anew, 0)])
 def test_nothing_waits_for_the_gpu_within_an_epoch(images: np.ndarray, capture: Any, unwatched: int) -> None:
@@ -152,7 +151,7 @@ def test_nothing_waits_for_the_gpu_within_an_epoch(images: np.ndarray, capture: 
     assert len(list(trainer.epochs())) == 4
 
 
-@cuda
+@pytest.mark.gpu
 def test_a_run_on_cuda_resumes_exactly(images: np.ndarray) -> None:
     """A resumed run makes its first steps one by one where the whole one replayed them, and ends on the same bits."""
     config = TrainConfig(epochs=6, batch_size=256, warp=0.05, noise=0.1)

@@ -1,0 +1,21 @@
+"""What happens when a GPU's memory runs out: `python memory_limit.py cuda` lets a run have 64 MiB and shows how it ends."""
+
+import sys
+
+import torch
+
+from mnistae.cli import boundary
+
+
+def main() -> int:
+    """Train; return 0 if that ended with exit code 5."""
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(64 * 2**20 / total)
+    sys.argv[1:] = ["train", "--device", sys.argv[1], "--epochs", "1", "--name", "starved", "--force", "--json"]
+    code = boundary.run()
+    print(f"exit code {code}")
+    return 0 if code == 5 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
