@@ -31,6 +31,26 @@ def test_missing_device_is_an_error(choice: str, monkeypatch: pytest.MonkeyPatch
     assert caught.value.exit_code == 5
 
 
+@pytest.mark.parametrize(("count", "found"), [(1, "only 'cuda:0'"), (4, "'cuda:0' to 'cuda:3'")])
+def test_a_number_past_the_last_gpu_is_an_error(count: int, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the GPUs that there are, not an ordinal of the driver."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    with pytest.raises(DeviceError, match=f"device 'cuda:7' is not there: torch finds {found}$"):
+        device.resolve("cuda:7")
+
+
+def test_memory_that_runs_out_is_told_in_a_sentence() -> None:
+    """What was asked for is in the message; torch's account of its allocator is not."""
+    text = (
+        "CUDA out of memory. Tried to allocate 46.00 MiB. GPU 0 has a total capacity of 79.18 GiB of which 78.49 GiB is free."
+    )
+    with pytest.raises(DeviceError) as caught, device.holding(torch.device("cuda")):
+        raise torch.OutOfMemoryError(text)
+    reason = "CUDA out of memory. Tried to allocate 46.00 MiB"
+    assert caught.value.message == f"device 'cuda' has not enough memory: {reason}"
+
+
 def test_auto_passes_over_a_device_that_cannot_compute(monkeypatch: pytest.MonkeyPatch) -> None:
     """CUDA that is listed but fails its first computation is passed over by auto, and named when asked for."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

@@ -50,7 +50,7 @@ def holding(device: torch.device) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = ". ".join(str(error).strip().split(". ")[:2])  # what was asked for; an account of the allocator follows
         hint = "close what else uses it, or try --device cpu or a smaller --batch-size"
         raise DeviceError(f"device '{device}' has not enough memory: {reason}", hint=hint) from error
 
@@ -79,8 +79,12 @@ def has_bfloat16(device: torch.device) -> bool:
 def _prove(name: str) -> torch.device:
     import torch
 
-    if name != "cpu" and not _is_available(name.partition(":")[0]):
+    kind, _, number = name.partition(":")
+    if name != "cpu" and not _is_available(kind):
         raise DeviceError(f"device '{name}' is not there: {_reason(name)}", hint="use --device auto or --device cpu")
+    if number and int(number) >= (count := torch.cuda.device_count()):
+        there = "only 'cuda:0'" if count == 1 else f"'cuda:0' to 'cuda:{count - 1}'"
+        raise DeviceError(f"device '{name}' is not there: torch finds {there}", hint="use one of those, or --device auto")
     try:
         device = torch.device(name)
         ones = torch.ones(8, 8, device=device)
