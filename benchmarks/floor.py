@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from mnistae.config import ModelConfig, Precision, TrainConfig
+from mnistae.core.config import ModelConfig, Precision, TrainConfig
 from mnistae.training.loop import Trainer
-from mnistae.training.session import use_device
+from mnistae.training.run import prepare_device
 
 BATCH, HIDDEN, PIXELS = 2048, 392, 784
 ROUNDS = 60
@@ -69,7 +69,7 @@ def main() -> int:
 
 def measure_gpu(precision: Precision, name: str) -> dict[str, float]:
     """Return milliseconds of the products, of a replayed step and of one made kernel by kernel, each as a GPU sees it."""
-    device = use_device(name, precision)
+    device = prepare_device(name, precision)
     images = np.random.default_rng(0).integers(0, 256, (60_000, PIXELS), dtype=np.uint8)
     trainer = Trainer(images, model=ModelConfig(), config=TrainConfig(precision=precision), device=device)
     rows = torch.randperm(len(images))[:BATCH].to(device)

@@ -12,9 +12,9 @@ import time
 import numpy as np
 import torch
 
-from mnistae.config import ModelConfig, TrainConfig
-from mnistae.datasets import sources
-from mnistae.datasets.dataset import Split
+from mnistae.core.config import ModelConfig, TrainConfig
+from mnistae.data.sets import resolve
+from mnistae.data.sets.dataset import Split
 from mnistae.training.loop import Trainer
 
 EPOCHS = 4
@@ -29,7 +29,7 @@ def main() -> int:
     """Train; the first epoch does not count."""
     times, width = int(sys.argv[1]), int(sys.argv[2])
     before = peak()
-    images = np.tile(sources.open_dataset("mnist").images(Split.TRAIN), (times, 1))
+    images = np.tile(resolve.open_dataset("mnist").images(Split.TRAIN), (times, 1))
     model, config = ModelConfig(hidden=392 * width), TrainConfig(epochs=EPOCHS)
     trainer = Trainer(images, model=model, config=config, device=torch.device("cpu"))
     seconds = []

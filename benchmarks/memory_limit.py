@@ -4,7 +4,7 @@ import sys
 
 import torch
 
-from mnistae.cli import boundary
+from mnistae.cli import main as cli
 
 
 def main() -> int:
@@ -12,7 +12,7 @@ def main() -> int:
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(64 * 2**20 / total)
     sys.argv[1:] = ["train", "--device", sys.argv[1], "--epochs", "1", "--name", "starved", "--force", "--json"]
-    code = boundary.run()
+    code = cli.run()
     print(f"exit code {code}")
     return 0 if code == 5 else 1
 

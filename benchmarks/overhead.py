@@ -17,14 +17,14 @@ from collections.abc import Callable
 import torch
 
 from mnistae.cli import signals
-from mnistae.config import ModelConfig, TrainConfig
-from mnistae.datasets import sources
-from mnistae.datasets.dataset import Split
+from mnistae.core.config import ModelConfig, TrainConfig
+from mnistae.data.sets import resolve
+from mnistae.data.sets.dataset import Split
 from mnistae.store import runs
+from mnistae.training import run as sessions
 from mnistae.training import schedules
-from mnistae.training import session as sessions
-from mnistae.training.loop import Trainer, never
-from mnistae.training.session import Plan, Session
+from mnistae.training.loop import Trainer, never_stop
+from mnistae.training.run import Run, RunSpec
 
 EPOCHS = 30
 LOADS = 50
@@ -32,20 +32,20 @@ LOADS = 50
 
 def main() -> int:
     """Measure in turns, so that both meet the same machine. The benchmark looks inside the loop on purpose."""
-    data = sources.open_dataset("mnist")
+    data = resolve.open_dataset("mnist")
     with tempfile.TemporaryDirectory() as home:
         os.environ["MNISTAE_HOME"] = home
         sessions.SAVE_EVERY *= 2  # of the seconds that pass, the bare epochs take half
         config, cpu = TrainConfig(epochs=EPOCHS), torch.device("cpu")
-        session = Session(Plan("cost", ModelConfig(), config, data, cpu))
+        session = Run(RunSpec("cost", ModelConfig(), config, data, cpu))
         bare = Trainer(data.images(Split.TRAIN), model=ModelConfig(), config=config, device=cpu)
         rates = schedules.learning_rates(config, [], bare.steps_per_epoch)
         seconds: dict[str, list[float]] = {"whole": [], "bare": []}
         with signals.deferred() as request:
-            epochs = session.epochs(request.is_made)
+            epochs = session.epochs(request.is_set)
             for number in range(1, EPOCHS):
                 seconds["whole"].append(_seconds(lambda: next(epochs)))
-                seconds["bare"].append(_seconds(functools.partial(bare._run_epoch, number, rates, never)))
+                seconds["bare"].append(_seconds(functools.partial(bare._run_epoch, number, rates, never_stop)))
             last = _seconds(lambda: list(epochs))
         loads = [_seconds(lambda: runs.load("cost")) for _ in range(LOADS)]
         states = [_seconds(lambda: runs.load_state("cost")) for _ in range(LOADS)]

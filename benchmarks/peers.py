@@ -24,17 +24,17 @@ DEVICE = sys.argv[3] if len(sys.argv) > 3 else "cpu"
 
 def images() -> np.ndarray:
     """Return the training images (60000, 784) of bytes."""
-    from mnistae.datasets import sources
-    from mnistae.datasets.dataset import Split
+    from mnistae.data.sets import resolve
+    from mnistae.data.sets.dataset import Split
 
-    return sources.open_dataset(os.environ.get("BENCH_DATASET", "mnist")).images(Split.TRAIN)
+    return resolve.open_dataset(os.environ.get("BENCH_DATASET", "mnist")).images(Split.TRAIN)
 
 
 def mnistae(epochs: int, precision: str = "fp32") -> Iterator[float]:
     """Our own loop."""
     import torch
 
-    from mnistae.config import ModelConfig, Precision, TrainConfig
+    from mnistae.core.config import ModelConfig, Precision, TrainConfig
     from mnistae.training.loop import Trainer
 
     config = TrainConfig(epochs=epochs, precision=Precision(precision))

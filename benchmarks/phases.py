@@ -28,23 +28,23 @@ def main() -> int:
     import torch
 
     passed("import torch")
-    from mnistae import config as configs
-    from mnistae import device as devices
-    from mnistae.config import ModelConfig
-    from mnistae.datasets import sources
-    from mnistae.training.session import Plan, Session, use_device
+    from mnistae.core import config as configs
+    from mnistae.core.config import ModelConfig
+    from mnistae.data.sets import resolve
+    from mnistae.model import device as devices
+    from mnistae.training.run import Run, RunSpec, prepare_device
 
     passed("import mnistae")
     config = dataclasses.replace(configs.recipe(recipe), seed=int(seed))
-    used = use_device(device, config.precision)
+    used = prepare_device(device, config.precision)
     wait: Callable[[], object] = torch.cuda.synchronize if used.type == "cuda" else lambda: None
     passed("device")
     with tempfile.TemporaryDirectory() as home:
-        data = sources.open_dataset("mnist")
+        data = resolve.open_dataset("mnist")
         data.digest  # noqa: B018  (read and hashed here)
         passed("data")
         os.environ["MNISTAE_HOME"] = home
-        session = Session(Plan("phases", ModelConfig(), config, data, used))
+        session = Run(RunSpec("phases", ModelConfig(), config, data, used))
         wait()
         passed("setup")
         for epoch in session.epochs():

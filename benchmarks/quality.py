@@ -11,16 +11,18 @@ import time
 
 import numpy as np
 
-from mnistae import config as configs
-from mnistae import inference, metrics, noise
-from mnistae.coder import Coder
-from mnistae.config import ModelConfig, Precision
-from mnistae.datasets import sources
-from mnistae.datasets.dataset import Split, to_float
-from mnistae.noise import LEVELS, Noise
-from mnistae.records import count_living
+from mnistae.core import config as configs
+from mnistae.core.arrays import to_float
+from mnistae.core.config import ModelConfig, Precision
+from mnistae.core.records import count_active
+from mnistae.data.sets import resolve
+from mnistae.data.sets.dataset import Split
+from mnistae.metrics import quality
+from mnistae.model.numpy_network import NumpyNetwork
+from mnistae.tasks import inference, noise
+from mnistae.tasks.noise import DEFAULT_LEVELS, Noise
 from mnistae.training.loop import Trainer
-from mnistae.training.session import use_device
+from mnistae.training.run import prepare_device
 
 BOUND = 0.021064
 """Test MSE of the lab's own weights."""
@@ -30,10 +32,10 @@ def main() -> int:
     """Train, and measure after each epoch."""
     recipe, seed, precision, device = [*sys.argv[1:], *("fp32", "cpu")[len(sys.argv) - 3 :]]
     config = dataclasses.replace(configs.recipe(recipe), seed=int(seed), precision=Precision(precision))
-    used = use_device(device, config.precision)
-    data = sources.open_dataset("mnist")
+    used = prepare_device(device, config.precision)
+    data = resolve.open_dataset("mnist")
     images, test = data.images(Split.TRAIN), to_float(data.images(Split.TEST))
-    given = noise.add(test, Noise.UNIFORM, level=LEVELS[Noise.UNIFORM], seed=0) if config.noise else test
+    given = noise.add(test, Noise.UNIFORM, level=DEFAULT_LEVELS[Noise.UNIFORM], seed=0) if config.noise else test
     trainer = Trainer(images, model=ModelConfig(), config=config, device=used)
     seconds, reached = 0.0, None
     started = time.perf_counter()
@@ -43,8 +45,8 @@ def main() -> int:
             error = mean_error(trainer, given, test)
             reached = seconds if reached is None and error <= BOUND else reached
         started = time.perf_counter()
-    coder = Coder.from_weights(trainer.state().weights)
-    alive = count_living(inference.unit_ranges(inference.encode_bytes(coder, images)))
+    coder = NumpyNetwork.from_weights(trainer.state().weights)
+    alive = count_active(inference.unit_ranges(inference.encode_uint8(coder, images)))
     found = {
         "recipe": recipe,
         "seed": config.seed,
@@ -55,7 +57,7 @@ def main() -> int:
     }
     print(
         json.dumps(
-            {**found, "loss": trainer.history[-1].loss, "reached": reached, "living_units": alive, "epochs": config.epochs}
+            {**found, "loss": trainer.history[-1].loss, "reached": reached, "active_units": alive, "epochs": config.epochs}
         )
     )
     return 0
@@ -63,7 +65,7 @@ def main() -> int:
 
 def mean_error(trainer: Trainer, given: np.ndarray, wanted: np.ndarray) -> float:
     """Return the test MSE of the last finished epoch's weights."""
-    return float(metrics.mse(wanted, Coder.from_weights(trainer.state().weights).reconstruct(given)).mean())
+    return float(quality.mse(wanted, NumpyNetwork.from_weights(trainer.state().weights).reconstruct(given)).mean())
 
 
 if __name__ == "__main__":

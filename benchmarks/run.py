@@ -168,7 +168,7 @@ def table(found: dict[str, Any]) -> str:
         seconds = statistics.median(run["seconds"] for run in runs)
         errors = " · ".join(f"{run['test_mse']:.5f}" for run in runs)
         errors += f", {statistics.median(run['test_mse'] for run in runs):.5f}"
-        alive = " · ".join(str(run["living_units"]) for run in runs)
+        alive = " · ".join(str(run["active_units"]) for run in runs)
         reached = " · ".join("never" if run["reached"] is None else f"{run['reached']:.1f}" for run in runs)
         share = f"1/{budget / seconds:.0f}"
         lines.append(f"| {recipe} | {runs[0]['epochs']} | {errors} | {seconds:.2f} | {share} | {reached} | {alive} |")

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import harness
 import numpy as np
 import pytest
 
-if TYPE_CHECKING:
-    from harness import ForkServer
+from tests.support import client
 
-    from mirror import Mirror
-    from mnistae.datasets.catalogue import Entry
+if TYPE_CHECKING:
+    from mnistae.data.sets.registry import DatasetInfo
+    from tests.support.client import ForkServer
+    from tests.support.http_mirror import Mirror
 
 # One thread in this process and in those it starts: a run's bytes depend on their number, and tests compare runs.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -76,15 +76,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if not report.passed:
         documented = (getattr(item, "function", None), getattr(item, "module", None))
         reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else ""
-        rows = harness.rows_of(*(inspect.getdoc(one) or "" for one in documented))
-        harness.note_ending(item.name, rows, failed=report.failed, reason=reason.removeprefix("Skipped: "))
+        rows = client.rows_of(*(inspect.getdoc(one) or "" for one in documented))
+        client.note_ending(item.name, rows, failed=report.failed, reason=reason.removeprefix("Skipped: "))
     return report
 
 
 @pytest.fixture(scope="session")
 def digits() -> dict[str, np.ndarray]:
     """Tiny train and test arrays, drawn by the product: images (N, 28, 28) of bytes, labels (N,)."""
-    from mnistae.datasets import glyphs
+    from mnistae.data.sets import glyphs
 
     train_images, train_labels = glyphs.draw(TRAIN, seed=0)
     test_images, test_labels = glyphs.draw(TEST, seed=1)
@@ -124,21 +124,21 @@ def tiny(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
 
 
 @pytest.fixture
-def entry(digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> "Entry":
+def entry(digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> "DatasetInfo":
     """MNIST's entry with the sums of the tiny files, in the catalogue."""
-    from mnistae.datasets.catalogue import ENTRIES, ROLES
+    from mnistae.data.sets.registry import DATASETS, ROLES
 
-    files = zip(ROLES, ENTRIES["mnist"].files, strict=True)
+    files = zip(ROLES, DATASETS["mnist"].files, strict=True)
     sums = {name: hashlib.sha256(idx_bytes(digits[role])).hexdigest() for role, name in files}
-    monkeypatch.setitem(ENTRIES, "mnist", dataclasses.replace(ENTRIES["mnist"], sha256=sums))
-    return ENTRIES["mnist"]
+    monkeypatch.setitem(DATASETS, "mnist", dataclasses.replace(DATASETS["mnist"], sha256=sums))
+    return DATASETS["mnist"]
 
 
 @pytest.fixture
-def mirror(entry: "Entry", digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> "Iterator[Mirror]":
+def mirror(entry: "DatasetInfo", digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> "Iterator[Mirror]":
     """A mirror of the tiny files as MNIST's, and the network allowed."""
-    from mirror import Mirror
-    from mnistae.datasets.catalogue import ROLES
+    from mnistae.data.sets.registry import ROLES
+    from tests.support.http_mirror import Mirror
 
     files = zip(ROLES, entry.files, strict=True)
     with Mirror({f"{name}.gz": gzip.compress(idx_bytes(digits[role])) for role, name in files}) as served:
@@ -171,13 +171,13 @@ Cli = Callable[..., Answer]
 @pytest.fixture
 def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Run the command line in this process, through its error boundary."""
-    from mnistae.cli import boundary
+    from mnistae.cli import main
 
     def run(*args: object) -> Answer:
         words = [str(arg) for arg in args]
         monkeypatch.setattr(sys, "argv", ["mnistae", *words])
         capfd.readouterr()
-        code = boundary.run()
+        code = main.run()
         captured = capfd.readouterr()
         return Answer(int(code), captured.out, captured.err)
 
@@ -241,7 +241,7 @@ def trained(trained_store: Path, home: Path) -> str:
 @pytest.fixture(scope="session")
 def forks() -> "Iterator[ForkServer]":
     """The fork server of the reliability tests."""
-    from harness import ForkServer
+    from tests.support.client import ForkServer
 
     with ForkServer() as server:
         yield server

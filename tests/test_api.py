@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import mnistae
-from conftest import Cli
-from mnistae.errors import BusyError, CheckpointError, DataError, DeviceError, MnistaeError, OutputError, UsageError
+from mnistae.core.errors import BusyError, CheckpointError, DataError, DeviceError, MnistaeError, OutputError, UsageError
 from mnistae.store import runs
+from tests.conftest import Cli
 
 ROOT = Path(__file__).resolve().parents[1]
 Digits = dict[str, np.ndarray]
@@ -117,11 +117,11 @@ def test_nothing_that_is_given_is_changed(trained: str, digits: Digits) -> None:
 def test_training_is_the_commands_to_the_byte(cli: Cli, tiny: Path) -> None:
     """The same options give the same record of each epoch and the same bytes, under the same name."""
     assert cli("train", "--dataset", tiny, "-e", 2, "-b", 256, "-z", 4, "--seed", 3).code == 0
-    (name,) = runs.listing()
+    (name,) = runs.run_names()
     before = runs.model_path(name).read_bytes()
     run = mnistae.train(str(tiny), bottleneck=4, epochs=2, batch_size=256, seed=3, force=True)
     epochs = list(run)
-    assert runs.listing() == [name]
+    assert runs.run_names() == [name]
     assert runs.model_path(name).read_bytes() == before
     assert epochs == list(mnistae.load().checkpoint.description.history)
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import mnistae as product
-from conftest import mnistae, program_on_a_terminal
-from mnistae import pictures
-from photos import drawn, on_paper
+from mnistae.outputs import image_io
+from tests.conftest import mnistae, program_on_a_terminal
+from tests.support.photos import drawn, on_paper
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "pipelines.md"
 BLOCKS = {
@@ -105,7 +105,7 @@ def levels(data: bytes) -> NDArray[np.int16]:
 
 def assert_shows(path: str, images: NDArray[np.float32]) -> None:
     """The picture is that of these images, but for the last digits of their codes."""
-    found, wanted = levels(Path(path).read_bytes()), levels(pictures.strip(images, columns=20))
+    found, wanted = levels(Path(path).read_bytes()), levels(image_io.strip(images, columns=20))
     assert found.shape == wanted.shape
     assert np.abs(found - wanted).max() <= 2
 

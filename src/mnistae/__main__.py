@@ -10,9 +10,9 @@ def main() -> None:
 
     signals.install()  # before the imports that take time: during those a signal ends the process on the spot
     _tame_environment()
-    from mnistae.cli import boundary
+    from mnistae.cli import main
 
-    sys.exit(boundary.run())
+    sys.exit(main.run())
 
 
 def _tame_environment() -> None:

@@ -15,19 +15,23 @@ from typing import TypedDict, TypeVar, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mnistae import config as configs
-from mnistae import device as devices
-from mnistae import inference
-from mnistae import noise as noises
-from mnistae.config import PIXELS, SIDE, ModelConfig, Precision, TrainConfig
-from mnistae.datasets import image_files, sources
-from mnistae.datasets.dataset import Bytes, Dataset, Split
-from mnistae.errors import DataError, UsageError
-from mnistae.inference import Codec, Denoising, Reconstruction
-from mnistae.noise import Noise
-from mnistae.records import Array, Epoch
+from mnistae.core import config as configs
+from mnistae.core.arrays import Array, Bytes
+from mnistae.core.config import PIXELS, SIDE, ModelConfig, Precision, TrainConfig
+from mnistae.core.errors import DataError, UsageError
+from mnistae.core.records import EpochRecord
+from mnistae.data.images import decode
+from mnistae.data.sets import resolve
+from mnistae.data.sets.dataset import Dataset, Split
+from mnistae.model import backend
+from mnistae.model import device as devices
+from mnistae.model.backend import Network
 from mnistae.store import names, runs
 from mnistae.store.runs import Checkpoint
+from mnistae.tasks import inference
+from mnistae.tasks import noise as noises
+from mnistae.tasks.inference import Denoising, Reconstruction
+from mnistae.tasks.noise import Noise
 
 T = TypeVar("T", bound=StrEnum)
 
@@ -37,23 +41,23 @@ class Model:
     """A checkpoint ready for use: what is known of it, and its encoder and decoder on whatever computes."""
 
     checkpoint: Checkpoint
-    codec: Codec
+    network: Network
 
     def encode(self, images: ArrayLike) -> Array:
         """Return the codes (n, bottleneck), each 0 or above, of images."""
-        return self.codec.encode(_rows(images))
+        return self.network.encode(_rows(images))
 
     def decode(self, codes: ArrayLike) -> Array:
         """Return the images (n, 28, 28) of codes (n, bottleneck). Raises DataError."""
         array = np.asarray(codes, np.float32)
-        if array.ndim != 2 or array.shape[1] != self.codec.config.bottleneck or not np.isfinite(array).all():
-            wanted = f"give finite numbers of shape (n, {self.codec.config.bottleneck})"
+        if array.ndim != 2 or array.shape[1] != self.network.config.bottleneck or not np.isfinite(array).all():
+            wanted = f"give finite numbers of shape (n, {self.network.config.bottleneck})"
             raise DataError(f"not codes of this network: an array of shape '{array.shape}'", hint=wanted)
-        return _pictures(self.codec.decode(array))
+        return _pictures(self.network.decode(array))
 
     def reconstruct(self, images: ArrayLike) -> Reconstruction:
         """Encode and decode images: `originals` and `outputs` (n, 28, 28), and `measures` of each pair."""
-        found = inference.reconstruct(self.codec, _rows(images))
+        found = inference.reconstruct(self.network, _rows(images))
         return dataclasses.replace(found, originals=_pictures(found.originals), outputs=_pictures(found.outputs))
 
     def denoise(self, images: ArrayLike, noise: str = Noise.UNIFORM, *, level: float | None = None, seed: int = 0) -> Denoising:
@@ -62,22 +66,22 @@ class Model:
         `before` and `after` measure the latter two against the first. `noise` is uniform, gaussian, salt-pepper, mask, or
         none for images that are noisy already. Raises UsageError.
         """
-        kind = _member(Noise, noise)
+        kind = _parse_enum(Noise, noise)
         strength = noises.check_level(kind, level)
-        found = inference.denoise(self.codec, _rows(images), kind=kind, level=strength, seed=noises.check_seed(seed))
+        found = inference.denoise(self.network, _rows(images), kind=kind, level=strength, seed=noises.check_seed(seed))
         originals, noisy, outputs = map(_pictures, (found.originals, found.noisy, found.outputs))
         return dataclasses.replace(found, originals=originals, noisy=noisy, outputs=outputs)
 
-    def interpolate(self, images: ArrayLike, *, steps: int = 8, spherical: bool = False) -> Array:
+    def interpolate(self, images: ArrayLike, *, steps: int = 8, slerp: bool = False) -> Array:
         """Return the frames (n, 28, 28) from each image to the next, one that two legs share only once.
 
         A leg has `steps` frames, both ends among them. Raises UsageError.
         """
-        frames = inference.interpolate(self.codec, _rows(images), steps=steps, spherical=spherical)
-        return _pictures(inference.film(frames))
+        frames = inference.interpolate(self.network, _rows(images), steps=steps, slerp=slerp)
+        return _pictures(inference.join_segments(frames))
 
     def __repr__(self) -> str:
-        sizes = self.codec.config
+        sizes = self.network.config
         return f"<{self.checkpoint.name or self.checkpoint.path}: 784-{sizes.hidden}-{sizes.bottleneck}-{sizes.hidden}-784>"
 
 
@@ -100,7 +104,7 @@ def load(checkpoint: str | os.PathLike[str] | None = None, *, device: str | None
     if device is not None:
         devices.check_choice(device)  # before anything is read: it costs nothing
     found = runs.load(str(Path(checkpoint).absolute()) if isinstance(checkpoint, os.PathLike) else checkpoint)
-    return Model(found, inference.open_codec(found.weights, device))
+    return Model(found, backend.load_network(found.weights, device))
 
 
 def read_dataset(reference: str = "mnist", split: str = Split.TRAIN) -> tuple[Bytes, Bytes]:
@@ -108,8 +112,8 @@ def read_dataset(reference: str = "mnist", split: str = Split.TRAIN) -> tuple[By
 
     A data set that is not here is downloaded. Raises DataError, UsageError.
     """
-    half = _member(Split, split)
-    found = sources.open_dataset(reference)
+    half = _parse_enum(Split, split)
+    found = resolve.open_dataset(reference)
     return found.images(half).reshape(-1, SIDE, SIDE), found.labels(half)
 
 
@@ -123,7 +127,7 @@ def train(
     name: str | None = None,
     force: bool = False,
     **settings: Unpack[Settings],
-) -> Iterator[Epoch]:
+) -> Iterator[EpochRecord]:
     """Train a network on images, or on a data set by name or path, and keep it in the store; yield a record of each epoch.
 
     It is the run of `mnistae train` with these options, to the byte. It begins when the first record is asked for; whoever
@@ -131,23 +135,25 @@ def train(
     """
     devices.check_choice(device)
     sizes = ModelConfig(hidden=hidden, bottleneck=bottleneck)
-    dataset = sources.absolute(images) if isinstance(images, str) else sources.ARRAY
+    dataset = resolve.absolute(images) if isinstance(images, str) else resolve.ARRAY
     config = dataclasses.replace(configs.recipe(recipe), dataset=dataset, **settings)
-    data = sources.open_dataset(dataset) if isinstance(images, str) else sources.from_array(np.asarray(images))
+    data = resolve.open_dataset(dataset) if isinstance(images, str) else resolve.from_array(np.asarray(images))
     run_name = names.check(name) if name is not None else names.default(sizes, config, dataset=data.name)
     return _train(run_name, sizes, config, data, device, force=force)
 
 
-def _train(name: str, sizes: ModelConfig, config: TrainConfig, data: Dataset, device: str, *, force: bool) -> Iterator[Epoch]:
+def _train(
+    name: str, sizes: ModelConfig, config: TrainConfig, data: Dataset, device: str, *, force: bool
+) -> Iterator[EpochRecord]:
     with runs.lock(name):
         runs.check_is_new(name, force=force, hint="replace it with force=True, or choose another name")
-        from mnistae.training import session
+        from mnistae.training import run as training_run
 
-        plan = session.Plan(name, sizes, config, data, session.use_device(device, config.precision))
-        yield from session.Session(plan).epochs()
+        plan = training_run.RunSpec(name, sizes, config, data, training_run.prepare_device(device, config.precision))
+        yield from training_run.Run(plan).epochs()
 
 
-def _member(kind: type[T], value: str) -> T:
+def _parse_enum(kind: type[T], value: str) -> T:
     try:
         return kind(value)
     except ValueError:
@@ -155,7 +161,7 @@ def _member(kind: type[T], value: str) -> T:
 
 
 def _rows(images: ArrayLike) -> Array:
-    return image_files.from_array(np.asarray(images), name="images").reshape(-1, PIXELS)
+    return decode.from_array(np.asarray(images), name="images").reshape(-1, PIXELS)
 
 
 def _pictures(rows: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import Cli, mnistae
+from tests.conftest import Cli, mnistae
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import Answer, Cli, mnistae
+from tests.conftest import Answer, Cli, mnistae
 
 PROGRAM = f"{sys.executable} -m mnistae"
 
@@ -53,13 +53,14 @@ def test_decoded_codes_are_the_reconstructions(cli: Cli, trained: str) -> None:
     cli("encode", "--all", "train", "-o", "c.npy")
     assert cli("decode", "c.npy", "-o", "x.npy").out == "x.npy\n"
     images = np.load("x.npy").reshape(-1, 784)
-    from mnistae.datasets import sources
-    from mnistae.datasets.dataset import Split, to_float
+    from mnistae.core.arrays import to_float
+    from mnistae.data.sets import resolve
+    from mnistae.data.sets.dataset import Split
     from mnistae.store import runs
 
     training = runs.load(trained).description.training
     assert training is not None
-    originals = to_float(sources.open_dataset(training.dataset).images(Split.TRAIN))
+    originals = to_float(resolve.open_dataset(training.dataset).images(Split.TRAIN))
     expected = json.loads(cli("evaluate", "--split", "train", "--json").out)["total"]["mse"]
     assert ((images - originals) ** 2).mean() == pytest.approx(expected, abs=1e-6)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import mnistae, on_a_terminal
+from tests.conftest import mnistae, on_a_terminal
 
 RESULTS = [
     ("reconstruct", "1"),

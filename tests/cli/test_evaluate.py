@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import Answer, Cli, mnistae
+from tests.conftest import Answer, Cli, mnistae
 
 SHARED = {"schema", "command", "dataset", "split", "figure"}
 """What a document has once, however many checkpoints it is about."""
@@ -48,7 +48,7 @@ def test_what_is_not_asked_for_is_null(cli: Cli, trained: str) -> None:
     told = document(cli("evaluate", "--json"))
     assert {name for name, value in told.items() if value is None} == {"denoising", "worst", "best", "knn", "figure"}
     assert len(told["mean_activations"]) == told["bottleneck"] == 8
-    assert told["living_units"] == sum(mean > 0 for mean in told["mean_activations"])
+    assert told["active_units"] == sum(mean > 0 for mean in told["mean_activations"])
     assert [told[name] for name in ("dataset", "split")] == ["tiny", "test"]
 
 
@@ -127,7 +127,7 @@ def test_csv_is_every_number_once(cli: Cli, trained: str, second: str, tiny: Pat
     # by digit and in all, sizes, units, PCA and the lab's noise, neighbours, the worst and the best, gains
     assert len(found) == sum(11 * 4 + 2 + one["bottleneck"] + 3 + 1 + 2 * 2 + 20 * 3 for one in told)
     for name, one in zip((trained, second), told, strict=True):
-        for measure in ("bottleneck", "living_units", "pca_mse", "noisy_mse", "denoised_mse"):
+        for measure in ("bottleneck", "active_units", "pca_mse", "noisy_mse", "denoised_mse"):
             assert float(found[name, measure, "", ""]) == one[measure]
         assert float(found[name, "mse", "", ""]) == one["total"]["mse"]
         assert int(found[name, "images", "", ""]) == 100

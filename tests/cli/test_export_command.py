@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import Cli, mnistae, on_a_terminal
 from mnistae.store import runs
 from mnistae.store.export import FORMATS
+from tests.conftest import Cli, mnistae, on_a_terminal
 
 
 def need_onnx() -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import mnistae
-from conftest import Cli
-from conftest import mnistae as run_mnistae
 from mnistae.cli import app
 from mnistae.cli.app import COMMANDS, load
+from tests.conftest import Cli
+from tests.conftest import mnistae as run_mnistae
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,7 +95,7 @@ def test_ci_runs_the_very_test_command_of_the_readme() -> None:
 def test_readme_names_every_exit_code_and_variable() -> None:
     """The README's tables are whole."""
     from mnistae.cli.commands.doctor import VARIABLES
-    from mnistae.errors import ExitCode
+    from mnistae.core.errors import ExitCode
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for code in ExitCode:

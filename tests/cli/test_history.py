@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import save_file
 
-from conftest import REFERENCE, Cli, mnistae, on_a_terminal
 from mnistae.store import runs
+from tests.conftest import REFERENCE, Cli, mnistae, on_a_terminal
 
 COLOURS = {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "LC_ALL": "C.UTF-8"}
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import Cli
-from mnistae import inference
-from mnistae.inference import arc, line
+from mnistae.tasks import inference
+from mnistae.tasks.inference import lerp_points, slerp_points
+from tests.conftest import Cli
 
 
 def test_a_loop_ends_where_it_began(cli: Cli, trained: str) -> None:
@@ -32,18 +32,18 @@ def test_a_film_there_and_back(cli: Cli, trained: str) -> None:
         assert film.n_frames == 8  # type: ignore[attr-defined]
         assert film.info["duration"] == 50
     frames = np.arange(5, dtype=np.float32)[None, :, None]
-    assert inference.film(frames, back=True).ravel().tolist() == [0, 1, 2, 3, 4, 3, 2, 1]
+    assert inference.join_segments(frames, back=True).ravel().tolist() == [0, 1, 2, 3, 4, 3, 2, 1]
 
 
 def test_an_arc_keeps_the_length_of_codes() -> None:
     """Between codes of one length all points have it, and equal angles between them; ends and middle are known."""
     start, end = np.array([3, 0, 0], np.float32), np.array([0, 3, 0], np.float32)
-    points = arc(start, end, 5)
+    points = slerp_points(start, end, 5)
     assert np.linalg.norm(points, axis=1) == pytest.approx([3] * 5)
     assert points[2] == pytest.approx([3 / 2**0.5, 3 / 2**0.5, 0])
     cosines = (points[1:] * points[:-1]).sum(axis=1) / 9
     assert cosines == pytest.approx([np.cos(np.pi / 8)] * 4)
-    for points in (arc(start, end, 2), line(start, end, 2)):
+    for points in (slerp_points(start, end, 2), lerp_points(start, end, 2)):
         assert points == pytest.approx(np.stack([start, end]), abs=1e-6)
 
 
@@ -51,7 +51,7 @@ def test_an_arc_keeps_the_length_of_codes() -> None:
 def test_where_there_is_no_arc_the_line_is_taken(start: list[float], end: list[float]) -> None:
     """A code of zeros has no direction, and two that point the same way have nothing between them."""
     first, last = np.array(start, np.float32), np.array(end, np.float32)
-    assert (arc(first, last, 4) == line(first, last, 4)).all()
+    assert (slerp_points(first, last, 4) == lerp_points(first, last, 4)).all()
 
 
 def test_spherical_differs_from_straight(cli: Cli, trained: str) -> None:

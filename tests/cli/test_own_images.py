@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import Cli, mnistae
-from mnistae.cli import targets
+from mnistae.cli import results
+from tests.conftest import Cli, mnistae
 
 KEEPS_GOING = ("encode", "reconstruct", "denoise")
 UNREADABLE = "not an image of a known kind: 'scans/2.png'"
@@ -141,7 +141,7 @@ def test_the_default_name_follows_from_the_words(cli: Cli, trained: str, scans: 
 )
 def test_the_default_name_has_no_suffix_of_a_picture(path: str, stem: str) -> None:
     """Whatever kind of picture it is; but a file with a number for a name is not the image of that number."""
-    assert targets.stems([path], checkpoint=None, dataset=None, raw=False) == [stem]
+    assert results.name_parts([path], checkpoint=None, dataset=None, raw=False) == [stem]
 
 
 def test_names_of_files_are_shown_safely(cli: Cli, trained: str, scans: Path, digits: dict[str, np.ndarray]) -> None:

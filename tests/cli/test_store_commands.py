@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import Cli
-from mnistae.config import ModelConfig
+from mnistae.core.config import ModelConfig
+from tests.conftest import Cli
 
 
 def weights(config: ModelConfig) -> dict[str, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Cli, mnistae, on_a_terminal
+from tests.conftest import Cli, mnistae, on_a_terminal
 
 SCREEN = {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "LC_ALL": "C.UTF-8", "COLORTERM": ""}
 
@@ -84,7 +84,7 @@ def test_quiet_shows_nothing_and_json_shows_what_tables_do() -> None:
     assert "▀" not in on_a_terminal("reconstruct", "1", "--json", "-q", **SCREEN)[1]
 
 
-def test_the_bar_has_the_losses_and_the_living_units_below(tiny: Path, home: Path) -> None:
+def test_the_bar_has_the_losses_and_the_active_units_below(tiny: Path, home: Path) -> None:
     """Training shows a sparkline and the living units below its bar, no bars in the C locale, and its bytes are a pipe's."""
     words = ("train", "--dataset", tiny, "-e", 60, "-b", 256, "--name", "live", "--force")
     code, text = on_a_terminal(*words, **SCREEN)

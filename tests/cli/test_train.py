@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import Cli, mnistae, on_a_terminal
-from mnistae.config import RECIPES
+from mnistae.core.config import RECIPES
+from tests.conftest import Cli, mnistae, on_a_terminal
 
 
 def run_files(home: Path, name: str) -> dict[str, bytes]:
@@ -60,7 +60,7 @@ def test_json_tells_the_run(cli: Cli, tiny: Path) -> None:
     assert [epoch["number"] for epoch in document["history"]] == [1, 2]
     assert document["loss"] == document["history"][-1]["loss"]
     (listed,) = json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"][:1]
-    assert document["living_units"] == listed["units alive"]
+    assert document["active_units"] == listed["units alive"]
 
 
 def test_resume_raises_the_epochs_to_the_same_bytes(cli: Cli, tiny: Path, home: Path) -> None:

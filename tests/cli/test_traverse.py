@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import REFERENCE, Cli
-from mnistae import atomic
-from mnistae.coder import Coder
-from mnistae.datasets.dataset import to_float
-from mnistae.records import UnitRange, count_living
+from mnistae.core.arrays import to_float
+from mnistae.core.files import atomic
+from mnistae.core.records import UnitRange, count_active
+from mnistae.model.numpy_network import NumpyNetwork
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
+from tests.conftest import REFERENCE, Cli
 
 
 def document(cli: Cli, *words: object) -> dict[str, Any]:
@@ -39,10 +39,10 @@ def test_training_keeps_the_ranges(cli: Cli, trained: str, digits: dict[str, np.
     found = runs.load(trained)
     ranges = found.description.unit_ranges
     assert ranges is not None
-    codes = Coder.from_weights(found.weights).encode(to_float(digits["train_images"].reshape(-1, 784)))
+    codes = NumpyNetwork.from_weights(found.weights).encode(to_float(digits["train_images"].reshape(-1, 784)))
     assert [unit.low for unit in ranges] == pytest.approx(codes.min(axis=0), rel=1e-4, abs=1e-6)
     assert [unit.high for unit in ranges] == pytest.approx(codes.max(axis=0), rel=1e-4, abs=1e-6)
-    assert found.description.living_units == count_living(ranges)
+    assert found.description.active_units == count_active(ranges)
     for words in (("summary", "-c", trained), ("checkpoints", "show", trained)):
         told = json.loads(cli(*words, "--json").out)["training"]["unit_ranges"]
         assert told == [[unit.low, unit.high] for unit in ranges]
@@ -91,7 +91,7 @@ def test_ranges_that_are_not_kept_are_measured(cli: Cli, trained: str, tiny: Pat
     """Without ranges in the checkpoint they come from its data set, with a note, and are the same."""
     expected = document(cli, 1, "-c", trained)["units"]
     if is_imported:
-        rewritten(trained, training=None, living_units=None, unit_ranges=None)
+        rewritten(trained, training=None, active_units=None, unit_ranges=None)
     else:
         rewritten(trained, unit_ranges=None)
     data = ("--dataset", tiny) if is_imported else ()
@@ -122,7 +122,7 @@ def test_a_dead_unit_is_named_and_stands_still(cli: Cli, trained: str, is_kept: 
     ranges = (*ranges[:5], UnitRange(0.0, 0.0), *ranges[6:])
     kept: dict[str, Any] = {
         "unit_ranges": ranges if is_kept else None,
-        "living_units": count_living(ranges) if is_kept else None,
+        "active_units": count_active(ranges) if is_kept else None,
     }
     description = dataclasses.replace(found.description, **kept)
     atomic.write_bytes(found.path, checkpoint_format.encode_model(weights, description))

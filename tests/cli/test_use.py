@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import REFERENCE, Answer, Cli
+from tests.conftest import REFERENCE, Answer, Cli
 
 
 def document(answer: Answer) -> Any:
@@ -109,7 +109,7 @@ def test_interpolation_ends_are_reconstructions(cli: Cli, trained: str) -> None:
 
 def digits_of(_cli: Cli) -> list[np.ndarray]:
     """Return training images 1 and 2 of the tiny data."""
-    from mnistae.datasets import glyphs
+    from mnistae.data.sets import glyphs
 
     images, _ = glyphs.draw(3, seed=0)
     return [images[1] / np.float32(255), images[2] / np.float32(255)]
@@ -123,7 +123,7 @@ def test_evaluate_tells_everything(cli: Cli, trained: str) -> None:
     assert sum(row["count"] for row in rows) == total["count"] == 100
     mean = sum(row["mse"] * row["count"] for row in rows) / 100
     assert mean == pytest.approx(total["mse"])
-    assert 0 <= told["living_units"] <= told["bottleneck"] == 8
+    assert 0 <= told["active_units"] <= told["bottleneck"] == 8
     assert told["denoised_mse"] > 0
     shown = cli("evaluate", "--split", "train")
     assert shown.out.splitlines()[0] == "tiny on the train images of tiny"
@@ -172,7 +172,7 @@ def test_the_labs_own_weights(cli: Cli, real_mnist: Path) -> None:
 
     assert test["total"]["mse"] == pytest.approx(0.0210637, abs=5e-7)
     assert train["total"]["mse"] == pytest.approx(0.0212587, abs=5e-7)
-    assert (test["living_units"], test["bottleneck"]) == (8, 8)
+    assert (test["active_units"], test["bottleneck"]) == (8, 8)
     assert test["pca_mse"] == pytest.approx(0.0375, abs=1e-4)
     assert test["noisy_mse"] == pytest.approx(0.0676, abs=1e-4)
     assert test["denoised_mse"] == pytest.approx(0.0455, abs=1e-4)

@@ -24,7 +24,6 @@ def main() -> int:
     import atheris
 
     name, seconds, *folders = sys.argv[1:]
-    sys.path.insert(0, str(HERE.parent / "store"))
     with atheris.instrument_imports(include=["mnistae", "PIL"]):
         import PIL.BmpImagePlugin
         import PIL.JpegImagePlugin
@@ -44,7 +43,7 @@ def checkpoint(data: bytes) -> None:
 
     Whatever is not a CheckpointError gets out.
     """
-    from mnistae.errors import CheckpointError
+    from mnistae.core.errors import CheckpointError
     from mnistae.store import format as checkpoint_format
 
     for whole in (data, struct.pack("<Q", len(data)) + data + bytes(64), *as_description(data)):
@@ -57,7 +56,7 @@ def checkpoint(data: bytes) -> None:
 
 def as_description(data: bytes) -> list[bytes]:
     """Return the file whose description has these fields, if they are fields."""
-    from forge import forged
+    from tests.support.checkpoint_bytes import forged
 
     try:
         fields = json.loads(data)
@@ -68,13 +67,13 @@ def as_description(data: bytes) -> list[bytes]:
 
 def image(data: bytes) -> None:
     """Read bytes as an image, with the check sums of a PNG made right. Whatever is neither digits nor a DataError gets out."""
-    from mnistae.datasets import image_files
-    from mnistae.errors import DataError
+    from mnistae.core.errors import DataError
+    from mnistae.data.images import decode
 
     for whole in (data, with_sums(data)) if data.startswith(PNG) else (data,):
         for raw in (False, True):
             try:
-                images = image_files.read_bytes(whole, name="x", raw=raw).images
+                images = decode.read_bytes(whole, name="x", raw=raw).images
             except DataError as error:
                 check_words(error.message, error.hint)
                 continue

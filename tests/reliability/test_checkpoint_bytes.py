@@ -9,17 +9,29 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from cost import Costs
-from forge import MODEL_FILE, SMALL, arrays, assembled, described, description, head, own_header, own_text, passes
-from harness import LONG, record, trials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import Cli
-from mnistae.errors import CheckpointError
-from mnistae.records import Array, Description
-from mnistae.store import course, runs
+from mnistae.core.arrays import Array
+from mnistae.core.errors import CheckpointError
+from mnistae.core.records import Metadata
 from mnistae.store import format as checkpoint_format
+from mnistae.store import importer, runs
+from tests.conftest import Cli
+from tests.support.checkpoint_bytes import (
+    MODEL_FILE,
+    SMALL,
+    arrays,
+    assembled,
+    described,
+    description,
+    head,
+    own_header,
+    own_text,
+    passes,
+)
+from tests.support.client import LONG, record, trials
+from tests.support.resource_limits import Costs
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
 
@@ -141,8 +153,8 @@ def test_bombs(tmp_path: Path, bomb: str) -> None:
     """T2: what would fill the memory or the day is refused by every reader of files, within a second and 64 MiB."""
     path, costs = tmp_path / "bomb.safetensors", Costs()
     path.write_bytes(BOMBS[bomb]())
-    course.read(saved(tmp_path / "warm.safetensors", safetensors.numpy.save(arrays())))  # imports are no part of the cost
-    for read in (runs.load, course.read):
+    importer.read(saved(tmp_path / "warm.safetensors", safetensors.numpy.save(arrays())))  # imports are no part of the cost
+    for read in (runs.load, importer.read):
         assert costs.of(is_refused, read, str(path) if read is runs.load else path)
     assert costs.are_low, str(costs)
     record("T2", trials=costs.calls)
@@ -193,7 +205,7 @@ def test_older_files(name: str) -> None:
     else:
         weights, found = checkpoint_format.decode_model(data)
     assert joined(weights).tolist() == expected.tolist()
-    assert found == (Description(SMALL, source="import MLP.1.pth") if name == "imported-1" else description())
+    assert found == (Metadata(SMALL, source="import MLP.1.pth") if name == "imported-1" else description())
     record("C11", trials=1)
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import LONG, ForkServer, one_line, record
-from resumable import check_store, digest, run_folder, train_whole
-from usages import FOR_OTHERS, furnish
 
-from conftest import write_idx
+from tests.conftest import write_idx
+from tests.support.client import LONG, ForkServer, one_line, record
+from tests.support.invocations import FOR_OTHERS, furnish
+from tests.support.resumable import check_store, digest, run_folder, train_whole
 
 NOBODY = 65534
 
@@ -99,7 +99,7 @@ def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: 
     for number, (words, code) in enumerate(walk):
         log = open_folder / f"audit{number}"
         streams = open_folder / f"streams{number}"
-        hooks = (("audit", str(log)), ("conditions.stranger", NOBODY))
+        hooks = (("audit", str(log)), ("child_faults.stranger", NOBODY))
         end = forks.run(*words, home=streams, env={"MNISTAE_HOME": str(home)}, before=hooks)
         assert end.code == code, (words, end)
         assert code == 0 or one_line(end)

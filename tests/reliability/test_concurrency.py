@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import workers
-from conditions import NO_LOCKS
-from harness import Ended, ForkServer, Running, one_line, record, trials
 
-from conftest import write_idx
-from mnistae.errors import BusyError
+from mnistae.core.errors import BusyError
 from mnistae.store import runs
+from tests.conftest import write_idx
+from tests.support import child_workers
+from tests.support.child_faults import NO_LOCKS
+from tests.support.client import Ended, ForkServer, Running, one_line, record, trials
 
 WRITERS, READERS = 8, 4
-NO_FLOCK = (("conditions.no_locks", 0),)
+NO_FLOCK = (("child_faults.no_locks", 0),)
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def share(forks: ForkServer, home: Path, *, saves: int, loads: int, one_name: bo
     """Let eight write and four read at once; return what was torn. `one_name`: all write the same run, without a lock."""
     names = ["w"] * WRITERS if one_name else [f"w{k}" for k in range(WRITERS)]
     wish = {"names": sorted(set(names)), "loads": loads, "stop": str(home / "stop"), "ascending": not one_name, "stays": True}
-    readers = [forks.start(home=home, before=(*before, ("workers.read", wish))) for _ in range(READERS)]
+    readers = [forks.start(home=home, before=(*before, ("child_workers.read", wish))) for _ in range(READERS)]
     jobs = [{"name": name, "saves": saves, "lock": not one_name} for name in names]
-    writers = [forks.start(home=home, before=(*before, ("workers.write", job))) for job in jobs]
+    writers = [forks.start(home=home, before=(*before, ("child_workers.write", job))) for job in jobs]
     torn = [writer.err for writer in (running.wait(300) for running in writers) if writer.code != 0]
     said = [answer(reader.wait(300)) for reader in readers]
     assert [found["whole"] >= loads for found in said] == [True] * READERS
@@ -52,7 +52,9 @@ def test_writers_and_readers(forks: ForkServer, place: Path, monkeypatch: pytest
     for k in range(rounds):
         assert share(forks, place / str(k), saves=saves, loads=loads) == []
         monkeypatch.setenv("MNISTAE_HOME", str(place / str(k) / "home"))
-        assert {name: workers.numbers(name) for name in runs.listing()} == {f"w{k}": (saves, saves) for k in range(WRITERS)}
+        assert {name: child_workers.numbers(name) for name in runs.run_names()} == {
+            f"w{k}": (saves, saves) for k in range(WRITERS)
+        }
         assert not list((place / str(k) / "home").rglob("*.tmp"))
     record("G1", trials=rounds * (WRITERS * saves + READERS * loads), note=f"{WRITERS * saves} saves, {READERS * loads} loads")
 
@@ -125,7 +127,7 @@ def test_eight_trainers_without_locks(forks: ForkServer, place: Path, words: tup
 @pytest.mark.parametrize("number", NO_LOCKS)
 def test_file_system_without_locks(forks: ForkServer, place: Path, words: tuple[object, ...], number: int) -> None:
     """T16: where the file system has no locks, training goes on without, and leaves no lock that outlives it."""
-    before = (("conditions.no_locks", number),)
+    before = (("child_faults.no_locks", number),)
     for k in range(2):
         ended = forks.run(*words, "-e", 1, "--force", home=place, before=before)
         assert (ended.code, "Warning" in ended.err) == (0, False), ended.err
@@ -146,7 +148,7 @@ def holder(forks: ForkServer, place: Path) -> Callable[[int], Running]:
 
     def start(k: int) -> Running:
         mark = place / f"mark{k}"
-        held.append(forks.start(home=place, before=(("workers.hold", {"name": "one", "mark": str(mark)}),)))
+        held.append(forks.start(home=place, before=(("child_workers.hold", {"name": "one", "mark": str(mark)}),)))
         end = time.monotonic() + 20
         while not mark.exists() and time.monotonic() < end:
             time.sleep(0.002)
@@ -178,13 +180,13 @@ def test_holder_is_killed(holder: Callable[[int], Running], place: Path, monkeyp
 def test_removal_while_others_read(forks: ForkServer, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """G5: while a run is removed and made again, others get all of it or nothing; no list and no check calls it damaged."""
     monkeypatch.setenv("MNISTAE_HOME", str(place / "home"))
-    workers.save("stays", 1)
+    child_workers.save("stays", 1)
     wish = {"names": ["goes"], "loads": 10**9, "stop": str(place / "stop"), "ascending": False, "stays": False}
-    readers = [forks.start(home=place, before=(("workers.read", wish),)) for _ in range(2)]
-    surveyor = forks.start(home=place, before=(("workers.survey", wish),))
+    readers = [forks.start(home=place, before=(("child_workers.read", wish),)) for _ in range(2)]
+    surveyor = forks.start(home=place, before=(("child_workers.survey", wish),))
     for k in range(trials(50, 500)):
         with runs.lock("goes"):
-            workers.save("goes", k)
+            child_workers.save("goes", k)
         time.sleep(0.01)
         runs.remove("goes")
     (place / "stop").touch()
@@ -193,7 +195,7 @@ def test_removal_while_others_read(forks: ForkServer, place: Path, monkeypatch: 
     assert all(said["whole"] and said["missing"] for said in read)
     assert surveyed["damaged"] == []
     assert surveyed["rounds"] > 10
-    assert runs.listing() == ["stays"]
+    assert runs.run_names() == ["stays"]
     record("G5", trials=trials(50, 500), note="removals under two readers and one that lists and verifies")
 
 

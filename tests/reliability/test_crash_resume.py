@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults import Fault
-from harness import ForkServer, record, trials
-from resumable import Whole, check_store, digest, go_on, leftovers, run_folder, train_whole
 
-from conftest import write_idx
-from mnistae import atomic
+from mnistae.core.files import atomic
 from mnistae.store import format as checkpoint_format
+from tests.conftest import write_idx
+from tests.support.client import ForkServer, record, trials
+from tests.support.faults import Fault
+from tests.support.resumable import Whole, check_store, digest, go_on, leftovers, run_folder, train_whole
 
 EPOCHS = 4
 

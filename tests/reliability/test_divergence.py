@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import Ended, ForkServer, one_line, record, trials
-from resumable import digest
 
-from conftest import write_idx
+from tests.conftest import write_idx
+from tests.support.client import Ended, ForkServer, one_line, record, trials
+from tests.support.resumable import digest
 
 EPOCHS, STEPS = 4, 3
 PLACES = ("loss", "gradient", "weights", "first", "second")
@@ -50,7 +50,7 @@ def test_not_finite(forks: ForkServer, words: tuple[object, ...], whole: str, tm
     cases = cases[: trials(6, len(cases))]
     for number, case in enumerate(cases):
         home = tmp_path / str(number)
-        ended = forks.run(*words, home=home, before=(("conditions.not_finite", case),))
+        ended = forks.run(*words, home=home, before=(("child_faults.not_finite", case),))
         assert check(forks, home, words, ended, case[1] // STEPS) == whole, case
     record("F7", trials=len(cases), note="NaN and infinity in loss, gradient, weights and moments, resumed to the same bytes")
 
@@ -59,7 +59,7 @@ def test_not_finite_sabotage(forks: ForkServer, words: tuple[object, ...], whole
     """F7, the sabotage leg: without the check of the numbers, every one of them is seen by the test above."""
     seen = 0
     for place in PLACES:
-        before = (("conditions.blind", None), ("conditions.not_finite", (place, 4, "nan")))
+        before = (("child_faults.blind", None), ("child_faults.not_finite", (place, 4, "nan")))
         ended = forks.run(*words, home=tmp_path / place, before=before)
         with pytest.raises(AssertionError):
             assert check(forks, tmp_path / place, words, ended, 1) == whole

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from downloads import archives, collection, is_right, leftovers, sums
-from harness import ForkServer, one_line, record, trials
 
-from conftest import write_idx
-from mirror import BEHAVIOURS, Handler, Mirror
-from mnistae.datasets import cache, sources
-from mnistae.datasets.catalogue import ENTRIES
-from mnistae.datasets.dataset import Split
-from mnistae.errors import DataError
+from mnistae.core.errors import DataError
+from mnistae.data.sets import cache, resolve
+from mnistae.data.sets.dataset import Split
+from mnistae.data.sets.registry import DATASETS
+from tests.conftest import write_idx
+from tests.support.client import ForkServer, one_line, record, trials
+from tests.support.downloads import archives, collection, is_right, leftovers, sums
+from tests.support.http_mirror import BEHAVIOURS, Handler, Mirror
 
 ONLINE: dict[str, str | None] = {"MNISTAE_OFFLINE": "0"}
 FETCH = ("datasets", "fetch", "mnist", "-q")
@@ -119,7 +119,7 @@ def test_eight_cold_starts_of_one_archive_for_all(
     data = collection(digits)
     published = ("downloads.publish", {"gzip.zip": hashlib.md5(data, usedforsecurity=False).hexdigest()})
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        right = {f"{name}.gz": archive.read(f"gzip/{name}.gz") for name in ENTRIES["emnist-digits"].files}
+        right = {f"{name}.gz": archive.read(f"gzip/{name}.gz") for name in DATASETS["emnist-digits"].files}
     rounds = trials(1, 10)
     monkeypatch.setitem(BEHAVIOURS, "in pieces", slow)
     with Mirror({"gzip.zip": data}, "in pieces") as mirror:
@@ -187,8 +187,8 @@ class Canary:
 @pytest.fixture
 def own_folder(files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tiny MNIST's raw files in our own folder, known by their sums."""
-    monkeypatch.setitem(ENTRIES, "mnist", dataclasses.replace(ENTRIES["mnist"], sha256=sums(files)))
-    folder = sources.own_folder(ENTRIES["mnist"])
+    monkeypatch.setitem(DATASETS, "mnist", dataclasses.replace(DATASETS["mnist"], sha256=sums(files)))
+    folder = resolve.download_dir(DATASETS["mnist"])
     folder.mkdir(parents=True)
     for name, data in files.items():
         (folder / name.removesuffix(".gz")).write_bytes(gzip.decompress(data))
@@ -198,7 +198,7 @@ def own_folder(files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Path
 def outcome(right: str) -> str:
     """Say what comes of using the data as they lie: "found" damaged, "right" all the same, or "wrong"."""
     try:
-        data = sources.open_present("mnist")
+        data = resolve.open_local("mnist")
         arrays = {f"{split}_{kind}": getattr(data, kind)(split) for split in Split for kind in ("images", "labels")}
     except DataError:
         return "found"
@@ -226,17 +226,17 @@ def test_tampered_data(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         planted.mkdir(parents=True)
         for name in ("training.pt", "test.pt"):
             (planted / name).write_bytes(pickle.dumps(Canary(canary)))
-    right = sources.open_dataset("mnist").digest
+    right = resolve.open_dataset("mnist").digest
     rng, paths = random.Random(10), sorted(own_folder.glob("*-ubyte"))
     for k in range(trials(1000, 10_000)):
         with changed(rng.choice(paths), rng, keeps_time=k % 2 == 0):
             assert outcome(right) == ("right" if k % 2 == 0 else "found")  # with the old time the verified cache is used
             with pytest.raises(DataError):
-                sources.open_present("mnist").reload()
+                resolve.open_local("mnist").reload()
     assert outcome(right) == "right"
     assert not canary.exists()
 
-    monkeypatch.setitem(ENTRIES, "mnist", dataclasses.replace(ENTRIES["mnist"], sha256={}))
+    monkeypatch.setitem(DATASETS, "mnist", dataclasses.replace(DATASETS["mnist"], sha256={}))
     wrong = 0
     for _ in range(20):
         with changed(paths[-2], rng, keeps_time=False):

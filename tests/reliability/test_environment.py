@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import LONG, Ended, ForkServer, one_line, record, trials
-from resumable import digest
-from usages import FOR_OTHERS, USES, furnish
 
-from conftest import mnistae, write_idx
+from tests.conftest import mnistae, write_idx
+from tests.support.client import LONG, Ended, ForkServer, one_line, record, trials
+from tests.support.invocations import FOR_OTHERS, USES, furnish
+from tests.support.resumable import digest
 
 HUGE = "9" * 10_000  # more digits than int() takes
 NOBODY, STRANGER = 65534, 54321
@@ -167,7 +167,7 @@ def test_homes(forks: ForkServer, commons: Path, digits: dict[str, np.ndarray], 
             (commons / "me").chmod(0o777)
             for command in (*commands, *(walked if LONG else walked[number :: len(homes)])):
                 count += 1
-                ended = forks.run(*command, home=place, env=none | variables, before=(("conditions.stranger", user),))
+                ended = forks.run(*command, home=place, env=none | variables, before=(("child_faults.stranger", user),))
                 check(ended, (user, kind, command))
                 assert ended.code == 0 or kind not in {"relative", "empty"} or command not in commands, (kind, command, ended)
             shutil.rmtree(commons / "me")
@@ -186,7 +186,7 @@ def test_home_that_is_named(forks: ForkServer, commons: Path) -> None:
     env: dict[str, str | None] = {"HOME": None, "USER": None, "LOGNAME": None}
     train = ("train", "--dataset", commons / "data", "-e", 1, "-b", 256, "--name", "r", "-q")
     for command in (train, ("evaluate",), ("reconstruct", "1"), ("interpolate", "1", "2"), ("checkpoints", "verify")):
-        ended = forks.run(*command, home=commons, env=env, before=(("conditions.stranger", STRANGER),))
+        ended = forks.run(*command, home=commons, env=env, before=(("child_faults.stranger", STRANGER),))
         assert ended.code == 0, ended.err
     record("F1", trials=5, note="with MNISTAE_HOME all of it works")
 
@@ -200,7 +200,7 @@ def test_clocks(forks: ForkServer, tmp_path: Path, data: Path) -> None:
     for kind in kinds:
         home = tmp_path / kind
         for name in ("z", "r"):
-            ended = forks.run(*words, "--name", name, home=home, before=(("conditions.clock", kind),))
+            ended = forks.run(*words, "--name", name, home=home, before=(("child_faults.clock", kind),))
             assert ended.code == 0, ended.err
             assert not re.search(r"\s-[0-9]", ended.err), "a negative duration is shown"
         assert digest(home) == expected

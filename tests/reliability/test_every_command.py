@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import LONG, record
-from hostile import HOSTILE, MARKUP, STEERING, steers
-from usages import USES, Parameter, furnish, parameters
 
-from conftest import Cli
 from mnistae.cli import console
 from mnistae.cli.app import COMMANDS
+from tests.conftest import Cli
+from tests.support.client import LONG, record
+from tests.support.hostile import HOSTILE, MARKUP, STEERING, steers
+from tests.support.invocations import USES, Parameter, furnish, parameters
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
 
@@ -25,9 +25,9 @@ MANY = ["".join(SHORT[k::3]) for k in range(3)]
 """All that is hostile, in three texts that a process can be given."""
 
 
-def watch(monkeypatch: pytest.MonkeyPatch, screen: str) -> None:
+def watch(monkeypatch: pytest.MonkeyPatch, reporter: str) -> None:
     """Let the commands take their streams for a terminal, or not."""
-    if screen == "terminal":
+    if reporter == "terminal":
         monkeypatch.setattr(console, "is_terminal", lambda _stream: True)
 
 
@@ -55,10 +55,10 @@ def spellings(parameter: Parameter, foreign: str) -> list[str]:
     return [foreign, f"./{foreign}", f"{foreign}.safetensors"]
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-def test_every_parameter(cli: Cli, trained: str, screen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("reporter", SCREENS)
+def test_every_parameter(cli: Cli, trained: str, reporter: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """T12: no value of any parameter of any command gets an escape onto the screen, or ends in an unexpected error."""
-    watch(monkeypatch, screen)
+    watch(monkeypatch, reporter)
     tried = 0
     for number, parameter in enumerate(parameters()):
         for foreign in (*MANY, *SHORT) if LONG else MANY[number % 3 :][:1]:
@@ -68,7 +68,7 @@ def test_every_parameter(cli: Cli, trained: str, screen: str, monkeypatch: pytes
                 assert STEERING.search(answer.err) is None, (parameter, value, answer)
                 # what a pipe gets of a name of the user's own are its very bytes
                 assert answer.code == 0 or STEERING.search(answer.out) is None, (parameter, value, answer)
-                assert screen == "pipe" or not steers(answer), (parameter, value, answer)
+                assert reporter == "pipe" or not steers(answer), (parameter, value, answer)
                 tried += 1
     record("T12", trials=tried, note="every parameter of every command")
 
@@ -87,24 +87,24 @@ def test_every_parameter_takes_markup_for_text(cli: Cli, trained: str) -> None:
     record("T13", trials=tried, note="every parameter of every command")
 
 
-@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("reporter", SCREENS)
 def test_files_of_hostile_names(
-    cli: Cli, trained: str, home: Path, digits: dict[str, np.ndarray], screen: str, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, trained: str, home: Path, digits: dict[str, np.ndarray], reporter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """T12: data, pictures, those in a folder or behind a pattern, checkpoints, codes and results may be named anyhow.
 
     Every command works all the same. Programs at the end of a pipe get the names as they are, people never.
     """
-    watch(monkeypatch, screen)
+    watch(monkeypatch, reporter)
     tried = 0
-    for foreign in (*MANY, *MARKUP) if LONG else (MANY[screen == "pipe"] + MARKUP[0],):
+    for foreign in (*MANY, *MARKUP) if LONG else (MANY[reporter == "pipe"] + MARKUP[0],):
         places = furnish(Path(), foreign.replace("/", ""), digits, model_of(home))
         for use in USES:
             answer = cli(*use.words(places))
-            needs_pipe = screen == "terminal" and use.text.endswith("-f npy")
+            needs_pipe = reporter == "terminal" and use.text.endswith("-f npy")
             assert answer.code == (2 if needs_pipe else use.code), (use, answer)
             assert STEERING.search(answer.err) is None, (use, answer)
-            assert (screen == "pipe" and use.prints_names) or not steers(answer), (use, answer)
+            assert (reporter == "pipe" and use.prints_names) or not steers(answer), (use, answer)
             tried += 1
     record("T12", trials=tried, note="files of hostile names in every command")
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults import Fault, injected
-from harness import LONG, Ended, ForkServer, one_line, record
-from resumable import Case, check_store, finish, leftovers, make_case, tree
 
-from conftest import Cli, mnistae, write_idx
-from mirror import Mirror
+from tests.conftest import Cli, mnistae, write_idx
+from tests.support.client import LONG, Ended, ForkServer, one_line, record
+from tests.support.faults import Fault, injected
+from tests.support.http_mirror import Mirror
+from tests.support.resumable import Case, check_store, finish, leftovers, make_case, tree
 
 FULL = "No space left on device"
 

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fuzz
 import pytest
-from cost import Costs
-from harness import LONG, record, trials
+
+from tests.reliability import fuzz
+from tests.support.client import LONG, record, trials
+from tests.support.resource_limits import Costs
 
 CORPUS = Path(__file__).parent / "corpus"
 SECONDS = trials(0, 60)
@@ -50,9 +51,15 @@ def test_fuzzing(reader: str, tmp_path: Path) -> None:
     if importlib.util.find_spec("atheris") is None:
         record("C5", trials=0, note="not run: atheris is not installed (the extra `fuzz`)")
         pytest.skip("atheris is not installed: pip install -e '.[fuzz]'")
-    command = [sys.executable, fuzz.__file__, reader, str(SECONDS), str(tmp_path), str(CORPUS / reader)]
+    command = [sys.executable, "-m", "tests.reliability.fuzz", reader, str(SECONDS), str(tmp_path), str(CORPUS / reader)]
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=SECONDS + 300, cwd=tmp_path, env=os.environ
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS + 300,
+        cwd=Path(__file__).resolve().parents[2],
+        env=os.environ,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     runs = re.search(r"stat::number_of_executed_units:\s*([0-9]+)", done.stderr)

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import workers
-from harness import ForkServer, one_line, record, trials
-from resumable import digest, run_folder
 
 import mnistae
-from conftest import write_idx
-from mnistae import atomic
 from mnistae.cli import app
-from mnistae.errors import MnistaeError
+from mnistae.core.errors import MnistaeError
+from mnistae.core.files import atomic
 from mnistae.store import runs
+from tests.conftest import write_idx
+from tests.support import child_workers
+from tests.support.client import ForkServer, one_line, record, trials
+from tests.support.resumable import digest, run_folder
 
 CONSOLE_SCRIPT = Path(sys.executable).with_name("mnistae")
 SECRET = b"root:x:0:0:a secret of somebody else\n"
@@ -43,8 +43,8 @@ PLACES = (
     f"one/{runs.MODEL}",
     f"one/{runs.STATE}",
     f"one/{runs.HISTORY}",
-    f"one/{runs.PICTURE}",
-    runs.RECENT,
+    f"one/{runs.LOSS_FIGURE}",
+    runs.RECENT_FILE,
     ".locks",
     ".locks/one.lock",
 )
@@ -85,8 +85,8 @@ def attempt(action: Callable[[], object]) -> bool:
 def work() -> None:
     """Do to the run `one` what training does."""
     with runs.lock("one"):
-        workers.save("one", 2)
-        atomic.write_bytes(runs.folder("one") / runs.PICTURE, b"picture")
+        child_workers.save("one", 2)
+        atomic.write_bytes(runs.folder("one") / runs.LOSS_FIGURE, b"picture")
 
 
 @pytest.mark.parametrize("kind", ["secret", "dangling", "folder", "moved"])
@@ -95,7 +95,7 @@ def test_links_in_the_store(home: Path, tmp_path: Path, place: str, kind: str) -
     """T8: a link in the store is never written through; as a run or a checkpoint it is refused, not read."""
     store, outside = home / "checkpoints", tmp_path / "outside"
     outside.mkdir()
-    workers.save("one", 1)
+    child_workers.save("one", 1)
     plant(store / place, kind, outside)
     before = snapshot(outside)
     if place in {"one", f"one/{runs.MODEL}"}:
@@ -111,8 +111,8 @@ def test_links_in_the_store(home: Path, tmp_path: Path, place: str, kind: str) -
 
 def test_links_in_the_store_sabotage(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """T8, the sabotage leg: a reader that follows links takes what lies elsewhere for the store's."""
-    workers.save("one", 1)
-    for file, read in ((runs.MODEL, workers.model_number), (runs.STATE, workers.state_number)):
+    child_workers.save("one", 1)
+    for file, read in ((runs.MODEL, child_workers.model_number), (runs.STATE, child_workers.state_number)):
         path = runs.folder("one") / file
         shutil.move(path, tmp_path / file)
         path.symlink_to(tmp_path / file)
@@ -125,7 +125,7 @@ def test_links_in_the_store_sabotage(home: Path, tmp_path: Path, monkeypatch: py
 
 def test_link_that_a_user_names(home: Path, tmp_path: Path) -> None:
     """T8: a path that the user names may be a link: it is the user's own."""
-    workers.save("one", 1)
+    child_workers.save("one", 1)
     (tmp_path / "mine.safetensors").symlink_to(runs.folder("one") / runs.MODEL)
     assert runs.load(str(tmp_path / "mine.safetensors")).description.history[0].loss == 1
     record("T8", trials=1, note="a path that is named may be a link")
@@ -182,7 +182,7 @@ def test_other_users(forks: ForkServer, tmp_path: Path, data: Path) -> None:
         place.mkdir(exist_ok=True)
         place.chmod(0o777)
         env: dict[str, str | None] = {"MNISTAE_HOME": str(tmp_path / "home")}
-        ended = forks.run(*command, home=place, env=env, before=(("conditions.stranger", 65534),))
+        ended = forks.run(*command, home=place, env=env, before=(("child_faults.stranger", 65534),))
         assert ended.code in {3, 7}, (command, ended)
         assert one_line(ended)
     assert forks.run("checkpoints", "verify", "r", home=tmp_path).code == 0
@@ -193,7 +193,7 @@ def test_messages_keep_secrets(forks: ForkServer, tmp_path: Path) -> None:
     """T18: a fault of the program's own is told in a line, with no traceback, no values of variables, no environment."""
     env: dict[str, str | None] = {"HF_TOKEN": "hunter2", "MNISTAE_PASSWORD": "hunter2"}
     for command in (("summary",), ("checkpoints", "list"), ("train", "--dataset", "glyphs")):
-        ended = forks.run(*command, home=tmp_path, env=env, before=(("conditions.no_memory", 5),))
+        ended = forks.run(*command, home=tmp_path, env=env, before=(("child_faults.no_memory", 5),))
         assert one_line(ended), ended.err
         assert "hunter2" not in ended.out + ended.err
         assert len(ended.err.splitlines()) <= 4

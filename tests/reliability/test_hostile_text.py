@@ -8,20 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from forge import forged
-from harness import LONG, record, trials
-from hostile import HOSTILE, MARKUP, steers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mnistae
-from conftest import Cli, on_a_terminal
-from mnistae import atomic, device, text
 from mnistae.cli import console
-from mnistae.config import ModelConfig, TrainConfig
-from mnistae.datasets import words
-from mnistae.errors import MnistaeError
+from mnistae.core import text
+from mnistae.core.config import ModelConfig, TrainConfig
+from mnistae.core.errors import MnistaeError
+from mnistae.core.files import atomic
+from mnistae.data import references
+from mnistae.model import device
 from mnistae.store import names
+from tests.conftest import Cli, on_a_terminal
+from tests.support.checkpoint_bytes import forged
+from tests.support.client import LONG, record, trials
+from tests.support.hostile import HOSTILE, MARKUP, steers
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
 
@@ -72,19 +74,19 @@ def told(cli: Cli, foreign: str, home: Path) -> list[tuple[str, ...]]:
 
 
 @pytest.fixture(params=["pipe", "terminal"])
-def screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def reporter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Whether the commands take their streams for a terminal."""
     if request.param == "terminal":
         monkeypatch.setattr(console, "is_terminal", lambda _stream: True)
     return str(request.param)
 
 
-def test_known_escapes(cli: Cli, trained: str, home: Path, screen: str) -> None:
+def test_known_escapes(cli: Cli, trained: str, home: Path, reporter: str) -> None:
     """T12: no known escape gets out of any printing command, in text or in JSON, through a pipe or on a terminal."""
     tried = 0
     for foreign in HOSTILE:
         for command in told(cli, foreign, home):
-            for extra in ((), ("--json",))[: 2 if screen == "pipe" and (LONG or foreign in HOSTILE[:3]) else 1]:
+            for extra in ((), ("--json",))[: 2 if reporter == "pipe" and (LONG or foreign in HOSTILE[:3]) else 1]:
                 answer = cli(*command[:2], *extra, *command[2:])
                 assert not steers(answer), (command, answer)
                 assert "Traceback" not in answer.err
@@ -156,7 +158,7 @@ def test_on_a_real_terminal(trained: str, home: Path, tiny: Path) -> None:
     record("T12", trials=2, note="2 on a pseudo-terminal")
 
 
-def test_markup_is_text(cli: Cli, trained: str, home: Path, screen: str) -> None:
+def test_markup_is_text(cli: Cli, trained: str, home: Path, reporter: str) -> None:
     """T13: what rich, matplotlib or a shell would take for markup is printed as it stands."""
     tried = 0
     for foreign in MARKUP:
@@ -166,7 +168,7 @@ def test_markup_is_text(cli: Cli, trained: str, home: Path, screen: str) -> None
             tried += 1
             if command[:2] in QUOTING:
                 assert foreign in answer.out + answer.err, (command, answer)
-    with console.Screen("x", quiet=False, as_json=False).progress() as progress:
+    with console.Reporter("x", quiet=False, as_json=False).progress() as progress:
         for foreign in MARKUP:
             progress(foreign, 0, None)
     record("T13", trials=tried + len(MARKUP))
@@ -185,9 +187,9 @@ BEGINNINGS = ["", "CON.", "digit:3/", "train:", "cuda:", ".a.", ".1.aaaaaaaa.tmp
 USES: list[Callable[[str], object]] = [
     names.is_valid,
     lambda value: names.default(ModelConfig(), TrainConfig(), dataset=value),
-    words.parse,
+    references.parse,
     device.check_choice,
-    lambda value: text.file_stem([value]),
+    lambda value: text.slug([value]),
     atomic._TEMPORARY.fullmatch,
 ]
 

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import LONG, record, trials
 
-from conftest import Cli, write_idx
-from damages import DAMAGES
-from mirror import Mirror
-from mnistae.datasets import idx_folder
-from mnistae.datasets.catalogue import ENTRIES, ROLES, Entry
-from mnistae.errors import DataError
+from mnistae.core.errors import DataError
+from mnistae.data.sets import idx_folder
+from mnistae.data.sets.registry import DATASETS, ROLES, DatasetInfo
+from tests.conftest import Cli, write_idx
+from tests.support.client import LONG, record, trials
+from tests.support.http_mirror import Mirror
+from tests.support.idx_damage import DAMAGES
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
 
 Digits = dict[str, np.ndarray]
-MNIST = ENTRIES["mnist"]
+MNIST = DATASETS["mnist"]
 FILES = MNIST.files
 
 
@@ -62,7 +62,7 @@ def test_damaged_files(cli: Cli, mirror: Mirror, digits: Digits, home: Path, mon
         assert [line.partition(":")[0] for line in refused.err.splitlines()] == ["error", "hint"]
         monkeypatch.setenv("MNISTAE_OFFLINE", "0")
         assert cli("datasets", "fetch", "mnist").code == 0, what
-        arrays = idx_folder.read(ENTRIES["mnist"], folder)
+        arrays = idx_folder.read(DATASETS["mnist"], folder)
         assert all(arrays[role].tobytes() == digits[role].tobytes() for role in ROLES), what
         tried += 1
     assert tried == 4 * 18 + 6
@@ -82,7 +82,7 @@ def test_damaged_files_sabotage(tmp_path: Path, digits: Digits) -> None:
     record("C7", trials=0, sabotage=f"sums not compared: {len(missed)} damages taken, the others break the structure")
 
 
-def found_bytes(entry: Entry, folder: Path, number: int) -> int:
+def found_bytes(entry: DatasetInfo, folder: Path, number: int) -> int:
     """Change random single bytes of random files, one at a time; return how many of the changes are found."""
     rng, found = random.Random(0), 0
     contents = {name: (folder / name).read_bytes() for name in FILES}
@@ -99,7 +99,7 @@ def found_bytes(entry: Entry, folder: Path, number: int) -> int:
     return found
 
 
-def test_single_bytes(tmp_path: Path, digits: Digits, entry: Entry) -> None:
+def test_single_bytes(tmp_path: Path, digits: Digits, entry: DatasetInfo) -> None:
     """C8: one changed byte anywhere in a raw file is found; without the sums hardly any is."""
     folder, number = write_idx(tmp_path / "a", digits), trials(1000, 10_000)
     assert found_bytes(entry, folder, number) == number

@@ -8,16 +8,16 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from cost import Costs
-from fuzz import image
-from harness import LONG, record, trials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mnistae.datasets import image_files
-from mnistae.errors import DataError
-from pictures import SEEDS, chunk, five, png, saved
+from mnistae.core.errors import DataError
+from mnistae.data.images import decode
+from tests.reliability.fuzz import image
+from tests.support.client import LONG, record, trials
+from tests.support.images import SEEDS, chunk, five, png, saved
+from tests.support.resource_limits import Costs
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
 
@@ -59,9 +59,9 @@ def test_damage_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
     """C6: without the border that turns foreign errors into ours, the same damage is a traceback."""
 
     def unguarded(data: bytes) -> None:
-        kind = next((kind for magic, kind in image_files.KINDS.items() if data.startswith(magic)), "")
-        if kind not in {"", image_files.NPY}:
-            image_files._picture(data, kind, "x")
+        kind = next((kind for magic, kind in decode.KINDS.items() if data.startswith(magic)), "")
+        if kind not in {"", decode.NPY}:
+            decode._picture(data, kind, "x")
 
     seen = 0
     for seed in SEEDS:
@@ -125,7 +125,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 def refuse(data: bytes, raw: bool) -> None:
     with pytest.raises(DataError):
-        image_files.read_bytes(data, name="x", raw=raw)
+        decode.read_bytes(data, name="x", raw=raw)
 
 
 def npy_header(shape: str) -> bytes:
@@ -155,7 +155,7 @@ def test_lies_in_memory_that_was_used_before() -> None:
 def test_bombs_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
     """C6: without the limit on pixels a small file does cost more than 64 MiB."""
     data, costs = flat_png(9_000, 9_000, 0, 1), Costs()
-    monkeypatch.setattr(image_files, "MAX_PIXELS", 2**40)
+    monkeypatch.setattr(decode, "MAX_PIXELS", 2**40)
     costs.of(image, data)
     assert not costs.are_low
     record("C6", trials=0, sabotage=f"no limit on pixels: {len(data):,} bytes take {costs.bytes / 2**20:.0f} MiB")

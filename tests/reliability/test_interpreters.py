@@ -10,13 +10,13 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
-from harness import LONG, ForkServer, record, trials
-from resumable import digest
 
 import mnistae
-from conftest import write_idx
-from mnistae import atomic
+from mnistae.core.files import atomic
 from mnistae.store import names
+from tests.conftest import write_idx
+from tests.support.client import LONG, ForkServer, record, trials
+from tests.support.resumable import digest
 
 CONSOLE_SCRIPT = Path(sys.executable).with_name("mnistae")
 

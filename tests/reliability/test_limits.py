@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import LONG, Ended, ForkServer, one_line, record, trials
-from resumable import check_store, digest, go_on, train_whole
 
-from conftest import mnistae, write_idx
+from tests.conftest import mnistae, write_idx
+from tests.support.client import LONG, Ended, ForkServer, one_line, record, trials
+from tests.support.resumable import check_store, digest, go_on, train_whole
 
 MIB = 2**20
 
@@ -36,7 +36,7 @@ def test_little_memory(forks: ForkServer, words: tuple[object, ...], tmp_path: P
     failed = aborted = 0
     for step in steps:
         home = tmp_path / str(step)
-        ended = forks.run(*words, home=home, before=(("conditions.limit", {"AS": step}),))
+        ended = forks.run(*words, home=home, before=(("child_faults.limit", {"AS": step}),))
         # safetensors is Rust, which aborts where Python raises MemoryError: a kill like any other
         is_aborted = ended.code == -signal.SIGABRT and ended.err.startswith("memory allocation of")
         assert told(ended) or is_aborted, (step, ended.code, ended.err)
@@ -58,7 +58,7 @@ def test_memory_errors(forks: ForkServer, words: tuple[object, ...], tmp_path: P
     failed = 0
     for place in places:
         home = tmp_path / str(place)
-        ended = forks.run(*words, home=home, before=(("conditions.no_memory", place),))
+        ended = forks.run(*words, home=home, before=(("child_faults.no_memory", place),))
         assert told(ended), (place, ended.code, ended.err)
         failed += ended.code != 0
         check_store(home)
@@ -78,7 +78,7 @@ def test_limits(forks: ForkServer, words: tuple[object, ...], tmp_path: Path, bo
         record("F5", trials=0, note="a limit of processes not run: it does not bind root")
         pytest.skip("a limit of processes does not bind root")
     for command in commands:
-        ended = forks.run(*command, home=tmp_path, before=(("conditions.limit", bounds),))
+        ended = forks.run(*command, home=tmp_path, before=(("child_faults.limit", bounds),))
         assert told(ended), (bounds, command, ended.code, ended.err)
     check_store(tmp_path)
     record("F5", trials=len(commands), note="limits of files, processes and stack")
@@ -122,7 +122,7 @@ def test_absent_device(forks: ForkServer, words: tuple[object, ...], tmp_path: P
 @pytest.mark.parametrize("fault", ["has no kernel", "has no memory", "has no driver", "computes wrong"])
 def test_device_that_fails(forks: ForkServer, words: tuple[object, ...], tmp_path: Path, fault: str) -> None:
     """F6: a device that is listed and cannot compute ends with 5 if it was asked for; `auto` passes over it and says so."""
-    before = (("conditions.device_that", fault),)
+    before = (("child_faults.device_that", fault),)
     ended = forks.run(*words, "--device", "cuda", home=tmp_path, before=before)
     assert ended.code == 5, ended.err
     assert one_line(ended)
@@ -137,7 +137,7 @@ def test_device_that_fills_up(forks: ForkServer, words: tuple[object, ...], tmp_
     whole = train_whole(forks, tmp_path / "whole", words)
     for at, epochs in ((1, 0), (5, 1), (9, 2)):
         home = tmp_path / str(at)
-        ended = forks.run(*words, home=home, before=(("conditions.no_more_memory_at_step", at),))
+        ended = forks.run(*words, home=home, before=(("child_faults.no_more_memory_at_step", at),))
         assert ended.code == 5, ended.err
         assert one_line(ended), ended.err
         assert (home / "home" / "checkpoints" / "r").exists() == bool(epochs)

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 
 import numpy as np
-from harness import LONG, Ended, ForkServer, record
-from usages import USES, furnish
 
-from conftest import mnistae
+from tests.conftest import mnistae
+from tests.support.client import LONG, Ended, ForkServer, record
+from tests.support.invocations import USES, furnish
 
 SETTINGS: dict[str, dict[str, str | None]] = {
     "C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from downloads import DEADLINE, STALL, archives, is_right, leftovers, sums
-from harness import LONG, Ended, ForkServer, one_line, record
 
-from mirror import BEHAVIOURS, Mirror, closed_url
+from tests.support.client import LONG, Ended, ForkServer, one_line, record
+from tests.support.downloads import DEADLINE, STALL, archives, is_right, leftovers, sums
+from tests.support.http_mirror import BEHAVIOURS, Mirror, closed_url
 
 GOOD = {"good", "proxy", "slow", "chunked", "unsized", "kept open", "moved", "compressed anew"}
 # `check` takes every other kind first and the rest alone; each of them has its own test in test_download.py as well.

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 import torch
-from forge import MODEL_FILE, arrays, described, description
-from harness import record, trials
 
-from conftest import Cli
-from mnistae.config import ModelConfig
-from mnistae.errors import CheckpointError
+from mnistae.core.config import ModelConfig
+from mnistae.core.errors import CheckpointError
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
+from tests.conftest import Cli
+from tests.support.checkpoint_bytes import MODEL_FILE, arrays, described, description
+from tests.support.client import record, trials
 
 
 class Canary:
@@ -62,7 +62,8 @@ import safetensors.torch
 import torch
 
 from mnistae.errors import CheckpointError
-from mnistae.records import Array, Description
+from mnistae.core.arrays import Array
+from mnistae.records import Description
 from mnistae.store import course, runs
 
 WATCHED = ("pickle.find_class", "exec", "compile", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork",

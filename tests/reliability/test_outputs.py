@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import ForkServer, record
 
-from conftest import write_idx
+from tests.conftest import write_idx
+from tests.support.client import ForkServer, record
 
 COMMANDS: list[tuple[str, ...]] = [
     ("summary",),
@@ -88,8 +88,8 @@ def test_writes_stay_below_output_and_data_folder(forks: ForkServer, store: Path
 AUDITED = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
-import children
-children.audit(sys.argv.pop(1))
+from tests.support import child_hooks
+child_hooks.audit(sys.argv.pop(1))
 from mnistae.__main__ import main
 main()
 """
@@ -101,7 +101,7 @@ def test_whole_process(store: Path, tmp_path: Path, words: tuple[str, ...]) -> N
     fonts = tmp_path / "fonts"
     environment = {**os.environ, "MNISTAE_HOME": str(store), "MPLCONFIGDIR": str(fonts), "PYTHONDONTWRITEBYTECODE": "1"}
     log = tmp_path / "audit"
-    command = [sys.executable, "-c", AUDITED, str(Path(__file__).parent), str(log), *words]
+    command = [sys.executable, "-c", AUDITED, str(Path(__file__).resolve().parents[2]), str(log), *words]
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert written(log)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import LONG, ForkServer, one_line, record
-from usages import USES, furnish
 
 from mnistae.store import format as checkpoint_format
+from tests.support.client import LONG, ForkServer, one_line, record
+from tests.support.invocations import USES, furnish
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
 
@@ -70,7 +70,7 @@ def test_every_command_without_a_reader(
     places, count = furnish(tmp_path, "plain", digits, (home / "checkpoints" / trained / "model.safetensors").read_bytes()), 0
     for stream, code in (("gone", 141), ("full", 7)):
         for use in USES if LONG else USES[stream == "full" :: 2]:
-            ended = forks.run(*use.words(places), home=tmp_path, before=(("conditions.standard_output", stream),))
+            ended = forks.run(*use.words(places), home=tmp_path, before=(("child_faults.standard_output", stream),))
             assert ended.code == (use.code or code), (stream, use, ended)
             assert "Traceback" not in ended.err
             assert "Exception" not in ended.err

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from disk import History, Tree, read_tree, write_tree
-from harness import ForkServer, record
-from resumable import NEVER, Case, finish, make_case
 
-from conftest import write_idx
+from tests.conftest import write_idx
+from tests.support.client import ForkServer, record
+from tests.support.disk import History, Tree, read_tree, write_tree
+from tests.support.resumable import NEVER, Case, finish, make_case
 
 STORE = "home/checkpoints/"
 

@@ -4,9 +4,10 @@ import re
 import sys
 from pathlib import Path
 
-import harness
 import pytest
-import report
+
+from tests.reliability import report
+from tests.support import client
 
 HERE = Path(__file__).parent
 
@@ -30,14 +31,14 @@ def test_every_row_has_a_test() -> None:
 
 def test_failures_are_on_the_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A test that fails counts in each of its rows though others of the row passed; one without a row is named below."""
-    monkeypatch.setattr(harness, "LEDGER", str(ledger := tmp_path / "ledger"))
-    harness.record("E6", trials=100)
-    harness.record("A1", trials=1000)
-    harness.note_ending("test_x", harness.rows_of("E6 and E8: none of them.", "Row A1."), failed=True, reason="")
-    harness.note_ending(
-        "test_y", harness.rows_of("A user is another.", "Rows B4 and B7: folders."), failed=False, reason="not root"
+    monkeypatch.setattr(client, "LEDGER", str(ledger := tmp_path / "ledger"))
+    client.record("E6", trials=100)
+    client.record("A1", trials=1000)
+    client.note_ending("test_x", client.rows_of("E6 and E8: none of them.", "Row A1."), failed=True, reason="")
+    client.note_ending(
+        "test_y", client.rows_of("A user is another.", "Rows B4 and B7: folders."), failed=False, reason="not root"
     )
-    harness.note_ending("test_z", harness.rows_of("Nothing.", "Nothing either."), failed=True, reason="")
+    client.note_ending("test_z", client.rows_of("Nothing.", "Nothing either."), failed=True, reason="")
     found = page(monkeypatch, capsys, ledger)
     assert found["E6"].endswith("| 100 | 1 | | **failed**: test_x |")
     assert "| 0 | 1 |" in found["E8"]
@@ -51,9 +52,9 @@ def test_too_few_trials_are_on_the_page(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """A row that made fewer trials than it owes says so, and one that made them does not."""
-    monkeypatch.setattr(harness, "LEDGER", str(ledger := tmp_path / "ledger"))
-    harness.record("C6", trials=9999)
-    harness.record("D3", trials=200)
+    monkeypatch.setattr(client, "LEDGER", str(ledger := tmp_path / "ledger"))
+    client.record("C6", trials=9999)
+    client.record("D3", trials=200)
     found = page(monkeypatch, capsys, ledger)
     assert "**of 10,000 trials**" in found["C6"]
     assert "**" not in found["D3"]

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Ended, one_line, record
-from saved import tree
 
-from conftest import Answer, Cli
-from mnistae import atomic
-from mnistae.records import Description, Provenance
+from mnistae.core.files import atomic
+from mnistae.core.records import Metadata, Provenance
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
-from mnistae.training import session
+from mnistae.training import run as training_run
+from tests.conftest import Answer, Cli
+from tests.support.client import Ended, one_line, record
+from tests.support.saved_runs import tree
 
 GO_ON = ("train", "--resume", "--name", "tiny", "-e", "3")
 
@@ -92,11 +92,11 @@ def test_threads_are_set_back(cli: Cli, trained: str) -> None:
 def test_silent_change_would_be_seen(cli: Cli, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sabotage leg: with the comparisons taken out, the checks above fail."""
 
-    def nothing(_description: Description, _now: object) -> list[str]:
+    def nothing(_description: Metadata, _now: object) -> list[str]:
         return []
 
-    monkeypatch.setattr(session, "changes", nothing)
-    monkeypatch.setattr(session, "check_is_same_data", nothing)
+    monkeypatch.setattr(training_run, "changes", nothing)
+    monkeypatch.setattr(training_run, "check_is_same_data", nothing)
     for what in ("torch", "data"):
         change, options, code, message = CHANGES[what]
         described_as(trained, change)
@@ -117,7 +117,7 @@ def test_finished_run(cli: Cli, trained: str, home: Path) -> None:
 def test_nothing_to_resume(cli: Cli, home: Path, words: tuple[str, ...]) -> None:
     """A resume of nothing is a missing checkpoint, and makes no run."""
     answer = cli("train", *words)
-    assert (answer.code, is_told(answer), runs.listing()) == (3, True, [])
+    assert (answer.code, is_told(answer), runs.run_names()) == (3, True, [])
     record("A7", trials=1, note="nothing: exit 3")
 
 

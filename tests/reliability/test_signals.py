@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from downloads import collection
-from faults import Fault
-from harness import Ended, ForkServer, Running, record, trials
-from resumable import NEVER, Whole, check_store, digest, leftovers, run_folder
-from terminals import HIDE, Terminal, on, state_of, wait_until_caught
 
-from conftest import write_idx
-from mirror import Mirror
 from mnistae.store import format as checkpoint_format
+from tests.conftest import write_idx
+from tests.support.client import Ended, ForkServer, Running, record, trials
+from tests.support.downloads import collection
+from tests.support.faults import Fault
+from tests.support.http_mirror import Mirror
+from tests.support.resumable import NEVER, Whole, check_store, digest, leftovers, run_folder
+from tests.support.terminals import HIDE, Terminal, on, state_of, wait_until_caught
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see a process's handlers")
 

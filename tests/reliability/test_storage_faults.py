@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faults import Fault, injected
-from harness import LONG, Ended, ForkServer, one_line, record
-from resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
-from saved import DESCRIPTION, state
 
-from conftest import write_idx
-from mnistae import atomic
-from mnistae.errors import OutputError
-from mnistae.store import health, runs
+from mnistae.core.errors import OutputError
+from mnistae.core.files import atomic
+from mnistae.store import runs, verification
+from tests.conftest import write_idx
+from tests.support.client import LONG, Ended, ForkServer, one_line, record
+from tests.support.faults import Fault, injected
+from tests.support.resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
+from tests.support.saved_runs import DESCRIPTION, state
 
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE)
 
@@ -65,7 +65,7 @@ def check_every_error(store: Path, old: dict[str, bytes]) -> int:
         for k in range(count):
             found = saved_under(store, old, Fault("error", at=k, errno=code))
             assert neither(found, old, new) == [], (code, k)
-            assert not old or health.damage("one") is None
+            assert not old or verification.verify("one") is None
     return count * len(ERRORS)
 
 

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import workers
-from dying import Second, dying
-from harness import LONG, record, trials
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from mnistae import atomic
-from mnistae.errors import CheckpointError
+from mnistae.core.errors import CheckpointError
+from mnistae.core.files import atomic
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
+from tests.support import child_workers
+from tests.support.client import LONG, record, trials
+from tests.support.killed_writer import Second, dying
 
 NAMES = st.sampled_from(["a", "b", "C.1"])
 pytestmark = pytest.mark.timeout(3600 if LONG else 120)
@@ -71,7 +71,7 @@ class Store(RuleBasedStateMachine):
         self.number += 1
         with runs.lock(name):
             assert not self.leftovers(name), "the lock's holder sweeps what killed writers left"
-            workers.save(name, self.number)
+            child_workers.save(name, self.number)
         self.models[name] = self.states[name] = {self.number}
         self._to_front(name)
 
@@ -88,11 +88,11 @@ class Store(RuleBasedStateMachine):
         """Die at a primitive of a save: each file is as it was or new."""
         self.number += 1
         with dying(at), runs.lock(name):
-            workers.save(name, self.number)
+            child_workers.save(name, self.number)
         for files in (self.models, self.states):
             files[name] = files.get(name, {None}) | {self.number}
         self._observe(name)
-        self.order = None if self.order is None or runs.listing() != self.order else self.order
+        self.order = None if self.order is None or runs.run_names() != self.order else self.order
 
     @precondition(lambda self: self._names())
     @rule(data=st.data())
@@ -132,11 +132,11 @@ class Store(RuleBasedStateMachine):
         is_mended = kept[name] == {("damaged", bytes(content))}
         kept[name] = {("damaged", path.read_bytes())} if not is_mended else kept[name]
 
-    @precondition(lambda self: (self.home / "checkpoints" / runs.RECENT).exists())
+    @precondition(lambda self: (self.home / "checkpoints" / runs.RECENT_FILE).exists())
     @rule(bit=st.integers(0, 6), at=st.floats(0, 1, exclude_max=True))
     def corrupt_pointer(self, bit: int, at: float) -> None:
         """Flip a bit of the pointer: the order is lost, no run is."""
-        path = self.home / "checkpoints" / runs.RECENT
+        path = self.home / "checkpoints" / runs.RECENT_FILE
         content = bytearray(path.read_bytes())
         if content:
             content[int(at * len(content))] ^= 1 << bit
@@ -148,7 +148,7 @@ class Store(RuleBasedStateMachine):
     def point(self, data: st.DataObject) -> None:
         """Make a run the newest."""
         name = data.draw(st.sampled_from(self._names()))
-        runs.point_to(name)
+        runs.mark_newest(name)
         self._to_front(name)
 
     @rule(years=st.integers(-30, 30), shuffle=st.booleans())
@@ -162,12 +162,12 @@ class Store(RuleBasedStateMachine):
     @rule()
     def list_by_another_process(self) -> None:
         """Another process sees the same runs."""
-        assert self.second.ask(self.home) == runs.listing()
+        assert self.second.ask(self.home) == runs.run_names()
 
     @invariant()
     def holds_what_is_durable(self) -> None:
         """Every run is listed once, the newest first, and every file holds what it must."""
-        listed = runs.listing()
+        listed = runs.run_names()
         assert sorted(listed) == sorted(self._names())
         if self.order is not None:
             assert listed == self.order
@@ -189,7 +189,7 @@ class Store(RuleBasedStateMachine):
 
     def _to_front(self, name: str) -> None:
         if self.order is None:
-            listed = runs.listing()
+            listed = runs.run_names()
             assert listed[0] == name
             self.order = listed
         self.order = [name, *(other for other in self.order if other != name)]
@@ -201,8 +201,8 @@ class Store(RuleBasedStateMachine):
     def _observe(self, name: str) -> None:
         """Check that each file of a run holds one of the numbers that it may, and that from now on."""
         for kept, file, read in (
-            (self.models, runs.MODEL, workers.model_number),
-            (self.states, runs.STATE, workers.state_number),
+            (self.models, runs.MODEL, child_workers.model_number),
+            (self.states, runs.STATE, child_workers.state_number),
         ):
             path = runs.folder(name) / file
             found: Any = None

@@ -4,15 +4,15 @@ import inspect
 from pathlib import Path
 
 import pytest
-from harness import LONG, record, trials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from usages import parameters
 
-from conftest import TEST, TRAIN, Cli
 from mnistae.cli.app import COMMANDS, load
-from mnistae.errors import MnistaeError
+from mnistae.core.errors import MnistaeError
 from mnistae.store import names, runs
+from tests.conftest import TEST, TRAIN, Cli
+from tests.support.client import LONG, record, trials
+from tests.support.invocations import parameters
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
 

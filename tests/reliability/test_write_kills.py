@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults import Fault
-from harness import LONG, ForkServer, record
-from resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
 
-from conftest import write_idx
-from mnistae.errors import CheckpointError
+from mnistae.core.errors import CheckpointError
+from tests.conftest import write_idx
+from tests.support.client import LONG, ForkServer, record
+from tests.support.faults import Fault
+from tests.support.resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
 
 QUICK = {"write", "replace"}
 """The primitives after which the quick set kills: with a temporary file beside the target, and with the target in place."""

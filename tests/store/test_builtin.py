@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import Cli, mnistae
-from mnistae.config import RECIPES
-from mnistae.errors import CheckpointError, ExitCode
-from mnistae.store import builtin, health, runs
-from pictures import five, saved
+from mnistae.core.config import RECIPES
+from mnistae.core.errors import CheckpointError, ExitCode
+from mnistae.model import backend
+from mnistae.store import builtin, runs, verification
+from tests.conftest import Cli, mnistae
+from tests.support.images import five, saved
 
 
 @pytest.mark.parametrize("name", builtin.NAMES)
@@ -24,15 +25,15 @@ def test_built_in_checkpoint_is_a_finished_run_of_its_recipe(name: str) -> None:
     assert training == RECIPES[name]
     assert training.dataset == "mnist"
     assert len(found.description.history) == training.epochs
-    assert found.description.living_units == 8
+    assert found.description.active_units == 8
 
 
 def test_built_in_lab_is_what_an_empty_store_offers(trained_store: Path, home: Path) -> None:
     """Without a run the lab's network stands in; with one the newest is the default, and the built-in keeps its name."""
     assert runs.load(None).name == builtin.LAB
-    assert runs.listing() == []
-    assert runs.known() == list(builtin.NAMES)
-    assert set(health.damages().items()) == {(name, None) for name in builtin.NAMES}
+    assert runs.run_names() == []
+    assert runs.checkpoint_names() == list(builtin.NAMES)
+    assert set(verification.verify_all().items()) == {(name, None) for name in builtin.NAMES}
     shutil.copytree(trained_store, home, dirs_exist_ok=True)
     assert runs.load(None).name == "tiny"
     assert runs.load("lab").is_builtin
@@ -43,7 +44,7 @@ def test_own_run_goes_before_a_built_in_one(cli: Cli, trained: str) -> None:
     path = runs.load(trained).path
     assert cli("checkpoints", "import", path, "--name", "lab").code == 0
     assert not runs.load("lab").is_builtin
-    assert runs.known() == ["lab", trained, "denoise"]
+    assert runs.checkpoint_names() == ["lab", trained, "denoise"]
     assert cli("checkpoints", "remove", "lab").code == 0
     assert runs.load("lab").is_builtin
 
@@ -72,14 +73,16 @@ def test_works_right_after_installation(home: Path) -> None:
 
 def test_recipe_denoise_denoises_better(real_mnist: object) -> None:
     """Under the lab's noise the network of the recipe `denoise` is the better one by far, as docs/results.md says."""
-    from mnistae import inference, metrics, noise
-    from mnistae.datasets import sources
-    from mnistae.datasets.dataset import Split, to_float
+    from mnistae.core.arrays import to_float
+    from mnistae.data.sets import resolve
+    from mnistae.data.sets.dataset import Split
+    from mnistae.metrics import quality
+    from mnistae.tasks import noise
 
-    images = to_float(sources.open_dataset("mnist").images(Split.TEST)[:1000])
+    images = to_float(resolve.open_dataset("mnist").images(Split.TEST)[:1000])
     noisy = noise.add(images, noise.Noise.UNIFORM, level=0.625, seed=0)
     found = {
-        name: float(np.mean(metrics.mse(images, inference.open_codec(runs.load(name).weights, None).reconstruct(noisy))))
+        name: float(np.mean(quality.mse(images, backend.load_network(runs.load(name).weights, None).reconstruct(noisy))))
         for name in builtin.NAMES
     }
     assert found["denoise"] < 0.021

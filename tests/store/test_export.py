@@ -10,15 +10,16 @@ import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from saved import refusal
 
-from mnistae.coder import Coder
-from mnistae.config import ModelConfig
-from mnistae.errors import OutputError
-from mnistae.model import Autoencoder, initialise
-from mnistae.records import Array, Weights
+from mnistae.core.arrays import Array
+from mnistae.core.config import ModelConfig
+from mnistae.core.errors import OutputError
+from mnistae.core.records import Weights
+from mnistae.model.network import Autoencoder, initialise
+from mnistae.model.numpy_network import NumpyNetwork
 from mnistae.store import export, onnx_graph
 from mnistae.store.onnx_graph import Part
+from tests.support.saved_runs import refusal
 
 SMALL = ModelConfig(hidden=24, bottleneck=5)
 REPORT = "this is a fault of mnistae or its packages: report it"
@@ -41,7 +42,7 @@ def test_onnx_computes_what_the_network_does(config: ModelConfig) -> None:
     """On 1,000 images onnxruntime agrees with our coder and with torch to 1e-5: whole, encoder and decoder."""
     need_onnx()
     model, weights = network(config)
-    coder = Coder.from_weights(weights)
+    coder = NumpyNetwork.from_weights(weights)
     images = np.random.default_rng(3).random((1000, 784), np.float32)
     whole, encoder, decoder = (export.encode(weights, "onnx", part) for part in Part)
     codes, outputs = onnx_graph.run(encoder, images), onnx_graph.run(whole, images)
@@ -82,7 +83,7 @@ def test_onnx_says_what_goes_in_and_out(part: Part) -> None:
     import onnx
 
     model = onnx.load_from_string(export.encode(network(SMALL)[1], "onnx", part))
-    for found, (name, width) in zip((model.graph.input, model.graph.output), onnx_graph.ends(part, SMALL), strict=True):
+    for found, (name, width) in zip((model.graph.input, model.graph.output), onnx_graph.io_specs(part, SMALL), strict=True):
         (value,) = found
         axes = [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
         assert (value.name, value.type.tensor_type.elem_type, axes) == (name, onnx.TensorProto.FLOAT, ["n", width])

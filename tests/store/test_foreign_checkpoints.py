@@ -9,14 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from forge import MODEL_FILE, SMALL, Tensors, arrays, assembled, described, forged, head, own_header, own_text, passes
-from harness import record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistae.config import TrainConfig
-from mnistae.errors import CheckpointError
+from mnistae.core.config import TrainConfig
+from mnistae.core.errors import CheckpointError
 from mnistae.store import format as checkpoint_format
+from tests.support.checkpoint_bytes import (
+    MODEL_FILE,
+    SMALL,
+    Tensors,
+    arrays,
+    assembled,
+    described,
+    forged,
+    head,
+    own_header,
+    own_text,
+    passes,
+)
+from tests.support.client import record
 
 DAMAGED = "train it again, or copy it again from where it came"
 
@@ -33,7 +45,7 @@ NONSENSE = "its description makes no sense ({})"
     ("changes", "message"),
     [
         ({}, None),
-        ({"training": None, "provenance": None, "history": [], "living_units": None}, None),
+        ({"training": None, "provenance": None, "history": [], "active_units": None}, None),
         ({"unknown": 1}, None),  # the digest covers it; a change that matters takes another number
         ({"format": 0}, "its format is '0'"),
         ({"format": None}, "its format is 'None'"),
@@ -50,8 +62,8 @@ NONSENSE = "its description makes no sense ({})"
         ({"history": [[1.0]]}, NONSENSE.format("not enough values to unpack (expected 2, got 1)")),
         ({"history": [["nan", 1.0]]}, NONSENSE.format("'nan' is not a number")),
         ({"history": ["12"]}, NONSENSE.format("'1' is not a number")),
-        ({"living_units": 2}, NONSENSE.format("living units are '2' of 1")),
-        ({"living_units": True}, NONSENSE.format("living units are 'True' of 1")),
+        ({"active_units": 2}, NONSENSE.format("living units are '2' of 1")),
+        ({"active_units": True}, NONSENSE.format("living units are 'True' of 1")),
         ({"unit_ranges": None}, None),
         ({"unit_ranges": [[0, 1.5]]}, None),
         ({"unit_ranges": []}, NONSENSE.format("0 unit ranges do not go with 1 living units of 1")),
@@ -275,7 +287,7 @@ def test_other_formats(tmp_path: Path) -> None:
         b"\x93NUMPY\1\0" + bytes(64),
     ]
     others += [b"<!DOCTYPE html><html></html>", b"version https://git-lfs.github.com/spec/v1\n", b"#!/bin/sh\ntouch mark\n"]
-    assert [data for data in others if passes(data) or checkpoint_format.is_ours(data)] == []
+    assert [data for data in others if passes(data) or checkpoint_format.has_metadata(data)] == []
     assert not mark.exists()
     pickle.loads(others[3])
     assert mark.exists()  # the canary sings
@@ -288,4 +300,4 @@ def test_other_formats(tmp_path: Path) -> None:
 )
 def test_is_ours(data: bytes, expected: bool) -> None:
     """A file is ours if it carries our key, whole or damaged."""
-    assert checkpoint_format.is_ours(data) is expected
+    assert checkpoint_format.has_metadata(data) is expected

@@ -5,13 +5,25 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pytest
 import safetensors.torch
-from cost import Costs
-from forge import MODEL_FILE, SMALL, STATE_FILE, arrays, described, description, head, own_header, passes, state
-from harness import record, trials
 
-from mnistae.config import ModelConfig, TrainConfig
-from mnistae.records import Array, Description, Epoch, UnitRange
+from mnistae.core.arrays import Array
+from mnistae.core.config import ModelConfig, TrainConfig
+from mnistae.core.records import EpochRecord, Metadata, UnitRange
 from mnistae.store import format as checkpoint_format
+from tests.support.checkpoint_bytes import (
+    MODEL_FILE,
+    SMALL,
+    STATE_FILE,
+    arrays,
+    described,
+    description,
+    head,
+    own_header,
+    passes,
+    state,
+)
+from tests.support.client import record, trials
+from tests.support.resource_limits import Costs
 
 Decode = Callable[[bytes], object]
 
@@ -50,7 +62,7 @@ def same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
 
 def test_imported_round_trip() -> None:
     """A description of imported weights has no training, no provenance and no history, and comes back as that."""
-    imported = Description(SMALL, source="import lab\x1b-\udcff.pth")
+    imported = Metadata(SMALL, source="import lab\x1b-\udcff.pth")
     assert checkpoint_format.decode_model(checkpoint_format.encode_model(arrays(), imported))[1] == imported
 
 
@@ -65,10 +77,10 @@ def test_unit_ranges_round_trip() -> None:
 
 def test_longest_history() -> None:
     """The longest history and the most unit ranges, with their longest numbers, are ones that the reader takes."""
-    history = tuple(Epoch(number, 1 / 3 * 1e-5 / number, 1.2345678901234567e-100) for number in range(1, 10_001))
+    history = tuple(EpochRecord(number, 1 / 3 * 1e-5 / number, 1.2345678901234567e-100) for number in range(1, 10_001))
     widest = ModelConfig(hidden=1, bottleneck=392)
     ranges = tuple(UnitRange(1.23456e-38, 1.23456e38) for _ in range(392))
-    long = Description(widest, TrainConfig(epochs=10_000), history=history, living_units=392, unit_ranges=ranges)
+    long = Metadata(widest, TrainConfig(epochs=10_000), history=history, active_units=392, unit_ranges=ranges)
     assert checkpoint_format.decode_model(checkpoint_format.encode_model(arrays(widest), long))[1] == long
 
 
@@ -87,7 +99,7 @@ def test_any_tool_reads_it() -> None:
 
 FROZEN = (
     '{"digest":"cdfc44ee54c1eea6752105fcd8ff184853f2a14d0ae8cb8af0b2677b6789dd93","format":1'
-    ',"history":[[0.07021,0.001],[0.30000000000000004,0.0001]],"living_units":1,"model":{"bottleneck":1,"hidden":1}'
+    ',"history":[[0.07021,0.001],[0.30000000000000004,0.0001]],"active_units":1,"model":{"bottleneck":1,"hidden":1}'
     ',"provenance":{"data_digest":"d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1","device":"cuda:0","threads":2,"versions":{"mnistae":"0.1","torch":"2.10.0"}}'
     r',"source":"train","training":{"batch_size":2048,"dataset":"ziffern-\u00e4\ud83d\ude42","epochs":2,"learning_rate":0.001'
     ',"recipe":"lab","schedule":"plateau","seed":3,"weight_decay":1e-05}}'

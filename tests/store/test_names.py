@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistae.config import ModelConfig, TrainConfig
-from mnistae.errors import UsageError
+from mnistae.core.config import ModelConfig, TrainConfig
+from mnistae.core.errors import UsageError
 from mnistae.store import names, runs
 
 HINT = "use up to 64 of the characters A-Z a-z 0-9 . _ - and begin with a letter or a digit"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from saved import IMPORTED, arrays, refusal, save, tree
 
-from mnistae.errors import BusyError, CheckpointError, OutputError, UsageError
+from mnistae.core.errors import BusyError, CheckpointError, OutputError, UsageError
 from mnistae.store import runs
+from tests.support.saved_runs import IMPORTED, arrays, refusal, save, tree
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_remove(store: Path) -> None:
     """A removed run is gone with all its files, and the one before it is the newest."""
     save("one", "two")
     runs.remove("two")
-    assert (runs.listing(), runs.newest()) == (["one"], "one")
+    assert (runs.run_names(), runs.newest()) == (["one"], "one")
     assert sorted(path.name for path in store.iterdir()) == [".locks", ".recent", "one"]
     assert refusal(runs.remove, "two") == (CheckpointError, "no such checkpoint: 'two'", "there are: one, lab, denoise")
     assert refusal(runs.remove, "../one")[0] is UsageError
@@ -64,7 +64,7 @@ def test_lock(store: Path, holder: "subprocess.Popen[bytes]") -> None:
     assert refusal(runs.lock("one").__enter__) == busy
     assert refusal(runs.remove, "one") == busy
     assert time.monotonic() - started < 5
-    assert runs.listing() == ["two", "one"]
+    assert runs.run_names() == ["two", "one"]
     with runs.lock("two"):
         assert refusal(runs.lock("two").__enter__)[0] is BusyError  # in this process too
     holder.kill()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from saved import DESCRIPTION, HISTORY, IMPORTED, arrays, refusal, save, state, tree
 
-from mnistae import atomic
-from mnistae.errors import CheckpointError, MnistaeError, OutputError, UsageError
-from mnistae.store import health, runs
+from mnistae.core.errors import CheckpointError, MnistaeError, OutputError, UsageError
+from mnistae.core.files import atomic
+from mnistae.store import runs, verification
+from tests.support.saved_runs import DESCRIPTION, HISTORY, IMPORTED, arrays, refusal, save, state, tree
 
 DAMAGED = "train it again, or copy it again from where it came"
 
@@ -30,7 +30,7 @@ def test_save_and_load(store: Path) -> None:
     assert (after.history, description) == (HISTORY, DESCRIPTION)
     assert all(np.array_equal(after.second_moments[name], array) for name, array in arrays(2).items())
     assert runs.load(None).path == found.path
-    assert health.damage("one") is None
+    assert verification.verify("one") is None
     files = tree(store)
     assert files.keys() == {".recent", "one/model.safetensors", "one/state.safetensors", "one/history.csv"}
     assert files[".recent"] == b"one\n"
@@ -67,7 +67,7 @@ def test_order_of_a_save(monkeypatch: pytest.MonkeyPatch) -> None:
     assert written == ["state.safetensors", "model.safetensors", "history.csv", ".recent"]
 
 
-@pytest.mark.parametrize("fails", [runs.STATE, runs.MODEL, runs.HISTORY, runs.RECENT])
+@pytest.mark.parametrize("fails", [runs.STATE, runs.MODEL, runs.HISTORY, runs.RECENT_FILE])
 def test_save_that_fails(store: Path, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
     """A disk that fills up within a save leaves every file whole, old or new, and the newest run what it was."""
     save("one", "two")
@@ -80,9 +80,9 @@ def test_save_that_fails(store: Path, monkeypatch: pytest.MonkeyPatch, fails: st
 
     monkeypatch.setattr(os, "replace", fail)
     kind, message, _hint = refusal(runs.save, "one", state(seed=9), DESCRIPTION)
-    where = store if fails == runs.RECENT else store / "one"
+    where = store if fails == runs.RECENT_FILE else store / "one"
     assert (kind, message) == (OutputError, f"cannot write '{where / fails}': No space left on device")
-    assert (health.damage("one"), runs.newest()) == (None, "two")
+    assert (verification.verify("one"), runs.newest()) == (None, "two")
     assert [name for name in tree(store) if name.endswith(".tmp")] == []
 
 
@@ -90,10 +90,10 @@ def test_newest_first(store: Path) -> None:
     """The newest run is the one saved last, whatever the clocks and the names say; then those that the pointer omits."""
     save("b", "c", "a", "b", "recent")
     os.utime(store / "c", (2**31, 2**31))
-    assert runs.listing() == ["recent", "b", "a", "c"]
+    assert runs.run_names() == ["recent", "b", "a", "c"]
     shutil.copytree(store / "b", store / "0-copied")
-    assert runs.listing() == ["recent", "b", "a", "c", "0-copied"]
-    runs.point_to("a")
+    assert runs.run_names() == ["recent", "b", "a", "c", "0-copied"]
+    runs.mark_newest("a")
     assert (store / ".recent").read_text() == "a\nrecent\nb\nc\n"
     assert runs.newest() == runs.load(None).name == "a"
 
@@ -117,7 +117,7 @@ def test_damaged_pointer(store: Path, pointer: bytes | None, expected: list[str]
     (store / ".recent").unlink()
     if pointer is not None:
         (store / ".recent").write_bytes(pointer)
-    assert runs.listing() == expected
+    assert runs.run_names() == expected
     save("b")
     assert runs.newest() == "b"
 
@@ -132,7 +132,7 @@ def test_junk_is_not_listed(store: Path, tmp_path: Path) -> None:
     (store / "loop").symlink_to("loop")
     (store / "empty").mkdir()
     (store / "file").write_bytes(b"")
-    assert runs.listing() == ["one"]
+    assert runs.run_names() == ["one"]
 
 
 @pytest.mark.parametrize("where", ["", "/dev/null/x", "/" + "x" * 300])
@@ -141,7 +141,7 @@ def test_no_store(store: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> N
     if where:
         monkeypatch.setenv("MNISTAE_HOME", where)
         store = Path(where, "checkpoints")
-    assert runs.listing() == []
+    assert runs.run_names() == []
     assert not runs.exists("one")
     hint = "run 'mnistae train', or 'mnistae checkpoints import FILE'"
     assert refusal(runs.newest) == (CheckpointError, f"there is no checkpoint in '{store}' yet", hint)
@@ -214,17 +214,17 @@ def test_damage(store: Path) -> None:
     save("one")
     path = store / "one" / "state.safetensors"
     data = path.read_bytes()
-    assert health.damage("one") is None
+    assert verification.verify("one") is None
     for change, reason in {
         data[:-1] + bytes([data[-1] ^ 1]): "its content does not match its digest",
         (store / "one" / "model.safetensors").read_bytes(): "tensor 'fc1.bias.exp_avg' is missing or does not belong there",
     }.items():
         path.write_bytes(change)
-        assert health.damage("one") == f"cannot use checkpoint '{path}': {reason}"
+        assert verification.verify("one") == f"cannot use checkpoint '{path}': {reason}"
     path.unlink()
     path.symlink_to("nowhere")
-    assert health.damage("one") == f"cannot use checkpoint '{path}': it is a link"
-    assert refusal(health.damage, "two") == (CheckpointError, "no such checkpoint: 'two'", "there are: one, lab, denoise")
+    assert verification.verify("one") == f"cannot use checkpoint '{path}': it is a link"
+    assert refusal(verification.verify, "two") == (CheckpointError, "no such checkpoint: 'two'", "there are: one, lab, denoise")
 
 
 def test_what_is_made_anew_meanwhile_is_not_damaged(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +242,7 @@ def test_what_is_made_anew_meanwhile_is_not_damaged(store: Path, monkeypatch: py
             raise CheckpointError("the run 'one' has no model yet", hint="")
 
     monkeypatch.setattr(runs, "load", load)
-    assert health.damage("one") is None
+    assert verification.verify("one") is None
     assert refused == ["one"] * 2
 
     def remove(name: str) -> None:
@@ -250,14 +250,14 @@ def test_what_is_made_anew_meanwhile_is_not_damaged(store: Path, monkeypatch: py
         raise CheckpointError("there is no such file", hint="")
 
     monkeypatch.setattr(runs, "load", remove)
-    assert refusal(health.damage, "one")[1] == "no such checkpoint: 'one'"
+    assert refusal(verification.verify, "one")[1] == "no such checkpoint: 'one'"
 
 
 def test_killed_before_its_first_model(store: Path) -> None:
     """A run with a state and no model yet is listed, can be gone on with, and says so when it is to be used."""
     save("one")
     (store / "one" / "model.safetensors").unlink()
-    assert runs.listing() == ["one"]
+    assert runs.run_names() == ["one"]
     assert runs.load_state("one")[1] == DESCRIPTION
     hint = "go on with 'mnistae train --resume --name one'"
     assert refusal(runs.load, "one") == (CheckpointError, "the run 'one' has no model yet", hint)

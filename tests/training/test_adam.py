@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mnistae.config import Optimizer, TrainConfig
+from mnistae.core.config import Optimizer, TrainConfig
 from mnistae.training.adam import Adam
 
 KINDS = {Optimizer.ADAM: torch.optim.Adam, Optimizer.ADAMW: torch.optim.AdamW}

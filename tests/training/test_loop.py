@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mnistae import seeds
-from mnistae.config import ModelConfig, Optimizer, Precision, Schedule, TrainConfig
-from mnistae.errors import DivergedError
-from mnistae.model import Autoencoder, initialise
-from mnistae.records import TrainingState
+from mnistae.core import seeds
+from mnistae.core.config import ModelConfig, Optimizer, Precision, Schedule, TrainConfig
+from mnistae.core.errors import DivergedError
+from mnistae.core.records import TrainingState
+from mnistae.model.network import Autoencoder, initialise
 from mnistae.training.loop import Trainer
-from states import assert_same
+from tests.support.training_states import assert_same
 
 DEVICE = torch.device(os.environ.get("MNISTAE_TEST_DEVICE", "cpu"))
 """Where the loop runs. What it is held against runs on the CPU."""
@@ -109,8 +109,8 @@ VARIANTS = [
     {"bottleneck_bias": 0.5},
     {"output_bias": -2.0},
     {"noise": 0.625},
-    {"warp": 0.05},
-    {"warp": 0.05, "noise": 0.1},
+    {"augment_std": 0.05},
+    {"augment_std": 0.05, "noise": 0.1},
     {"optimizer": Optimizer.ADAMW, "weight_decay": 0.1},
     {"precision": Precision.BF16},
 ]

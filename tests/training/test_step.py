@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mnistae.config import ModelConfig
-from mnistae.model import Autoencoder, initialise
-from mnistae.training.step import Step
+from mnistae.core.config import ModelConfig
+from mnistae.model.network import Autoencoder, initialise
+from mnistae.training.step import ManualBackprop
 
 
 @pytest.mark.parametrize(("rows", "batch"), [(64, 64), (64, 17), (1, 1)])
@@ -17,7 +17,7 @@ def test_step_equals_autograd(config: ModelConfig, rows: int, batch: int) -> Non
     model, twin = Autoencoder(config), Autoencoder(config)
     initialise(model, seed=0, bottleneck_bias=0.5)
     twin.load_state_dict(model.state_dict())
-    step = Step(model, rows)
+    step = ManualBackprop(model, rows)
     x, target = torch.rand(batch, 784), torch.rand(batch, 784)
 
     for _ in range(2):  # the second call finds the buffers used
@@ -39,8 +39,8 @@ def test_bfloat16_step_is_close_to_float32() -> None:
     initialise(model, seed=0)
     twin.load_state_dict(model.state_dict())
     x = torch.randint(0, 256, (256, 784), generator=torch.Generator().manual_seed(0)).float()
-    loss = Step(model, 256, torch.bfloat16)(x.bfloat16(), x)
-    expected = Step(twin, 256)(x, x)
+    loss = ManualBackprop(model, 256, torch.bfloat16)(x.bfloat16(), x)
+    expected = ManualBackprop(twin, 256)(x, x)
 
     assert float(loss) == pytest.approx(float(expected), rel=0.01)
     for mine, theirs in zip(model.parameters(), twin.parameters(), strict=True):

@@ -9,28 +9,28 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
-from mnistae.errors import OutputError, UsageError
-from mnistae.terminal.canvas import Canvas
-from mnistae.text import escape, safe_text
+from mnistae.core.errors import OutputError, UsageError
+from mnistae.core.text import escape, safe_text
+from mnistae.outputs.terminal.canvas import Canvas
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mnistae.datasets.dataset import Progress
+    from mnistae.data.sets.dataset import Progress
 
 SCHEMA = 1
 """Version of every JSON document; it grows when a field goes away or changes its meaning."""
 
 
-Drawing = Callable[[Canvas], Sequence[str]]
+Preview = Callable[[Canvas], Sequence[str]]
 """What draws into the room of a terminal: lines, which may carry colours and therefore no foreign text as it stands."""
 
 
-class ReaderGoneError(Exception):
+class StdoutClosedError(Exception):
     """Whoever read our standard output does so no more."""
 
 
-class Screen:
+class Reporter:
     """One command's way to its user."""
 
     def __init__(self, command: str, *, quiet: bool, as_json: bool) -> None:
@@ -41,27 +41,27 @@ class Screen:
     def note(self, text: str) -> None:
         """Tell something on standard error."""
         if not self.quiet:
-            say(text)
+            eprint(text)
 
     def warn(self, text: str) -> None:
         """Warn on standard error."""
         if not self.quiet:
-            say(f"warning: {text}")
+            eprint(f"warning: {text}")
 
     def table(self, rows: Sequence[Sequence[object]]) -> None:
         """Show rows, the first of them headings, on standard error."""
         if not self.quiet:
-            for line in aligned(rows):
-                say(line)
+            for line in format_table(rows):
+                eprint(line)
 
-    def draw(self, drawing: Drawing) -> None:
+    def draw(self, drawing: Preview) -> None:
         """Show a drawing on standard error if somebody looks at it there; elsewhere nothing is drawn at all."""
         if not self.quiet and is_terminal(sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.write(_joined(drawing(_canvas(sys.stderr))))  # at once: others may write to the same terminal
                 sys.stderr.flush()
 
-    def result(self, lines: Sequence[str], document: Mapping[str, Any], drawing: Drawing | None = None) -> None:
+    def result(self, lines: Sequence[str], document: Mapping[str, Any], drawing: Preview | None = None) -> None:
         """Write the result to standard output: the lines, or the drawing on a terminal, or with --json the document."""
         if self.as_json:
             write_json({"schema": SCHEMA, "command": self.command, **document})
@@ -100,7 +100,7 @@ class Screen:
         return show
 
 
-def say(text: str) -> None:
+def eprint(text: str) -> None:
     """Write one line to standard error, made safe for a terminal. That nobody can read it is no reason to fail."""
     if sys.stderr is None:
         return
@@ -109,10 +109,10 @@ def say(text: str) -> None:
         sys.stderr.flush()
 
 
-def say_error(message: str, hint: str) -> None:
+def print_error(message: str, hint: str) -> None:
     """Tell on standard error what failed, and what may help."""
-    say(f"error: {message}")
-    say(f"hint: {hint}")
+    eprint(f"error: {message}")
+    eprint(f"hint: {hint}")
 
 
 def write(text: str) -> None:
@@ -139,7 +139,7 @@ def write_bytes(data: bytes) -> None:
             rest = rest[stream.buffer.write(rest) :]
         stream.buffer.flush()
     except BrokenPipeError:
-        raise ReaderGoneError from None
+        raise StdoutClosedError from None
     except OSError as error:
         raise OutputError(f"cannot write to standard output: {error.strerror}", hint="is the disk full?") from error
 
@@ -152,7 +152,7 @@ def check_stdout_takes_bytes(*, as_json: bool) -> None:
         raise UsageError("'-o -' writes the bytes of a file, and standard output is a terminal", hint="pipe it, or name a file")
 
 
-def aligned(rows: Sequence[Sequence[object]]) -> list[str]:
+def format_table(rows: Sequence[Sequence[object]]) -> list[str]:
     """Return rows of cells as lines with aligned columns: text to the left, numbers to the right.
 
     A cell may carry foreign text, and a table is for people, who may look at it through a pipe.
@@ -182,7 +182,7 @@ def error_console() -> "Console":
     return Console(stderr=True, markup=False, highlight=False)
 
 
-def takes_blocks(stream: TextIO) -> bool:
+def supports_unicode(stream: TextIO) -> bool:
     """Whether a stream, and whoever set the locale, takes characters beyond ASCII.
 
     In the C locale Python writes UTF-8 all the same, so the stream's encoding alone does not tell.
@@ -201,7 +201,7 @@ def _canvas(stream: TextIO) -> Canvas:
         width=min(terminal.width, 1000),
         height=min(max(terminal.height - 4, 8), 200),
         colours=0 if terminal.no_color else colours,
-        has_blocks=takes_blocks(stream) and not terminal.legacy_windows,
+        has_blocks=supports_unicode(stream) and not terminal.legacy_windows,
     )
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-ENDINGS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+TERMINATION_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 GRACE = 5.0
 """Seconds that an ending may take."""
@@ -33,42 +33,42 @@ class StopRequest:
     def __init__(self) -> None:
         self.number: int | None = None
 
-    def is_made(self) -> bool:
+    def is_set(self) -> bool:
         """Answer the training loop."""
         return self.number is not None
 
 
 def install() -> None:
     """Let the ending signals end the process on the spot. One that the caller ignores (nohup) stays ignored."""
-    for number in ENDINGS:
+    for number in TERMINATION_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
 
 
-def catch() -> None:
+def raise_on_signal() -> None:
     """From here on the ending signals raise Interrupted, where `install` was called."""
-    _exchange(_end, _raise)
+    _swap_handlers(_end, _raise)
 
 
-def release() -> None:
+def restore_handlers() -> None:
     """Undo `catch`: the work is done, nothing is left to clean up."""
-    _exchange(_raise, _end)
+    _swap_handlers(_raise, _end)
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[StopRequest]:
     """Within the block a signal only makes the request: who runs it sees to the end."""
     request = StopRequest()
-    patient = _Patient()
+    grace_period = _GracePeriod()
 
     def note(number: int, frame: FrameType | None) -> None:
-        if request.is_made():
-            patient(number, frame)
+        if request.is_set():
+            grace_period(number, frame)
             return
-        patient.since = time.monotonic()
+        grace_period.since = time.monotonic()
         request.number = number
 
-    before = {number: signal.getsignal(number) for number in ENDINGS}
+    before = {number: signal.getsignal(number) for number in TERMINATION_SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, note)
@@ -76,10 +76,10 @@ def deferred() -> Iterator[StopRequest]:
         yield request
     finally:
         for number, handler in before.items():
-            signal.signal(number, patient if request.is_made() and handler is _raise else handler)
+            signal.signal(number, grace_period if request.is_set() and handler is _raise else handler)
 
 
-class _Patient:
+class _GracePeriod:
     """The handler while an ending is under way."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ def _raise(number: int, frame: FrameType | None) -> None:
     # An import that is cut in its middle may swallow the exception or crash in C; and nothing is unfinished then.
     if _is_importing(frame):
         _end(number, frame)
-    _exchange(_raise, _Patient())
+    _swap_handlers(_raise, _GracePeriod())
     raise Interrupted(number)
 
 
@@ -110,8 +110,8 @@ def show_cursor() -> None:
             os.write(2, b"\x1b[?25h")
 
 
-def _exchange(old: object, new: "signal._HANDLER") -> None:
-    for number in ENDINGS:
+def _swap_handlers(old: object, new: "signal._HANDLER") -> None:
+    for number in TERMINATION_SIGNALS:
         if signal.getsignal(number) is old:
             signal.signal(number, new)
 

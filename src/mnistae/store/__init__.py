@@ -1,1 +1,1 @@
-"""The checkpoint store: the file format, the names and folders of runs, the locks, and the import of course weights."""
+"""The checkpoint store: file format, runs, names, locks, verification, import and export."""

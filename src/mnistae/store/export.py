@@ -5,16 +5,17 @@ import io
 
 import numpy as np
 
-from mnistae.coder import Coder
-from mnistae.errors import OutputError
-from mnistae.records import Array, Weights
+from mnistae.core.arrays import Array
+from mnistae.core.errors import OutputError
+from mnistae.core.records import Weights
+from mnistae.model.numpy_network import NumpyNetwork
 from mnistae.store import onnx_graph
 from mnistae.store.onnx_graph import Part
 
 FORMATS = ("onnx", "npz", "safetensors")
 
 PROBES = 256
-"""Random inputs on which an ONNX graph has to agree with our own coder."""
+"""Random inputs on which an ONNX graph has to agree with our own network."""
 
 TOLERANCE = 1e-5
 """What it may differ by: absolutely, or of the largest number where that is above 1."""
@@ -37,7 +38,7 @@ def encode(weights: Weights, kind: str, part: Part = Part.WHOLE) -> bytes:
     """
     if kind == "onnx":
         return _onnx(weights, part)
-    names = Coder.from_weights(weights).config.shapes()  # in the network's order, in whichever they were read
+    names = NumpyNetwork.from_weights(weights).config.shapes()  # in the network's order, in whichever they were read
     arrays = {name: np.asarray(weights[name], "<f4", order="C") for name in names}
     data, stored = _npz(arrays) if kind == "npz" else _safetensors(arrays)
     is_right = stored.keys() == arrays.keys() and all(_is_same(stored[name], array) for name, array in arrays.items())
@@ -63,9 +64,9 @@ def _safetensors(arrays: dict[str, Array]) -> tuple[bytes, dict[str, Array]]:
 
 
 def _onnx(weights: Weights, part: Part) -> bytes:
-    coder = Coder.from_weights(weights)
-    data = onnx_graph.build(weights, coder.config, part)
-    inputs, expected = _probe(coder, part)
+    network = NumpyNetwork.from_weights(weights)
+    data = onnx_graph.build(weights, network.config, part)
+    inputs, expected = _probe(network, part)
     found = onnx_graph.run(data, inputs)
     allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if found.shape != expected.shape or not np.allclose(found, expected, rtol=0, atol=allowed, equal_nan=True):
@@ -73,17 +74,17 @@ def _onnx(weights: Weights, part: Part) -> bytes:
     return data
 
 
-def _probe(coder: Coder, part: Part) -> tuple[Array, Array]:
+def _probe(network: NumpyNetwork, part: Part) -> tuple[Array, Array]:
     """Return random inputs (PROBES, width) of a part, and what it makes of them."""
     generator = np.random.default_rng(0)
-    images = generator.random((PROBES, coder.weights["fc1.weight"].shape[1]), np.float32)
+    images = generator.random((PROBES, network.weights["fc1.weight"].shape[1]), np.float32)
     if part is Part.WHOLE:
-        return images, coder.reconstruct(images)
-    codes = coder.encode(images)
+        return images, network.reconstruct(images)
+    codes = network.encode(images)
     if part is Part.ENCODER:
         return images, codes
     codes = generator.permuted(codes, axis=0)  # each number as it occurs, in codes that do not
-    return codes, coder.decode(codes)
+    return codes, network.decode(codes)
 
 
 def _is_same(a: Array, b: Array) -> bool:

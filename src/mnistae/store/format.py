@@ -9,10 +9,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from mnistae.config import ModelConfig, TrainConfig
-from mnistae.errors import CheckpointError, UsageError
-from mnistae.records import Array, Description, Epoch, Provenance, TrainingState, UnitRange, Weights
-from mnistae.text import safe_text
+from mnistae.core.arrays import Array
+from mnistae.core.config import ModelConfig, TrainConfig
+from mnistae.core.errors import CheckpointError, UsageError
+from mnistae.core.records import EpochRecord, Metadata, Provenance, TrainingState, UnitRange, Weights
+from mnistae.core.text import safe_text
 
 FORMAT = 1
 KEY = "mnistae"
@@ -20,37 +21,37 @@ MAX_FILE = 64 * 2**20
 MAX_HEADER = 2**20
 MAX_DEPTH = 8
 MAX_DIGITS = 18
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+ADAM_STATE = ("exp_avg", "exp_avg_sq", "step")
 """What Adam keeps for each parameter, by the names of `torch.optim.Adam`."""
 
 
-def encode_model(weights: Weights, description: Description) -> bytes:
+def encode_model(weights: Weights, description: Metadata) -> bytes:
     """Return the bytes of a model file: the eight weight tensors under their plain names, and nothing else."""
     return _encode(weights, description)
 
 
-def encode_state(state: TrainingState, description: Description) -> bytes:
+def encode_state(state: TrainingState, description: Metadata) -> bytes:
     """Return the bytes of a state file: the weights, and for each of them Adam's moments and step count."""
     tensors = dict(state.weights)
-    for moment, arrays in zip(MOMENTS, (state.first_moments, state.second_moments, state.steps), strict=True):
+    for moment, arrays in zip(ADAM_STATE, (state.first_moments, state.second_moments, state.steps), strict=True):
         tensors |= {f"{name}.{moment}": array for name, array in arrays.items()}
     return _encode(tensors, description)
 
 
-def decode_model(data: bytes) -> tuple[dict[str, Array], Description]:
+def decode_model(data: bytes) -> tuple[dict[str, Array], Metadata]:
     """Return the verified weights and description of a model file. Raises CheckpointError."""
     return _decode(data, with_moments=False)
 
 
-def decode_state(data: bytes) -> tuple[TrainingState, Description]:
+def decode_state(data: bytes) -> tuple[TrainingState, Metadata]:
     """Return the verified state and description of a state file. Raises CheckpointError."""
     tensors, description = _decode(data, with_moments=True)
     names = description.model.shapes()
-    first, second, steps = ({name: tensors[f"{name}.{moment}"] for name in names} for moment in MOMENTS)
+    first, second, steps = ({name: tensors[f"{name}.{moment}"] for name in names} for moment in ADAM_STATE)
     return TrainingState({name: tensors[name] for name in names}, first, second, steps, description.history), description
 
 
-def is_ours(data: bytes) -> bool:
+def has_metadata(data: bytes) -> bool:
     """Whether these bytes are a safetensors file that carries our metadata key."""
     try:
         return KEY in _header(data).get("__metadata__", {})
@@ -58,7 +59,7 @@ def is_ours(data: bytes) -> bool:
         return False
 
 
-def _encode(tensors: Weights, description: Description) -> bytes:
+def _encode(tensors: Weights, description: Metadata) -> bytes:
     import safetensors.numpy
 
     fields = _to_json(description)
@@ -68,7 +69,7 @@ def _encode(tensors: Weights, description: Description) -> bytes:
     return safetensors.numpy.save({name: np.asarray(a, "<f4", order="C") for name, a in tensors.items()}, {KEY: text})
 
 
-def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Description]:
+def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Metadata]:
     import safetensors
     import safetensors.numpy
 
@@ -139,7 +140,7 @@ def _schema(model: ModelConfig, *, with_moments: bool) -> dict[str, tuple[int, .
     shapes = model.shapes()
     if not with_moments:
         return shapes
-    moments = {f"{name}.{m}": () if m == "step" else shape for name, shape in shapes.items() for m in MOMENTS}
+    moments = {f"{name}.{m}": () if m == "step" else shape for name, shape in shapes.items() for m in ADAM_STATE}
     return shapes | moments
 
 
@@ -167,30 +168,29 @@ def _digest(tensors: Weights, fields: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _to_json(description: Description) -> dict[str, Any]:
+def _to_json(description: Metadata) -> dict[str, Any]:
     training, provenance, ranges = description.training, description.provenance, description.unit_ranges
-    fields = {
+    return {
         "format": FORMAT,
         "source": description.source,
         "model": dataclasses.asdict(description.model),
         "training": training.to_json() if training else None,
         "provenance": dataclasses.asdict(provenance) if provenance else None,
         "history": [[epoch.loss, epoch.learning_rate] for epoch in description.history],
-        "living_units": description.living_units,
+        "active_units": description.active_units,
+        "unit_ranges": [[unit.low, unit.high] for unit in ranges] if ranges is not None else None,
     }
-    # left out where there are none: a file from before there were any is written again to the same bytes
-    return fields | ({"unit_ranges": [[unit.low, unit.high] for unit in ranges]} if ranges is not None else {})
 
 
-def _from_json(fields: Mapping[str, Any]) -> Description:
-    training, provenance, ranges = fields["training"], fields["provenance"], fields.get("unit_ranges")
-    history = (Epoch(number, _number(loss), _number(rate)) for number, (loss, rate) in enumerate(fields["history"], 1))
-    return Description(
+def _from_json(fields: Mapping[str, Any]) -> Metadata:
+    training, provenance, ranges = fields["training"], fields["provenance"], fields["unit_ranges"]
+    history = (EpochRecord(number, _number(loss), _number(rate)) for number, (loss, rate) in enumerate(fields["history"], 1))
+    return Metadata(
         model=ModelConfig(**fields["model"]),
         training=TrainConfig.from_json(training) if training is not None else None,
         provenance=Provenance(**provenance) if provenance is not None else None,
         history=tuple(history),
-        living_units=fields["living_units"],
+        active_units=fields["active_units"],
         unit_ranges=tuple(UnitRange(_number(low), _number(high)) for low, high in ranges) if ranges is not None else None,
         source=fields["source"],
     )

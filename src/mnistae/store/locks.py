@@ -6,15 +6,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnistae import atomic
-from mnistae.errors import BusyError, MnistaeError, OutputError
+from mnistae.core.errors import BusyError, MnistaeError, OutputError
+from mnistae.core.files import atomic
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 """How a file system says that it has no locks at all."""
 
 
 @contextlib.contextmanager
-def holding(home: Path, place: Path) -> Iterator[None]:
+def run_lock(home: Path, place: Path) -> Iterator[None]:
     """Hold the run in the folder `home` by the lock file `place`. Raises BusyError at once if another process holds it.
 
     The lock is the kernel's and ends with its holder. It only saves work: without it, as on a share that has no locks,
@@ -24,8 +24,8 @@ def holding(home: Path, place: Path) -> Iterator[None]:
         refuse_link(path)
     with contextlib.ExitStack() as stack:
         if _acquire(home.name, place, stack):
-            atomic.sweep(home)
-            atomic.sweep(home.parent)
+            atomic.remove_stale_temps(home)
+            atomic.remove_stale_temps(home.parent)
         yield
 
 
@@ -34,7 +34,7 @@ def _acquire(name: str, place: Path, stack: contextlib.ExitStack) -> bool:
     from filelock import FileLock, Timeout
 
     try:
-        atomic.make_folder(place.parent, 0o700)
+        atomic.make_dirs(place.parent, 0o700)
         # a soft lock would outlive a holder that is killed
         stack.enter_context(FileLock(place, fallback_to_soft=False).acquire(timeout=0))
     except Timeout:

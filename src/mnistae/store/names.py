@@ -3,8 +3,8 @@
 import hashlib
 import re
 
-from mnistae.config import RECIPES, ModelConfig, Schedule, TrainConfig
-from mnistae.errors import UsageError
+from mnistae.core.config import RECIPES, ModelConfig, Schedule, TrainConfig
+from mnistae.core.errors import UsageError
 
 _VALID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\..*)?", re.ASCII | re.IGNORECASE)
@@ -39,9 +39,9 @@ def default(model: ModelConfig, config: TrainConfig, *, dataset: str) -> str:
     if config.batch_size != usual.batch_size:
         parts.append(f"b{config.batch_size}")
     if config.learning_rate != usual.learning_rate:
-        parts.append(f"lr{_spell(config.learning_rate)}")
+        parts.append(f"lr{_format_number(config.learning_rate)}")
     if config.weight_decay != usual.weight_decay:
-        parts.append(f"wd{_spell(config.weight_decay)}")
+        parts.append(f"wd{_format_number(config.weight_decay)}")
     if config.precision != usual.precision:
         parts.append(config.precision.value)
     if config.epochs != usual.epochs and config.schedule is Schedule.LINEAR:
@@ -53,6 +53,6 @@ def default(model: ModelConfig, config: TrainConfig, *, dataset: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '', name)[:55]}-{digest}"  # a folder's name may be anything, of any length
 
 
-def _spell(number: float) -> str:
+def _format_number(number: float) -> str:
     """Return a number to its last digit, in the characters of a name."""
     return repr(float(number)).removesuffix(".0").replace("+", "")

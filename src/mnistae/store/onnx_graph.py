@@ -5,8 +5,9 @@ from enum import StrEnum
 import numpy as np
 
 import mnistae
-from mnistae.config import PIXELS, ModelConfig
-from mnistae.records import Array, Weights
+from mnistae.core.arrays import Array
+from mnistae.core.config import PIXELS, ModelConfig
+from mnistae.core.records import Weights
 
 OPSET, IR_VERSION = 13, 7
 """The oldest in which Gemm, Relu and Sigmoid are as they are today: runtimes since 2020 read the file."""
@@ -26,14 +27,14 @@ LAYERS = {
     Part.DECODER: ("fc3", "fc4"),
 }
 
-End = tuple[str, int]
+TensorSpec = tuple[str, int]
 """Name and width of a graph's input or output, which is float32 and of shape (n, width), for any n."""
 
 
-def ends(part: Part, config: ModelConfig) -> tuple[End, End]:
+def io_specs(part: Part, config: ModelConfig) -> tuple[TensorSpec, TensorSpec]:
     """Return the input and the output of a part. The encoder's output is the decoder's input, by name and width."""
-    first: End = ("codes", config.bottleneck) if part is Part.DECODER else ("images", PIXELS)
-    last: End = ("codes", config.bottleneck) if part is Part.ENCODER else ("reconstructions", PIXELS)
+    first: TensorSpec = ("codes", config.bottleneck) if part is Part.DECODER else ("images", PIXELS)
+    last: TensorSpec = ("codes", config.bottleneck) if part is Part.ENCODER else ("reconstructions", PIXELS)
     return first, last
 
 
@@ -42,7 +43,7 @@ def build(weights: Weights, config: ModelConfig, part: Part) -> bytes:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    first, last = ends(part, config)
+    first, last = io_specs(part, config)
     nodes, tensors, value = [], [], first[0]
     for layer in LAYERS[part]:
         names = [f"{layer}.weight", f"{layer}.bias"]

@@ -8,17 +8,19 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnistae import atomic, bounded, paths
-from mnistae.errors import CheckpointError, OutputError, UsageError
-from mnistae.records import Description, TrainingState, Weights
+from mnistae.core import paths
+from mnistae.core.errors import CheckpointError, OutputError, UsageError
+from mnistae.core.files import atomic
+from mnistae.core.files import read as files
+from mnistae.core.records import Metadata, TrainingState, Weights
 from mnistae.store import builtin, locks, names
 from mnistae.store import format as checkpoint_format
 
 MODEL = "model.safetensors"
 STATE = "state.safetensors"
 HISTORY = "history.csv"
-PICTURE = "loss.png"
-RECENT = ".recent"
+LOSS_FIGURE = "loss.png"
+RECENT_FILE = ".recent"
 """The pointer file: names of runs, a line each, the newest first. Neither clocks nor names decide what is newest.
 
 It begins with a dot, as no run does.
@@ -35,7 +37,7 @@ class Checkpoint:
     path: Path
     name: str | None
     weights: Weights
-    description: Description
+    description: Metadata
 
     @property
     def is_builtin(self) -> bool:
@@ -53,7 +55,7 @@ def exists(name: str) -> bool:
     return os.path.lexists(folder(name) / MODEL) or os.path.lexists(folder(name) / STATE)
 
 
-def listing() -> list[str]:
+def run_names() -> list[str]:
     """Return the names of the runs, the newest first, then those the pointer file does not know. Raises CheckpointError."""
     try:
         found = {entry.name for entry in os.scandir(paths.checkpoints_dir()) if entry.is_dir(follow_symlinks=False)}
@@ -67,15 +69,15 @@ def listing() -> list[str]:
     return recent + sorted(found.difference(recent))
 
 
-def known() -> list[str]:
+def checkpoint_names() -> list[str]:
     """Return all names that `load` takes: the runs as listed, then what is built in. Raises CheckpointError."""
-    found = listing()
+    found = run_names()
     return found + [name for name in builtin.NAMES if name not in found]
 
 
 def newest() -> str:
     """Return the name of the newest run. Raises CheckpointError."""
-    runs = listing()
+    runs = run_names()
     if not runs:
         raise CheckpointError(
             f"there is no checkpoint in '{paths.checkpoints_dir()}' yet",
@@ -91,7 +93,7 @@ def model_path(reference: str | None) -> Path:
     """
     if reference is not None and is_path(reference):
         return Path(reference)
-    name = reference or next(iter(listing()), builtin.LAB)
+    name = reference or next(iter(run_names()), builtin.LAB)
     return (builtin.folder(name) if is_builtin(name) else folder(name)) / MODEL
 
 
@@ -108,13 +110,13 @@ def load(reference: str | None) -> Checkpoint:
     name = None if reference is not None and is_path(reference) else path.parent.name
     _check_there(path, name)
     try:
-        weights, description = checkpoint_format.decode_model(_read(path, may_be_link=name is None or builtin.is_one(path)))
+        weights, description = checkpoint_format.decode_model(_read(path, follow_symlinks=name is None or builtin.is_one(path)))
     except CheckpointError as error:
         raise _damaged(path, error) from error
     return Checkpoint(path, name, weights, description)
 
 
-def load_state(name: str) -> tuple[TrainingState, Description]:
+def load_state(name: str) -> tuple[TrainingState, Metadata]:
     """Return the verified training state of a run. Raises CheckpointError."""
     path = folder(name) / STATE
     if is_builtin(name):
@@ -124,7 +126,7 @@ def load_state(name: str) -> tuple[TrainingState, Description]:
         raise CheckpointError(f"'{name}' was imported: it has no training state to go on from", hint=_TRAIN_ONE)
     _check_there(path, name)
     try:
-        return checkpoint_format.decode_state(_read(path, may_be_link=False))
+        return checkpoint_format.decode_state(_read(path, follow_symlinks=False))
     except CheckpointError as error:
         raise _damaged(path, error) from error
 
@@ -150,25 +152,25 @@ def check_is_new(name: str, *, force: bool, hint: str) -> None:
         raise OutputError(f"the run '{name}' exists already", hint=hint)
 
 
-def save(name: str, state: TrainingState, description: Description) -> None:
+def save(name: str, state: TrainingState, description: Metadata) -> None:
     """Write a run's state, then its model, then its history, then the pointer. Each is whole or as it was."""
     home = _make_folder(name)
     atomic.write_bytes(home / STATE, checkpoint_format.encode_state(state, description))
     atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(state.weights, description))
     atomic.write_text(home / HISTORY, history_csv(description))
-    point_to(name)
+    mark_newest(name)
 
 
-def save_model(name: str, weights: Weights, description: Description) -> Path:
+def save_model(name: str, weights: Weights, description: Metadata) -> Path:
     """Write a model that comes with no training state, and the pointer; return the model's path."""
     home = _make_folder(name)
     atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(weights, description))
     try:
-        for leftover in (STATE, HISTORY, PICTURE):
+        for leftover in (STATE, HISTORY, LOSS_FIGURE):
             (home / leftover).unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_remove(home, error) from error
-    point_to(name)
+    mark_newest(name)
     return home / MODEL
 
 
@@ -178,17 +180,17 @@ def remove(name: str) -> None:
     check_exists(name)
     with lock(name):
         check_exists(name)  # another process may have been faster
-        doomed = atomic.temporary(home)
+        doomed = atomic.temp_path(home)
         try:
             home.rename(doomed)
-            atomic.flush_folder(home.parent)
+            atomic.fsync_dir(home.parent)
             shutil.rmtree(doomed)
         except OSError as error:
             raise _cannot_remove(home, error) from error
     _write_recent([other for other in _read_recent() if other != name])
 
 
-def point_to(name: str) -> None:
+def mark_newest(name: str) -> None:
     """Make `name` the newest run."""
     recent = _read_recent()
     if recent[:1] != [name]:
@@ -197,10 +199,10 @@ def point_to(name: str) -> None:
 
 def lock(name: str) -> contextlib.AbstractContextManager[None]:
     """Hold a run against other processes. Raises BusyError at once if one holds it."""
-    return locks.holding(folder(name), paths.checkpoints_dir() / ".locks" / f"{name}.lock")
+    return locks.run_lock(folder(name), paths.checkpoints_dir() / ".locks" / f"{name}.lock")
 
 
-def history_csv(description: Description) -> str:
+def history_csv(description: Metadata) -> str:
     """Return the epochs as CSV after RFC 4180, with a header."""
     text = io.StringIO()
     writer = csv.writer(text)
@@ -212,7 +214,7 @@ def history_csv(description: Description) -> str:
 def _make_folder(name: str) -> Path:
     home = folder(name)
     try:
-        atomic.make_folder(home, 0o700)
+        atomic.make_dirs(home, 0o700)
     except OSError as error:
         raise OutputError(f"cannot make '{home}': {error.strerror}", hint="set MNISTAE_HOME to a folder you own") from error
     locks.refuse_link(home)
@@ -223,10 +225,10 @@ def _cannot_remove(home: Path, error: OSError) -> OutputError:
     return OutputError(f"cannot remove '{home}': {error.strerror or error}", hint="look at the folder's rights")
 
 
-def _read(path: Path, *, may_be_link: bool) -> bytes:
+def _read(path: Path, *, follow_symlinks: bool) -> bytes:
     try:
-        return bounded.read_bytes(path, limit=checkpoint_format.MAX_FILE, may_be_link=may_be_link)
-    except bounded.UnreadableError as error:
+        return files.read_bytes(path, limit=checkpoint_format.MAX_FILE, follow_symlinks=follow_symlinks)
+    except files.UnreadableError as error:
         raise CheckpointError(str(error), hint="name a run of 'mnistae checkpoints list', or a .safetensors file") from error
 
 
@@ -243,7 +245,7 @@ def _check_there(path: Path, name: str | None) -> None:
 
 
 def _missing(name: str) -> CheckpointError:
-    return CheckpointError(f"no such checkpoint: '{name}'", hint=f"there are: {', '.join(known()[:7])}")
+    return CheckpointError(f"no such checkpoint: '{name}'", hint=f"there are: {', '.join(checkpoint_names()[:7])}")
 
 
 def _damaged(path: Path, error: CheckpointError) -> CheckpointError:
@@ -252,11 +254,11 @@ def _damaged(path: Path, error: CheckpointError) -> CheckpointError:
 
 def _read_recent() -> list[str]:
     try:
-        data = bounded.read_bytes(paths.checkpoints_dir() / RECENT, limit=2**20, may_be_link=False)
-    except bounded.UnreadableError:
+        data = files.read_bytes(paths.checkpoints_dir() / RECENT_FILE, limit=2**20, follow_symlinks=False)
+    except files.UnreadableError:
         return []
     return [line for line in dict.fromkeys(data.decode("ascii", "replace").splitlines()) if names.is_valid(line)]
 
 
 def _write_recent(recent: list[str]) -> None:
-    atomic.write_text(paths.checkpoints_dir() / RECENT, "".join(f"{name}\n" for name in recent))
+    atomic.write_text(paths.checkpoints_dir() / RECENT_FILE, "".join(f"{name}\n" for name in recent))

@@ -1,1 +1,1 @@
-"""The training loop as a generator of records, its step, its schedules and the state that a resume needs."""
+"""The training loop, its step and schedules, and the run that saves them."""

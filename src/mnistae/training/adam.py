@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from mnistae.config import Optimizer, TrainConfig
+from mnistae.core.config import Optimizer, TrainConfig
 
 EPSILON = 1e-8
 """What is added to the denominator: PyTorch's default."""

@@ -8,19 +8,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mnistae import seeds
-from mnistae.config import ModelConfig, Precision, TrainConfig
-from mnistae.errors import DivergedError
-from mnistae.model import Autoencoder, initialise
-from mnistae.records import Epoch, TrainingState
+from mnistae.core import seeds
+from mnistae.core.config import ModelConfig, Precision, TrainConfig
+from mnistae.core.errors import DivergedError
+from mnistae.core.records import EpochRecord, TrainingState
+from mnistae.model.network import Autoencoder, initialise
 from mnistae.training import schedules
 from mnistae.training.adam import Adam
-from mnistae.training.replay import Replayed
-from mnistae.training.step import WHITE, Step, cast_into, views
-from mnistae.training.warp import warp
+from mnistae.training.augment import random_affine
+from mnistae.training.cuda_graph import CapturedStep
+from mnistae.training.step import MAX_PIXEL, ManualBackprop, cast_into, views
 
 
-def never() -> bool:
+def never_stop() -> bool:
     """Answer that nobody wants the run to stop."""
     return False
 
@@ -51,19 +51,19 @@ class Trainer:
         rows = min(config.batch_size, len(images))
         self._bytes = self._images.new_empty(rows, images.shape[1])
         self._targets, self._noisy = (torch.empty_like(self._bytes, dtype=torch.float32) for _ in range(2))
-        self._step = Step(self.model, rows, torch.bfloat16 if config.precision is Precision.BF16 else torch.float32)
+        self._step = ManualBackprop(self.model, rows, torch.bfloat16 if config.precision is Precision.BF16 else torch.float32)
         self._inputs = torch.empty_like(self._bytes, dtype=self._step.dtype)
         self._adam = Adam(self._step.weights, self._step.gradient, config)
-        self._chance = torch.Generator(device)
+        self._generator = torch.Generator(device)
         self._advance: Callable[[Tensor, float, float], Tensor] = self._train_on
         if device.type == "cuda":
-            self._advance = Replayed(self._train_on, self._chance)
-        self._live = (self._step.weights, self._adam.first, self._adam.second, self._adam.steps)
+            self._advance = CapturedStep(self._train_on, self._generator)
+        self._state_tensors = (self._step.weights, self._adam.first, self._adam.second, self._adam.steps)
         if state:
             self._restore(state)
-        self._kept = [tensor.clone() for tensor in self._live]
+        self._snapshot = [tensor.clone() for tensor in self._state_tensors]
 
-    def epochs(self, should_stop: Callable[[], bool] = never) -> Iterator[Epoch]:
+    def epochs(self, should_stop: Callable[[], bool] = never_stop) -> Iterator[EpochRecord]:
         """Train up to the configured number of epochs and yield a record after each.
 
         `should_stop` is asked before each step; on its word the unfinished epoch is dropped and the generator ends.
@@ -81,14 +81,14 @@ class Trainer:
                     f"the loss of epoch {number} is '{loss}': the training diverged",
                     hint=f"try a lower rate than --lr {self.config.learning_rate:g}",
                 )
-            self._keep()
-            self.history.append(Epoch(number, loss, rates[-1]))
+            self._take_snapshot()
+            self.history.append(EpochRecord(number, loss, rates[-1]))
             yield self.history[-1]
 
     def state(self) -> TrainingState:
         """Return a copy of the state after the last finished epoch."""
         names = [name for name, _ in self.model.named_parameters()]
-        *vectors, steps = (tensor.cpu().clone() for tensor in self._kept)
+        *vectors, steps = (tensor.cpu().clone() for tensor in self._snapshot)
         weights, first, second = (
             {name: part.numpy() for name, part in zip(names, views(vector, self.model), strict=True)} for vector in vectors
         )
@@ -96,7 +96,9 @@ class Trainer:
 
     def _restore(self, state: TrainingState) -> None:
         names = [name for name, _ in self.model.named_parameters()]
-        for vector, arrays in zip(self._live, (state.weights, state.first_moments, state.second_moments), strict=False):
+        for vector, arrays in zip(
+            self._state_tensors, (state.weights, state.first_moments, state.second_moments), strict=False
+        ):
             for part, name in zip(views(vector, self.model), names, strict=True):
                 part.copy_(torch.from_numpy(arrays[name]))
         self._adam.steps.copy_(torch.from_numpy(state.steps[names[0]]))  # all of them are the same
@@ -109,8 +111,8 @@ class Trainer:
     def _run_epoch(self, number: int, rates: Sequence[float], should_stop: Callable[[], bool]) -> float | None:
         """Take one pass over the data; return the mean of the batch losses, or None if it was stopped."""
         batches = torch.split(self._shuffle(number), self.config.batch_size)
-        warps = schedules.warps(self.config, number - 1, len(batches))
-        self._chance.manual_seed(seeds.derive(self.config.seed, "noise", number))
+        warps = schedules.augment_strengths(self.config, number - 1, len(batches))
+        self._generator.manual_seed(seeds.derive(self.config.seed, "noise", number))
         losses = torch.empty(len(batches), device=self._images.device)
         for k, (rows, rate, strength) in enumerate(zip(batches, rates, warps, strict=True)):
             if should_stop():
@@ -137,21 +139,21 @@ class Trainer:
         taken, targets, noisy, inputs = (b[: len(rows)] for b in (self._bytes, self._targets, self._noisy, self._inputs))
         torch.index_select(self._images, 0, rows, out=taken)
         targets.copy_(taken)
-        if self.config.warp:
-            targets.copy_(warp(targets, strength, self._chance))
+        if self.config.augment_std:
+            targets.copy_(random_affine(targets, strength, self._generator))
         if self.config.noise:
-            level = WHITE * self.config.noise
-            noisy.uniform_(-level, level, generator=self._chance).add_(targets).clamp_(0, WHITE)
+            level = MAX_PIXEL * self.config.noise
+            noisy.uniform_(-level, level, generator=self._generator).add_(targets).clamp_(0, MAX_PIXEL)
             return cast_into(inputs, noisy), targets
         return cast_into(inputs, targets), targets
 
     @torch.no_grad()
-    def _keep(self) -> None:
-        for kept, live in zip(self._kept, self._live, strict=True):
+    def _take_snapshot(self) -> None:
+        for kept, live in zip(self._snapshot, self._state_tensors, strict=True):
             kept.copy_(live)
 
     @torch.no_grad()
     def _is_finite(self) -> bool:
         """Whether the state, and what it makes of a few images, is finite: the losses came before the last update."""
-        outputs = self.model.decode(codes := self.model.encode(self._targets[:16] / WHITE))
-        return bool(torch.stack([tensor.isfinite().all() for tensor in (*self._live, codes, outputs)]).all())
+        outputs = self.model.decode(codes := self.model.encode(self._targets[:16] / MAX_PIXEL))
+        return bool(torch.stack([tensor.isfinite().all() for tensor in (*self._state_tensors, codes, outputs)]).all())

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mnistae.config import Schedule, TrainConfig
+from mnistae.core.config import Schedule, TrainConfig
 
 
 def learning_rates(config: TrainConfig, losses: Sequence[float], steps: int) -> list[float]:
@@ -10,20 +10,20 @@ def learning_rates(config: TrainConfig, losses: Sequence[float], steps: int) -> 
     if config.schedule is Schedule.PLATEAU:
         return [plateau(config.learning_rate, losses)] * steps
     first, total = len(losses) * steps, config.epochs * steps
-    return [config.learning_rate * linear(step, total, config.warmup) for step in range(first, first + steps)]
+    return [config.learning_rate * linear_warmup_decay(step, total, config.warmup) for step in range(first, first + steps)]
 
 
-def warps(config: TrainConfig, finished: int, steps: int) -> list[float]:
+def augment_strengths(config: TrainConfig, finished: int, steps: int) -> list[float]:
     """Return the strength of the warp in each of the `steps` steps of the epoch that follows on `finished` ones.
 
     It stays at its height for the first half of the run and falls in a straight line to almost 0 at the last step: the run
     ends on images as they are.
     """
     first, total = finished * steps, config.epochs * steps
-    return [config.warp * min(1, 2 * (total - step) / total) for step in range(first, first + steps)]
+    return [config.augment_std * min(1, 2 * (total - step) / total) for step in range(first, first + steps)]
 
 
-def linear(step: int, total: int, warmup: int) -> float:
+def linear_warmup_decay(step: int, total: int, warmup: int) -> float:
     """Return the share of the largest rate that a step of `total` gets, counted from 0.
 
     It rises in a straight line to 1 during the first `warmup` steps and falls in one to almost 0 at the last.

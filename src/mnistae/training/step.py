@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from mnistae.config import PIXELS
-from mnistae.model import Autoencoder
+from mnistae.core.config import PIXELS
+from mnistae.model.network import Autoencoder
 
-WHITE = 255
+MAX_PIXEL = 255
 """The pixel value that stands for 1."""
 
 NARROW = 32
@@ -26,7 +26,7 @@ NARROW = 32
 aten = torch.ops.aten
 
 
-class Step:
+class ManualBackprop:
     """Forward pass, mean squared error and gradient for batches of up to `rows` images of one model.
 
     The model's parameters become views of one vector, `weights`; a call leaves the loss's derivative by it in `gradient`, and
@@ -43,7 +43,7 @@ class Step:
             parameter.grad = gradient
         fc1, fc2, fc3, fc4 = model.fc1, model.fc2, model.fc3, model.fc4
         self._layers = (
-            _Layer(fc1, rows, dtype, unit=1 / WHITE),
+            _Layer(fc1, rows, dtype, unit=1 / MAX_PIXEL),
             _Layer(fc2, rows, dtype),
             _Layer(fc3, rows, dtype),
             _Layer(fc4, rows, dtype),
@@ -71,7 +71,7 @@ class Step:
         fc3.forward(z, out=h3).relu_()  # (B, hidden)
         y = cast_into(y, fc4.forward(h3, out=output)).sigmoid_()  # (B, 784)
 
-        torch.sub(y, target, alpha=1 / WHITE, out=error)  # (B, 784)
+        torch.sub(y, target, alpha=1 / MAX_PIXEL, out=error)  # (B, 784)
         flat = error.view(-1)
         loss = torch.dot(flat, flat) / error.numel()
         # d(mean of squares)/dy = 2 (y - target) / numel; the sigmoid's slope is y (1 - y), that of ReLU 0 or 1
@@ -96,12 +96,12 @@ class _Layer:
         self._gradients = [cast(Tensor, layer.weight.grad), cast(Tensor, layer.bias.grad).view(1, -1)]
         # What the products read and write: parameters and gradients themselves, or twins of another type or order.
         self._weight, self._bias = self._read = [tensor.to(dtype) for tensor in self._parameters]
-        self._written = [_twin(tensor, dtype) for tensor in self._gradients]
+        self._written = [_working_copy(tensor, dtype) for tensor in self._gradients]
         self._ones = self._bias.new_ones(1, rows)
 
     def refresh(self) -> None:
         """Take over what the optimizer has changed."""
-        _follow(self._read, self._parameters)
+        _copy_into(self._read, self._parameters)
 
     def forward(self, x: Tensor, *, out: Tensor) -> Tensor:
         """Return x (B, inputs) times the weight, plus the bias: (B, outputs)."""
@@ -115,7 +115,7 @@ class _Layer:
         weight, bias = self._written
         torch.addmm(bias, self._ones[:, : len(x)], slope, beta=0, alpha=scale, out=bias)  # while the slope is in the cache
         torch.addmm(weight, slope.t(), x, beta=0, alpha=scale * self._unit, out=weight)
-        _follow(self._gradients, self._written)
+        _copy_into(self._gradients, self._written)
         if out is not None:
             torch.mm(slope, self._weight, out=out)
 
@@ -139,13 +139,13 @@ def _buffer(rows: int, columns: int, dtype: torch.dtype, *, like: Tensor) -> Ten
     return like.new_empty(rows, columns, dtype=dtype)
 
 
-def _twin(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def _working_copy(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """Return the tensor if it is of the type and order that products want, else memory for its like."""
     twin = _buffer(len(tensor), tensor.shape[1], dtype, like=tensor)
     return tensor if (twin.dtype, twin.stride()) == (tensor.dtype, tensor.stride()) else twin
 
 
-def _follow(followers: list[Tensor], leaders: list[Tensor]) -> None:
+def _copy_into(followers: list[Tensor], leaders: list[Tensor]) -> None:
     for follower, leader in zip(followers, leaders, strict=True):
         if follower is not leader:
             follower.copy_(leader)

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistae.cli import options, targets, work
+from mnistae.cli import inputs, options, results
 from mnistae.cli.commands.summary import training_document, training_rows
-from mnistae.cli.console import Screen, aligned
-from mnistae.errors import CheckpointError, UsageError
+from mnistae.cli.console import Reporter, format_table
+from mnistae.core.errors import CheckpointError, UsageError
 from mnistae.store import export as exports
-from mnistae.store import health, names, onnx_graph, runs
+from mnistae.store import names, onnx_graph, runs, verification
 from mnistae.store.onnx_graph import Part
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Names of runs.", show_default=False)]
@@ -25,33 +25,33 @@ OptionalName = Annotated[
 
 def list_(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
     """List the runs in the store, the newest first, then the checkpoints that are built in."""
-    screen = Screen("checkpoints list", quiet=quiet, as_json=as_json)
-    found = [entry for name in runs.known() if (entry := _entry(name))]
+    reporter = Reporter("checkpoints list", quiet=quiet, as_json=as_json)
+    found = [entry for name in runs.checkpoint_names() if (entry := _entry(name))]
     headings = ("name", "size", "epochs", "loss", "units alive", "data", "state")
     cells = [["-" if entry[heading] is None else entry[heading] for heading in headings] for entry in found]
     for row in cells:
         row[headings.index("data")] = Path(str(row[headings.index("data")])).name  # of a path the end is enough here
-    screen.result(aligned([headings, *cells]), {"checkpoints": found})
+    reporter.result(format_table([headings, *cells]), {"checkpoints": found})
 
 
 def show(name: OptionalName = None, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
     """Show how a checkpoint was trained."""
-    screen = Screen("checkpoints show", quiet=quiet, as_json=as_json)
+    reporter = Reporter("checkpoints show", quiet=quiet, as_json=as_json)
     found = runs.load(name)
     rows = [("checkpoint", found.name or ""), ("path", str(found.path)), *training_rows(found.description)]
     document = {
-        "checkpoint": work.describe_checkpoint(found),
+        "checkpoint": inputs.describe_checkpoint(found),
         "model": dataclasses.asdict(found.description.model),
         "training": training_document(found.description),
     }
-    screen.result(aligned(rows), document)
+    reporter.result(format_table(rows), document)
 
 
 def path(name: OptionalName = None, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
     """Print where a checkpoint's model file lies."""
-    screen = Screen("checkpoints path", quiet=quiet, as_json=as_json)
+    reporter = Reporter("checkpoints path", quiet=quiet, as_json=as_json)
     found = runs.load(name)
-    screen.result([str(found.path)], {"path": str(found.path)})
+    reporter.result([str(found.path)], {"path": str(found.path)})
 
 
 def import_(
@@ -65,17 +65,17 @@ def import_(
 
     A PyTorch file is read with weights_only=True: it cannot run code.
     """
-    screen = Screen("checkpoints import", quiet=quiet, as_json=as_json)
+    reporter = Reporter("checkpoints import", quiet=quiet, as_json=as_json)
     run_name = names.check(name if name is not None else file.stem)
     with runs.lock(run_name):
         runs.check_is_new(run_name, force=force, hint="replace it with --force, or choose a --name")
-        from mnistae.store import course
+        from mnistae.store import importer
 
-        weights, description = course.read(file)
+        weights, description = importer.read(file)
         saved = runs.save_model(run_name, weights, description)
     model = description.model
-    screen.note(f"imported 784-{model.hidden}-{model.bottleneck}-{model.hidden}-784 as '{run_name}'")
-    screen.result([str(saved)], {"checkpoint": {"name": run_name, "path": str(saved)}, "model": dataclasses.asdict(model)})
+    reporter.note(f"imported 784-{model.hidden}-{model.bottleneck}-{model.hidden}-784 as '{run_name}'")
+    reporter.result([str(saved)], {"checkpoint": {"name": run_name, "path": str(saved)}, "model": dataclasses.asdict(model)})
 
 
 def export(
@@ -91,19 +91,19 @@ def export(
     What is written has been read back: arrays are equal to the bit, and onnxruntime computes from an ONNX file what the
     checkpoint does. ONNX needs two more packages, which come with the extra `onnx`.
     """
-    screen = Screen("checkpoints export", quiet=quiet, as_json=as_json)
-    target = targets.named(screen, output, format_, formats=exports.FORMATS)
+    reporter = Reporter("checkpoints export", quiet=quiet, as_json=as_json)
+    target = results.explicit(reporter, output, format_, formats=exports.FORMATS)
     if part is not Part.WHOLE and target.format != "onnx":
         raise UsageError(f"a part of the network cannot be written as {target.format}", hint="leave --part out, or write ONNX")
     exports.check_can_write(target.format)
     found = runs.load(name)
-    targets.check_is_no_input(target, str(found.path), str(found.path.with_name(runs.STATE)))
+    results.refuse_to_overwrite_inputs(target, str(found.path), str(found.path.with_name(runs.STATE)))
     data = exports.encode(found.weights, target.format, part)
     if target.format == "onnx":
-        given, made = (f"{end} (n, {width})" for end, width in onnx_graph.ends(part, found.description.model))
-        screen.note(f"verified with onnxruntime: {given} to {made}, float32")
-    document = {"checkpoint": work.describe_checkpoint(found), "format": target.format, "part": part.value}
-    targets.deliver(screen, target, lambda _: data, document, key="output")
+        given, made = (f"{end} (n, {width})" for end, width in onnx_graph.io_specs(part, found.description.model))
+        reporter.note(f"verified with onnxruntime: {given} to {made}, float32")
+    document = {"checkpoint": inputs.describe_checkpoint(found), "format": target.format, "part": part.value}
+    results.write_result(reporter, target, lambda _: data, document, key="output")
 
 
 def verify(
@@ -114,14 +114,14 @@ def verify(
     as_json: options.Json = False,
 ) -> None:
     """Read every file of the runs to the last bit; end with 3 if one of them is damaged."""
-    screen = Screen("checkpoints verify", quiet=quiet, as_json=as_json)
-    found = {name: health.damage(name) for name in checkpoint_names} if checkpoint_names else health.damages()
+    reporter = Reporter("checkpoints verify", quiet=quiet, as_json=as_json)
+    found = {name: verification.verify(name) for name in checkpoint_names} if checkpoint_names else verification.verify_all()
     rows = [[name, "damaged" if reason else "whole", reason or ""] for name, reason in found.items()]
     damaged = [name for name, reason in found.items() if reason]
     if damaged and as_json:
         raise _damage(damaged, found)
-    screen.result(
-        aligned([("name", "state", "reason"), *rows]) if rows else [],
+    reporter.result(
+        format_table([("name", "state", "reason"), *rows]) if rows else [],
         {"checkpoints": [{"name": name, "whole": not reason} for name, reason in found.items()]},
     )
     if damaged:
@@ -130,14 +130,14 @@ def verify(
 
 def remove(checkpoint_names: Names, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
     """Remove runs from the store, with all their files."""
-    screen = Screen("checkpoints remove", quiet=quiet, as_json=as_json)
+    reporter = Reporter("checkpoints remove", quiet=quiet, as_json=as_json)
     wanted = list(dict.fromkeys(checkpoint_names))
     for name in wanted:
         runs.check_exists(name)
     for name in wanted:
         runs.remove(name)
-        screen.note(f"removed '{name}'")
-    screen.result(wanted, {"removed": wanted})
+        reporter.note(f"removed '{name}'")
+    reporter.result(wanted, {"removed": wanted})
 
 
 def _damage(damaged: list[str], found: dict[str, str | None]) -> CheckpointError:
@@ -162,7 +162,7 @@ def _entry(name: str) -> dict[str, Any] | None:
         "size": f"{model.hidden}-{model.bottleneck}",
         "epochs": len(history) if training else None,
         "loss": round(history[-1].loss, 5) if history else None,
-        "units alive": description.living_units,
+        "units alive": description.active_units,
         "data": training.dataset if training else None,
         "state": "built in" if checkpoint.is_builtin else _state(len(history), wanted),
     }
@@ -176,7 +176,7 @@ def _state(done: int, wanted: int | None) -> str:
 
 def _entry_without_model(name: str) -> dict[str, Any] | None:
     try:
-        state = "damaged" if health.damage(name) else "no model yet"
+        state = "damaged" if verification.verify(name) else "no model yet"
     except CheckpointError:
         return None
     return {"name": name, **dict.fromkeys(("size", "epochs", "loss", "units alive", "data")), "state": state}

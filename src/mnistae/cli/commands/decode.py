@@ -12,13 +12,14 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mnistae import atomic, codes, pictures
-from mnistae.cli import console, options, targets, work
-from mnistae.cli.console import Screen
-from mnistae.codes import Array
-from mnistae.errors import DataError, UsageError
-from mnistae.inference import Codec
-from mnistae.terminal.mosaic import mosaic
+from mnistae.cli import console, inputs, options, results
+from mnistae.cli.console import Reporter
+from mnistae.core.arrays import Array
+from mnistae.core.errors import DataError, UsageError
+from mnistae.core.files import atomic
+from mnistae.model.backend import Network
+from mnistae.outputs import code_io, image_io
+from mnistae.outputs.terminal.mosaic import mosaic
 
 FORMATS = ("png", "gif", "npy")
 FOLDER = "folder"
@@ -43,31 +44,31 @@ def decode(
     Writes a picture of them all (png), a film (gif), an array (npy) or, if -o names a folder, a 28x28 PNG for each; prints
     the path. A stream of any length goes through in constant memory to a folder or an array.
     """
-    screen = Screen("decode", quiet=quiet, as_json=as_json)
-    target = _target(screen, source, output, format_)
-    targets.check_is_no_input(target, source, checkpoint)
-    found, codec = work.open_model(screen, checkpoint, device)
+    reporter = Reporter("decode", quiet=quiet, as_json=as_json)
+    target = _target(reporter, source, output, format_)
+    results.refuse_to_overwrite_inputs(target, source, checkpoint)
+    found, network = inputs.open_model(reporter, checkpoint, device)
     name = "standard input" if source == "-" else f"'{source}'"
     with _opened(source) as stream:
-        blocks = codes.read(stream, width=codec.config.bottleneck, name=name)
+        blocks = code_io.read(stream, width=network.config.bottleneck, name=name)
         first = list(itertools.islice(blocks, 1))
-        count = _write(target, codec, itertools.chain(first, blocks), name)
-    screen.draw(lambda canvas: mosaic(canvas, codec.decode(first[0]), total=count))
-    document = {"checkpoint": work.describe_checkpoint(found), "count": count}
+        count = _write(target, network, itertools.chain(first, blocks), name)
+    reporter.draw(lambda canvas: mosaic(canvas, network.decode(first[0]), total=count))
+    document = {"checkpoint": inputs.describe_checkpoint(found), "count": count}
     if target.path is not None:
-        screen.result([str(target.path)], {**document, "figure": str(target.path)})
+        reporter.result([str(target.path)], {**document, "figure": str(target.path)})
 
 
-def _target(screen: Screen, source: str, output: str | None, format_name: str | None) -> targets.Target:
+def _target(reporter: Reporter, source: str, output: str | None, format_name: str | None) -> results.Destination:
     if output is not None and output != "-" and (output.endswith(("/", os.sep)) or Path(output).is_dir()):
         if format_name is not None:
             raise UsageError("a folder takes no --format: it gets PNG files", hint="leave one of them out")
-        atomic.check_target(Path(output) / "0.png")
-        return targets.Target(Path(output), FOLDER)
+        atomic.check_writable(Path(output) / "0.png")
+        return results.Destination(Path(output), FOLDER)
     if output is not None:
-        return targets.named(screen, output, format_name, formats=FORMATS)
+        return results.explicit(reporter, output, format_name, formats=FORMATS)
     stem = "stdin" if source == "-" else Path(source).stem
-    return targets.default(format_name, name=["decode", stem], formats=FORMATS)
+    return results.default(format_name, name=["decode", stem], formats=FORMATS)
 
 
 def _opened(source: str) -> BufferedReader:
@@ -85,14 +86,14 @@ def _opened(source: str) -> BufferedReader:
     return sys.stdin.buffer  # type: ignore[return-value]  # it is one, unless somebody put another stream in its place
 
 
-def _write(target: targets.Target, codec: Codec, blocks: Iterator[Array], name: str) -> int:
+def _write(target: results.Destination, network: Network, blocks: Iterator[Array], name: str) -> int:
     """Decode the blocks to where they go; return how many codes there were. Raises DataError if there is none."""
     if target.format == "npy":
-        return _write_array(target.path, codec, blocks, name)
+        return _write_array(target.path, network, blocks, name)
     if target.format == FOLDER:
-        return _write_folder(target.path or Path(), codec, blocks, name)
-    images = codec.decode(_few(blocks, name))
-    data = pictures.animation(images) if target.format == "gif" else pictures.strip(images, columns=COLUMNS)
+        return _write_folder(target.path or Path(), network, blocks, name)
+    images = network.decode(_few(blocks, name))
+    data = image_io.gif(images) if target.format == "gif" else image_io.strip(images, columns=COLUMNS)
     if target.path is None:
         console.write_bytes(data)
     else:
@@ -112,20 +113,20 @@ def _few(blocks: Iterable[Array], name: str) -> Array:
     return np.concatenate(found)
 
 
-def _write_folder(folder: Path, codec: Codec, blocks: Iterable[Array], name: str) -> int:
+def _write_folder(folder: Path, network: Network, blocks: Iterable[Array], name: str) -> int:
     count = 0
     for block in blocks:
-        for image in codec.decode(block):
-            atomic.write_bytes(folder / f"{count:05}.png", pictures.picture(image))
+        for image in network.decode(block):
+            atomic.write_bytes(folder / f"{count:05}.png", image_io.png(image))
             count += 1
     if not count:
         raise _nothing(name)
     return count
 
 
-def _write_array(path: Path | None, codec: Codec, blocks: Iterable[Array], name: str) -> int:
+def _write_array(path: Path | None, network: Network, blocks: Iterable[Array], name: str) -> int:
     """Write an array. Its head says how many rows follow, so the codes, which are small, wait on disk until all are there."""
-    width = codec.config.bottleneck
+    width = network.config.bottleneck
     with tempfile.TemporaryFile() as waiting:
         count = 0
         for block in blocks:
@@ -135,20 +136,20 @@ def _write_array(path: Path | None, codec: Codec, blocks: Iterable[Array], name:
             raise _nothing(name)
         waiting.seek(0)
         if path is None:
-            _send(console.write_bytes, count, _decoded(codec, waiting, width))
+            _send(console.write_bytes, count, _decoded(network, waiting, width))
         else:
-            with atomic.writing(path) as writer:
-                _send(writer.write, count, _decoded(codec, waiting, width))
+            with atomic.open_atomic(path) as writer:
+                _send(writer.write, count, _decoded(network, waiting, width))
     return count
 
 
-def _decoded(codec: Codec, waiting: Any, width: int) -> Iterator[bytes]:
-    while data := waiting.read(codes.BLOCK * width * 4):
-        yield codec.decode(np.frombuffer(data, np.float32).reshape(-1, width)).tobytes()
+def _decoded(network: Network, waiting: Any, width: int) -> Iterator[bytes]:
+    while data := waiting.read(code_io.BLOCK * width * 4):
+        yield network.decode(np.frombuffer(data, np.float32).reshape(-1, width)).tobytes()
 
 
 def _send(send: Callable[[bytes], None], count: int, pieces: Iterable[bytes]) -> None:
-    send(pictures.array_head(count))
+    send(image_io.npy_header(count))
     for piece in pieces:
         send(piece)
 

@@ -5,15 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistae import figures, inference
-from mnistae import noise as noises
-from mnistae.cli import options, targets, work
+from mnistae.cli import inputs, options, results
 from mnistae.cli.commands.reconstruct import documents
-from mnistae.cli.console import Screen
-from mnistae.datasets import words
-from mnistae.noise import Noise
+from mnistae.cli.console import Reporter
+from mnistae.data import references
+from mnistae.outputs import figures
+from mnistae.outputs.terminal.mosaic import mosaic
 from mnistae.store import builtin
-from mnistae.terminal.mosaic import mosaic
+from mnistae.tasks import inference
+from mnistae.tasks import noise as noises
+from mnistae.tasks.noise import Noise
 
 HEADINGS = ("image", "label", "PSNR noisy", "PSNR denoised", "gain")
 
@@ -50,42 +51,44 @@ def denoise(
     Writes a figure in the lab's layout and prints its path; the PSNR before and after goes to standard error. With
     --noise none the images are taken to be noisy already: then nothing is known to measure against.
     """
-    screen = Screen("denoise", quiet=quiet, as_json=as_json)
+    reporter = Reporter("denoise", quiet=quiet, as_json=as_json)
     strength = noises.check_level(noise, level)
     noises.check_seed(seed)
     changed = [f"{option}{value}" for option, value in (("level", level), ("seed", seed or None)) if value is not None]
     other = [] if noise is Noise.UNIFORM else [noise.value]
-    name = ["denoise", *targets.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *other, *changed]
-    target = targets.choose(screen, output, format_, name=name, formats=targets.FIGURE_FORMATS)
-    targets.check_is_no_input(target, checkpoint, dataset, images=images)
-    job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, default=builtin.DENOISE)
-    found = inference.denoise(job.codec, words.stack(job.pictures), kind=noise, level=strength, seed=seed)
+    name = ["denoise", *results.name_parts(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *other, *changed]
+    target = results.resolve(reporter, output, format_, name=name, formats=results.FIGURE_FORMATS)
+    results.refuse_to_overwrite_inputs(target, checkpoint, dataset, images=images)
+    job = inputs.load_inputs(
+        reporter, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, default=builtin.DENOISE
+    )
+    found = inference.denoise(job.network, references.stack(job.pictures), kind=noise, level=strength, seed=seed)
     is_clean_known = noise is not Noise.NONE
     if is_clean_known:
-        screen.table([HEADINGS, *_rows(job.pictures, found)])
+        reporter.table([HEADINGS, *_rows(job.pictures, found)])
     names = [picture.word for picture in job.pictures]
     columns = {"noisy": found.noisy, "denoised": found.outputs} if is_clean_known else {"denoised": found.outputs}
-    screen.draw(lambda canvas: mosaic(canvas, found.originals, *columns.values(), names=names, titles=tuple(columns)))
+    reporter.draw(lambda canvas: mosaic(canvas, found.originals, *columns.values(), names=names, titles=tuple(columns)))
     noise_document = {"kind": noise.value, "level": strength, "seed": seed}
     document = {**_document(job, found, is_clean_known=is_clean_known), "noise": noise_document}
     clean = found.originals if is_clean_known else None
     make = functools.partial(figures.denoisings, clean, found.noisy, found.outputs)
-    targets.deliver(screen, target, lambda kind: figures.render(make(), kind), document)
-    work.end(job)
+    results.write_result(reporter, target, lambda kind: figures.render(make(), kind), document)
+    inputs.exit_with_failures(job)
 
 
-def _document(job: work.Job, found: inference.Denoising, *, is_clean_known: bool) -> dict[str, Any]:
+def _document(job: inputs.Inputs, found: inference.Denoising, *, is_clean_known: bool) -> dict[str, Any]:
     return {
-        "checkpoint": work.describe_checkpoint(job.checkpoint),
+        "checkpoint": inputs.describe_checkpoint(job.checkpoint),
         "dataset": job.dataset,
-        "failed": work.describe_failures(job),
+        "failed": inputs.describe_failures(job),
         "images": [{"image": picture.word, "label": picture.label} for picture in job.pictures],
         "noisy": documents(job.pictures, found.before) if is_clean_known else None,
         "denoised": documents(job.pictures, found.after) if is_clean_known else None,
     }
 
 
-def _rows(pictures: list[words.Picture], found: inference.Denoising) -> list[list[object]]:
+def _rows(pictures: list[references.InputImage], found: inference.Denoising) -> list[list[object]]:
     return [
         [
             picture.word,

@@ -7,13 +7,13 @@ from importlib import metadata
 from typing import Any
 
 import mnistae
-from mnistae import device as devices
-from mnistae import paths
 from mnistae.cli import options
-from mnistae.cli.console import Screen, aligned
-from mnistae.datasets import catalogue, sources
-from mnistae.errors import CheckpointError, DataError, DeviceError
-from mnistae.store import health
+from mnistae.cli.console import Reporter, format_table
+from mnistae.core import paths
+from mnistae.core.errors import CheckpointError, DataError, DeviceError
+from mnistae.data.sets import registry, resolve
+from mnistae.model import device as devices
+from mnistae.store import verification
 
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "matplotlib", "pillow", "typer", "rich", "filelock")
 VARIABLES = (
@@ -28,7 +28,7 @@ VARIABLES = (
 
 def doctor(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
     """Show versions, devices, paths, and the state of data and store."""
-    screen = Screen("doctor", quiet=quiet, as_json=as_json)
+    reporter = Reporter("doctor", quiet=quiet, as_json=as_json)
     found: dict[str, dict[str, Any]] = {
         "versions": _versions(),
         "devices": {name: _state_of_device(name) for name in devices.ORDER},
@@ -38,14 +38,14 @@ def doctor(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
             "datasets": str(paths.datasets_dir()),
             "cache": str(paths.cache_dir()),
         },
-        "data": {entry.name: _state_of_data(entry) for entry in catalogue.ENTRIES.values()},
+        "data": {entry.name: _state_of_data(entry) for entry in registry.DATASETS.values()},
         "store": _state_of_store(),
     }
     lines: list[str] = []
     for section, rows in found.items():
         shown = [(f"  {key}", "-" if value is None else value) for key, value in rows.items()]
-        lines += [section, *(aligned(shown) if shown else ["  empty"])]
-    screen.result(lines, found)
+        lines += [section, *(format_table(shown) if shown else ["  empty"])]
+    reporter.result(lines, found)
 
 
 def _versions() -> dict[str, str | None]:
@@ -69,14 +69,14 @@ def _state_of_device(name: str) -> str:
 
 def _state_of_store() -> dict[str, str]:
     try:
-        return {name: reason or "whole" for name, reason in health.damages().items()}
+        return {name: reason or "whole" for name, reason in verification.verify_all().items()}
     except CheckpointError as error:  # a folder that cannot be read is what somebody may want to know
         return {"unreadable": error.message}
 
 
-def _state_of_data(entry: catalogue.Entry) -> str:
+def _state_of_data(entry: registry.DatasetInfo) -> str:
     try:
-        folder = sources.find_folder(entry)
+        folder = resolve.find_folder(entry)
     except DataError as error:
         return error.message
     return str(folder) if folder else "not here"

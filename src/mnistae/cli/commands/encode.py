@@ -7,14 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistae import atomic, codes
-from mnistae.cli import console, options, targets, work
-from mnistae.cli.console import Screen
-from mnistae.codes import Block
-from mnistae.datasets import words
-from mnistae.datasets.dataset import NO_LABEL, Dataset, Split, to_float
-from mnistae.errors import UsageError
-from mnistae.inference import Codec
+from mnistae.cli import console, inputs, options, results
+from mnistae.cli.console import Reporter
+from mnistae.core.arrays import NO_LABEL, to_float
+from mnistae.core.errors import UsageError
+from mnistae.core.files import atomic
+from mnistae.data import references
+from mnistae.data.sets.dataset import Dataset, Split
+from mnistae.model.backend import Network
+from mnistae.outputs import code_io
+from mnistae.outputs.code_io import Block
 from mnistae.store.runs import Checkpoint
 
 PICTURES = 64
@@ -24,7 +26,7 @@ Images = Annotated[list[str] | None, typer.Argument(metavar="IMAGE", help=f"What
 
 
 @dataclass(frozen=True)
-class _Source:
+class _Images:
     """Codes as they are made, and how many there will be, if that is known; `describe` tells where from, at the end."""
 
     checkpoint: Checkpoint
@@ -52,85 +54,85 @@ def encode(
     The codes go to standard output as they are made, or with -o to a file, whose path is printed. An array begins with
     their number: unless --all tells it, it is written when the last image has been read.
     """
-    screen = Screen("encode", quiet=quiet, as_json=as_json)
+    reporter = Reporter("encode", quiet=quiet, as_json=as_json)
     if bool(images) == (every is not None):
         raise UsageError("give images, or --all train, or --all test", hint="run 'mnistae encode --help'")
-    target = _target(screen, output, format_)
-    targets.check_is_no_input(target, checkpoint, dataset, images=images or [])
+    target = _target(reporter, output, format_)
+    results.refuse_to_overwrite_inputs(target, checkpoint, dataset, images=images or [])
     if every is not None:
-        found, codec = work.open_model(screen, checkpoint, device)
-        data = work.open_dataset(screen, work.dataset_of(found, dataset))
-        work.warn_dead(screen, found.description)
-        blocks = _of_split(codec, data, every)
-        _deliver(screen, target, _Source(found, blocks, data.length(every), lambda: {"dataset": data.name, "failed": []}))
+        found, network = inputs.open_model(reporter, checkpoint, device)
+        data = inputs.open_dataset(reporter, inputs.dataset_of(found, dataset))
+        inputs.warn_dead(reporter, found.description)
+        blocks = _of_split(network, data, every)
+        _deliver(reporter, target, _Images(found, blocks, data.length(every), lambda: {"dataset": data.name, "failed": []}))
         return
-    job = work.prepare(screen, images or [], checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
-    _deliver(screen, target, _Source(job.checkpoint, _of_pictures(job), None, lambda: _describe_job(job)))
-    work.end(job)
+    job = inputs.load_inputs(reporter, images or [], checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
+    _deliver(reporter, target, _Images(job.checkpoint, _of_pictures(job), None, lambda: _describe_job(job)))
+    inputs.exit_with_failures(job)
 
 
-def _target(screen: Screen, output: str | None, format_name: str | None) -> targets.Target:
+def _target(reporter: Reporter, output: str | None, format_name: str | None) -> results.Destination:
     if output is not None and output != "-":
-        return targets.named(screen, output, format_name, formats=codes.FORMATS)
-    if screen.as_json and output is None and format_name is not None:
+        return results.explicit(reporter, output, format_name, formats=code_io.FORMATS)
+    if reporter.as_json and output is None and format_name is not None:
         raise UsageError("--json lays the codes out in its own way", hint="leave --format out, or name a file with -o")
-    kind = targets.check_format(format_name or "jsonl", codes.FORMATS)
+    kind = results.check_format(format_name or "jsonl", code_io.FORMATS)
     if output == "-" or kind == "npy":
-        console.check_stdout_takes_bytes(as_json=screen.as_json)
-    return targets.Target(None, kind)
+        console.check_stdout_takes_bytes(as_json=reporter.as_json)
+    return results.Destination(None, kind)
 
 
-def _describe_job(job: work.Job) -> dict[str, Any]:
-    return {"dataset": job.dataset, "failed": work.describe_failures(job)}
+def _describe_job(job: inputs.Inputs) -> dict[str, Any]:
+    return {"dataset": job.dataset, "failed": inputs.describe_failures(job)}
 
 
-def _of_pictures(job: work.Job) -> Iterator[Block]:
+def _of_pictures(job: inputs.Inputs) -> Iterator[Block]:
     while pictures := list(itertools.islice(job.stream, PICTURES)):
         yield Block(
             [picture.word for picture in pictures],
             [picture.label for picture in pictures],
-            job.codec.encode(words.stack(pictures)),
+            job.network.encode(references.stack(pictures)),
         )
 
 
-def _of_split(codec: Codec, data: Dataset, split: Split) -> Iterator[Block]:
-    for start in range(0, data.length(split), codes.BLOCK):
-        images, labels = data.block(split, start, start + codes.BLOCK)
+def _of_split(network: Network, data: Dataset, split: Split) -> Iterator[Block]:
+    for start in range(0, data.length(split), code_io.BLOCK):
+        images, labels = data.block(split, start, start + code_io.BLOCK)
         yield Block(
             [f"{split}:{k}" for k in range(start, start + len(images))],
             [None if label == NO_LABEL else int(label) for label in labels],
-            codec.encode(to_float(images)),
+            network.encode(to_float(images)),
         )
 
 
-def _deliver(screen: Screen, target: targets.Target, source: _Source) -> None:
+def _deliver(reporter: Reporter, target: results.Destination, source: _Images) -> None:
     first = list(itertools.islice(source.blocks, 1))  # what is wrong with the words is found before anything is written
     blocks = itertools.chain(first, source.blocks)
-    if target.path is None and screen.as_json:
+    if target.path is None and reporter.as_json:
         images = [row for block in blocks for row in _rows(block)]
-        screen.result([], {**_describe(source, len(images)), "output": None, "images": images})
+        reporter.result([], {**_describe(source, len(images)), "output": None, "images": images})
     elif target.path is None:
         _send(console.write_bytes if target.format == "npy" else _show, target.format, source, blocks)
     else:
-        with atomic.writing(target.path) as writer:
+        with atomic.open_atomic(target.path) as writer:
             count = _send(writer.write, target.format, source, blocks)
-        screen.result([str(target.path)], {**_describe(source, count), "output": str(target.path)})
+        reporter.result([str(target.path)], {**_describe(source, count), "output": str(target.path)})
 
 
-def _describe(source: _Source, count: int) -> dict[str, Any]:
-    return {"checkpoint": work.describe_checkpoint(source.checkpoint), **source.describe(), "count": count}
+def _describe(source: _Images, count: int) -> dict[str, Any]:
+    return {"checkpoint": inputs.describe_checkpoint(source.checkpoint), **source.describe(), "count": count}
 
 
-def _send(send: Callable[[bytes], None], kind: str, source: _Source, blocks: Iterable[Block]) -> int:
+def _send(send: Callable[[bytes], None], kind: str, source: _Images, blocks: Iterable[Block]) -> int:
     """Send the codes on as they come, and return how many they were. Those of an array wait for the number of them all."""
     count = source.count
     if kind == "npy" and count is None:
         blocks = list(blocks)
         count = sum(len(block.images) for block in blocks)
-    send(codes.head(kind, count or 0, source.checkpoint.description.model.bottleneck))
+    send(code_io.header(kind, count or 0, source.checkpoint.description.model.bottleneck))
     done = 0
     for block in blocks:
-        send(codes.body(kind, block))
+        send(code_io.format_block(kind, block))
         done += len(block.images)
     return done
 

@@ -6,17 +6,18 @@ from typing import Annotated
 
 import typer
 
-from mnistae import evaluation
-from mnistae.cli import console, evaluation_report, evaluation_view, options, targets, work
-from mnistae.cli.console import Screen
-from mnistae.cli.evaluation_report import Report
-from mnistae.datasets.dataset import Split
-from mnistae.errors import UsageError
-from mnistae.evaluation import Depth, Extremes
+from mnistae.cli import console, inputs, options, results
+from mnistae.cli.console import Reporter
+from mnistae.cli.views import evaluation_files, evaluation_text
+from mnistae.cli.views.evaluation_files import Report
+from mnistae.core.errors import UsageError
+from mnistae.data.sets.dataset import Split
+from mnistae.outputs.terminal.mosaic import mosaic
 from mnistae.store.runs import Checkpoint
-from mnistae.terminal.mosaic import mosaic
+from mnistae.tasks import evaluation
+from mnistae.tasks.evaluation import EvaluationOptions, Extremes
 
-FORMATS = ("csv", *targets.FIGURE_FORMATS)
+FORMATS = ("csv", *results.FIGURE_FORMATS)
 MAX_CHECKPOINTS = 20
 MAX_EXTREMES = 100
 MAX_NEIGHBOURS = 100
@@ -61,28 +62,28 @@ def evaluate(
     units and is fitted on the training images; a unit's activation is its mean over them. The denoising line is under the
     lab's noise, uniform in [-0.625, 0.625], seed 0. With --knn an image of the training split has no vote on itself.
     """
-    screen = Screen("evaluate", quiet=quiet, as_json=as_json)
+    reporter = Reporter("evaluate", quiet=quiet, as_json=as_json)
     depth = _depth(extremes, denoising=denoising, knn=knn)
     wanted = _wanted(checkpoints or [], checkpoint)
-    target = _target(screen, output, format_)
+    target = _target(reporter, output, format_)
     if target is not None and target.format != "csv":
         _check_figure(depth, len(wanted))
-    targets.check_is_no_input(target, *wanted, dataset)
-    opened = [work.open_model(screen, one, device) for one in wanted]
-    data = work.open_dataset(screen, _common_dataset([found for found, _ in opened], dataset))
-    results = evaluation.evaluate([codec for _, codec in opened], data, split, depth)
-    reports = [Report(found, result) for (found, _), result in zip(opened, results, strict=True)]
-    _warn_dead(screen, reports)
-    if len(reports) == 1 and results[0].worst:
-        _draw(screen, results[0].worst)
-    _deliver(screen, target, reports, data.name)
+    results.refuse_to_overwrite_inputs(target, *wanted, dataset)
+    opened = [inputs.open_model(reporter, one, device) for one in wanted]
+    data = inputs.open_dataset(reporter, _common_dataset([found for found, _ in opened], dataset))
+    evaluations = evaluation.evaluate([network for _, network in opened], data, split, depth)
+    reports = [Report(found, result) for (found, _), result in zip(opened, evaluations, strict=True)]
+    _warn_dead(reporter, reports)
+    if len(reports) == 1 and evaluations[0].worst:
+        _draw(reporter, evaluations[0].worst)
+    _deliver(reporter, target, reports, data.name)
 
 
-def _depth(extremes: int, *, denoising: bool, knn: int) -> Depth:
+def _depth(extremes: int, *, denoising: bool, knn: int) -> EvaluationOptions:
     for name, value, highest in (("extremes", extremes, MAX_EXTREMES), ("knn", knn, MAX_NEIGHBOURS)):
         if not 0 <= value <= highest:
             raise UsageError(f"{name} is '{value}'", hint=f"give a whole number from 1 to {highest}, or 0 for none")
-    return Depth(extremes, denoising, knn)
+    return EvaluationOptions(extremes, denoising, knn)
 
 
 def _wanted(several: Sequence[str], one: str | None) -> list[str | None]:
@@ -96,21 +97,21 @@ def _wanted(several: Sequence[str], one: str | None) -> list[str | None]:
     return list(several)
 
 
-def _target(screen: Screen, output: str | None, format_name: str | None) -> targets.Target | None:
+def _target(reporter: Reporter, output: str | None, format_name: str | None) -> results.Destination | None:
     """Return where CSV or a figure goes; None if people or programs read the result."""
     if output is not None:
-        return targets.named(screen, output, format_name, formats=FORMATS)
+        return results.explicit(reporter, output, format_name, formats=FORMATS)
     if format_name is None:
         return None
-    if screen.as_json:
+    if reporter.as_json:
         raise UsageError("--json lays the result out in its own way", hint="leave --format out, or name a file with -o")
-    kind = targets.check_format(format_name, FORMATS)
+    kind = results.check_format(format_name, FORMATS)
     if kind != "csv":
         console.check_stdout_takes_bytes(as_json=False)
-    return targets.Target(None, kind)
+    return results.Destination(None, kind)
 
 
-def _check_figure(depth: Depth, checkpoints: int) -> None:
+def _check_figure(depth: EvaluationOptions, checkpoints: int) -> None:
     if bool(depth.extremes) == depth.denoising:
         raise UsageError("a figure is of --extremes N or of --denoising", hint="give one of them, or write CSV: -f csv")
     if depth.extremes and checkpoints > 1:
@@ -118,7 +119,7 @@ def _check_figure(depth: Depth, checkpoints: int) -> None:
 
 
 def _common_dataset(found: Sequence[Checkpoint], asked: str | None) -> str:
-    references = list(dict.fromkeys(work.dataset_of(checkpoint, asked) for checkpoint in found))
+    references = list(dict.fromkeys(inputs.dataset_of(checkpoint, asked) for checkpoint in found))
     if len(references) > 1:
         first, second = references[:2]
         raise UsageError(
@@ -127,31 +128,31 @@ def _common_dataset(found: Sequence[Checkpoint], asked: str | None) -> str:
     return references[0]
 
 
-def _warn_dead(screen: Screen, reports: Sequence[Report]) -> None:
+def _warn_dead(reporter: Reporter, reports: Sequence[Report]) -> None:
     for report in reports:
         size = report.found.bottleneck
-        dead = size - report.found.living_units
+        dead = size - report.found.active_units
         whose = f" of '{report.name}'" if len(reports) > 1 else ""
         if dead:
-            screen.warn(f"{dead} of {size} bottleneck units{whose} are dead: always zero")
+            reporter.warn(f"{dead} of {size} bottleneck units{whose} are dead: always zero")
 
 
-def _draw(screen: Screen, worst: Extremes) -> None:
+def _draw(reporter: Reporter, worst: Extremes) -> None:
     names, shown = [picture.word for picture in worst.pictures], worst.found
-    screen.draw(lambda canvas: mosaic(canvas, shown.originals, shown.outputs, names=names, titles=("reconstructed",)))
+    reporter.draw(lambda canvas: mosaic(canvas, shown.originals, shown.outputs, names=names, titles=("reconstructed",)))
 
 
-def _deliver(screen: Screen, target: targets.Target | None, reports: Sequence[Report], data: str) -> None:
+def _deliver(reporter: Reporter, target: results.Destination | None, reports: Sequence[Report], data: str) -> None:
     shared = {"dataset": data, "split": reports[0].found.split}
-    documents = [evaluation_report.document(report) for report in reports]
+    documents = [evaluation_files.document(report) for report in reports]
     document = {**shared, **documents[0]} if len(reports) == 1 else {**shared, "evaluations": documents}
-    lines = evaluation_view.lines(reports, data)
+    lines = evaluation_text.lines(reports, data)
     if target is None:
-        screen.result(lines, {**document, "figure": None})
+        reporter.result(lines, {**document, "figure": None})
         return
     if target.path is None and target.format == "csv":
-        console.write(evaluation_report.as_csv(reports))
+        console.write(evaluation_files.as_csv(reports))
         return
     for line in lines:
-        screen.note(line)
-    targets.deliver(screen, target, lambda kind: evaluation_report.render(reports, kind), document)
+        reporter.note(line)
+    results.write_result(reporter, target, lambda kind: evaluation_files.render(reports, kind), document)

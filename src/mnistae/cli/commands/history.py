@@ -9,15 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistae import figures
-from mnistae.cli import options, targets, work
-from mnistae.cli.console import Screen
-from mnistae.errors import CheckpointError
-from mnistae.records import Epoch
+from mnistae.cli import inputs, options, results
+from mnistae.cli.console import Reporter
+from mnistae.core.errors import CheckpointError
+from mnistae.core.records import EpochRecord
+from mnistae.outputs import figures
+from mnistae.outputs.terminal.canvas import Canvas
+from mnistae.outputs.terminal.charts import plot
 from mnistae.store import runs
 from mnistae.store.runs import Checkpoint
-from mnistae.terminal.canvas import Canvas
-from mnistae.terminal.charts import plot
 
 Runs = Annotated[
     list[str] | None,
@@ -40,9 +40,9 @@ def history(
     The columns are run, epoch, loss and learning_rate. With -o or --format a figure of all curves is written (PNG, SVG or
     PDF) and its path printed.
     """
-    screen = Screen("history", quiet=quiet, as_json=as_json)
-    target = _target(screen, references or [], output, format_)
-    targets.check_is_no_input(target, *(references or []))
+    reporter = Reporter("history", quiet=quiet, as_json=as_json)
+    target = _target(reporter, references or [], output, format_)
+    results.refuse_to_overwrite_inputs(target, *(references or []))
     found = _load(references or [os.environ.get("MNISTAE_CHECKPOINT") or None])
     histories = {name: checkpoint.description.history for name, checkpoint in found.items()}
     document = {"runs": [_document(checkpoint) for checkpoint in found.values()]}
@@ -51,17 +51,19 @@ def history(
         return plot(canvas, {name: [epoch.loss for epoch in epochs] for name, epochs in histories.items()})
 
     if target is None:
-        screen.result(_csv(histories), {**document, "figure": None}, draw)
+        reporter.result(_csv(histories), {**document, "figure": None}, draw)
         return
-    screen.draw(draw)
+    reporter.draw(draw)
     figure = figures.loss_curve(*histories.values(), names=list(histories))
-    targets.deliver(screen, target, lambda kind: figures.render(figure, kind), document)
+    results.write_result(reporter, target, lambda kind: figures.render(figure, kind), document)
 
 
-def _target(screen: Screen, references: Sequence[str], output: str | None, format_name: str | None) -> targets.Target | None:
+def _target(
+    reporter: Reporter, references: Sequence[str], output: str | None, format_name: str | None
+) -> results.Destination | None:
     if output is not None:
-        return targets.named(screen, output, format_name, formats=targets.FIGURE_FORMATS)
-    return targets.default(format_name, name=["history", *references], formats=targets.FIGURE_FORMATS) if format_name else None
+        return results.explicit(reporter, output, format_name, formats=results.FIGURE_FORMATS)
+    return results.default(format_name, name=["history", *references], formats=results.FIGURE_FORMATS) if format_name else None
 
 
 def _load(references: Sequence[str | None]) -> dict[str, Checkpoint]:
@@ -81,10 +83,10 @@ def _load(references: Sequence[str | None]) -> dict[str, Checkpoint]:
 
 def _document(checkpoint: Checkpoint) -> dict[str, Any]:
     epochs = [dataclasses.asdict(epoch) for epoch in checkpoint.description.history]
-    return {**work.describe_checkpoint(checkpoint), "history": epochs}
+    return {**inputs.describe_checkpoint(checkpoint), "history": epochs}
 
 
-def _csv(histories: Mapping[str, Sequence[Epoch]]) -> list[str]:
+def _csv(histories: Mapping[str, Sequence[EpochRecord]]) -> list[str]:
     """Return a header and a row for each epoch of each run."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

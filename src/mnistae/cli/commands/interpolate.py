@@ -6,12 +6,13 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mnistae import figures, inference, pictures
-from mnistae.cli import options, targets, work
-from mnistae.cli.console import Screen
-from mnistae.datasets import words
-from mnistae.errors import UsageError
-from mnistae.terminal.mosaic import mosaic
+from mnistae.cli import inputs, options, results
+from mnistae.cli.console import Reporter
+from mnistae.core.errors import UsageError
+from mnistae.data import references
+from mnistae.outputs import figures, image_io
+from mnistae.outputs.terminal.mosaic import mosaic
+from mnistae.tasks import inference
 
 Steps = Annotated[
     int,
@@ -32,7 +33,7 @@ def interpolate(
     images: options.Images,
     steps: Steps = 8,
     loop: Loop = False,
-    spherical: Spherical = False,
+    slerp: Spherical = False,
     fps: Fps = 8,
     back: Back = False,
     checkpoint: options.Checkpoint = None,
@@ -49,40 +50,40 @@ def interpolate(
     Writes the lab's figure (png, svg, pdf: original, frames, original), a strip of frames without axes (strip), a film
     (gif) or the frames as an array (npy), and prints its path.
     """
-    screen = Screen("interpolate", quiet=quiet, as_json=as_json)
+    reporter = Reporter("interpolate", quiet=quiet, as_json=as_json)
     _check(steps, fps, loop=loop, back=back)
-    given = {f"steps{steps}": steps != 8, "loop": loop, "spherical": spherical, f"fps{fps:g}": fps != 8, "back": back}
+    given = {f"steps{steps}": steps != 8, "loop": loop, "spherical": slerp, f"fps{fps:g}": fps != 8, "back": back}
     changed = [word for word, is_given in given.items() if is_given]
     kind = [format_] if format_ == "strip" else []
-    name = ["interpolate", *targets.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *changed, *kind]
-    target = targets.choose(screen, output, format_, name=name, formats=targets.FRAME_FORMATS)
+    name = ["interpolate", *results.name_parts(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *changed, *kind]
+    target = results.resolve(reporter, output, format_, name=name, formats=results.FRAME_FORMATS)
     if (back or fps != 8) and target is not None and target.format != "gif":
         raise UsageError("--fps and --there-and-back are for films", hint="add -f gif, or name a .gif with -o")
-    targets.check_is_no_input(target, checkpoint, dataset, images=images)
-    job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, needs_all=True)
-    inference.check_stations(len(job.pictures))  # a loop makes two of one
-    pixels = words.stack(job.pictures)
-    stations = np.concatenate([pixels, pixels[:1]]) if loop else pixels
-    frames = inference.interpolate(job.codec, stations, steps=steps, spherical=spherical)
-    film = inference.film(frames, closed=loop, back=back)
-    screen.draw(lambda canvas: mosaic(canvas, film))
+    results.refuse_to_overwrite_inputs(target, checkpoint, dataset, images=images)
+    job = inputs.load_inputs(reporter, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, needs_all=True)
+    inference.require_two(len(job.pictures))  # a loop makes two of one
+    pixels = references.stack(job.pictures)
+    originals = np.concatenate([pixels, pixels[:1]]) if loop else pixels
+    frames = inference.interpolate(job.network, originals, steps=steps, slerp=slerp)
+    film = inference.join_segments(frames, closed=loop, back=back)
+    reporter.draw(lambda canvas: mosaic(canvas, film))
     makers: dict[str, Callable[[], bytes]] = {
-        "strip": lambda: pictures.strip(film),
-        "gif": lambda: pictures.animation(film, frames_per_second=fps),
-        "npy": lambda: pictures.array(film),
+        "strip": lambda: image_io.strip(film),
+        "gif": lambda: image_io.gif(film, frames_per_second=fps),
+        "npy": lambda: image_io.npy_bytes(film),
     }
 
     def make(kind: str) -> bytes:
-        return makers[kind]() if kind in makers else figures.render(figures.interpolations(stations, frames), kind)
+        return makers[kind]() if kind in makers else figures.render(figures.interpolations(originals, frames), kind)
 
-    codes = job.codec.encode(pixels).astype(float).tolist()
-    document = _document(job, steps=steps, loop=loop, spherical=spherical, codes=codes)
-    targets.deliver(screen, target, make, document)
+    codes = job.network.encode(pixels).astype(float).tolist()
+    document = _document(job, steps=steps, loop=loop, slerp=slerp, codes=codes)
+    results.write_result(reporter, target, make, document)
 
 
-def _document(job: work.Job, **more: object) -> dict[str, Any]:
+def _document(job: inputs.Inputs, **more: object) -> dict[str, Any]:
     return {
-        "checkpoint": work.describe_checkpoint(job.checkpoint),
+        "checkpoint": inputs.describe_checkpoint(job.checkpoint),
         "dataset": job.dataset,
         "images": [{"image": picture.word, "label": picture.label} for picture in job.pictures],
         **more,
@@ -90,7 +91,7 @@ def _document(job: work.Job, **more: object) -> dict[str, Any]:
 
 
 def _check(steps: int, fps: float, *, loop: bool, back: bool) -> None:
-    work.check_steps(steps)
+    inputs.check_steps(steps)
     if not 0.1 <= fps <= 50:
         raise UsageError(f"fps is '{fps:g}'", hint="give a number from 0.1 to 50")
     if loop and back:

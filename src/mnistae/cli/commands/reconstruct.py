@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from mnistae import figures, inference
-from mnistae.cli import options, targets, work
-from mnistae.cli.console import Screen
-from mnistae.datasets import words
-from mnistae.datasets.words import Picture
-from mnistae.inference import Measures
-from mnistae.terminal.mosaic import mosaic
+from mnistae.cli import inputs, options, results
+from mnistae.cli.console import Reporter
+from mnistae.data import references
+from mnistae.data.references import InputImage
+from mnistae.outputs import figures
+from mnistae.outputs.terminal.mosaic import mosaic
+from mnistae.tasks import inference
+from mnistae.tasks.inference import Metrics
 
 HEADINGS = ("image", "label", "MSE", "PSNR", "SSIM")
 
@@ -29,31 +30,31 @@ def reconstruct(
     Writes a figure in the lab's layout (PNG, SVG or PDF) and prints its path; MSE, PSNR and SSIM go to standard error.
     With --json and no -o, no figure is drawn.
     """
-    screen = Screen("reconstruct", quiet=quiet, as_json=as_json)
-    name = ["reconstruct", *targets.stems(images, checkpoint=checkpoint, dataset=dataset, raw=raw)]
-    target = targets.choose(screen, output, format_, name=name, formats=targets.FIGURE_FORMATS)
-    targets.check_is_no_input(target, checkpoint, dataset, images=images)
-    job = work.prepare(screen, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
-    found = inference.reconstruct(job.codec, words.stack(job.pictures))
-    screen.table([HEADINGS, *rows(job.pictures, found.measures)])
+    reporter = Reporter("reconstruct", quiet=quiet, as_json=as_json)
+    name = ["reconstruct", *results.name_parts(images, checkpoint=checkpoint, dataset=dataset, raw=raw)]
+    target = results.resolve(reporter, output, format_, name=name, formats=results.FIGURE_FORMATS)
+    results.refuse_to_overwrite_inputs(target, checkpoint, dataset, images=images)
+    job = inputs.load_inputs(reporter, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
+    found = inference.reconstruct(job.network, references.stack(job.pictures))
+    reporter.table([HEADINGS, *rows(job.pictures, found.measures)])
     names = [picture.word for picture in job.pictures]
-    screen.draw(lambda canvas: mosaic(canvas, found.originals, found.outputs, names=names, titles=("reconstructed",)))
+    reporter.draw(lambda canvas: mosaic(canvas, found.originals, found.outputs, names=names, titles=("reconstructed",)))
     document = {
-        "checkpoint": work.describe_checkpoint(job.checkpoint),
+        "checkpoint": inputs.describe_checkpoint(job.checkpoint),
         "dataset": job.dataset,
-        "failed": work.describe_failures(job),
+        "failed": inputs.describe_failures(job),
         "images": documents(job.pictures, found.measures),
     }
-    targets.deliver(
-        screen,
+    results.write_result(
+        reporter,
         target,
         lambda kind: figures.render(figures.reconstructions(found.originals, found.outputs), kind),
         document,
     )
-    work.end(job)
+    inputs.exit_with_failures(job)
 
 
-def rows(pictures: list[Picture], measures: Measures) -> list[list[object]]:
+def rows(pictures: list[InputImage], measures: Metrics) -> list[list[object]]:
     """Return the measures of each picture for people."""
     return [
         [picture.word, "-" if picture.label is None else picture.label, f"{mse:.6f}", f"{psnr:.2f}", f"{ssim:.4f}"]
@@ -61,7 +62,7 @@ def rows(pictures: list[Picture], measures: Measures) -> list[list[object]]:
     ]
 
 
-def documents(pictures: list[Picture], measures: Measures) -> list[dict[str, Any]]:
+def documents(pictures: list[InputImage], measures: Metrics) -> list[dict[str, Any]]:
     """Return the measures of each picture for programs."""
     return [
         {"image": picture.word, "label": picture.label, "mse": float(mse), "psnr": float(psnr), "ssim": float(ssim)}

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistae import layers
-from mnistae.cli import options, work
-from mnistae.cli.console import Screen, aligned
-from mnistae.config import ModelConfig
-from mnistae.errors import UsageError
-from mnistae.layers import MEBIBYTE, LayerTable
-from mnistae.records import Description
+from mnistae.cli import inputs, options
+from mnistae.cli.console import Reporter, format_table
+from mnistae.core.config import ModelConfig
+from mnistae.core.errors import UsageError
+from mnistae.core.records import Metadata
+from mnistae.model import layer_table
+from mnistae.model.layer_table import MEBIBYTE, LayerTable
 from mnistae.store import runs
 
 RULE = "-" * 64
@@ -33,22 +33,22 @@ def summary(
 
     Without -c, --bottleneck and --hidden this is the lab's network. 1 MB is 2**20 bytes.
     """
-    screen = Screen("summary", quiet=quiet, as_json=as_json)
+    reporter = Reporter("summary", quiet=quiet, as_json=as_json)
     if checkpoint is not None and (bottleneck is not None or hidden is not None):
         raise UsageError("a checkpoint has sizes of its own", hint="leave out -c, or --bottleneck and --hidden")
     found = runs.load(checkpoint) if checkpoint is not None else None
     sizes = {key: value for key, value in (("hidden", hidden), ("bottleneck", bottleneck)) if value is not None}
     model = found.description.model if found else ModelConfig(**sizes)
-    table = layers.tabulate(model)
+    table = layer_table.tabulate(model)
     lines = _lines(table)
     document = _document(table)
     if found:
-        lines += ["", *aligned([("checkpoint", found.name or str(found.path)), *training_rows(found.description)])]
-        document |= {"checkpoint": work.describe_checkpoint(found), "training": training_document(found.description)}
-    screen.result(lines, document)
+        lines += ["", *format_table([("checkpoint", found.name or str(found.path)), *training_rows(found.description)])]
+        document |= {"checkpoint": inputs.describe_checkpoint(found), "training": training_document(found.description)}
+    reporter.result(lines, document)
 
 
-def training_rows(description: Description) -> list[tuple[str, str]]:
+def training_rows(description: Metadata) -> list[tuple[str, str]]:
     """Return how a checkpoint came to be, for people."""
     rows = [("made by", description.source)]
     if description.training:
@@ -56,8 +56,8 @@ def training_rows(description: Description) -> list[tuple[str, str]]:
         rows += [(key.replace("_", " "), str(value)) for key, value in fields.items()]
     if description.history:
         rows += [("epochs done", str(len(description.history))), ("last loss", f"{description.history[-1].loss:.5f}")]
-    if description.living_units is not None:
-        rows.append(("living units", f"{description.living_units} of {description.model.bottleneck}"))
+    if description.active_units is not None:
+        rows.append(("living units", f"{description.active_units} of {description.model.bottleneck}"))
     if description.provenance:
         provenance = description.provenance
         rows += [("device", provenance.device), ("threads", str(provenance.threads))]
@@ -66,14 +66,14 @@ def training_rows(description: Description) -> list[tuple[str, str]]:
     return rows
 
 
-def training_document(description: Description) -> dict[str, Any]:
+def training_document(description: Metadata) -> dict[str, Any]:
     """Return how a checkpoint came to be, for programs."""
     training, provenance = description.training, description.provenance
     return {
         "source": description.source,
         "settings": training.to_json() if training else None,
         "provenance": dataclasses.asdict(provenance) if provenance else None,
-        "living_units": description.living_units,
+        "active_units": description.active_units,
         "unit_ranges": [[unit.low, unit.high] for unit in description.unit_ranges] if description.unit_ranges else None,
         "history": [dataclasses.asdict(epoch) for epoch in description.history],
     }
@@ -83,7 +83,7 @@ def _lines(table: LayerTable) -> list[str]:
     rows = [
         (f"{layer.name} (Linear, {layer.activation})", str(layer.output_shape), f"{layer.parameters:,}") for layer in table.rows
     ]
-    head, *body = aligned([("Layer (type)", "Output Shape", "Param #"), *rows])
+    head, *body = format_table([("Layer (type)", "Output Shape", "Param #"), *rows])
     return [
         RULE,
         head,

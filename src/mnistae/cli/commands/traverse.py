@@ -6,16 +6,17 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from mnistae import figures, inference, pictures
-from mnistae.cli import options, targets, work
-from mnistae.cli.console import Screen
-from mnistae.cli.work import Job
-from mnistae.datasets.dataset import Split
-from mnistae.errors import UsageError
-from mnistae.inference import Traversal
-from mnistae.records import UnitRange, count_living
-from mnistae.terminal.canvas import Canvas
-from mnistae.terminal.mosaic import mosaic
+from mnistae.cli import inputs, options, results
+from mnistae.cli.console import Reporter
+from mnistae.cli.inputs import Inputs
+from mnistae.core.errors import UsageError
+from mnistae.core.records import UnitRange, count_active
+from mnistae.data.sets.dataset import Split
+from mnistae.outputs import figures, image_io
+from mnistae.outputs.terminal.canvas import Canvas
+from mnistae.outputs.terminal.mosaic import mosaic
+from mnistae.tasks import inference
+from mnistae.tasks.inference import Traversal
 
 MAX_FRAMES = 10_000
 HEADINGS = ("unit", "from", "to", "image")
@@ -49,38 +50,38 @@ def traverse(
     back (gif: all units side by side) or an array (npy: unit after unit), and prints its path.
     Ranges that the checkpoint does not hold, as after an import, are measured on the training images of the data set.
     """
-    screen = Screen("traverse", quiet=quiet, as_json=as_json)
-    work.check_steps(steps)
+    reporter = Reporter("traverse", quiet=quiet, as_json=as_json)
+    inputs.check_steps(steps)
     changed = [word for word, is_given in {f"unit{unit}": unit is not None, f"steps{steps}": steps != 8}.items() if is_given]
     kind = [format_] if format_ == "strip" else []
-    name = ["traverse", *targets.stems([image], checkpoint=checkpoint, dataset=dataset, raw=raw), *changed, *kind]
-    target = targets.choose(screen, output, format_, name=name, formats=targets.FRAME_FORMATS)
-    targets.check_is_no_input(target, checkpoint, dataset, images=[image])
-    job = work.prepare(screen, [image], checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, needs_all=True)
+    name = ["traverse", *results.name_parts([image], checkpoint=checkpoint, dataset=dataset, raw=raw), *changed, *kind]
+    target = results.resolve(reporter, output, format_, name=name, formats=results.FRAME_FORMATS)
+    results.refuse_to_overwrite_inputs(target, checkpoint, dataset, images=[image])
+    job = inputs.load_inputs(reporter, [image], checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, needs_all=True)
     units = _units(job, unit, steps)
-    ranges, data = _ranges(screen, job)
-    found = inference.traverse(job.codec, job.pictures[0].pixels, ranges, units=units, steps=steps)
+    ranges, data = _ranges(reporter, job)
+    found = inference.traverse(job.network, job.pictures[0].pixels, ranges, units=units, steps=steps)
     rows = [(k, f"{ranges[k].low:.2f}", f"{ranges[k].high:.2f}", f"{found.code[k]:.2f}") for k in units]
-    screen.table([HEADINGS, *rows])
-    screen.draw(lambda canvas: _draw(canvas, found))
+    reporter.table([HEADINGS, *rows])
+    reporter.draw(lambda canvas: _draw(canvas, found))
     walks = [
         {"unit": k, "low": ranges[k].low, "high": ranges[k].high, "values": values.astype(float).tolist()}
         for k, values in zip(units, found.values, strict=True)
     ]
     document = {
-        "checkpoint": work.describe_checkpoint(job.checkpoint),
+        "checkpoint": inputs.describe_checkpoint(job.checkpoint),
         "dataset": data,
         "image": {"image": job.pictures[0].word, "label": job.pictures[0].label},
         "code": found.code.astype(float).tolist(),
     }
-    targets.deliver(screen, target, lambda kind: _file(found, kind), {**document, "steps": steps, "units": walks})
+    results.write_result(reporter, target, lambda kind: _file(found, kind), {**document, "steps": steps, "units": walks})
 
 
-def _units(job: Job, unit: int | None, steps: int) -> list[int]:
+def _units(job: Inputs, unit: int | None, steps: int) -> list[int]:
     """Return the units to walk. Raises UsageError for a unit that is not there, and for walks without measure."""
     if len(job.pictures) != 1:
         raise UsageError(f"a walk starts at one image, not at {len(job.pictures)}", hint="give a picture, or an array of one")
-    size = job.codec.config.bottleneck
+    size = job.network.config.bottleneck
     if unit is not None and not 0 <= unit < size:
         raise UsageError(f"there is no unit '{unit}' in the checkpoint", hint=f"give a whole number from 0 to {size - 1}")
     units = list(range(size)) if unit is None else [unit]
@@ -89,15 +90,15 @@ def _units(job: Job, unit: int | None, steps: int) -> list[int]:
     return units
 
 
-def _ranges(screen: Screen, job: Job) -> tuple[tuple[UnitRange, ...], str | None]:
+def _ranges(reporter: Reporter, job: Inputs) -> tuple[tuple[UnitRange, ...], str | None]:
     """Return the ranges of all units, measured if the checkpoint does not hold them, and the data set that was used."""
     description = job.checkpoint.description
     if description.unit_ranges is not None:
         return description.unit_ranges, job.dataset
     data = job.open_dataset()
-    screen.note(f"the checkpoint holds no ranges of its units: measured on the training images of {data.name}")
-    ranges = inference.unit_ranges(inference.encode_bytes(job.codec, data.images(Split.TRAIN)))
-    work.warn_dead(screen, dataclasses.replace(description, living_units=count_living(ranges), unit_ranges=ranges))
+    reporter.note(f"the checkpoint holds no ranges of its units: measured on the training images of {data.name}")
+    ranges = inference.unit_ranges(inference.encode_uint8(job.network, data.images(Split.TRAIN)))
+    inputs.warn_dead(reporter, dataclasses.replace(description, active_units=count_active(ranges), unit_ranges=ranges))
     return ranges, data.name
 
 
@@ -113,12 +114,12 @@ def _file(found: Traversal, kind: str) -> bytes:
     steps = found.values.shape[1]
     match kind:
         case "strip":
-            return pictures.strip(np.concatenate(found.frames), columns=steps)
+            return image_io.strip(np.concatenate(found.frames), columns=steps)
         case "gif":
             walk = found.frames.swapaxes(0, 1)  # (steps, U, 784)
-            return pictures.animation(inference.film(walk[None], back=True))
+            return image_io.gif(inference.join_segments(walk[None], back=True))
         case "npy":
-            return pictures.array(np.concatenate(found.frames))
+            return image_io.npy_bytes(np.concatenate(found.frames))
         case _:
             own = found.code[list(found.units)]
             return figures.render(figures.traversals(found.units, found.values, found.frames, own), kind)

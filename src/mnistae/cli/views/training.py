@@ -1,0 +1,65 @@
+"""A run while it is running: a live bar with the losses so far on a terminal, one plain line an epoch elsewhere."""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mnistae.cli import console
+from mnistae.cli.console import Reporter
+from mnistae.outputs.terminal.charts import sparkline
+
+if TYPE_CHECKING:
+    from mnistae.training.run import Run
+
+COUNT_EVERY = 1.0
+"""Seconds between two counts of the living units, each of which takes some milliseconds from the training."""
+
+
+def show_training(reporter: Reporter, run: "Run", should_stop: Callable[[], bool]) -> None:
+    """Train, and show each epoch as it ends and show each as it comes."""
+    if not reporter.quiet and console.is_terminal(sys.stderr):
+        _live_view(run, should_stop)
+        return
+    total = run.plan.config.epochs
+    started = time.monotonic()
+    for epoch in run.epochs(should_stop):
+        now = time.monotonic()
+        reporter.note(
+            f"epoch {epoch.number:>{len(str(total))}}/{total}  loss {epoch.loss:.5f}  "
+            f"lr {epoch.learning_rate:g}  {run.images_per_epoch / (now - started):,.0f} images/s"
+        )
+        started = now
+
+
+def _live_view(run: "Run", should_stop: Callable[[], bool]) -> None:
+    from rich.console import Group
+    from rich.live import Live
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    columns = (
+        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[facts]}"),
+        TimeRemainingColumn(),
+    )
+    terminal = console.error_console()
+    bar, below = Progress(*columns, console=terminal, expand=True), Text(no_wrap=True)
+    task = bar.add_task("", total=run.plan.config.epochs, completed=len(run.history), facts="loss …")
+    alive, counted = 0, -math.inf
+    has_bars = console.supports_unicode(sys.stderr)  # before rich puts its own stream in that place
+    with Live(Group(bar, below), console=terminal, transient=True, refresh_per_second=10):
+        started = time.monotonic()
+        for epoch in run.epochs(should_stop):
+            now = time.monotonic()
+            speed = run.images_per_epoch / (now - started)
+            facts = f"loss {epoch.loss:.5f}  lr {epoch.learning_rate:g}  {speed:,.0f} images/s"
+            if now - counted >= COUNT_EVERY:
+                alive, counted = run.count_active(), now
+            bar.update(task, completed=epoch.number, facts=facts)
+            units = f"{alive} of {run.plan.model.bottleneck} units alive"
+            losses = sparkline([epoch.loss for epoch in run.history], terminal.width - len(units) - 2)
+            below.plain = f"{losses}  {units}" if has_bars else units
+            started = time.monotonic()

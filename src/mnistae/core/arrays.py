@@ -1,0 +1,35 @@
+"""The array types, and images as bytes and as floats."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistae.core.config import PIXELS
+
+Array = NDArray[np.float32]
+"""Images, codes and weights."""
+
+Vector = NDArray[np.float64]
+"""Metrics, one value per image, and whatever is summed over many images."""
+
+Bytes = NDArray[np.uint8]
+"""Pixels as a data set stores them, and labels."""
+
+Indices = NDArray[np.intp]
+
+NO_LABEL = 255
+"""The label of an image whose label is not known."""
+
+
+def to_float(images: Bytes) -> Array:
+    """Return uint8 images scaled to [0, 1]."""
+    return images.astype(np.float32) / np.float32(255)
+
+
+def to_bytes(images: Array) -> Bytes:
+    """Return images (N, 28, 28) in [0, 1] as uint8 rows (N, 784)."""
+    return flatten(np.rint(images * 255).astype(np.uint8))
+
+
+def flatten(images: Bytes) -> Bytes:
+    """Return images (N, 28, 28) as rows (N, 784) in memory of their own: torch takes no view of a file's bytes."""
+    return np.array(images, order="C").reshape(len(images), PIXELS)

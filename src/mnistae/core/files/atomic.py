@@ -1,0 +1,239 @@
+"""Write-then-rename with fsync: a file is whole or it is not there. The only way this program writes one."""
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from mnistae.core.errors import OutputError
+
+# A file system that cannot reserve space says so with one of these; the write itself then finds out.
+_CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
+
+# What `temporary` returns: the process number stands before the last two dots.
+_TEMPORARY = re.compile(r"\..*\.([0-9]{1,10})\.[0-9a-f]{8}\.tmp", re.DOTALL)
+
+# So much of the target's name is in the temporary one: 50 characters are at most 200 bytes, which is never too long.
+_STEM = 50
+
+
+class Writer:
+    """A temporary file beside its target: `write` to it; it takes the target's name on `commit`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary = temp_path(path)
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        rights = _mode_of(path)
+        self._fd: int | None = os.open(self.temporary, flags | getattr(os, "O_BINARY", 0), 0o666)
+        if rights is not None and hasattr(os, "fchmod"):  # a private file stays private
+            try:
+                os.fchmod(self._fd, rights)
+            except OSError:
+                self.discard()
+                raise
+
+    def reserve(self, size: int) -> None:
+        """Claim `size` bytes of disk now, so that a full disk is found before the first byte is written."""
+        if size <= 0 or not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            os.posix_fallocate(self._descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in _CANNOT_RESERVE:
+                raise _cannot_write(self.path, error) from error
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of `data`."""
+        rest = memoryview(data).cast("B")
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def commit(self) -> None:
+        """Make the bytes durable, give them the target's name, and make the name durable."""
+        try:
+            _fsync(self._descriptor)
+            self._close()
+            _replace(self.temporary, self.path)
+            fsync_dir(self.path.parent)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def discard(self) -> None:
+        """Remove the temporary file, whatever state it is in."""
+        with contextlib.suppress(OSError):
+            self._close()
+        with contextlib.suppress(OSError):
+            os.unlink(self.temporary)
+
+    @property
+    def _descriptor(self) -> int:
+        if self._fd is None:
+            raise ValueError(f"{self.temporary} is closed")
+        return self._fd
+
+    def _close(self) -> None:
+        # The number is given up first: a failed close must not be tried twice on a number that may be reused.
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def open_atomic(path: Path) -> Iterator[Writer]:
+    """Open a writer for `path`; at the end of the block the file is there whole, or as it was before.
+
+    Missing parent folders are made. Raises OutputError; any exception of the block leaves nothing behind.
+    """
+    try:
+        make_dirs(path.parent)
+        writer = Writer(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    try:
+        yield writer
+        writer.commit()
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
+    """Replace the file `path` by `data`, whole and durable. Raises OutputError."""
+    with open_atomic(path) as writer:
+        writer.reserve(len(data))
+        writer.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the file `path` by `text` in UTF-8. Raises OutputError."""
+    write_bytes(path, text.encode())
+
+
+def make_dirs(folder: Path, mode: int = 0o777) -> None:
+    """Make `folder` and those above it that are missing, their names as durable as a file's. Raises OSError."""
+    try:
+        folder.mkdir(mode)
+    except FileNotFoundError:
+        if folder == folder.parent:
+            raise
+        make_dirs(folder.parent)
+        folder.mkdir(mode, exist_ok=True)
+    except OSError:
+        if not folder.is_dir():
+            raise
+        return
+    fsync_dir(folder.parent)
+
+
+def fsync_dir(folder: Path) -> None:
+    """Make the names in `folder` durable. Raises OSError."""
+    if os.name == "nt":
+        return
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems cannot flush a folder
+            raise
+    finally:
+        os.close(fd)
+
+
+def temp_path(path: Path) -> Path:
+    """Return a new name beside `path`, by which `sweep` knows what it may remove once this process is gone."""
+    return path.parent / f".{path.name[:_STEM]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+
+
+def remove_stale_temps(folder: Path, prefix: str = "") -> None:
+    """Remove what killed processes left in `folder` under temporary names, those of targets that start with `prefix`.
+
+    The caller holds the lock of these targets, if any: a process number says nothing about processes of other machines.
+    """
+    start = f".{prefix[:_STEM]}"
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            found = _TEMPORARY.fullmatch(entry.name)
+            if found and entry.name.startswith(start) and not _is_running(int(found[1])):
+                shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+
+
+def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # signal 0 is Ctrl-C there
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's process
+        return True
+    return True
+
+
+def check_writable(path: Path, *, hint: str = "choose another place with -o") -> None:
+    """Raise OutputError now if `path` can be seen not to be writable, before any work is spent on it."""
+    try:
+        _check_writable(path, hint)
+    except OSError as error:  # no permission to look there, a name that is too long, a loop of links
+        raise _cannot_write(path, error) from error
+
+
+def _check_writable(path: Path, hint: str) -> None:
+    folder = path.parent.absolute()
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write '{path}': '{folder}' is not a folder", hint=hint)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write '{path}': no permission in '{folder}'", hint=hint)
+    if _mode_of(path) is not None and not os.access(path, os.W_OK):
+        raise OutputError(f"cannot write '{path}': no permission", hint=hint)
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return the rights of the file that is to be replaced, or None. Raises OutputError for what is there and no file."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"'{path}' is a folder, not a file", hint="name a file inside it")
+    if not stat.S_ISREG(mode):  # a rename would put a file in the place of a device or a pipe
+        raise OutputError(f"'{path}' is not a regular file", hint="pipe the output of -o - into it")
+    return stat.S_IMODE(mode)
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    reason = error.strerror or str(error)
+    return OutputError(f"cannot write '{path}': {reason}", hint="free some space or choose another place")
+
+
+def _fsync(fd: int) -> None:
+    if sys.platform == "darwin":  # fsync there stops at the drive's cache
+        import fcntl
+
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        return
+    os.fsync(fd)
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Rename over `target`; on Windows a scanner may hold it for a moment, so try for a second."""
+    for wait in (0.25, 0.25, 0.25, 0.25, None):
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if os.name != "nt" or wait is None:
+                raise
+            time.sleep(wait)

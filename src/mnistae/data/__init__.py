@@ -1,0 +1,1 @@
+"""From references to images: data sets, image files, and the downloads they need."""

@@ -1,0 +1,262 @@
+"""Image files and arrays of images, read with care: bounded, told apart by content, never executed."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistae.core.arrays import Array
+from mnistae.core.errors import DataError
+from mnistae.core.files import npy
+from mnistae.core.files import read as files
+from mnistae.data.images.normalise import FIELD, bounds, normalise
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_BYTES = 320 << 20  # 100,000 images as float32 are 299 MiB
+MAX_PICTURE_BYTES = 64 << 20
+MAX_PIXELS = 64_000_000
+MAX_PIXELS_PER_BYTE = {"BMP": 128, "PPM": 8}  # what run-length coding and single bits come to; more is a lie about the size
+MAX_IMAGES = 100_000
+BLOCK = 64  # images of an array that are read together
+WORKING_SIDE = 512  # pixels; a digit of a tenth of the picture still has more than it will keep
+MAX_READS = 100_000  # less than half a second of them; a PNG of 64 MiB in pieces of 4 KiB takes a half
+
+NPY = "npy"
+KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", npy.MAGIC: NPY} | {
+    b"P%d" % number: "PPM" for number in range(1, 7)
+}
+STDIN = "standard input"
+"""The name of what comes through a pipe."""
+
+GIVE_AN_IMAGE = "give a PNG, JPEG, BMP or PGM file, or an .npy array of shape (28, 28), (n, 28, 28) or (n, 784)"
+
+
+@dataclass(frozen=True)
+class DecodedImages:
+    """Images (n, 28, 28), 0 = background, 1 = ink, and what was done to get them, for standard error."""
+
+    images: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+
+
+class _ReadLimiter(io.BytesIO):
+    """A file that ends the patience of its reader: Pillow reads comments, markers and chunks one by one, however many."""
+
+    _reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._reads += 1
+        if self._reads > MAX_READS:
+            raise OSError("it is in too many pieces")
+        return super().read(size)
+
+
+def read_path(path: Path, *, raw: bool = False) -> DecodedImages:
+    """Read the image file `path`; see `read_bytes`. A device, pipe or folder is refused at once."""
+    return read_bytes(_contents(path), name=str(path), raw=raw)
+
+
+def read_bytes(data: bytes, *, name: str, raw: bool = False) -> DecodedImages:
+    """Read one PNG, JPEG, BMP, PGM or PPM picture, or an .npy array of images, from memory.
+
+    A picture is made like MNIST unless `raw`; then it must be 28x28 and is only made grey, transparent = 0.
+    An array is data and stays as it is: uint8 (divided by 255), bool, or float in [0, 1].
+    `name` stands for the source in messages. Raises DataError.
+    """
+    kind = next((kind for magic, kind in KINDS.items() if data.startswith(magic)), None)
+    if not data:
+        raise DataError(f"{name} is empty" if name == STDIN else f"an empty file: '{name}'", hint=GIVE_AN_IMAGE)
+    if kind is None:
+        raise DataError(f"not an image of a known kind: '{name}'", hint=GIVE_AN_IMAGE)
+    if len(data) > (MAX_BYTES if kind == NPY else MAX_PICTURE_BYTES):
+        raise _too_large(name)
+    if kind == NPY:
+        return DecodedImages(next(_blocks(io.BytesIO(data), name))[0])
+    try:
+        grey, alpha = _picture(data, kind, name)
+    except DataError:
+        raise
+    # Foreign bytes: damaged ones make Pillow and NumPy raise a dozen kinds of error, MemoryError among them.
+    except Exception as error:
+        raise _damaged(kind, name) from error
+    if raw:
+        return DecodedImages(_as_it_is(grey, alpha, name))
+    flat, notes = _flatten(grey, alpha)
+    digit, more_notes = normalise(flat, name=name)
+    return DecodedImages(digit[np.newaxis], notes + more_notes)
+
+
+def open_path(path: Path) -> io.BufferedReader:
+    """Open an image file for `read_stream`. A device, pipe or folder is refused at once. Raises DataError."""
+    try:
+        return files.open_regular(path)
+    except files.UnreadableError as error:
+        raise _cannot_read(path, error) from error
+
+
+def read_stream(stream: IO[bytes], *, name: str, raw: bool = False) -> Iterator[tuple[DecodedImages, int]]:
+    """Yield what `read_bytes` returns, an array a block at a time as it comes, each time with the number of all its images.
+
+    An array that breaks off, or holds what no image has, has given the images before that. Raises DataError.
+    """
+    try:
+        start = stream.read(len(npy.MAGIC))
+        if start == npy.MAGIC:
+            for images, count in _blocks(stream, name, start=start, rows=BLOCK):
+                yield DecodedImages(images), count
+            return
+        data = start + stream.read(MAX_PICTURE_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"cannot read '{name}': {error.strerror or error}", hint=GIVE_AN_IMAGE) from error
+    yield read_bytes(data, name=name, raw=raw), 1
+
+
+def from_array(array: NDArray[np.generic], *, name: str) -> Array:
+    """Return an array of images, as an .npy file may hold them, as floats (n, 28, 28) in [0, 1]. Raises DataError."""
+    _count(array.shape, array.dtype, name)
+    return _to_unit(array, is_bool=array.dtype.kind == "b", name=name).reshape(-1, FIELD, FIELD)
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        return files.read_bytes(path, limit=MAX_BYTES)
+    except files.UnreadableError as error:
+        raise _cannot_read(path, error) from error
+
+
+def _cannot_read(path: Path, error: files.UnreadableError) -> DataError:
+    if isinstance(error.__context__, FileNotFoundError):
+        return DataError(f"no such image: '{path}'", hint="give an existing file, or a test image such as test:0 or digit:7")
+    return DataError(f"cannot read '{path}': {error}", hint=GIVE_AN_IMAGE)
+
+
+def _damaged(kind: str, name: str) -> DataError:
+    return DataError(f"not a readable image: '{name}' ({kind}, damaged or cut short)", hint=GIVE_AN_IMAGE)
+
+
+def _too_large(name: str) -> DataError:
+    return DataError(
+        f"too large: '{name}'",
+        hint=f"pictures may have {MAX_PICTURE_BYTES >> 20} MiB and {MAX_PIXELS:,} pixels, arrays {MAX_BYTES >> 20} MiB",
+    )
+
+
+def _picture(data: bytes, kind: str, name: str) -> tuple[Array, Array | None]:
+    """Return grey and opacity (h, w <= 512) in [0, 1] of the first frame, upright."""
+    from PIL import Image, ImageOps
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            image: Image.Image = Image.open(_ReadLimiter(data), formats=(kind,))
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise _too_large(name) from error
+        _check_size(image.size, name)
+        if image.width * image.height > len(data) * MAX_PIXELS_PER_BYTE.get(kind, MAX_PIXELS):
+            raise EOFError  # else Pillow would make room for all of them before it looks for the first
+        image.draft(None, (1024, 1024))  # a JPEG four times as large is decoded smaller, and faster
+        return _channels(ImageOps.exif_transpose(image))
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    short, long = sorted(size)
+    if short * long > MAX_PIXELS:
+        raise _too_large(name)
+    if long > 100 * short:
+        raise DataError(f"a strip of {size[0]}x{size[1]} pixels: '{name}'", hint="give a picture of one digit")
+
+
+def _channels(image: "Image") -> tuple[Array, Array | None]:
+    if image.mode.startswith("I"):  # 16 bits, whatever the mode could hold
+        return _shrink(np.clip(np.asarray(image), 0, 65535)) / np.float32(65535), None
+    alpha = None
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        alpha = _shrink(np.asarray(image.getchannel("A"))) / np.float32(255)
+    return _shrink(np.asarray(image.convert("RGB").convert("L"))) / np.float32(255), alpha
+
+
+def _shrink(picture: NDArray[np.integer]) -> Array:
+    """Average a picture (h, w) over square blocks until no side is over 512; a smaller one keeps its values."""
+    k = -(-max(picture.shape) // WORKING_SIDE)
+    h, w = (side // k for side in picture.shape)  # not 0: strips are refused
+    return np.asarray(picture[: h * k, : w * k].reshape(h, k, w, k).mean(axis=(1, 3), dtype=np.float32))
+
+
+def _flatten(grey: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
+    """Lay a picture with transparency on a ground that its ink differs from; return it and the steps done.
+
+    grey, alpha: (h, w) in [0, 1]. A shape of one colour, whichever, becomes its opacity; an opaque card with
+    something on it gets the card's own colour around.
+    """
+    if alpha is None or alpha.min() > alpha.max() / 2:
+        return grey, ()
+    opaque = alpha > alpha.max() / 2
+    if not opaque.any():
+        return np.zeros_like(grey), ()
+    low, median, high = np.percentile(grey[opaque], (5, 50, 95))
+    if high - low > 0.25 and opaque[bounds(opaque)].mean() > 0.7:
+        return (grey * alpha + np.float32(median) * (1 - alpha)).astype(np.float32), ("laid on the card's own colour",)
+    return alpha, ("transparent ground: the shape is the ink",)
+
+
+def _as_it_is(grey: Array, alpha: Array | None, name: str) -> Array:
+    if grey.shape != (FIELD, FIELD):
+        raise DataError(
+            f"'{name}' is not {FIELD}x{FIELD} pixels", hint="drop --raw, and the digit is cut out, scaled and centred"
+        )
+    return (grey if alpha is None else grey * alpha)[np.newaxis]
+
+
+def _blocks(stream: IO[bytes], name: str, *, start: bytes = b"", rows: int = MAX_IMAGES) -> Iterator[tuple[Array, int]]:
+    """Yield the images (B, 28, 28) of an .npy file, B at most `rows`, and how many there are in all.
+
+    Every claim of its header is checked before it is believed. Columns first, as Fortran has it, come all at once.
+    """
+    try:
+        shape, is_fortran, dtype = npy.read_header(stream, start=start)
+    except ValueError as error:
+        raise _damaged(NPY, name) from error
+    n = _count(shape, dtype, name)
+    step = n if is_fortran else rows
+    for done in range(0, n, step):
+        count = min(step, n - done)
+        size = count * FIELD * FIELD * dtype.itemsize
+        data = stream.read(size)
+        if len(data) < size or (done + count == n and stream.read(1)):
+            raise DataError(f"an array cut short, or longer than it says: '{name}'", hint="save it again with numpy.save")
+        values = np.frombuffer(data, np.uint8 if dtype.kind == "b" else dtype)
+        values = values.reshape(shape, order="F") if is_fortran else values
+        yield _to_unit(values, is_bool=dtype.kind == "b", name=name).reshape(count, FIELD, FIELD), n
+
+
+def _count(shape: tuple[int, ...], dtype: np.dtype, name: str) -> int:
+    """Return how many images an array of this shape and type holds. Raises DataError if it is none of images."""
+    n = 1 if shape == (FIELD, FIELD) else shape[0] if shape[1:] in {(FIELD, FIELD), (FIELD * FIELD,)} else 0
+    if not 1 <= n <= MAX_IMAGES:
+        raise DataError(f"an array of shape '{shape}': '{name}'", hint=f"{GIVE_AN_IMAGE}; 1 to {MAX_IMAGES:,} images")
+    if dtype.str not in {"|u1", "|b1"} and not (dtype.kind == "f" and dtype.itemsize <= 8):
+        raise DataError(f"an array of type '{dtype}': '{name}'", hint="save it as uint8, or as float32 in [0, 1]")
+    return n
+
+
+def _to_unit(values: NDArray[np.generic], *, is_bool: bool, name: str) -> Array:
+    """Return the values as float32 in [0, 1], in C order."""
+    with np.errstate(all="ignore"):  # what overflows here is refused below
+        images: Array = np.array(values, np.float32, order="C")
+    if is_bool:
+        return np.minimum(images, 1)
+    if values.dtype.kind == "u":
+        images /= 255
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 1):  # NaN too
+        raise DataError(f"an array with values from '{low}' to '{high}': '{name}'", hint="scale it to [0, 1]")
+    return images

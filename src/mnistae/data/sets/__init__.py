@@ -1,0 +1,1 @@
+"""Data sets: the registry, the readers of each layout, and the cache."""

@@ -1,0 +1,117 @@
+"""Verified arrays kept in one safetensors file with digests by block: a start is fast, one image costs one block."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from mnistae.core.arrays import Bytes
+from mnistae.core.errors import OutputError
+from mnistae.core.files import atomic
+
+BLOCK = 512
+"""Rows that share a digest: one image costs reading and hashing 400 KB."""
+
+VERSION = 1
+KEY = "mnistae"
+MAX_HEADER = 2**20
+
+
+class StaleCacheError(Exception):
+    """A cache file that is missing, damaged or of another source: make the arrays anew."""
+
+
+@dataclass(frozen=True)
+class CacheFile:
+    """An open cache file. Its header names the source, the places of the bytes, and, under a sum, the shapes and digests."""
+
+    path: Path
+    data_start: int
+    entries: Mapping[str, Any]
+    shapes: Mapping[str, list[int]]
+    digests: Mapping[str, list[str]]
+
+    @classmethod
+    def open(cls, path: Path, source: object) -> Self:
+        """Open the cache file of `source`. Raises StaleCacheError."""
+        try:
+            with path.open("rb") as stream:
+                size = int.from_bytes(stream.read(8), "little")
+                if size > MAX_HEADER:
+                    raise StaleCacheError("its header is too long")
+                header = json.loads(stream.read(size))
+            about = json.loads(header["__metadata__"][KEY])
+            if about.pop("sum") != _digest_of(about):
+                raise StaleCacheError("its header is damaged")
+            if about["version"] != VERSION or about["source"] != source:
+                raise StaleCacheError("it was made from another source")
+            return cls(path, 8 + size, header, about["shapes"], about["digests"])
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:  # a damaged header
+            raise StaleCacheError(str(error)) from error
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the digests of all blocks: it stands for the data set's content."""
+        return _digest_of(self.digests)
+
+    def length(self, name: str) -> int:
+        """Return the number of rows of an array."""
+        return self.shapes[name][0]
+
+    def rows(self, name: str, start: int, stop: int) -> Bytes:
+        """Return rows [start, stop) of an array, their blocks verified. Raises StaleCacheError."""
+        try:
+            shape = self.shapes[name]
+            if stop > shape[0]:
+                raise StaleCacheError(f"'{name}' ends before row {stop}")
+            width = int(np.prod(shape[1:], dtype=np.int64))
+            first, last = start // BLOCK, -(-stop // BLOCK)
+            with self.path.open("rb") as stream:
+                stream.seek(self.data_start + int(self.entries[name]["data_offsets"][0]) + first * BLOCK * width)
+                data = bytearray((min(last * BLOCK, shape[0]) - first * BLOCK) * width)
+                stream.readinto(data)
+            found = _block_digests(data, width)
+            if found != self.digests[name][first:last]:
+                raise StaleCacheError(f"a block of '{name}' is damaged")
+            array = np.frombuffer(data, np.uint8).reshape(-1, *shape[1:])
+        except (OSError, ValueError, LookupError, TypeError) as error:  # a damaged header, or the file is gone
+            raise StaleCacheError(str(error)) from error
+        return array[start - first * BLOCK : stop - first * BLOCK]
+
+
+def write(path: Path, source: object, arrays: Mapping[str, Bytes]) -> None:
+    """Write the cache file of `source`. A cache that cannot be written is done without."""
+    from safetensors.numpy import save
+
+    digests = _digests(arrays)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    about: dict[str, object] = {"version": VERSION, "source": source, "shapes": shapes, "digests": digests}
+    about["sum"] = _digest_of(about)
+    data = save(dict(arrays), {KEY: json.dumps(about, sort_keys=True, separators=(",", ":"))})
+    atomic.remove_stale_temps(path.parent)
+    with contextlib.suppress(OutputError):
+        atomic.write_bytes(path, data)
+
+
+def digest(arrays: Mapping[str, Bytes]) -> str:
+    """Return the digest that stands for these arrays: the same as that of their cache file."""
+    return _digest_of(_digests(arrays))
+
+
+def _digests(arrays: Mapping[str, Bytes]) -> dict[str, list[str]]:
+    return {name: _block_digests(array.tobytes(), array[:1].size) for name, array in arrays.items()}
+
+
+def _block_digests(data: bytes | bytearray, width: int) -> list[str]:
+    step = BLOCK * width
+    view = memoryview(data)
+    return [hashlib.sha256(view[at : at + step]).hexdigest() for at in range(0, len(view), step)]
+
+
+def _digest_of(what: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

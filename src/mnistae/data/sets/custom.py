@@ -1,0 +1,116 @@
+"""Data sets of the user's own: a .npy or .npz file, or a folder of images, with or without train/ and test/."""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mnistae.core.arrays import NO_LABEL, Bytes, to_bytes
+from mnistae.core.errors import DataError
+from mnistae.core.files import read as files
+from mnistae.data.images import decode
+from mnistae.data.sets.dataset import Arrays
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm"}
+MAX_FILE = 2**30
+
+_KEYS = {
+    "train_images": ("x_train", "train_images", "images", "x"),
+    "train_labels": ("y_train", "train_labels", "labels", "y"),
+    "test_images": ("x_test", "test_images"),
+    "test_labels": ("y_test", "test_labels"),
+}
+"""The names under which an .npz may keep its arrays; Keras's come first."""
+
+_HINT = "name a folder of images, an .npy of shape (n, 28, 28), or an .npz with x_train, y_train, x_test, y_test"
+
+
+def members(path: Path) -> list[Path]:
+    """Return the files that make up the data set at `path`, in a fixed order. Raises DataError."""
+    if path.is_file():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    if not found:
+        raise DataError(f"the folder '{path}' holds no images", hint=_HINT)
+    return found
+
+
+def read(path: Path) -> Arrays:
+    """Return the arrays of the data set at `path`. Raises DataError."""
+    if path.is_dir():
+        return _read_folder(path)
+    if path.suffix == ".npz":
+        return _read_npz(path)
+    if path.suffix == ".npy":
+        return _with_labels("train", to_bytes(decode.read_path(path).images), None)
+    raise DataError(f"not a data set: '{path}'", hint=_HINT)
+
+
+def _read_folder(path: Path) -> Arrays:
+    files = members(path)
+    arrays: Arrays = {}
+    splits = {split: [file for file in files if file.relative_to(path).parts[0] == split] for split in ("train", "test")}
+    if not splits["train"]:
+        splits = {"train": files}
+    for split, own in splits.items():
+        if own:
+            images = np.concatenate([to_bytes(decode.read_path(file).images[:1]) for file in own])
+            arrays |= _with_labels(split, images, [_label(file) for file in own])
+    return arrays
+
+
+def _label(file: Path) -> int:
+    """Return the digit that the file's folder is named after, as in train/7/a.png."""
+    name = file.parent.name
+    return int(name) if name in set("0123456789") else NO_LABEL
+
+
+def _read_npz(path: Path) -> Arrays:
+    data = files.read_or_raise(path, limit=MAX_FILE, family=DataError, what="the data set", hint=_HINT)
+    arrays: Arrays = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_FILE:
+                raise DataError(f"'{path}' unpacks to more than {MAX_FILE / 2**20:.0f} MiB", hint=_HINT)
+            content = {role: _member(archive, keys) for role, keys in _KEYS.items()}
+    except files.DAMAGED_ZIP as error:
+        raise DataError(f"cannot read the data set '{path}': {error}", hint=_HINT) from error
+    for split in ("train", "test"):
+        images, labels = content[f"{split}_images"], content[f"{split}_labels"]
+        if images is not None:
+            rows = to_bytes(decode.read_bytes(images, name=str(path)).images)
+            arrays |= _with_labels(split, rows, _parse_labels(labels, path) if labels is not None else None)
+    if "train_images" not in arrays:
+        raise DataError(f"'{path}' holds no images under a name we know", hint=_HINT)
+    return arrays
+
+
+def _member(archive: zipfile.ZipFile, keys: Sequence[str]) -> bytes | None:
+    names = set(archive.namelist())
+    found = next((f"{key}.npy" for key in keys if f"{key}.npy" in names), None)
+    if found is None:
+        return None
+    entry = archive.getinfo(found)
+    if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise zipfile.BadZipFile(f"{found} is not packed by deflate")
+    with archive.open(entry) as stream:
+        return stream.read(entry.file_size)  # a size given is kept to while unpacking, whatever the entry says
+
+
+def _parse_labels(data: bytes, path: Path) -> Bytes:
+    try:
+        labels = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except Exception as error:  # foreign bytes: NumPy raises half a dozen kinds, MemoryError among them
+        raise DataError(f"cannot read the labels in '{path}': {error}", hint=_HINT) from error
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DataError(f"the labels in '{path}' are not whole numbers of shape (n,)", hint=_HINT)
+    return np.where((labels >= 0) & (labels < NO_LABEL), labels.astype(np.uint8), np.uint8(NO_LABEL))
+
+
+def _with_labels(split: str, images: Bytes, labels: Sequence[int] | Bytes | None) -> Arrays:
+    if labels is not None and len(labels) != len(images):
+        raise DataError(f"{len(images)} {split} images have {len(labels)} labels", hint=_HINT)
+    known = labels if labels is not None else [NO_LABEL] * len(images)
+    return {f"{split}_images": images, f"{split}_labels": np.asarray(known, np.uint8)}

@@ -1,0 +1,188 @@
+"""From a data set's name or path to its source: the user's folder, our own, a download, the built-in digits."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistae.core import paths
+from mnistae.core.arrays import NO_LABEL, flatten, to_bytes
+from mnistae.core.errors import DataError
+from mnistae.data.images import decode
+from mnistae.data.sets import custom, glyphs, idx_folder, registry
+from mnistae.data.sets.dataset import Arrays, Dataset, DatasetSpec, Progress, no_progress
+from mnistae.data.sets.registry import DatasetInfo
+
+ARRAY = "array"
+"""The name of images in memory. What was trained on them cannot be gone on with: they are gone."""
+
+GLYPHS_VERSION = 1
+"""Raised whenever the built-in digits would come out otherwise, so that no old cache of them is used."""
+
+
+def open_dataset(reference: str, *, progress: Progress = no_progress) -> Dataset:
+    """Return the data set that `reference` means: a name of the catalogue, or a path. Raises UsageError, DataError.
+
+    A name is looked for in `MNISTAE_DATA_DIR`, then in our own folder, then downloaded into that.
+    """
+    if reference == registry.GLYPHS:
+        return Dataset(_glyphs(progress))
+    if reference in registry.DATASETS:
+        return _named(registry.DATASETS[reference], progress)
+    if not os.path.exists(reference):  # noqa: PTH110 - Path's raises for a name too long
+        raise _missing_path(reference) if os.sep in reference else registry.unknown(reference)
+    return Dataset(_path(Path(reference).absolute()))
+
+
+def absolute(reference: str) -> str:
+    """Return a data set's path so that a resume finds it from any folder; a name stays a name."""
+    if reference in registry.NAMES or not os.path.exists(reference):  # noqa: PTH110 - Path's raises for a name too long
+        return reference
+    return str(Path(reference).absolute())
+
+
+def from_array(images: NDArray[np.generic]) -> Dataset:
+    """Return images (n, 28, 28) or (n, 784) in memory as a data set without labels; no cache holds it. Raises DataError."""
+    rows = to_bytes(decode.from_array(images, name="images"))
+    labels = np.full(len(rows), NO_LABEL, np.uint8)
+    found = Dataset(DatasetSpec(ARRAY, "an array in memory", None, lambda: {"train_images": rows, "train_labels": labels}))
+    found.reload()
+    return found
+
+
+def _missing_path(reference: str) -> DataError:
+    return DataError(
+        f"there is no data set at '{reference}'", hint="bring it back, or name another one with --dataset NAME|PATH"
+    )
+
+
+def open_local(reference: str) -> Dataset:
+    """Return the data set as it lies here; nothing is downloaded and nothing repaired. Raises UsageError, DataError."""
+    if reference not in registry.DATASETS:
+        return open_dataset(reference)
+    entry = registry.DATASETS[reference]
+    return Dataset(_idx_source(entry, require_local_dir(entry)))
+
+
+def require_local_dir(entry: DatasetInfo) -> Path:
+    """Return the folder that holds the entry's four files. Raises DataError."""
+    folder = find_folder(entry)
+    if folder is None:
+        raise DataError(
+            f"the data set '{entry.name}' is not here",
+            hint=f"run 'mnistae datasets fetch {entry.name}', or set MNISTAE_DATA_DIR to the folder of its files",
+        )
+    return folder
+
+
+def find_folder(entry: DatasetInfo) -> Path | None:
+    """Return the folder that holds the entry's four files, or None. Raises DataError if the user's holds some of them.
+
+    Some of them in our own folder are a download cut short, which the next one takes up.
+    """
+    for folder in _candidates(entry):
+        found = [idx_folder.find(folder, name) for name in entry.files]
+        if all(found):
+            return folder
+        if any(found) and folder != download_dir(entry):
+            missing = next(name for name, path in zip(entry.files, found, strict=True) if path is None)
+            raise DataError(
+                f"'{missing}' is missing in '{folder}', where other files of {entry.name} are",
+                hint="add it, or unset MNISTAE_DATA_DIR to use a download",
+            )
+    return None
+
+
+def download_dir(entry: DatasetInfo) -> Path:
+    """Return the folder that a download of the entry goes to."""
+    return paths.datasets_dir() / entry.name
+
+
+def fetch(entry: DatasetInfo, *, progress: Progress = no_progress) -> Path:
+    """Download what our own folder lacks of the entry, verified, and return the folder. Raises DataError, OutputError."""
+    if paths.is_offline():
+        raise DataError(
+            f"the data set '{entry.name}' is not here, and MNISTAE_OFFLINE forbids to download it",
+            hint="put its files into a folder and set MNISTAE_DATA_DIR to that, or use --dataset glyphs",
+        )
+    from mnistae.data import mirrors  # brings the network modules, which most starts do without
+
+    mirrors.fetch(entry, download_dir(entry), progress)
+    return download_dir(entry)
+
+
+def _named(entry: DatasetInfo, progress: Progress) -> Dataset:
+    folder = find_folder(entry)
+    if folder is None:
+        return Dataset(_idx_source(entry, fetch(entry, progress=progress)))
+    dataset = Dataset(_idx_source(entry, folder))
+    if folder != download_dir(entry) or paths.is_offline() or _is_sound(dataset):
+        return dataset
+    for name in entry.files:  # our own copy is damaged: what cannot be used need not be kept
+        idx_folder.remove(folder, name)
+    return Dataset(_idx_source(entry, fetch(entry, progress=progress)))
+
+
+def _is_sound(dataset: Dataset) -> bool:
+    try:
+        return bool(dataset.digest)
+    except DataError:
+        return False
+
+
+def _idx_source(entry: DatasetInfo, folder: Path) -> DatasetSpec:
+    members = [path for name in entry.files if (path := idx_folder.find(folder, name))]
+    return DatasetSpec(
+        name=entry.name,
+        location=f"{entry.name} in {folder}",
+        fingerprint=_fingerprint(entry.name, members),
+        build=lambda: idx_folder.read(entry, folder),
+    )
+
+
+def _glyphs(progress: Progress) -> DatasetSpec:
+    def build() -> Arrays:
+        progress("drawing the built-in digits", 0, None)
+        train_images, train_labels = glyphs.draw(60_000, seed=0)
+        test_images, test_labels = glyphs.draw(10_000, seed=1)
+        return {
+            "train_images": flatten(train_images),
+            "train_labels": train_labels,
+            "test_images": flatten(test_images),
+            "test_labels": test_labels,
+        }
+
+    return DatasetSpec(registry.GLYPHS, "built in", [registry.GLYPHS, GLYPHS_VERSION], build)
+
+
+def _path(path: Path) -> DatasetSpec:
+    if path.is_dir() and (found := idx_folder.recognise(path)):
+        return _idx_source(*found)
+    return DatasetSpec(path.name, str(path), _fingerprint("files", custom.members(path)), lambda: custom.read(path))
+
+
+def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
+    """Return what changes when a file is exchanged or written to: a sum over names, sizes and times."""
+    try:
+        stats = [(str(path), stat.st_size, stat.st_mtime_ns) for path in members for stat in [path.stat()]]
+    except OSError as error:
+        raise DataError(f"cannot read the data set: {error}", hint="look at the folder's rights") from error
+    return [kind, hashlib.sha256(json.dumps(stats).encode()).hexdigest()]
+
+
+def _candidates(entry: DatasetInfo) -> list[Path]:
+    """List the folders that may hold the entry. A flat user folder is MNIST unless its name says otherwise."""
+    folders = [download_dir(entry)]
+    base = paths.user_data_dir()
+    if base is None:
+        return folders
+    if not os.path.isdir(base):  # noqa: PTH112 - Path's raises for a name too long
+        raise DataError(f"MNISTAE_DATA_DIR is not a folder: '{base}'", hint="name the folder of the IDX files, or unset it")
+    theirs = [base / entry.torchvision / "raw", base / entry.name]
+    if entry.name == registry.DEFAULT or entry.files[0].startswith(("qmnist", "emnist")) or base.name == entry.name:
+        theirs.append(base)
+    return [*theirs, *folders]

@@ -1,0 +1,1 @@
+"""Image quality, principal components and nearest neighbours."""

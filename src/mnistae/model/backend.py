@@ -1,0 +1,81 @@
+"""The network on whatever computes: NumPy, or PyTorch on a device."""
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from mnistae.core.arrays import Array
+from mnistae.core.config import ModelConfig
+from mnistae.core.records import Weights
+from mnistae.model import device as devices
+from mnistae.model.numpy_network import NumpyNetwork
+
+if TYPE_CHECKING:
+    import torch
+
+    from mnistae.model.network import Autoencoder
+
+
+class Network(Protocol):
+    """An encoder and its decoder, on whatever computes: images (B, 784) in [0, 1], codes (B, bottleneck)."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The network's sizes."""
+
+    def encode(self, images: Array) -> Array:
+        """Return the codes of images."""
+
+    def decode(self, codes: Array) -> Array:
+        """Return the images of codes."""
+
+    def reconstruct(self, images: Array) -> Array:
+        """Return the decoded codes of images."""
+
+
+class TorchNetwork:
+    """The network on a torch device, for those who ask for one."""
+
+    def __init__(self, model: "Autoencoder", device: "torch.device") -> None:
+        self.config = model.config
+        self._model = model.to(device)
+        self._device = device
+
+    def encode(self, images: Array) -> Array:
+        """Return the codes of images."""
+        return self._to_numpy(self._model.encode(self._to_device(images)))
+
+    def decode(self, codes: Array) -> Array:
+        """Return the images of codes."""
+        return self._to_numpy(self._model.decode(self._to_device(codes)))
+
+    def reconstruct(self, images: Array) -> Array:
+        """Return the decoded codes of images."""
+        return self._to_numpy(self._model(self._to_device(images)))
+
+    def _to_device(self, array: Array) -> "torch.Tensor":
+        import torch
+
+        return torch.from_numpy(np.array(array)).to(self._device)
+
+    def _to_numpy(self, tensor: "torch.Tensor") -> Array:
+        array: Array = tensor.detach().cpu().numpy()
+        return array
+
+
+def load_network(weights: Weights, device: str | None) -> Network:
+    """Return the network of these weights: NumPy's if no device was asked for, else torch's on that. Raises DeviceError.
+
+    NumPy computes as fast as torch on a CPU, and the seconds of importing torch are saved.
+    """
+    network = NumpyNetwork.from_weights(weights)
+    if device is None:
+        return network
+    resolved = devices.resolve(device)
+    import torch
+
+    from mnistae.model.network import Autoencoder
+
+    model = Autoencoder(network.config)
+    model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+    return TorchNetwork(model, resolved)

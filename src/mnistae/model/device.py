@@ -1,0 +1,117 @@
+"""Which device computes. A choice is proven by a small computation before anything relies on it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+from mnistae.core.errors import DeviceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+ORDER = ("cuda", "xpu", "mps", "cpu")
+"""What `auto` tries, best first."""
+
+
+def check_choice(choice: str) -> str:
+    """Return `choice` if it is a device's name: auto, cpu, cuda, cuda:N, xpu or mps. Needs no torch. Raises UsageError."""
+    if not re.fullmatch(r"auto|cpu|xpu|mps|cuda(:[0-9]{1,4})?", choice, re.ASCII):
+        raise UsageError(f"unknown device: '{choice}'", hint="choose auto, cpu, cuda, cuda:N, xpu or mps")
+    return choice
+
+
+def resolve(choice: str) -> torch.device:
+    """Return the torch device for `choice`, proven by a computation on it.
+
+    `auto` takes the first of CUDA, XPU, MPS and the CPU that works. Any other choice that does not work raises
+    DeviceError with the reason; there is no silent fall-back.
+    """
+    check_choice(choice)
+    if choice != "auto":
+        return _probe(choice)
+    for name in ORDER:
+        if name == "cpu" or _is_available(name):
+            try:
+                return _probe(name)
+            except DeviceError:
+                continue  # a device that is listed and cannot compute is no device
+    raise DeviceError("no device can compute", hint="run 'mnistae doctor'")
+
+
+@contextlib.contextmanager
+def oom_as_device_error(device: torch.device) -> Iterator[None]:
+    """Raise DeviceError where the block's work does not fit into the device's memory."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        reason = ". ".join(str(error).strip().split(". ")[:2])  # what was asked for; an account of the allocator follows
+        hint = "close what else uses it, or try --device cpu or a smaller --batch-size"
+        raise DeviceError(f"device '{device}' has not enough memory: {reason}", hint=hint) from error
+
+
+def describe(device: torch.device) -> str:
+    """Return the device's name and model, for people."""
+    import torch
+
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        return f"cpu ({threads} thread{'' if threads == 1 else 's'})"
+    return str(device)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16, as far as torch can tell. Without them products take far longer."""
+    import torch
+
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return True
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _probe(name: str) -> torch.device:
+    import torch
+
+    kind, _, number = name.partition(":")
+    if name != "cpu" and not _is_available(kind):
+        raise DeviceError(f"device '{name}' is not there: {_reason(name)}", hint="use --device auto or --device cpu")
+    if number and int(number) >= (count := torch.cuda.device_count()):
+        there = "only 'cuda:0'" if count == 1 else f"'cuda:0' to 'cuda:{count - 1}'"
+        raise DeviceError(f"device '{name}' is not there: torch finds {there}", hint="use one of those, or --device auto")
+    try:
+        device = torch.device(name)
+        ones = torch.ones(8, 8, device=device)
+        is_right = float((ones @ ones).sum()) == 512.0
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises for a device it cannot use
+        reason = str(error).strip().partition("\n")[0]
+        raise DeviceError(f"device '{name}' does not work: {reason}", hint="run 'mnistae doctor'") from error
+    if not is_right:
+        raise DeviceError(f"device '{name}' computes a small matrix product wrong", hint="use --device cpu")
+    return device
+
+
+def _is_available(kind: str) -> bool:
+    import torch
+
+    if kind == "cuda":
+        return bool(torch.cuda.is_available())
+    if kind == "xpu":
+        return bool(torch.xpu.is_available())
+    return bool(torch.backends.mps.is_available())
+
+
+def _reason(name: str) -> str:
+    import torch
+
+    if name.startswith("cuda") and torch.version.cuda is None:
+        return f"torch {torch.__version__} is built without CUDA"
+    if name.startswith("cuda"):
+        return f"torch {torch.__version__} for CUDA {torch.version.cuda} finds no usable GPU or driver"
+    return f"torch {torch.__version__} finds none"

@@ -1,0 +1,1 @@
+"""From arrays to files and streams: figures, images, codes, and terminal graphics."""

@@ -1,0 +1,1 @@
+"""Images and charts as terminal text. Nothing here prints."""

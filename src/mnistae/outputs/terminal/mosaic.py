@@ -1,0 +1,104 @@
+"""Images in a terminal: half-blocks in shades of grey, or ASCII characters of growing weight where there are none."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistae.core.arrays import Array
+from mnistae.core.config import SIDE
+from mnistae.outputs.terminal.canvas import Canvas, padded
+
+SMALLEST = 14
+"""Columns of the smallest tile on which a digit can still be read."""
+
+GAP = 2
+
+RAMP = " .:-=+*#%@"
+"""From black to white; a character is two pixels high."""
+
+GREYS = np.array([0, *range(8, 239, 10), 255])
+"""The greys of a terminal with 256 colours: colours 16, 232 to 255 and 231."""
+
+
+def mosaic(
+    canvas: Canvas, *columns: Array, names: Sequence[str] = (), titles: Sequence[str] = (), total: int | None = None
+) -> list[str]:
+    """Return lines that show images, (n, 784) in each column, as large as all of them fit into the canvas.
+
+    Images of one row stay side by side, and as many rows as there is room for follow on the same lines. With `names`, one a
+    row, and `titles`, one for each column after the first, a line above the images tells what they are. Where not even the
+    smallest tiles fit, the first rows are shown and the last line counts the others, of `total` if there are more than these.
+    """
+    rows = len(columns[0])
+    side, across = _fit(rows, len(columns), canvas)
+    if not across:
+        return []
+    shown = min(rows, across * max(canvas.height // _lines(side), 1))
+    lines: list[str] = []
+    for start in range(0, shown, across):
+        several = range(start, min(start + across, shown))
+        captions = [caption for row in several for caption in (names[row], *titles)] if names else []
+        if captions:
+            lines.append((" " * GAP).join(padded(caption, side) for caption in captions).rstrip())
+        elif lines:
+            lines.append("")
+        tiles = [_tile(column[row], side, canvas) for row in several for column in columns]
+        lines += [(" " * GAP).join(parts).rstrip(" ") for parts in zip(*tiles, strict=True)]
+    left = (total or rows) - shown
+    if left:
+        lines.append(f"{'…' if canvas.has_blocks else '...'} and {left:,} more"[: canvas.width])
+    return lines
+
+
+def _fit(rows: int, columns: int, canvas: Canvas) -> tuple[int, int]:
+    """Return the largest side of a tile at which all rows fit, else the smallest, and how many rows go side by side."""
+    for side in range(SIDE, SMALLEST - 1, -2):
+        across = (canvas.width + GAP) // (columns * (side + GAP))
+        if across and -(-rows // across) * _lines(side) <= canvas.height:
+            break
+    return side, across
+
+
+def _lines(side: int) -> int:
+    """Return the lines that a tile takes: two pixels in each, and one for the caption or the space above."""
+    return side // 2 + 1
+
+
+def _tile(image: Array, side: int, canvas: Canvas) -> list[str]:
+    pixels = np.nan_to_num(image.reshape(SIDE, SIDE).astype(np.float64))
+    if not (canvas.has_blocks and canvas.colours >= 256):
+        return _characters(_averages(side // 2) @ pixels @ _averages(side).T)
+    grey = np.rint((_averages(side) @ pixels @ _averages(side).T).clip(0, 1) * 255).astype(int)
+    return [_half_blocks(top, bottom, canvas.colours) for top, bottom in zip(grey[::2], grey[1::2], strict=True)]
+
+
+def _averages(parts: int) -> NDArray[np.float64]:
+    """Return the (parts, 28) matrix whose rows average a 28th part of a picture's side, a part of `parts` each."""
+    edges = np.linspace(0, SIDE, parts + 1)
+    pixel = np.arange(SIDE)
+    overlaps = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
+    return overlaps.clip(0) * (parts / SIDE)
+
+
+def _characters(grey: NDArray[np.float64]) -> list[str]:
+    levels = np.rint(grey.clip(0, 1) * (len(RAMP) - 1)).astype(int)
+    return ["".join(RAMP[level] for level in row) for row in levels]
+
+
+def _half_blocks(top: NDArray[np.int_], bottom: NDArray[np.int_], colours: int) -> str:
+    """Return a line of cells, each with one pixel above another; a colour is set where it changes."""
+    pieces, before = [], ""
+    for upper, lower in zip(top.tolist(), bottom.tolist(), strict=True):
+        paint = f"\x1b[38;{_grey(upper, colours)};48;{_grey(lower, colours)}m"
+        cell = " " if upper == lower else "▀"  # a seam shows in some fonts where both are the same
+        pieces.append(cell if paint == before else paint + cell)
+        before = paint
+    return "".join(pieces) + "\x1b[0m"
+
+
+def _grey(level: int, colours: int) -> str:
+    if colours > 256:
+        return f"2;{level};{level};{level}"
+    nearest = int(np.abs(GREYS - level).argmin())
+    return f"5;{[16, *range(232, 256), 231][nearest]}"

@@ -1,0 +1,52 @@
+"""What is wrong with the checkpoints of the store, also while other processes save and remove them."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from mnistae.core.errors import CheckpointError
+from mnistae.store import runs
+
+
+def verify(name: str) -> str | None:
+    """Return what is wrong with the files of a run or a built-in checkpoint, or None.
+
+    Raises CheckpointError only if there is no such one, or no more.
+    """
+    check = (lambda _name: None) if runs.is_builtin(name) else runs.check_exists
+    check(name)
+    found = _problem(name, runs.MODEL, runs.load) or _problem(name, runs.STATE, runs.load_state)
+    check(name)  # it may have been removed meanwhile
+    return found
+
+
+def verify_all() -> dict[str, str | None]:
+    """Return what is wrong with each run and built-in checkpoint, or None; a run that is removed meanwhile is left out."""
+    found: dict[str, str | None] = {}
+    for name in runs.checkpoint_names():
+        with contextlib.suppress(CheckpointError):
+            found[name] = verify(name)
+    return found
+
+
+def _problem(name: str, file: str, read: Callable[[str], object]) -> str | None:
+    """Return what is wrong with a file of a run, or None, also where there is none; what changes meanwhile is read again."""
+    path = runs.model_path(name).parent / file
+    while (before := _identity(path)) is not None:
+        try:
+            read(name)
+        except CheckpointError as error:
+            if _identity(path) == before:
+                return error.message
+        else:
+            break
+    return None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from the one that takes its place, or None if it is not there."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns

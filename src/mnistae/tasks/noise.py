@@ -1,0 +1,69 @@
+"""The four kinds of noise. Arrays in, arrays out; the same seed gives the same noise."""
+
+import math
+from enum import StrEnum
+
+import numpy as np
+
+from mnistae.core import seeds
+from mnistae.core.arrays import Array
+from mnistae.core.config import MAX_SEED
+from mnistae.core.errors import UsageError
+
+
+class Noise(StrEnum):
+    """A kind of noise; what its level means stands beside it."""
+
+    UNIFORM = "uniform"  # half-width of the interval: the lab adds U(-0.625, 0.625)
+    GAUSSIAN = "gaussian"  # standard deviation
+    SALT_PEPPER = "salt-pepper"  # share of pixels set to 0 or 1, half of them each
+    MASK = "mask"  # share of pixels set to 0
+    NONE = "none"
+
+
+DEFAULT_LEVELS: dict[Noise, float] = {
+    Noise.UNIFORM: 0.625,
+    Noise.GAUSSIAN: 0.35,
+    Noise.SALT_PEPPER: 0.25,
+    Noise.MASK: 0.5,
+    Noise.NONE: 0.0,
+}
+"""The level that is used where none is given; uniform's is the lab's."""
+
+FRACTIONAL = {Noise.SALT_PEPPER, Noise.MASK}
+
+
+def check_level(kind: Noise, level: float | None) -> float:
+    """Return the level to use. Raises UsageError."""
+    if level is None:
+        return DEFAULT_LEVELS[kind]
+    highest = 1.0 if kind in FRACTIONAL else 100.0
+    if not (math.isfinite(level) and 0 <= level <= highest):
+        raise UsageError(f"noise level is '{level}'", hint=f"give a number from 0 to {highest:g} for {kind.value} noise")
+    return level
+
+
+def check_seed(seed: int) -> int:
+    """Return the seed if it is one. Raises UsageError."""
+    if not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"seed is '{seed}'", hint=f"give a whole number from 0 to {MAX_SEED}")
+    return seed
+
+
+def add(images: Array, kind: Noise, *, level: float, seed: int) -> Array:
+    """Return `images` (B, 784) in [0, 1] with noise added and clipped to [0, 1].
+
+    One draw a pixel, in the order of the images: the noise of the first k images does not depend on how many follow.
+    """
+    if kind is Noise.NONE:
+        return images.copy()
+    generator = np.random.default_rng(seeds.derive(seed, "noise"))
+    if kind is Noise.GAUSSIAN:
+        noisy = images + np.float32(level) * generator.standard_normal(images.shape, np.float32)
+        return np.clip(noisy, 0, 1)
+    u = generator.random(images.shape, np.float32)  # (B, 784), uniform in [0, 1)
+    if kind is Noise.UNIFORM:
+        return np.clip(images + np.float32(level) * (2 * u - 1), 0, 1)
+    if kind is Noise.MASK:
+        return np.where(u < level, np.float32(0), images)
+    return np.where(u < level / 2, np.float32(0), np.where(u < level, np.float32(1), images))

@@ -1,1 +1,0 @@
-"""Pictures and curves as lines of text, for whoever sits at a terminal. Nothing here prints."""

@@ -1,0 +1,100 @@
+import os
+import re
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnistae.core.errors import CheckpointError
+from mnistae.core.files import read as files
+
+MIB = 2**20
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the things that are no files, and the reasons, are Linux's")
+
+
+@pytest.fixture
+def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with one of each: files of several sizes and things that are no files."""
+    folder = tmp_path / "zoo"
+    (folder / "folder").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    for name, size in {"empty": 0, "byte": 1, "full": MIB, "over": MIB + 1, "huge": 2**40}.items():
+        with Path(name).open("wb") as file:
+            file.truncate(size)
+    os.mkfifo("fifo")
+    for link, target in {"link": "byte", "loop": "loop", "dangling": "nowhere", "to-folder": "folder"}.items():
+        Path(link).symlink_to(target)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+    return folder
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "error"),
+    [
+        ("empty", 0, None),
+        ("byte", 1, None),
+        ("full", MIB, None),
+        ("link", 1, None),
+        ("over", None, "it is larger than 1 MiB"),
+        ("huge", None, "it is larger than 1 MiB"),
+        ("missing", None, "there is no such file"),
+        ("dangling", None, "there is no such file"),
+        ("byte/below", None, "Not a directory"),
+        ("folder", None, "it is a folder"),
+        ("to-folder", None, "it is a folder"),
+        ("fifo", None, "it is not a regular file"),
+        ("socket", None, "No such device or address"),
+        ("loop", None, "Too many levels of symbolic links"),
+        ("/dev/zero", None, "it is not a regular file"),
+        ("/dev/null", None, "it is not a regular file"),
+        ("/proc/self/mem", None, "Input/output error"),
+        ("x" * 256, None, "File name too long"),
+        ("a\0b", None, "embedded null byte"),
+        ("a\ud800", None, "'utf-8' network can't encode character '\\ud800' in position 1: surrogates not allowed"),
+    ],
+)
+def test_read_bytes(zoo: Path, name: str, size: int | None, error: str | None) -> None:
+    """A regular file within the limit is read; all else is refused at once, with the reason, and is closed again."""
+    before = open_files()
+    if error is None:
+        assert files.read_bytes(Path(name), limit=MIB) == bytes(size or 0)
+    else:
+        with pytest.raises(files.UnreadableError, match=f"^{re.escape(error)}$"):
+            files.read_bytes(Path(name), limit=MIB)
+    assert open_files() == before
+
+
+def test_all_of_it(tmp_path: Path) -> None:
+    """The bytes come back as they are, over the borders of the chunks they are read in."""
+    data = os.urandom(2 * MIB + 12345)
+    (tmp_path / "file").write_bytes(data)
+    assert files.read_bytes(tmp_path / "file", limit=3 * MIB) == data
+
+
+def test_device_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails under the reader is a reason like any other."""
+
+    def fail(_fd: int, _size: int) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    (tmp_path / "file").write_bytes(b"x")
+    monkeypatch.setattr(os, "read", fail)
+    with pytest.raises(files.UnreadableError, match=r"^Input/output error$"):
+        files.read_bytes(tmp_path / "file", limit=MIB)
+
+
+def test_read_or_raise(zoo: Path) -> None:
+    """The reason is told in the caller's own family of errors, with what was wanted and the caller's hint."""
+    words = {"limit": MIB, "family": CheckpointError, "what": "the checkpoint", "hint": "do this"}
+    assert files.read_or_raise(zoo / "byte", **words) == b"\0"  # type: ignore[arg-type]
+    with pytest.raises(CheckpointError) as failure:
+        files.read_or_raise(zoo / "fifo", **words)  # type: ignore[arg-type]
+    assert failure.value.message == f"cannot read the checkpoint '{zoo}/fifo': it is not a regular file"
+    assert failure.value.hint == "do this"

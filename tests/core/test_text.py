@@ -1,0 +1,89 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistae.core import text
+
+ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # surrogates too
+
+
+@pytest.mark.parametrize(
+    ("foreign", "expected"),
+    [
+        ("", ""),
+        ("plain words, 3 < 4", "plain words, 3 < 4"),
+        ("Grüße 漢字 🙂", "Grüße 漢字 🙂"),
+        (7, "7"),
+        ("\x1b]52;c;ZXZpbA==\x07", r"\x1b]52;c;ZXZpbA==\x07"),  # writes the clipboard
+        ("\x1b]8;;http://evil\x1b\\here", r"\x1b]8;;http://evil\x1b" "\\here"),  # a link
+        ("\x1b]0;root#\x07", r"\x1b]0;root#\x07"),  # the window's title
+        ("\x1b[2J\x1bPq\x1b\\", r"\x1b[2J\x1bPq\x1b" "\\"),  # clears the screen; a device control string
+        ("\x9b31m\x85\x90", r"\x9b31m\x85\x90"),  # C1: the same in one character
+        ("loss 0.1\rloss 9.9", r"loss 0.1\x0dloss 9.9"),  # overwrites the line
+        ("one\ntwo\ttab\x00\x7f", r"one\x0atwo\x09tab\x00\x7f"),
+        ("exe.\u202egnp\u2066x\u2069", r"exe.\u202egnp\u2066x\u2069"),  # bidirectional overrides
+        ("a\u200bb\ufeffc\xad", r"a\u200bb\ufeffc\xad"),  # zero width
+        ("\u2028\u2029\xa0", r"\u2028\u2029\xa0"),  # separators
+        ("\udcff\ud800", r"\udcff\ud800"),  # a file name that is no UTF-8; half a character
+        ("\U000e0041\U0010ffff", r"\U000e0041\U0010ffff"),  # tag characters, private use
+        ("[red]x[/] [link=file:///etc]", "[red]x[/] [link=file:///etc]"),  # rich's markup is data
+        ("x" * 200, "x" * 200),
+        ("x" * 201, "x" * 199 + "…"),
+        ("x" * 10**6, "x" * 199 + "…"),
+        ("\x1b" * 51, r"\x1b" * 49 + r"\x1" "…"),
+    ],
+)
+def test_safe_text(foreign: object, expected: str) -> None:
+    """What could steer a terminal is spelled out, all else stays, and 200 characters are the most."""
+    assert text.safe_text(foreign) == expected
+
+
+@given(ANY_TEXT)
+def test_safe_text_is_printable(foreign: str) -> None:
+    """Whatever the text, the result is short, printable and the same when it is made safe again."""
+    safe = text.safe_text(foreign)
+    assert safe.isprintable()
+    assert len(safe) <= text.MAX_CHARACTERS
+    assert text.safe_text(safe) == safe
+
+
+def test_safe_text_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the escaping the same text is not printable, so the test above can fail."""
+    monkeypatch.setattr(text, "_escape", lambda ch: ch)
+    assert not text.safe_text("\x1b[2J").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["denoise", "1", "2"], "denoise-1-2"),
+        (["reconstruct", "digit:3/12", "test:7"], "reconstruct-digit_3_12-test_7"),
+        (["a", "0.625"], "a-0.625"),
+        (["a", "../../etc/passwd"], "a-etc_passwd"),
+        (["a", "..", ".", "", "漢字"], "a-x-x-x-x"),
+        (["a", ".hidden.", "b c\x1b\n"], "a-hidden-b_c"),
+        (["x" * 80], "x" * 80),
+        (["x" * 81], "x" * 80 + "-4d1f7bb8"),
+        (["x" * 40] * 2 + ["y"], "x" * 40 + "-" + "x" * 39 + "-5f5e7697"),
+    ],
+)
+def test_file_stem(words: list[str], expected: str) -> None:
+    """A stem is made of the words' letters, digits and dots, with _ for the rest; a long one is closed with a digest."""
+    assert text.slug(words) == expected
+
+
+@given(st.lists(ANY_TEXT, min_size=1))
+def test_file_stem_names_a_file_here(words: list[str]) -> None:
+    """Whatever the words, their stem is a plain file name, not hidden, and the same each time."""
+    stem = text.slug(words)
+    assert re.fullmatch(r"[A-Za-z0-9-][A-Za-z0-9._-]{0,88}", stem)
+    assert text.slug(words) == stem
+
+
+def test_long_stems_differ() -> None:
+    """Two long lists that differ only in their last word, or in where a word ends, do not share a name."""
+    words = ["interpolate", *map(str, range(100))]
+    others = [[*words, "a"], [*words, "b"], [*words[:-2], "9899"], [*words, "\ud800"]]
+    assert len({text.slug(other) for other in [words, *others]}) == 5

@@ -1,0 +1,227 @@
+"""Image files: what is read, what is refused, and that nothing else can happen."""
+
+import struct
+import zlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from mnistae.core.errors import DataError
+from mnistae.data.images import decode
+from mnistae.data.images.decode import read_bytes, read_path
+from tests.support.images import RAMP, chunk, exif, five, grey_five, interlaced_png, npy, png, saved
+
+CUT = "cut to the ink, scaled to 13x20, centred by mass"
+DARK = "inverted: dark ink on a light ground"
+SHAPE = "transparent ground: the shape is the ink"
+
+
+def with_header(header: str, body: bytes = b"") -> bytes:
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode("latin1") + body
+
+
+@cache
+def plain_five() -> NDArray[np.float32]:
+    return read_bytes(saved(five()), name="five").images
+
+
+def card(ink: str, ground: str) -> Image.Image:
+    sheet = Image.new("RGBA", (180, 160), (0, 0, 0, 0))
+    sheet.paste(five(ink, ground, mode="RGB"), (40, 20))
+    return sheet
+
+
+GOOD: dict[str, Callable[[], bytes]] = {
+    "1": lambda: saved(five(side=480).convert("1")),
+    "L": lambda: saved(five()),
+    "white on black": lambda: saved(five(255, 0)),
+    "LA, black on nothing": lambda: saved(five((0, 255), (0, 0), mode="LA")),
+    "LA, white on nothing": lambda: saved(five((255, 255), (0, 0), mode="LA")),
+    "P": lambda: saved(five("navy", "white", mode="RGB").quantize(16)),
+    "P with transparency": lambda: saved(five((9, 9, 9, 255), (0, 0, 0, 0), mode="RGBA").quantize(64)),
+    "RGB": lambda: saved(five("red", "lightblue", mode="RGB")),
+    "RGBA, opaque": lambda: saved(five((40, 20, 90, 255), (250, 250, 230, 255), mode="RGBA")),
+    "RGBA, black on nothing": lambda: saved(five((0, 0, 0, 255), (0, 0, 0, 0), mode="RGBA")),
+    "RGBA, white on nothing": lambda: saved(five((255, 255, 255, 255), (255, 255, 255, 0), mode="RGBA")),
+    "RGBA, half opaque": lambda: saved(five((200, 0, 0, 100), (0, 0, 0, 0), mode="RGBA")),
+    "RGBA, a white card": lambda: saved(card("black", "white")),
+    "RGBA, a black card": lambda: saved(card("white", "black")),
+    "I;16": lambda: saved(Image.fromarray(grey_five().astype(np.uint16) * 257)),
+    "I;16, 12 bits used": lambda: saved(Image.fromarray(grey_five().astype(np.uint16) * 16)),
+    "interlaced": lambda: interlaced_png(grey_five()),
+    "film": lambda: saved(five(), save_all=True, append_images=[Image.new("L", (120, 120), 80)]),
+    "JPEG": lambda: saved(five(), "JPEG", quality=90),
+    "progressive JPEG": lambda: saved(five(), "JPEG", quality=90, progressive=True),
+    "CMYK JPEG": lambda: saved(five().convert("CMYK"), "JPEG", quality=90),
+    "two-picture JPEG": lambda: saved(five(), "MPO", save_all=True, append_images=[Image.new("L", (120, 120))]),
+    "large JPEG": lambda: saved(five(side=2100), "JPEG", quality=90),
+    "BMP": lambda: saved(five(), "BMP"),
+    "BMP P": lambda: saved(five().convert("P"), "BMP"),
+    "PGM P5": lambda: saved(five(), "PPM"),
+    "PGM P5, 16 bits": lambda: b"P5 120 120 65535\n" + (grey_five().astype(">u2") * 257).tobytes(),
+    "PGM P2": lambda: b"P2\n# a comment\n120 120\n255\n" + b" ".join(b"%d" % v for v in grey_five().ravel()),
+    "PBM P4": lambda: saved(five(side=480).convert("1"), "PPM"),
+    "PPM P6": lambda: saved(five("red", "white", mode="RGB"), "PPM"),
+    "turned by EXIF": lambda: saved(five().transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95, exif=exif(6)),
+    "upside down by EXIF": lambda: saved(five().transpose(Image.Transpose.ROTATE_180), exif=exif(3)),
+    "mirrored by EXIF": lambda: saved(five().transpose(Image.Transpose.TRANSPOSE), exif=exif(5)),
+}
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_every_kind_of_picture_gives_the_same_digit(kind: str) -> None:
+    """However a drawing is stored, the image that comes out is the same but for rounding."""
+    expected = plain_five()
+    pictures = read_bytes(GOOD[kind](), name=kind)
+    assert pictures.images.shape == (1, 28, 28)
+    assert pictures.images.dtype == np.float32
+    assert np.abs(pictures.images - expected).mean() < 0.03
+    assert pictures.notes[-1] in {CUT, CUT.replace("13x", "14x")}
+
+
+def test_a_turned_picture_is_another_digit() -> None:
+    """The test above notices a picture whose orientation was ignored."""
+    expected = plain_five()
+    turned = read_bytes(saved(five().transpose(Image.Transpose.ROTATE_90)), name="turned").images
+    assert np.abs(turned - expected).mean() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("data", "notes"),
+    [
+        (saved(five()), (DARK, CUT)),
+        (saved(five(255, 0)), (CUT,)),
+        (saved(five((255, 255), (0, 0), mode="LA")), (SHAPE, CUT)),
+        (saved(five().resize((28, 28)).point(lambda v: 255 - v)), ("taken as it is: already 28x28, light on dark",)),
+        (npy(np.zeros((28, 28))), ()),
+    ],
+)
+def test_the_notes_say_what_was_done(data: bytes, notes: tuple[str, ...]) -> None:
+    """The notes are the steps done and no others."""
+    assert read_bytes(data, name="x").notes == notes
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA"])
+@pytest.mark.parametrize("raw", [False, True])
+def test_an_exported_image_comes_back_to_the_bit(mode: str, raw: bool, tmp_path: Path) -> None:
+    """A 28x28 picture that is light on dark is v / 255 in float32, unchanged, in any mode that keeps grey."""
+    digit = 255 - np.asarray(five(side=28))
+    path = tmp_path / "digit"
+    path.write_bytes(saved(Image.fromarray(digit).convert(mode)))
+    images = read_path(path, raw=raw).images
+    assert np.array_equal(images[0], digit.astype(np.float32) / np.float32(255))
+
+
+def test_raw_changes_no_polarity_and_lays_transparency_on_black() -> None:
+    """With raw, dark on light stays dark on light, and what is transparent is 0."""
+    dark = np.asarray(five(side=28))
+    assert np.array_equal(read_bytes(saved(five(side=28)), name="x", raw=True).images[0], dark / np.float32(255))
+    shape = five((255, 255), (255, 0), mode="LA", side=28)
+    assert np.array_equal(read_bytes(saved(shape), name="x", raw=True).images[0], (255 - dark) / np.float32(255))
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (RAMP, RAMP / np.float32(255)),
+        (RAMP[0], RAMP[:1] / np.float32(255)),
+        (RAMP.reshape(3, 784), RAMP / np.float32(255)),
+        (np.asfortranarray(RAMP), RAMP / np.float32(255)),
+        (RAMP > 99, (RAMP > 99).astype(np.float32)),
+        (RAMP / np.float32(255), RAMP / np.float32(255)),
+        ((RAMP / 256).astype(">f8"), (RAMP / 256).astype(np.float32)),
+        ((RAMP / 256).astype(np.float16), (RAMP / 256).astype(np.float32)),
+    ],
+)
+def test_arrays_are_data(array: NDArray[np.generic], expected: NDArray[np.float32], raw: bool) -> None:
+    """An array keeps its values, whatever raw says, and comes as float32 (n, 28, 28)."""
+    images = read_bytes(npy(array), name="x", raw=raw).images
+    assert images.dtype == np.float32
+    assert images.flags.c_contiguous
+    assert np.array_equal(images, expected)
+
+
+PNG = saved(five())
+FITS = "{'descr': '|u1', 'fortran_order': False, 'shape': (%s), }\n"
+NOT_KNOWN = "not an image of a known kind: 'x'"
+DAMAGED = "not a readable image: 'x' (%s, damaged or cut short)"
+SIZE = "an array cut short, or longer than it says: 'x'"
+BAD: list[tuple[str, bytes, str]] = [
+    ("empty", b"", "an empty file: 'x'"),
+    ("text", b"hello, world\n", NOT_KNOWN),
+    ("gif", saved(five(), "GIF"), NOT_KNOWN),
+    ("tiff", saved(five(), "TIFF"), NOT_KNOWN),
+    ("eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", NOT_KNOWN),
+    ("zip", b"PK\x03\x04" + bytes(60), NOT_KNOWN),
+    ("pickle", b"\x80\x04\x95" + bytes(60), NOT_KNOWN),
+    ("float map", b"Pf\n2 2\n-1.0\n" + bytes(16), NOT_KNOWN),
+    ("eps called png", PNG[:8] + b"%!PS-Adobe-3.0\n", DAMAGED % "PNG"),
+    ("truncated png", PNG[: len(PNG) // 2], DAMAGED % "PNG"),
+    ("png of too few rows", png(100, 100, bytes(500)), DAMAGED % "PNG"),
+    ("truncated jpeg", saved(five(), "JPEG")[:300], DAMAGED % "JPEG"),
+    ("text like a bmp", b"BMW, Mercedes, Audi" * 9, DAMAGED % "BMP"),
+    ("text like a pgm", b"P5 is a kind of file", DAMAGED % "PPM"),
+    ("a text bomb", PNG[:33] + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(9 << 20))) + PNG[33:], DAMAGED % "PNG"),
+    ("bomb", png(50_000, 50_000, bytes(50_000)), "too large: 'x'"),
+    ("81 megapixels", png(9_000, 9_000, bytes(9_000)), "too large: 'x'"),
+    ("strip", saved(Image.new("L", (2, 500))), "a strip of 2x500 pixels: 'x'"),
+    ("white", saved(Image.new("L", (90, 90), 255)), "no ink in 'x'"),
+    ("nothing", saved(Image.new("RGBA", (90, 90))), "no ink in 'x'"),
+    ("npy of objects", npy(np.array([{}] * 784, dtype=object).reshape(28, 28)), "an array of type 'object': 'x'"),
+    ("npy of integers", npy(np.zeros((28, 28), np.int64)), "an array of type 'int64': 'x'"),
+    ("npy of texts", npy(np.full((28, 28), "a")), "an array of type '<U1': 'x'"),
+    ("npy of records", npy(np.zeros((28, 28), [("a", "f4")])), "an array of type '[('a', '<f4')]': 'x'"),
+    ("npy scalar", npy(np.float32(0)), "an array of shape '()': 'x'"),
+    ("npy of 784", npy(np.zeros(784)), "an array of shape '(784,)': 'x'"),
+    ("npy of 27", npy(np.zeros((3, 28, 27))), "an array of shape '(3, 28, 27)': 'x'"),
+    ("npy with channels", npy(np.zeros((3, 1, 28, 28))), "an array of shape '(3, 1, 28, 28)': 'x'"),
+    ("npy of none", npy(np.zeros((0, 28, 28))), "an array of shape '(0, 28, 28)': 'x'"),
+    ("npy beyond 1", npy(np.full((28, 28), 255.0)), "an array with values from '255.0' to '255.0': 'x'"),
+    ("npy below 0", npy(np.full((28, 28), -0.5)), "an array with values from '-0.5' to '-0.5': 'x'"),
+    ("npy of NaN", npy(np.full((28, 28), np.nan)), "an array with values from 'nan' to 'nan': 'x'"),
+    ("npy too great", npy(np.full((28, 28), 1e300)), "an array with values from 'inf' to 'inf': 'x'"),
+    ("npy cut short", npy(RAMP)[:-1], SIZE),
+    ("npy too long", npy(RAMP) + b"\0", SIZE),
+    ("npy that lies", with_header(FITS % "99999, 28, 28", bytes(784)), SIZE),
+    ("npy of too many", with_header(FITS % "100001, 784"), "an array of shape '(100001, 784)': 'x'"),
+    ("npy of far too many", with_header(FITS % f"{10**30}, 28, 28"), f"an array of shape '({10**30}, 28, 28)': 'x'"),
+    ("npy of less than none", with_header(FITS % "-1, 784"), "an array of shape '(-1, 784)': 'x'"),
+    ("npy without a header", b"\x93NUMPY\x01\x00", DAMAGED % "npy"),
+    ("npy of a later version", b"\x93NUMPY\x09\x00" + bytes(90), DAMAGED % "npy"),
+    ("npy with code", with_header("__import__('os').abort()"), DAMAGED % "npy"),
+    ("npy with deep brackets", with_header("(" * 9_000), DAMAGED % "npy"),
+    ("npy with a long header", with_header(" " * 20_000), DAMAGED % "npy"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_every_bad_kind_has_its_error(data: bytes, message: str) -> None:
+    """What is not a picture of a digit is one DataError, with the source in quotes and a next step."""
+    with pytest.raises(DataError) as caught:
+        read_bytes(data, name="x")
+    assert caught.value.message == message
+    assert caught.value.hint
+
+
+def test_raw_refuses_another_size() -> None:
+    """With raw nothing is scaled, so another size is refused, and the hint says how to have it scaled."""
+    with pytest.raises(DataError, match="'x' is not 28x28 pixels") as caught:
+        read_bytes(PNG, name="x", raw=True)
+    assert "--raw" in caught.value.hint
+
+
+def test_a_picture_that_memory_does_not_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Running out of memory while decoding is an expected failure, not a traceback."""
+
+    def greedy(picture: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(decode, "_shrink", greedy)
+    with pytest.raises(DataError, match="not a readable image"):
+        read_bytes(PNG, name="x")

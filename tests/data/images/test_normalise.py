@@ -1,0 +1,311 @@
+"""The normaliser: the same digit comes out whatever the picture around it, centred and scaled as in MNIST."""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from mnistae.core.arrays import Array
+from mnistae.core.errors import DataError
+from mnistae.data.images import normalise as module
+from mnistae.data.images.normalise import INVERTED, THICKENED, UNCHANGED, bounds, normalise
+
+DIGITS = {
+    "one": [[(0.56, 0.1), (0.46, 0.9)]],
+    "two": [[(0.3, 0.3), (0.4, 0.14), (0.58, 0.12), (0.68, 0.28), (0.6, 0.46), (0.28, 0.86), (0.74, 0.84)]],
+    "five": [
+        [(0.36, 0.2), (0.33, 0.46), (0.56, 0.43), (0.68, 0.6), (0.6, 0.78), (0.32, 0.8)],
+        [(0.4, 0.12), (0.72, 0.1)],
+    ],
+    "zero": [[(0.5, 0.1), (0.3, 0.3), (0.28, 0.7), (0.46, 0.9), (0.66, 0.74), (0.7, 0.3), (0.5, 0.1)]],
+}
+
+
+@cache
+def strokes(name: str, side: int = 160, *, width: float = 0.09) -> Array:
+    """Draw a digit as a round pen would, (side, side), 0 = ground, 1 = ink; a five has two strokes."""
+    drawing = Image.new("L", (4 * side, 4 * side))
+    pen = ImageDraw.Draw(drawing)
+    r = 2 * side * width
+    for line in DIGITS[name]:
+        points = [(4 * side * x, 4 * side * y) for x, y in line]
+        pen.line(points, fill=255, width=round(2 * r))
+        for x, y in points:
+            pen.ellipse((x - r, y - r, x + r, y + r), fill=255)
+    return np.asarray(drawing.resize((side, side), Image.Resampling.BOX), np.float32) / np.float32(255)
+
+
+def digit(picture: NDArray[np.floating]) -> Array:
+    return normalise(np.clip(picture, 0, 1).astype(np.float32), name="x")[0]
+
+
+@cache
+def plain(name: str) -> Array:
+    return digit(strokes(name))
+
+
+def apart(a: Array, b: Array) -> float:
+    """Mean absolute difference at the best of nine shifts: a centre of mass may be rounded to either side."""
+    shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return min(float(np.abs(np.roll(a, shift, (0, 1)) - b).mean()) for shift in shifts)
+
+
+def ramp(ink: NDArray[np.floating], x: float = 0.0, y: float = 0.0, both: float = 0.0) -> Array:
+    """Light (h, w) that changes by these amounts from edge to edge, and falls by `both` towards the corners."""
+    v, u = np.meshgrid(*(np.linspace(-1, 1, side) for side in ink.shape), indexing="ij")
+    return np.asarray(1 + x * u / 2 + y * v / 2 - both * (u**2 + v**2) / 2, np.float32)
+
+
+def noise(ink: NDArray[np.floating], sigma: float) -> Array:
+    return np.asarray(np.random.default_rng(5).normal(0, sigma, ink.shape), np.float32)
+
+
+def on_paper(ink: Array, dark: float) -> Array:
+    return np.asarray(0.85 * (1 - dark * ink), np.float32)
+
+
+def dusty(ink: Array) -> Array:
+    page = on_paper(np.pad(ink, 100), 0.7)
+    at = np.random.default_rng(5).integers(0, len(page) - 2, (40, 2))
+    for y, x in at:
+        page[y : y + 2, x : x + 2] = 0
+    return page
+
+
+def shaded(ink: Array) -> Array:
+    page = on_paper(np.pad(ink, 60), 0.7)
+    page[:, 170:] *= 0.75
+    return page
+
+
+def blurred(ink: Array) -> Array:
+    page = Image.fromarray((255 * on_paper(np.pad(ink, 100), 0.7)).astype(np.uint8))
+    return np.asarray(page.filter(ImageFilter.GaussianBlur(3)), np.float32) / np.float32(255)
+
+
+def with_desk(ink: Array, *, desk: float) -> Array:
+    page = on_paper(np.pad(ink, 80), 0.6)
+    page[:, :30] = desk
+    return page
+
+
+def turned_sheet(ink: Array) -> Array:
+    return np.pad(on_paper(np.pad(ink, 40), 0.7), 60, constant_values=0.1)
+
+
+CHANGES: dict[str, Callable[[Array], NDArray[np.floating]]] = {
+    "inverted": lambda ink: 1 - ink,
+    "on grey": lambda ink: 0.6 - 0.3 * ink,
+    "faint": lambda ink: 0.8 - 0.08 * ink,
+    "light on grey": lambda ink: 0.4 + 0.5 * ink,
+    "off centre": lambda ink: np.pad(ink, ((150, 10), (20, 90))),
+    "cut to the edge": lambda ink: 1 - ink[bounds(ink > 0.1)],
+    "wide page": lambda ink: 1 - np.pad(ink, ((0, 0), (50, 250))),
+    "pencil": lambda ink: on_paper(ink, 0.3) * ramp(ink, 0.2, 0.1) + noise(ink, 0.02),
+    "steep light": lambda ink: on_paper(ink, 0.6) * ramp(ink, 0.9, -0.3) + noise(ink, 0.02),
+    "dark corners": lambda ink: on_paper(ink, 0.6) * ramp(ink, both=0.5) + noise(ink, 0.02),
+    "noise": lambda ink: on_paper(ink, 0.6) + noise(ink, 0.06),
+    "chalk": lambda ink: 0.15 + 0.7 * ink * ramp(ink, 0.3) + noise(ink, 0.05),
+    "dust": dusty,
+    "a shadow": shaded,
+    "blur": blurred,
+    "a dark desk beside it": lambda ink: with_desk(ink, desk=0.1),
+    "a desk as dark as the ink": lambda ink: with_desk(ink, desk=0.34),
+    "a sheet on a desk": turned_sheet,
+    "an eighth of the page": lambda ink: 1 - np.pad(ink.reshape(40, 4, 40, 4).mean(axis=(1, 3)), 140),
+}
+
+
+@pytest.mark.parametrize("name", DIGITS)
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_same_digit_comes_out_laid_out_as_in_mnist(name: str, change: str) -> None:
+    """Light, polarity, place, noise and dirt change next to nothing: 20 high, ink up to 1, its mass in the middle."""
+    image = digit(CHANGES[change](strokes(name)))
+    assert apart(image, plain(name)) < 0.02
+    assert max(image[bounds(image > 0)].shape) == 20
+    assert (image.min(), image.max()) == (0, 1)
+    assert abs(np.arange(28) @ image.sum(axis=1) / image.sum() - 14) <= 0.5
+    assert abs(np.arange(28) @ image.sum(axis=0) / image.sum() - 14) <= 0.5
+
+
+def test_other_digits_are_further_apart() -> None:
+    """The bound of the test above would not let one digit pass for another."""
+    images = [plain(name) for name in DIGITS]
+    assert min(apart(a, b) for i, a in enumerate(images) for b in images[:i]) > 0.06
+
+
+@pytest.mark.parametrize("name", DIGITS)
+@pytest.mark.parametrize("side", [60, 400])
+def test_the_size_of_the_picture_does_not_matter(name: str, side: int) -> None:
+    """A small drawing and a large one give the same image, but for what the small one cannot show."""
+    assert apart(digit(strokes(name, side)), plain(name)) < 0.02
+
+
+@pytest.mark.parametrize("width", [0.005, 0.01, 0.02, 0.05, 0.15])
+def test_hairlines_and_broad_pens_leave_a_whole_digit(width: float) -> None:
+    """However broad the pen, the digit is 20 high and unbroken: something in each of its rows."""
+    image = digit(1 - strokes("two", 300, width=width))
+    box = image[bounds(image > 0)]
+    assert box.shape[0] == 20
+    assert box.max(axis=1).min() > 0.25
+
+
+def test_fine_strokes_are_widened() -> None:
+    """A ballpoint's digit has strokes as broad as MNIST's, which is said; those of a broad pen are left as they are."""
+    fine, notes = normalise(1 - strokes("two", 300, width=0.01), name="x")
+    broad, other_notes = normalise(1 - strokes("two", 300), name="x")
+    assert THICKENED in notes
+    assert THICKENED not in other_notes
+    assert fine.sum() > 0.7 * broad.sum()
+
+
+def test_a_digit_that_fills_most_of_the_picture_is_still_the_ink() -> None:
+    """A cut-out whose ink covers half of it is read by its corners, as ink on a ground."""
+    bold = strokes("zero", width=0.24)
+    cut = bold[bounds(bold > 0.1)]
+    assert (cut > 0.5).mean() > 0.5
+    assert apart(digit(1 - cut), digit(bold)) < 0.02
+
+
+def test_a_hairline_that_sampling_dashes_is_whole() -> None:
+    """A thin line whose pixels are half and fully dark by turns is one line, not the darker half of it."""
+    drawing = Image.new("L", (800, 800), 230)
+    ImageDraw.Draw(drawing).line([(400, 100), (380, 700)], fill=60, width=2)
+    picture = np.asarray(drawing, np.float32).reshape(400, 2, 400, 2).mean(axis=(1, 3)) / 255
+    image = digit(picture + noise(picture, 0.01))
+    box = image[bounds(image > 0)]
+    assert box.shape[0] == 20
+    assert box.max(axis=1).min() > 0.25
+
+
+def test_a_bar_is_a_one() -> None:
+    """A solid upright stroke is a digit that fills its box."""
+    picture = np.ones((100, 100), np.float32)
+    picture[20:80, 45:54] = 0
+    image, notes = normalise(picture, name="x")
+    assert notes == (INVERTED, "cut to the ink, scaled to 3x20, centred by mass")
+    assert image[4:24, 13:16].min() == 1
+    assert image.sum() == 60
+
+
+def test_a_bar_is_no_sheet() -> None:
+    """Only something broad is looked into as a sheet of paper, so the uneven edge of a stroke is never the digit."""
+    picture = np.ones((224, 224), np.float32)
+    picture[20:200, 100:126] = 0.2
+    turned = Image.fromarray((255 * picture).astype(np.uint8)).rotate(1.7, Image.Resampling.BICUBIC, fillcolor=255)
+    blurry = np.asarray(turned.filter(ImageFilter.GaussianBlur(2)), np.float32) / np.float32(255)
+    _, notes = normalise(np.clip(blurry + noise(blurry, 0.02), 0, 1), name="x")
+    assert notes == (INVERTED, "cut to the ink, scaled to 4x20, centred by mass")
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.2])
+def test_a_picture_like_mnist_is_taken_as_it_is(sigma: float) -> None:
+    """28x28, light on dark: not a value changes, whatever its place, size or noise."""
+    picture = np.clip(strokes("five", 28) + noise(np.zeros((28, 28)), sigma), 0, 1)
+    image, notes = normalise(picture, name="x")
+    assert np.array_equal(image, picture)
+    assert notes == (UNCHANGED,)
+
+
+def dotted(*places: tuple[int, int], side: int) -> Array:
+    page = np.ones((200, 200), np.float32)
+    for y, x in places:
+        page[y : y + side, x : x + side] = 0
+    return page
+
+
+CRUMBS = [(int(y), int(x)) for y, x in np.random.default_rng(1).integers(0, 195, (40, 2))]
+
+
+def texture(side: int, sigma: float) -> Array:
+    return 0.7 + noise(np.zeros((side, side)), sigma)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((28, 28), np.float32),
+        np.ones((100, 70), np.float32),
+        np.full((1, 1), 0.5, np.float32),
+        np.full((1, 90), 0.5, np.float32),
+        0.5 * ramp(np.zeros((200, 300)), 0.5, 0.3, 0.2),
+        0.5 * ramp(np.zeros((200, 300)), 0.5, 0.3, 0.2) + noise(np.zeros((200, 300)), 0.03),
+        texture(28, 0.05),
+        texture(90, 0.1),
+        texture(300, 0.01),
+        texture(300, 0.1),
+        dusty(np.zeros((200, 200), np.float32)),
+        dotted(*CRUMBS, side=5),
+        dotted((90, 40), side=6),
+        dotted((90, 40), (20, 150), side=3),
+    ],
+    ids=[
+        "black",
+        "white",
+        "pixel",
+        "line",
+        "ramp",
+        "noisy ramp",
+        "small",
+        "rough",
+        "fine",
+        "coarse",
+        "dust",
+        "crumbs",
+        "a dot",
+        "two dots",
+    ],
+)
+def test_a_picture_without_ink_is_refused(picture: Array) -> None:
+    """Blank paper, however lit, rough or dusty, is a DataError that names the picture."""
+    with pytest.raises(DataError, match=r"no ink in 'page\.png'"):
+        normalise(np.clip(picture, 0, 1), name="page.png")
+
+
+SIZES = st.tuples(st.integers(1, 8), st.integers(1, 8))
+LEVELS = st.floats(0, 1, width=32)
+BLOCKS = st.builds(
+    lambda levels, side: np.kron(levels, np.ones((side, side), np.float32)),
+    npst.arrays(np.float32, SIZES, elements=LEVELS, fill=st.nothing()),
+    st.integers(1, 6),
+)
+"""Pictures of some large squares, most of which have ink."""
+
+
+@settings(max_examples=240, deadline=None, derandomize=True)
+@given(npst.arrays(np.float32, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=LEVELS) | BLOCKS)
+def test_any_picture_gives_an_image_or_is_refused(picture: Array) -> None:
+    """No picture, however small or odd, gives anything but a 28x28 image in [0, 1] or a DataError."""
+    try:
+        image, notes = normalise(picture, name="x")
+    except DataError:
+        return
+    assert image.shape == (28, 28)
+    assert image.dtype == np.float32
+    assert 0 <= image.min() <= image.max() <= 1
+    assert notes
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(npst.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))))
+def test_parts_are_what_a_walk_finds(mask: NDArray[np.bool_]) -> None:
+    """Two pixels have the same number if and only if a walk over the eight neighbours joins them."""
+    labels = module._connected_components(mask)
+    expected = np.zeros(mask.shape, np.int64)
+    for start in map(tuple, np.argwhere(mask)):
+        if expected[start]:
+            continue
+        expected[start], stack = expected.max() + 1, [start]
+        while stack:
+            y, x = stack.pop()
+            near = np.s_[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+            fresh = mask[near] & (expected[near] == 0)
+            expected[near][fresh] = expected[start]
+            stack += [(near[0].start + v, near[1].start + u) for v, u in np.argwhere(fresh)]
+    assert np.array_equal(labels, expected)

@@ -1,0 +1,158 @@
+"""An IDX file is read whole and right, or refused with a reason."""
+
+import contextlib
+import gzip
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from mnistae.data.sets import idx
+from mnistae.data.sets.idx import IdxError
+from tests.conftest import idx_bytes
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
+LABELS = np.arange(10, dtype=np.uint8)
+IMAGE_FILE = idx_bytes(IMAGES)
+LABEL_FILE = idx_bytes(LABELS)
+
+Parse = Callable[[bytes], np.ndarray]
+
+
+def qmnist_labels(classes: list[int]) -> bytes:
+    """Return QMNIST's label file: eight columns of integers, the class in the first."""
+    table = np.full((len(classes), 8), 12345, ">i4")
+    table[:, 0] = classes
+    return bytes([0, 0, 0x0C, 2]) + len(classes).to_bytes(4, "big") + (8).to_bytes(4, "big") + table.tobytes()
+
+
+@pytest.mark.parametrize("array", [LABELS, IMAGES[:, 0], IMAGES], ids=["1-D", "2-D", "3-D"])
+def test_bytes(array: np.ndarray) -> None:
+    """An array of bytes comes back as it was written."""
+    parsed = idx.parse(idx_bytes(array))
+    assert parsed.dtype == np.uint8
+    np.testing.assert_array_equal(parsed, array)
+
+
+def test_integers() -> None:
+    """Integers of 32 bits are read as big-endian, with their signs."""
+    parsed = idx.parse(b"\0\0\x0c\x01" + (3).to_bytes(4, "big") + b"\0\0\1\0" + b"\xff\xff\xff\xff" + b"\x7f\xff\xff\xff")
+    assert parsed.tolist() == [256, -1, 2**31 - 1]
+
+
+@pytest.mark.parametrize(
+    ("data", "parse", "expected"),
+    [
+        (IMAGE_FILE, idx.parse_images, IMAGES),
+        (LABEL_FILE, idx.parse_labels, LABELS),
+        (qmnist_labels([3, 0, 9]), idx.parse_labels, np.array([3, 0, 9])),
+        (idx_bytes(LABELS[:0]), idx.parse_labels, LABELS[:0]),
+    ],
+    ids=["images", "labels", "QMNIST's labels", "no labels"],
+)
+def test_what_a_file_holds(data: bytes, parse: Parse, expected: np.ndarray) -> None:
+    """Images and labels come back as bytes, of QMNIST's columns the class alone."""
+    parsed = parse(data)
+    assert parsed.dtype == np.uint8
+    np.testing.assert_array_equal(parsed, expected)
+
+
+def with_header(*sizes: int, kind: int = 8, lead: bytes = b"\0\0") -> bytes:
+    """Return the image file under another header."""
+    header = lead + bytes([kind, len(sizes)]) + b"".join(size.to_bytes(4, "big") for size in sizes)
+    return header + IMAGES.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        *((IMAGE_FILE[:size], "it is not an IDX file") for size in (0, 1, 3)),
+        *((IMAGE_FILE[:size], "it is cut short") for size in (4, 7, 8, 15)),
+        *((IMAGE_FILE[:size], f"it has {size} bytes where its header says 3936") for size in (16, 17, 1968, 3935)),
+        (IMAGE_FILE + b"\0", "it has 3937 bytes where its header says 3936"),
+        (with_header(5, 28, 28, lead=b"\1\0"), "it is not an IDX file"),
+        (with_header(5, 28, 28, kind=0x0D), "it is not an IDX file"),
+        (with_header(5, 28, 28, kind=0x0C), "it has 3936 bytes where its header says 15696"),
+        (with_header(), "it is not an IDX file"),
+        (with_header(5, 28, 28, 1), "it is not an IDX file"),
+        (with_header(6, 28, 28), "it has 3936 bytes where its header says 4720"),
+        (with_header(2**32 - 1, 2**32 - 1, 2**32 - 1), f"it has 3936 bytes where its header says {(2**32 - 1) ** 3 + 16}"),
+        (with_header(28, 28, 5), "it holds an array (28, 28, 5), not images (N, 28, 28)"),
+        (with_header(140, 28), "it holds an array (140, 28), not images (N, 28, 28)"),
+        (idx_bytes(IMAGES[:0]), "it holds an array (0, 28, 28), not images (N, 28, 28)"),
+        (LABEL_FILE, "it holds an array (10,), not images (N, 28, 28)"),
+        (qmnist_labels([1]), "it holds an array (1, 8), not images (N, 28, 28)"),
+        (b"<!doctype html><title>404</title>", "it is not an IDX file"),
+        (gzip.compress(IMAGE_FILE, mtime=0), "it is not an IDX file"),
+    ],
+)
+def test_damaged_images(data: bytes, reason: str) -> None:
+    """A file that is not whole images is refused with what is wrong with it."""
+    with pytest.raises(IdxError) as caught:
+        idx.parse_images(data)
+    assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        *((LABEL_FILE[:size], "it is not an IDX file") for size in (0, 1, 3)),
+        *((LABEL_FILE[:size], "it is cut short") for size in (4, 7)),
+        *((LABEL_FILE[:size], f"it has {size} bytes where its header says 18") for size in (8, 9, 15, 16, 17)),
+        (LABEL_FILE + b"\0", "it has 19 bytes where its header says 18"),
+        (idx_bytes(LABELS + 1), "it holds labels outside 0 … 9"),
+        (qmnist_labels([1, 10]), "it holds labels outside 0 … 9"),
+        (qmnist_labels([1, -1]), "it holds labels outside 0 … 9"),
+        (qmnist_labels([256]), "it holds labels outside 0 … 9"),
+        (idx_bytes(IMAGES), "it holds an array (5, 28, 28), not labels (N,)"),
+        (idx_bytes(IMAGES[:, 0]), "it holds an array (5, 28), not labels (N,)"),
+        (b"<!doctype html><title>404</title>", "it is not an IDX file"),
+        (gzip.compress(LABEL_FILE, mtime=0), "it is not an IDX file"),
+    ],
+)
+def test_damaged_labels(data: bytes, reason: str) -> None:
+    """A file that is not whole labels is refused with what is wrong with it."""
+    with pytest.raises(IdxError) as caught:
+        idx.parse_labels(data)
+    assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize("limit", [len(IMAGE_FILE), len(IMAGE_FILE) + 1, 2**30])
+def test_gunzip(limit: int) -> None:
+    """A gzip stream unpacks to its content, up to the very limit."""
+    assert idx.gunzip(gzip.compress(IMAGE_FILE, mtime=0), limit=limit) == IMAGE_FILE
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "its gzip stream is cut short or followed by other bytes"),
+        (IMAGE_FILE, "it is not a readable gzip file"),
+        (b"<!doctype html>", "it is not a readable gzip file"),
+        (gzip.compress(IMAGE_FILE, mtime=0)[:-1], "its gzip stream is cut short or followed by other bytes"),
+        (gzip.compress(IMAGE_FILE, mtime=0)[:20], "its gzip stream is cut short or followed by other bytes"),
+        (gzip.compress(IMAGE_FILE, mtime=0) + b"\0", "its gzip stream is cut short or followed by other bytes"),
+        (gzip.compress(IMAGE_FILE, mtime=0) * 2, "its gzip stream is cut short or followed by other bytes"),
+        (gzip.compress(IMAGE_FILE, mtime=0)[:-8] + bytes(8), "it is not a readable gzip file"),
+        (gzip.compress(IMAGE_FILE + b"\0", mtime=0), "it unpacks to more than 3936 bytes"),
+    ],
+    ids=["empty", "not packed", "HTML", "last byte lost", "cut", "one byte more", "two streams", "sum lost", "larger"],
+)
+def test_damaged_gzip(data: bytes, reason: str) -> None:
+    """What is not one whole gzip stream of at most the limit is refused."""
+    with pytest.raises(IdxError) as caught:
+        idx.gunzip(data, limit=len(IMAGE_FILE))
+    assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize(("limit", "is_bounded"), [(100_000, True), (2**25, False)], ids=["limited", "sabotage"])
+def test_gzip_bomb(limit: int, *, is_bounded: bool) -> None:
+    """A bomb of 16 MB takes no more memory than the limit allows; with a limit above it, it does."""
+    bomb = gzip.compress(bytes(2**24))
+    tracemalloc.start()
+    with contextlib.suppress(IdxError):
+        idx.gunzip(bomb, limit=limit)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (peak < 2**20) == is_bounded

@@ -1,0 +1,81 @@
+"""Every data set known by name can be checked, and a wrong name is told the right one."""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+import torchvision
+
+from mnistae.data.sets import registry
+from mnistae.data.sets.registry import DATASETS, ROLES, DatasetInfo
+
+each_entry = pytest.mark.parametrize("entry", DATASETS.values(), ids=DATASETS)
+
+
+def test_names() -> None:
+    """The names are these, each an entry's own, MNIST first and the built-in digits last."""
+    assert registry.NAMES == ("mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "glyphs")
+    assert [entry.name for entry in DATASETS.values()] == list(DATASETS)
+    assert registry.DEFAULT in DATASETS
+
+
+@each_entry
+def test_entry(entry: DatasetInfo) -> None:
+    """An entry has a file for each role, https mirrors, and sums of nothing but its files."""
+    assert len(set(entry.files)) == len(ROLES)
+    for role, name in zip(ROLES, entry.files, strict=True):
+        assert ("labels" in name) == ("labels" in role)
+        assert ("train" in name) == ("train" in role)
+    assert entry.mirrors
+    for mirror in entry.mirrors:
+        assert urlsplit(mirror).scheme == "https"
+        assert mirror.endswith(("/", ".zip"))
+    assert entry.sha256.keys() <= set(entry.files)
+    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in entry.sha256.values())
+    assert entry.about
+
+
+@each_entry
+def test_archive_sums(entry: DatasetInfo) -> None:
+    """Every file of every entry comes in an archive whose MD5 torchvision knows."""
+    sums = registry.archive_sums(entry)
+    archives = {"gzip.zip"} if entry.name == "emnist-digits" else {f"{name}.gz" for name in entry.files}
+    assert sums.keys() == archives
+    assert all(re.fullmatch(r"[0-9a-f]{32}", digest) for digest in sums.values())
+
+
+def test_the_default_has_the_better_sums() -> None:
+    """MNIST's files are known by the SHA-256 of their content."""
+    assert DATASETS[registry.DEFAULT].sha256.keys() == set(DATASETS[registry.DEFAULT].files)
+
+
+@each_entry
+def test_mirrors_are_those_of_torchvision(entry: DatasetInfo) -> None:
+    """Where torchvision's mirror is alive it is the first here, over https."""
+    table = getattr(torchvision.datasets, entry.torchvision)
+    known = {
+        "emnist-digits": getattr(table, "url", ""),
+        "qmnist": table.resources["train"][0][0].rpartition("/")[0] + "/" if isinstance(table.resources, dict) else "",
+        # torchvision's is an S3 web site, which has no https
+        "fashion-mnist": "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    }.get(entry.name, table.mirrors[0])
+    assert entry.mirrors[0] == known.replace("http://", "https://")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("minst", "did you mean 'mnist'?"),
+        ("MNIST", "did you mean 'mnist'?"),
+        ("FashionMNIST", "did you mean 'fashion-mnist'?"),
+        ("fashion_mnist", "did you mean 'fashion-mnist'?"),
+        ("emnist", "did you mean 'mnist'?"),
+        ("glyph", "did you mean 'glyphs'?"),
+        ("cifar10", "choose one of mnist, fashion-mnist, kmnist, qmnist, emnist-digits, glyphs, or a path"),
+        ("", "choose one of mnist, fashion-mnist, kmnist, qmnist, emnist-digits, glyphs, or a path"),
+    ],
+)
+def test_unknown(name: str, hint: str) -> None:
+    """A name that is not known is repeated, with the nearest one or all of them."""
+    error = registry.unknown(name)
+    assert (error.message, error.hint) == (f"no such data set: '{name}'", hint)

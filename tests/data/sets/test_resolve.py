@@ -1,0 +1,288 @@
+"""A data set is found where the user has it, then where we have it, then on a mirror, and never guessed at."""
+
+import gzip
+import json
+import os
+import pickle
+import shutil
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnistae.core.arrays import NO_LABEL
+from mnistae.core.errors import DataError, UsageError
+from mnistae.data.sets import cache, custom, glyphs, idx_folder, registry, resolve
+from mnistae.data.sets.dataset import Dataset, Split
+from mnistae.data.sets.registry import DATASETS, DatasetInfo
+from tests.conftest import idx_bytes, write_idx
+from tests.support.http_mirror import Mirror
+
+Digits = dict[str, np.ndarray]
+FILES = DATASETS["mnist"].files
+
+
+@pytest.fixture
+def digits(digits: Digits) -> Digits:
+    """Thirty of the tiny digits: most tests here write them to files."""
+    return {role: array[:20] if role.startswith("train") else array[:10] for role, array in digits.items()}
+
+
+@pytest.fixture
+def own(entry: DatasetInfo, home: Path, digits: Digits) -> Path:
+    """Our own folder, filled."""
+    return write_idx(home / "datasets" / "mnist", digits, compress=True)
+
+
+def put(path: Path, at: int, byte: int) -> None:
+    """Write one byte of a file in place."""
+    with path.open("r+b") as stream:
+        stream.seek(at)
+        stream.write(bytes([byte]))
+
+
+def assert_is_tiny(dataset: Dataset, digits: Digits) -> None:
+    """The data set holds the tiny data."""
+    for split in Split:
+        images = digits[f"{split}_images"]
+        np.testing.assert_array_equal(dataset.images(split), images.reshape(len(images), -1))
+        np.testing.assert_array_equal(dataset.labels(split), digits[f"{split}_labels"])
+
+
+def test_order(own: Path, mirror: Mirror, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's folder comes first, then our own, then the download."""
+    theirs = write_idx(tmp_path / "theirs", digits)
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(theirs))
+    assert resolve.open_dataset("mnist").location == f"mnist in {theirs}"
+    monkeypatch.delenv("MNISTAE_DATA_DIR")
+    assert resolve.open_dataset("mnist").location == f"mnist in {own}"
+    assert mirror.requests == []
+    shutil.rmtree(own)
+    dataset = resolve.open_dataset("mnist")
+    assert dataset.location == f"mnist in {own}"
+    assert len(mirror.requests) == 4
+    assert_is_tiny(dataset, digits)
+    assert_is_tiny(resolve.open_dataset("mnist"), digits)
+    assert len(mirror.requests) == 4
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["raw", "gz"])
+@pytest.mark.parametrize("place", ["", "MNIST/raw", "mnist"])
+def test_layouts(
+    entry: DatasetInfo, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, *, compress: bool
+) -> None:
+    """The user's folder may be flat, torchvision's, or have a sub-folder a data set; named or given by path."""
+    write_idx(tmp_path / "theirs" / place, digits, compress=compress)
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / "theirs"))
+    assert_is_tiny(resolve.open_dataset("mnist"), digits)
+    assert resolve.find_folder(entry) == tmp_path / "theirs" / place
+    if place != "mnist":
+        assert_is_tiny(resolve.open_dataset(str(tmp_path / "theirs")), digits)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "is_found"),
+    [("theirs", "mnist", True), ("theirs", "kmnist", False), ("kmnist", "kmnist", True), ("kmnist", "fashion-mnist", False)],
+)
+def test_flat_folder(
+    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, name: str, *, is_found: bool
+) -> None:
+    """Flat files under MNIST's names, which several data sets share, are MNIST unless the folder's name says otherwise."""
+    write_idx(tmp_path / folder, digits)
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / folder))
+    assert resolve.find_folder(DATASETS[name]) == (tmp_path / folder if is_found else None)
+
+
+def test_partial_user_folder(own: Path, tiny: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of the files in the user's folder are an error, not a reason to mix them with others."""
+    (tiny / FILES[2]).unlink()
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tiny))
+    with pytest.raises(DataError) as caught:
+        resolve.open_dataset("mnist")
+    assert caught.value.message == f"'{FILES[2]}' is missing in '{tiny}', where other files of mnist are"
+    assert caught.value.hint == "add it, or unset MNISTAE_DATA_DIR to use a download"
+
+
+def test_partial_own_folder(own: Path, mirror: Mirror, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download that was cut short is taken up where it stopped; offline it is as good as none."""
+    (own / f"{FILES[2]}.gz").unlink()
+    monkeypatch.setenv("MNISTAE_OFFLINE", "1")
+    with pytest.raises(DataError, match="MNISTAE_OFFLINE forbids to download it"):
+        resolve.open_dataset("mnist")
+    monkeypatch.setenv("MNISTAE_OFFLINE", "0")
+    assert_is_tiny(resolve.open_dataset("mnist"), digits)
+    assert mirror.requests == [f"/{FILES[2]}.gz"]
+
+
+@pytest.mark.parametrize("name", ["a file", "nothing", "x" * 5000])
+def test_not_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """MNISTAE_DATA_DIR must name a folder."""
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / name))
+    with pytest.raises(DataError, match="MNISTAE_DATA_DIR is not a folder: ") as caught:
+        resolve.open_dataset("mnist")
+    assert caught.value.hint == "name the folder of the IDX files, or unset it"
+
+
+def test_damaged_download(own: Path, mirror: Mirror, digits: Digits) -> None:
+    """Our own copy, damaged, is fetched again."""
+    put(own / f"{FILES[0]}.gz", 500, 0)
+    assert_is_tiny(resolve.open_dataset("mnist"), digits)
+    assert len(mirror.requests) == 4
+
+
+def test_damaged_offline(own: Path, entry: DatasetInfo) -> None:
+    """Our own copy, damaged, is refused where the network is forbidden, and stays where it is."""
+    path = own / f"{FILES[0]}.gz"
+    put(path, 500, path.read_bytes()[500] ^ 1)
+    before = {path.name: path.read_bytes() for path in own.iterdir()}
+    dataset = resolve.open_dataset("mnist")
+    with pytest.raises(DataError, match=rf"{FILES[0]}\.gz' is damaged"):
+        dataset.length(Split.TRAIN)
+    assert {path.name: path.read_bytes() for path in own.iterdir()} == before
+
+
+def test_damaged_user_copy(tiny: Path, mirror: Mirror, entry: DatasetInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's copy, damaged, is refused and never touched, network or not."""
+    put(tiny / FILES[0], 500, 77)
+    before = {path.name: path.read_bytes() for path in tiny.iterdir()}
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tiny))
+    with pytest.raises(DataError, match=rf"{FILES[0]}' is damaged"):
+        resolve.open_dataset("mnist").length(Split.TRAIN)
+    assert mirror.requests == []
+    assert {path.name: path.read_bytes() for path in tiny.iterdir()} == before
+
+
+@pytest.mark.parametrize(("value", "opens_sockets"), [("1", False), ("0", True)], ids=["offline", "sabotage"])
+def test_offline(own: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch, value: str, *, opens_sockets: bool) -> None:
+    """Offline no socket is opened, whether the data is there or not; online, one is."""
+    tried: list[object] = []
+
+    def forbidden(*args: object, **_options: object) -> None:
+        tried.append(args)
+        raise OSError("no network in tests")
+
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, forbidden)
+    monkeypatch.setenv("MNISTAE_OFFLINE", value)
+    assert_is_tiny(resolve.open_dataset("mnist"), digits)
+    assert not tried
+    shutil.rmtree(own)
+    with pytest.raises(DataError):
+        resolve.open_dataset("mnist")
+    assert bool(tried) == opens_sockets
+
+
+@pytest.mark.parametrize("change", ["size", "mtime", "exchanged"])
+def test_changed_files(tiny: Path, digits: Digits, change: str) -> None:
+    """A file that was written to or exchanged is read again; without the fingerprint the cache would hide it."""
+    opened = resolve.open_dataset(str(tiny))
+    assert_is_tiny(opened, digits)
+    path = tiny / FILES[3]
+    labels = digits["test_labels"].copy()
+    labels[0] = 9 - labels[0]
+    status = path.stat()
+    if change == "exchanged":  # for another file, older than itself
+        other = path.with_name("other")
+        other.write_bytes(idx_bytes(labels))
+        os.utime(other, ns=(0, status.st_mtime_ns - 10**9))
+        other.replace(path)
+    else:
+        path.write_bytes(idx_bytes(labels if change != "size" else labels[1:]))
+        os.utime(path, ns=(0, status.st_mtime_ns + (change != "size")))
+    stale = Dataset(opened._source)
+    assert stale.labels(Split.TEST)[0] == digits["test_labels"][0]
+    if change == "size":
+        with pytest.raises(DataError, match="holds 10 test images and 9 labels"):
+            resolve.open_dataset(str(tiny)).length(Split.TEST)
+        return
+    assert resolve.open_dataset(str(tiny)).labels(Split.TEST)[0] == labels[0]
+
+
+def test_many_images_are_cached(tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many files a folder has, what the cache keeps of them is short, and the second start reads none."""
+    for index, image in enumerate(digits["train_images"]):
+        (tmp_path / f"{index:03}.pgm").write_bytes(b"P5 28 28 255\n" + image.tobytes())
+    monkeypatch.setattr(cache, "MAX_HEADER", 2000)
+    first = resolve.open_dataset(str(tmp_path))
+    assert first.length(Split.TRAIN) == 20
+    assert len(json.dumps(first._source.fingerprint)) < 100
+    monkeypatch.setattr(custom, "read", None)
+    second = resolve.open_dataset(str(tmp_path))
+    np.testing.assert_array_equal(second.images(Split.TRAIN), digits["train_images"].reshape(20, -1))
+    assert set(second.labels(Split.TRAIN)) == {NO_LABEL}
+
+
+@pytest.mark.parametrize("reference", ["minst", "", "x" * 5000, "a\0b", "MNIST"])
+def test_unknown(reference: str) -> None:
+    """A reference that is neither a name nor a path is a usage error, a near miss with the name that was meant."""
+    with pytest.raises(UsageError) as caught:
+        resolve.open_dataset(reference)
+    assert caught.value.message == f"no such data set: '{reference}'"
+    assert caught.value.hint == registry.unknown(reference).hint
+
+
+def test_path_that_is_not_there() -> None:
+    """A reference with a separator is a path: where nothing is, data are missing."""
+    with pytest.raises(DataError, match="there is no data set at 'no/such/folder'"):
+        resolve.open_dataset("no/such/folder")
+
+
+class Canary:
+    """An object whose unpickling leaves a trace."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Have the unpickler make the file."""
+        return Path.touch, (self.trace,)
+
+
+def test_planted_pickle(entry: DatasetInfo, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processed/training.pt of torchvision, which may hold any code, is not looked at; unpickled, it would run."""
+    write_idx(tmp_path / "MNIST" / "raw", digits)
+    planted = tmp_path / "MNIST" / "processed"
+    planted.mkdir()
+    for name in ("training.pt", "test.pt"):
+        (planted / name).write_bytes(pickle.dumps(Canary(tmp_path / "ran")))
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path))
+    assert_is_tiny(resolve.open_dataset("mnist"), digits)
+    assert not (tmp_path / "ran").exists()
+    pickle.loads((planted / "training.pt").read_bytes())
+    assert (tmp_path / "ran").exists()
+
+
+def test_glyphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The built-in digits are drawn once, told about, and cached."""
+    draw = glyphs.draw
+    monkeypatch.setattr(glyphs, "draw", lambda count, *, seed: draw(count // 1000, seed=seed))
+    told: list[str] = []
+    dataset = resolve.open_dataset("glyphs", progress=lambda what, _done, _total: told.append(what))
+    assert (dataset.name, dataset.location, told) == ("glyphs", "built in", [])
+    assert (dataset.length(Split.TRAIN), dataset.length(Split.TEST)) == (60, 10)
+    monkeypatch.setattr(glyphs, "draw", None)
+    again = resolve.open_dataset("glyphs")
+    for split, count, seed in ((Split.TRAIN, 60, 0), (Split.TEST, 10, 1)):
+        images, labels = draw(count, seed=seed)
+        np.testing.assert_array_equal(again.images(split), images.reshape(count, -1))
+        np.testing.assert_array_equal(again.labels(split), labels)
+    assert told == ["drawing the built-in digits"]
+
+
+@pytest.mark.real
+def test_real_mnist(real_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real MNIST is what it is known to be, and the same from archives and from raw files."""
+    dataset = resolve.open_dataset("mnist")
+    assert [dataset.length(split) for split in Split] == [60_000, 10_000]
+    assert dataset.labels(Split.TRAIN)[:5].tolist() == [5, 0, 4, 1, 9]
+    assert dataset.labels(Split.TEST)[:5].tolist() == [7, 2, 1, 0, 4]
+    assert dataset.images(Split.TRAIN).mean() / 255 == pytest.approx(0.1307, abs=5e-5)
+    for name in FILES:
+        (tmp_path / name).write_bytes(gzip.decompress((real_mnist / f"{name}.gz").read_bytes()))
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path))
+    copy = resolve.open_dataset("mnist")
+    assert copy.location != dataset.location
+    assert copy.digest == dataset.digest
+    assert idx_folder.recognise(tmp_path) is not None

@@ -1,0 +1,533 @@
+"""Whatever a mirror does, an archive is whole and right under its name, or not there."""
+
+import gzip
+import hashlib
+import os
+import random
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+import zipfile
+from contextlib import ExitStack, nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pytest
+
+from mnistae.core.errors import DataError, OutputError, UsageError
+from mnistae.data import download
+from mnistae.data.download import Archive, checked_mirror, fetch, unpack_zip
+from mnistae.data.transport import Limits
+from tests.support.http_mirror import BEHAVIOURS, Mirror, bomb, closed_url
+
+NAME = "train-images-idx3-ubyte.gz"
+CONTENT = struct.pack(">IIII", 0x803, 10, 28, 28) + random.Random(0).randbytes(7840)
+ARCHIVE = gzip.compress(CONTENT, mtime=0)
+FILES = {NAME: ARCHIVE}
+LIMITS = Limits(stall=0.3, deadline=1.0)
+
+GOOD = ["good", "slow", "chunked", "unsized", "kept open", "moved", "compressed anew"]
+BAD = {
+    "html": "not a sound gzip stream",
+    "404": "HTTP 404 Not Found",
+    "403": "HTTP 403 Forbidden",
+    "500": "HTTP 500 Internal Server Error",
+    "503": "HTTP 503 Service Unavailable",
+    "206": "HTTP 206 Partial Content",
+    "not http": "not proper HTTP",
+    "truncated": f"ended after {len(ARCHIVE) // 2} of {len(ARCHIVE)} bytes",
+    "truncated chunked": "broke off",
+    "truncated unsized": "cut off",
+    "reset at 0 %": "reset",
+    "reset at 1 %": "reset",
+    "reset at 50 %": "reset",
+    "reset at 99 %": "reset",
+    "silent": "silent for 0.3 s",
+    "stall after headers": "silent for 0.3 s",
+    "stall mid body": "silent for 0.3 s",
+    "drip": "not done within its time",
+    "drip headers": "not done within its time",
+    "endless": "longer than 20000 bytes",
+    "announced too long": "longer than 20000 bytes",
+    "redirect loop": "more than 3 redirects",
+    "redirect to http elsewhere": "only https",
+    "redirect to ftp": "only https",
+    "redirect to file": "only https",
+    "redirect to nonsense": "not proper HTTP",
+    "redirect to nowhere": "HTTP 302 Found",
+    "wrong bytes": "not a sound gzip stream",
+    "one bit": " is not ",  # a sound gzip stream, or the published content
+    "not gzip": "not a sound gzip stream",
+    "cut gzip": "cut off",
+    "trailing garbage": "something after its gzip stream",
+    "second member": "something after its gzip stream",
+    "bomb": "unpacks to more than 8000 bytes",
+    "other content": "not the published one",
+    "empty": "cut off",
+}
+
+
+def archive_at(*mirrors: Mirror | str) -> Archive:
+    """Return the archive of these tests, as the mirrors (or base addresses) have it."""
+    bases = (mirror if isinstance(mirror, str) else mirror.url for mirror in mirrors)
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    return Archive(NAME, tuple(base + NAME for base in bases), 20_000, 8_000, content_sha256=digest)
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def assert_only_the_file(folder: Path) -> None:
+    assert names_in(folder) == [NAME]
+    assert gzip.decompress((folder / NAME).read_bytes()) == CONTENT
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return an empty folder."""
+    (tmp_path / "folder").mkdir()
+    return tmp_path / "folder"
+
+
+@pytest.fixture(autouse=True)
+def hosts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Resolve nothing but this machine, and keep a list of what else was looked for."""
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def loopback_only(host: str, *args: Any, **kwargs: Any) -> Any:
+        if host in {"127.0.0.1", "localhost"}:
+            return real(host, *args, **kwargs)
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", loopback_only)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.delenv("MNISTAE_OFFLINE", raising=False)
+    return asked
+
+
+def test_every_behaviour_has_its_row() -> None:
+    """The table of this file and the mirror's name the same behaviours."""
+    assert {*GOOD, *BAD, "proxy"} == BEHAVIOURS.keys()
+
+
+@pytest.mark.parametrize("behaviour", GOOD)
+def test_good_mirror(behaviour: str, folder: Path) -> None:
+    """A file that arrives whole, in whatever way HTTP allows, is kept, with nothing beside it."""
+    with Mirror(FILES, behaviour) as mirror:
+        path = fetch(archive_at(mirror), folder / "new" / "folder", limits=replace(LIMITS, stall=5.0, deadline=10.0))
+    assert path == folder / "new" / "folder" / NAME
+    assert_only_the_file(path.parent)
+
+
+@pytest.mark.parametrize("behaviour", BAD)
+def test_next_mirror(behaviour: str, folder: Path, hosts: list[str]) -> None:
+    """A mirror that misbehaves costs its share of the deadline; the next one delivers."""
+    with Mirror(FILES, behaviour) as bad, Mirror(FILES) as good:
+        fetch(archive_at(bad, good), folder, limits=LIMITS)
+        assert good.requests == [f"/{NAME}"]
+    assert_only_the_file(folder)
+    assert hosts == []
+
+
+@pytest.mark.parametrize("behaviour", BAD)
+def test_no_mirror_is_left(behaviour: str, folder: Path, hosts: list[str]) -> None:
+    """Where every mirror fails, one error in time names the file, a reason each and both ways out; no file is left."""
+    start = time.monotonic()
+    with Mirror(FILES, behaviour) as mirror:
+        with pytest.raises(DataError) as caught:
+            fetch(archive_at(mirror, mirror), folder, limits=LIMITS)
+        host = mirror.url.split("/")[2]
+    assert time.monotonic() - start < LIMITS.deadline + 1.0
+    assert names_in(folder) == []
+    assert NAME in caught.value.message
+    assert caught.value.message.count(f"{host}: ") == 2
+    assert caught.value.message.count(BAD[behaviour]) == 2
+    assert caught.value.message.isprintable()
+    assert "MNISTAE_DATA_DIR" in caught.value.hint
+    assert "--dataset glyphs" in caught.value.hint
+    assert hosts == []
+
+
+@pytest.mark.parametrize(
+    ("base", "reason"),
+    [
+        ("closed", "Connection refused"),
+        ("https://mirror.invalid/", "mirror.invalid: Name or service not known"),
+        ("http://mirror.invalid/", "only https"),
+        ("https://me:secret@mirror.invalid/", "it has a user name"),
+    ],
+)
+def test_mirror_that_is_not_there(base: str, reason: str, folder: Path) -> None:
+    """A mirror that cannot be reached, or may not be asked, is passed over; its password is not repeated."""
+    base = closed_url() if base == "closed" else base
+    with pytest.raises(DataError) as caught:
+        fetch(archive_at(base), folder, limits=LIMITS)
+    assert reason in caught.value.message
+    assert "secret" not in caught.value.message
+    with Mirror(FILES) as good:
+        fetch(archive_at(base, good), folder, limits=LIMITS)
+    assert_only_the_file(folder)
+
+
+def test_without_the_check_wrong_content_would_pass(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table above is sensitive: with the comparison of sums taken out, other content is kept."""
+    monkeypatch.setattr(download._Check, "finish", lambda _self: None)
+    with Mirror(FILES, "other content") as mirror:
+        path = fetch(archive_at(mirror), folder, limits=LIMITS)
+    assert gzip.decompress(path.read_bytes()) != CONTENT
+
+
+def test_bomb_does_not_fill_the_memory(folder: Path) -> None:
+    """A gzip bomb is given up at the cap on the content, not after unpacking it."""
+    archive = replace(archive_at(closed_url()), max_bytes=1 << 20)
+    (folder / NAME).write_bytes(bomb(1 << 25))
+    tracemalloc.start()
+    try:
+        assert not download.is_valid(folder / NAME, archive)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("behaviour", "is_kept"), [("good", True), ("wrong bytes", False)])
+def test_md5_of_a_zip(behaviour: str, is_kept: bool, folder: Path) -> None:
+    """An archive that is no .gz is judged by its own sum."""
+    with Mirror({"gzip.zip": ARCHIVE}, behaviour) as mirror:
+        md5 = hashlib.md5(ARCHIVE, usedforsecurity=False).hexdigest()
+        archive = Archive("gzip.zip", (mirror.url + "gzip.zip",), 20_000, 0, md5=md5)
+        with nullcontext() if is_kept else pytest.raises(DataError, match="MD5"):
+            fetch(archive, folder, limits=LIMITS)
+    assert names_in(folder) == (["gzip.zip"] if is_kept else [])
+
+
+def test_archive_without_a_sum() -> None:
+    """An archive that could not be verified, or would leave its folder, is a mistake of the programmer."""
+    with pytest.raises(ValueError, match="no sum"):
+        Archive(NAME, (), 1, 1)
+    with pytest.raises(ValueError, match="not a file name"):
+        Archive("../x", (), 1, 1, md5="00")
+
+
+def test_offline_opens_no_socket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With MNISTAE_OFFLINE nothing is asked, and the error says so."""
+
+    def forbidden(*_args: Any, **_kwargs: Any) -> None:
+        pytest.fail("a socket was opened")
+
+    monkeypatch.setenv("MNISTAE_OFFLINE", "1")
+    with Mirror(FILES) as mirror:
+        monkeypatch.setattr(socket, "create_connection", forbidden)
+        monkeypatch.setattr(socket.socket, "connect", forbidden)
+        with pytest.raises(DataError, match="MNISTAE_OFFLINE"):
+            fetch(archive_at(mirror), folder)
+        monkeypatch.undo()
+    assert names_in(folder) == []
+
+
+@pytest.mark.parametrize("planted", [b"", b"garbage", ARCHIVE[:-1], gzip.compress(CONTENT[::-1], mtime=0)])
+def test_planted_damaged_file_is_replaced(planted: bytes, folder: Path) -> None:
+    """What lies under the final name is not trusted for being there."""
+    (folder / NAME).write_bytes(planted)
+    with Mirror(FILES) as mirror:
+        fetch(archive_at(mirror), folder, limits=LIMITS)
+    assert_only_the_file(folder)
+
+
+def test_planted_damaged_file_stays_when_nobody_delivers(folder: Path) -> None:
+    """A file is replaced by a sound one or by nothing."""
+    (folder / NAME).write_bytes(b"garbage")
+    with pytest.raises(DataError):
+        fetch(archive_at(closed_url()), folder, limits=LIMITS)
+    assert (folder / NAME).read_bytes() == b"garbage"
+
+
+def test_sound_file_is_kept(folder: Path) -> None:
+    """A file that proves right is not fetched again."""
+    (folder / NAME).write_bytes(ARCHIVE)
+    with Mirror(FILES) as mirror:
+        fetch(archive_at(mirror), folder, limits=LIMITS)
+        assert mirror.requests == []
+    assert_only_the_file(folder)
+
+
+def test_folder_that_cannot_be_written(folder: Path) -> None:
+    """A folder that cannot be is said at once, before any mirror is asked."""
+    (folder / "file").write_text("")
+    with Mirror(FILES) as mirror:
+        with pytest.raises(OutputError):
+            fetch(archive_at(mirror, mirror), folder / "file" / "folder", limits=LIMITS)
+        assert mirror.requests == []
+
+
+def test_full_disk_does_not_ask_the_next_mirror(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full ends the download: another mirror would not help."""
+
+    def full(*_args: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    with Mirror(FILES, "unsized") as mirror:
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(OutputError, match="No space left"):
+            fetch(archive_at(mirror, mirror), folder, limits=LIMITS)
+        monkeypatch.undo()
+        assert len(mirror.requests) == 1
+    assert names_in(folder) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
+def test_what_the_caller_raises_passes_through(error: type[BaseException], folder: Path) -> None:
+    """An interrupt, or a bar that cannot be drawn, is no fault of the mirror's; nothing is left behind."""
+
+    def interrupted(received: int, _total: int | None) -> None:
+        if received:
+            raise error
+
+    with Mirror(FILES) as mirror:
+        with pytest.raises(error):
+            fetch(archive_at(mirror, mirror), folder, on_progress=interrupted, limits=LIMITS)
+        assert len(mirror.requests) == 1
+    assert names_in(folder) == []
+
+
+def test_progress(folder: Path) -> None:
+    """Progress counts the archive's bytes from 0 to all of them."""
+    seen: list[tuple[int, int | None]] = []
+    with Mirror(FILES) as mirror:
+        fetch(archive_at(mirror), folder, on_progress=lambda *counts: seen.append(counts), limits=LIMITS)
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == ((0, len(ARCHIVE)), (len(ARCHIVE), len(ARCHIVE)))
+    seen.clear()
+    with Mirror(FILES, "chunked") as mirror:
+        fetch(archive_at(mirror), folder / "again", on_progress=lambda *counts: seen.append(counts), limits=LIMITS)
+    counts = [received for received, _ in seen]
+    assert len(counts) > 2  # in pieces
+    assert counts == sorted(set(counts))
+    assert seen[-1] == (len(ARCHIVE), None)
+
+
+COLD_START = """
+import contextlib, sys
+from pathlib import Path
+from mnistae.datasets import download
+url, folder, digest, is_locked = sys.argv[1:]
+if is_locked == "False":
+    download.one_at_a_time = lambda *_: contextlib.nullcontext()
+name = url.rpartition("/")[2]
+print("ready", flush=True)
+sys.stdin.readline()
+download.fetch(download.Archive(name, (url,), 20_000, 8_000, content_sha256=digest), Path(folder))
+"""
+
+
+@pytest.mark.parametrize("is_locked", [True, False])
+def test_cold_start_of_several_processes(is_locked: bool, folder: Path) -> None:
+    """Processes that start together fetch an archive once; with the lock taken out more often, and just as right."""
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    with Mirror(FILES, "slow") as mirror, ExitStack() as stack:
+        command = [sys.executable, "-c", COLD_START, mirror.url + NAME, str(folder), digest, str(is_locked)]
+        search = [str(Path(download.__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(search)}
+        start = partial(subprocess.Popen[str], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        children = [stack.enter_context(start(command, env=environment)) for _ in range(4)]
+        for child in children:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "ready\n"
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.write("go\n")
+            child.stdin.flush()
+        codes = [child.wait(30) for child in children]
+    assert codes == [0, 0, 0, 0]
+    assert (len(mirror.requests) == 1) is is_locked
+    assert_only_the_file(folder)
+
+
+def test_lock_that_is_never_released(folder: Path) -> None:
+    """A lock that somebody sits on delays a download; it cannot prevent it."""
+    limits = replace(LIMITS, deadline=0.3)
+    with filelock.FileLock(folder / f".{NAME}.lock"), Mirror(FILES) as mirror:
+        thread = threading.Thread(target=fetch, args=(archive_at(mirror), folder), kwargs={"limits": limits})
+        started = time.monotonic()
+        thread.start()
+        thread.join(10.0)
+        assert time.monotonic() - started >= limits.deadline
+        assert (folder / NAME).read_bytes() == ARCHIVE
+
+
+def test_lock_file_that_is_a_link(folder: Path) -> None:
+    """A link planted for the lock leads nowhere."""
+    (folder / f".{NAME}.lock").symlink_to(folder / "victim")
+    with Mirror(FILES) as mirror:
+        fetch(archive_at(mirror), folder, limits=LIMITS)
+    assert not (folder / "victim").exists()
+    assert (folder / NAME).read_bytes() == ARCHIVE
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, str]:
+    """Make a throw-away certificate for 127.0.0.1 and mirror.test: the server's context and the file to trust."""
+    folder = tmp_path_factory.mktemp("tls")
+    names = "subjectAltName=IP:127.0.0.1,DNS:mirror.test"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=test"
+    try:
+        options = [*command.split(), "-addext", names, "-keyout", "key.pem", "-out", "cert.pem"]
+        subprocess.run(options, cwd=folder, check=True, capture_output=True, timeout=20)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no openssl to make a certificate with")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context, str(folder / "cert.pem")
+
+
+def test_https(tls: tuple[ssl.SSLContext, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate that nobody vouches for is refused; with it trusted, the file arrives."""
+    context, certificate = tls
+    with Mirror(FILES, tls=context) as mirror:
+        with pytest.raises(DataError, match="certificate is not accepted: self-signed certificate"):
+            fetch(archive_at(mirror), folder, limits=LIMITS)
+        monkeypatch.setenv("SSL_CERT_FILE", certificate)
+        fetch(archive_at(mirror), folder, limits=replace(LIMITS, stall=5.0, deadline=10.0))
+    assert_only_the_file(folder)
+
+
+@pytest.mark.parametrize("behaviour", ["stall mid body", "drip headers", "truncated"])
+def test_https_that_misbehaves(
+    behaviour: str, tls: tuple[ssl.SSLContext, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limits hold under TLS as well."""
+    monkeypatch.setenv("SSL_CERT_FILE", tls[1])
+    with Mirror(FILES, behaviour, tls=tls[0]) as mirror, pytest.raises(DataError) as caught:
+        fetch(archive_at(mirror), folder, limits=replace(LIMITS, deadline=0.5))
+    assert BAD[behaviour] in caught.value.message
+
+
+def test_https_never_falls_to_http(tls: tuple[ssl.SSLContext, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A redirect from https to http is not followed, not even to this machine."""
+    monkeypatch.setenv("SSL_CERT_FILE", tls[1])
+    with Mirror(FILES) as plain, Mirror(FILES, "lure", tls=tls[0]) as mirror:
+        monkeypatch.setitem(BEHAVIOURS, "lure", lambda handler, _: handler.answer(b"", status=302, Location=plain.url))
+        with pytest.raises(DataError, match="redirects from https to http"):
+            fetch(archive_at(mirror), folder, limits=LIMITS)
+        assert plain.requests == []
+
+
+def test_proxy(tls: tuple[ssl.SSLContext, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment's proxy is used for https elsewhere, and never for this machine."""
+    monkeypatch.setenv("SSL_CERT_FILE", tls[1])
+    with Mirror(FILES, "proxy", tls=tls[0]) as proxy, Mirror(FILES) as mirror, Mirror(FILES, tls=tls[0]) as secure:
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, proxy.url.replace("https", "http"))
+        fetch(archive_at(mirror), folder / "http", limits=LIMITS)
+        fetch(archive_at(secure), folder / "https", limits=replace(LIMITS, stall=5.0, deadline=10.0))
+        assert proxy.requests == []
+        fetch(archive_at("https://mirror.test/"), folder / "tunnel", limits=replace(LIMITS, stall=5.0, deadline=10.0))
+        assert proxy.requests == ["mirror.test:443", f"/{NAME}"]
+        proxy.behaviour = "404"
+        with pytest.raises(DataError, match="Tunnel connection failed: 502"):
+            fetch(archive_at("https://mirror.test/"), folder / "refused", limits=LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://example.org/mnist", "https://example.org/mnist/"),
+        ("https://example.org/mnist//", "https://example.org/mnist/"),
+        ("https://example.org", "https://example.org/"),
+        ("HTTPS://example.org:8443/", "HTTPS://example.org:8443/"),
+        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/"),
+        ("http://127.1.2.3/x", "http://127.1.2.3/x/"),
+        ("http://[::1]:8000", "http://[::1]:8000/"),
+        ("http://localhost", "http://localhost/"),
+        ("", None),
+        ("example.org/mnist", None),
+        ("http://example.org/", None),
+        ("http://127.0.0.1.example.org/", None),
+        ("http://localhost.example.org/", None),
+        ("http://0.0.0.0/", None),
+        ("http://127.1/", None),
+        ("file:///etc/passwd", None),
+        ("ftp://127.0.0.1/", None),
+        ("https://", None),
+        ("https:///mnist/", None),
+        ("https://me:secret@example.org/", None),
+        ("http://127.0.0.1\\@example.org/", None),
+        ("https://example.org/\x1b[31m", None),
+        ("https://example.org/\r\nX: y", None),
+        ("https://example.org/a b", None),
+        ("https://exämple.org/", None),
+        ("https://[::1/", None),
+        ("https://example.org:port/", None),
+        ("https://example.org:99999/", None),
+        ("https://example.org/?file=", None),
+        ("https://example.org/#top", None),
+    ],
+)
+def test_checked_mirror(url: str, expected: str | None) -> None:
+    """A mirror is https, or http on this machine, and nothing else; what is refused is shown safely, with a hint."""
+    if expected is not None:
+        assert checked_mirror(url) == expected
+        return
+    with pytest.raises(UsageError) as caught:
+        checked_mirror(url)
+    assert caught.value.message.isprintable()
+    assert "secret" not in caught.value.message
+    assert "https://" in caught.value.hint
+
+
+def make_zip(path: Path, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("gzip/images.gz", ARCHIVE)
+        archive.writestr("gzip/zeros", bytes(1 << 20))
+    return path
+
+
+def test_unpack_zip(folder: Path) -> None:
+    """The members that were named come out under the names that were given, and no others."""
+    unpack_zip(make_zip(folder / "x.zip"), {"gzip/images.gz": NAME}, folder / "out", max_bytes=20_000)
+    assert_only_the_file(folder / "out")
+
+
+@pytest.mark.parametrize(
+    ("member", "damage", "reason"),
+    [
+        ("gzip/missing", lambda data: data, "no item named"),
+        ("gzip/zeros", lambda data: data, "unpacks to more than 20000 bytes"),
+        ("gzip/images.gz", lambda data: data[:200] + bytes([data[200] ^ 1]) + data[201:], "cannot unpack"),
+        ("gzip/images.gz", lambda data: data[:4000], "not a zip file"),
+        ("gzip/images.gz", lambda _data: b"<html>", "not a zip file"),
+    ],
+)
+def test_unpack_damaged_zip(member: str, damage: Any, reason: str, folder: Path) -> None:
+    """A zip that lacks a member, holds a bomb or is damaged leaves nothing but an error."""
+    path = make_zip(folder / "x.zip")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=reason):
+        unpack_zip(path, {member: "out"}, folder, max_bytes=20_000)
+    assert names_in(folder) == ["x.zip"]
+
+
+def test_unpack_zip_of_another_method(folder: Path) -> None:
+    """Only deflate is unpacked: the other methods could not be capped."""
+    path = make_zip(folder / "x.zip", zipfile.ZIP_BZIP2)
+    with pytest.raises(DataError, match="not packed by deflate"):
+        unpack_zip(path, {"gzip/images.gz": "out"}, folder, max_bytes=20_000)
+    assert names_in(folder) == ["x.zip"]
+
+
+def test_unpack_zip_that_is_missing(folder: Path) -> None:
+    """A zip that is not there is missing data."""
+    with pytest.raises(DataError):
+        unpack_zip(folder / "x.zip", {}, folder, max_bytes=1)

@@ -1,0 +1,158 @@
+"""What is missing of a data set is downloaded, all of it, nothing else, and with a sum to check it by."""
+
+import dataclasses
+import gzip
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnistae.core.errors import DataError, UsageError
+from mnistae.data import download, mirrors
+from mnistae.data.download import Archive
+from mnistae.data.sets import idx_folder, registry
+from mnistae.data.sets.dataset import no_progress
+from mnistae.data.sets.registry import DATASETS, ROLES, DatasetInfo
+from tests.conftest import idx_bytes
+from tests.support.http_mirror import Mirror
+
+Digits = dict[str, np.ndarray]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder that a download goes to."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Allow the network, which is a mirror on this machine."""
+    monkeypatch.setenv("MNISTAE_OFFLINE", "0")
+
+
+def archives_of(entry: DatasetInfo, digits: Digits) -> dict[str, bytes]:
+    """Return the tiny data as the archives that a mirror of the entry has."""
+    packed = {}
+    for role, name in zip(ROLES, entry.files, strict=True):
+        array = digits[role]
+        packed[f"{name}.gz"] = gzip.compress(
+            idx_bytes(array.transpose(0, 2, 1) if entry.transposed and array.ndim == 3 else array)
+        )
+    if not entry.transposed:
+        return packed
+    collection = io.BytesIO()
+    with zipfile.ZipFile(collection, "w") as archive:
+        for name, data in packed.items():
+            archive.writestr(f"gzip/{name}", data)
+        archive.writestr("gzip/emnist-letters-train-images-idx3-ubyte.gz", b"not wanted")
+    return {"gzip.zip": collection.getvalue()}
+
+
+def md5s(archives: dict[str, bytes]) -> dict[str, str]:
+    """Return what torchvision's table would say of these archives."""
+    return {name: hashlib.md5(data, usedforsecurity=False).hexdigest() for name, data in archives.items()}
+
+
+@pytest.mark.parametrize("entry", DATASETS.values(), ids=DATASETS)
+def test_every_archive(entry: DatasetInfo, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each entry's archives are asked of https addresses alone, and each has a sum of its own."""
+    asked: list[Archive] = []
+
+    def fetch(archive: Archive, into: Path, **_options: object) -> Path:
+        asked.append(archive)
+        return into / archive.name
+
+    unpacked: dict[str, str] = {}
+    monkeypatch.setattr(download, "fetch", fetch)
+    monkeypatch.setattr(download, "unpack_zip", lambda _path, members, _folder, **_options: unpacked.update(members))
+    mirrors.fetch(entry, folder, no_progress)
+    brought = [name for archive in asked for name in (unpacked.values() if archive.name.endswith(".zip") else [archive.name])]
+    assert brought == [f"{name}.gz" for name in entry.files]
+    sums = [archive.content_sha256 or archive.md5 for archive in asked]
+    assert None not in sums
+    assert len(set(sums)) == len(sums)
+    for archive in asked:
+        assert [url.endswith(f"/{archive.name}") and url.startswith("https://") for url in archive.urls] == [
+            True for _ in entry.mirrors
+        ]
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "qmnist", "emnist-digits"])
+def test_fetch(name: str, digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download leaves the four files that the reader reads, and nothing beside them."""
+    entry = DATASETS[name]
+    archives = archives_of(entry, digits)
+    monkeypatch.setattr(registry, "archive_sums", lambda _entry: md5s(archives))
+    with Mirror(archives) as mirror:
+        monkeypatch.setenv("MNISTAE_MIRROR", mirror.url)
+        mirrors.fetch(entry, folder, no_progress)
+        mirrors.fetch(entry, folder, no_progress)
+        assert mirror.requests == [f"/{archive}" for archive in archives]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{file}.gz" for file in entry.files)
+    np.testing.assert_array_equal(idx_folder.read(entry, folder)["test_images"], digits["test_images"].reshape(-1, 784))
+
+
+def test_only_what_is_missing(digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that are there, raw or compressed, are not asked for again."""
+    entry = DATASETS["kmnist"]
+    archives = archives_of(entry, digits)
+    monkeypatch.setattr(registry, "archive_sums", lambda _entry: md5s(archives))
+    (folder / entry.files[0]).touch()
+    (folder / f"{entry.files[2]}.gz").touch()
+    told: list[str] = []
+    with Mirror(archives) as mirror:
+        monkeypatch.setenv("MNISTAE_MIRROR", mirror.url)
+        mirrors.fetch(entry, folder, lambda what, _done, _total: told.append(what))
+        assert mirror.requests == [f"/{entry.files[1]}.gz", f"/{entry.files[3]}.gz"]
+    assert list(dict.fromkeys(told)) == [f"{entry.files[1]}.gz", f"{entry.files[3]}.gz"]
+
+
+@pytest.mark.parametrize("name", ["kmnist", "emnist-digits"])
+def test_other_archives(name: str, digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Archives that are not the published ones are refused, and leave nothing; with their own sums they pass."""
+    entry = DATASETS[name]
+    archives = archives_of(entry, digits)
+    with Mirror(archives) as mirror:
+        monkeypatch.setenv("MNISTAE_MIRROR", mirror.url)
+        with pytest.raises(DataError, match=r"cannot download '.*': 127.0.0.1:\d+: it is not the published archive \(MD5\)"):
+            mirrors.fetch(entry, folder, no_progress)
+        assert list(folder.iterdir()) == []
+        monkeypatch.setattr(registry, "archive_sums", lambda _entry: md5s(archives))
+        mirrors.fetch(entry, folder, no_progress)
+    assert len(list(folder.iterdir())) == 4
+
+
+def test_mirror_with_other_content(digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the content's sum is known, an archive of other content is refused, and one compressed anew accepted."""
+    entry = dataclasses.replace(
+        DATASETS["mnist"],
+        sha256={
+            name: hashlib.sha256(idx_bytes(digits[role])).hexdigest()
+            for role, name in zip(ROLES, DATASETS["mnist"].files, strict=True)
+        },
+    )
+    with Mirror(archives_of(entry, digits), "other content") as mirror:
+        monkeypatch.setenv("MNISTAE_MIRROR", mirror.url)
+        with pytest.raises(DataError, match="its content is not the published one"):
+            mirrors.fetch(entry, folder, no_progress)
+        mirror.behaviour = "compressed anew"
+        mirrors.fetch(entry, folder, no_progress)
+    assert idx_folder.read(entry, folder).keys() == digits.keys()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://example.org/mnist/", "ftp://example.org/", "file:///tmp/", "example.org", "https://", "https://u:p@example.org/"],
+)
+def test_mirror_that_will_not_do(address: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mirror of the user's that is not https is a usage error, whatever the data set."""
+    monkeypatch.setenv("MNISTAE_MIRROR", address)
+    for name in ("mnist", "emnist-digits"):
+        with pytest.raises(UsageError, match="cannot use the mirror"):
+            mirrors.fetch(DATASETS[name], folder, no_progress)

@@ -1,0 +1,445 @@
+"""An IMAGE word means one thing or is refused; what it means is found where it says."""
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnistae.core.arrays import NO_LABEL
+from mnistae.core.errors import DataError, UsageError
+from mnistae.data import patterns, references
+from mnistae.data.images import decode
+from mnistae.data.references import SYNTAX, ImageRef, InputImage, Kind, SkippedImage
+from mnistae.data.sets.dataset import Arrays, Dataset, DatasetSpec, Split
+
+Digits = dict[str, np.ndarray]
+
+NOT_AN_IMAGE = f"an image is {SYNTAX}"
+
+
+def dataset_of(digits: Digits) -> Dataset:
+    """Return the tiny data as a data set named `tiny`."""
+    arrays: Arrays = {role: array.reshape(len(array), -1) if array.ndim == 3 else array for role, array in digits.items()}
+    return Dataset(DatasetSpec("tiny", "nowhere", sorted(arrays), lambda: arrays))
+
+
+def no_dataset() -> Dataset:
+    """Be a data set that must not be opened."""
+    raise AssertionError("the data set was opened")
+
+
+def resolve(digits: Digits, *texts: str, raw: bool = False) -> list[InputImage]:
+    """Return the pictures that the words mean in the tiny data; the first failure is raised."""
+    return only_pictures(references.load([references.parse(text) for text in texts], lambda: dataset_of(digits), raw=raw))
+
+
+def only_pictures(found: Iterable[InputImage | SkippedImage]) -> list[InputImage]:
+    """Return the pictures; raise the first failure."""
+    pictures = []
+    for item in found:
+        if isinstance(item, SkippedImage):
+            raise item.error
+        pictures.append(item)
+    return pictures
+
+
+@pytest.fixture
+def stdin(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
+    """Put bytes on standard input."""
+
+    def put(data: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    return put
+
+
+def npy(array: np.ndarray) -> bytes:
+    """Return an array as an .npy file."""
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0", ImageRef("0", Kind.INDEX)),
+        ("59999", ImageRef("59999", Kind.INDEX, number=59_999)),
+        ("007", ImageRef("007", Kind.INDEX, number=7)),
+        ("train:5", ImageRef("train:5", Kind.INDEX, number=5)),
+        ("test:5", ImageRef("test:5", Kind.INDEX, Split.TEST, 5)),
+        ("9" * 18, ImageRef("9" * 18, Kind.INDEX, number=10**18 - 1)),
+        ("digit:0", ImageRef("digit:0", Kind.DIGIT)),
+        ("digit:9/12", ImageRef("digit:9/12", Kind.DIGIT, number=12, digit=9)),
+        ("-", ImageRef("-", Kind.STDIN)),
+        ("a.png", ImageRef("a.png", Kind.FILE)),
+        ("A.JPEG", ImageRef("A.JPEG", Kind.FILE)),
+        ("a.npy", ImageRef("a.npy", Kind.FILE)),
+        ("./5", ImageRef("./5", Kind.FILE)),
+        ("-5.png", ImageRef("-5.png", Kind.FILE)),
+        ("digits/two", ImageRef("digits/two", Kind.FILE)),
+        ("is there", ImageRef("is there", Kind.FILE)),
+        ("dangling", ImageRef("dangling", Kind.FILE)),
+        ("folder", ImageRef("folder", Kind.FILES)),
+        ("./folder/", ImageRef("./folder/", Kind.FILES)),
+        ("scans/*.png", ImageRef("scans/*.png", Kind.FILES)),
+        ("a?", ImageRef("a?", Kind.FILES)),
+        ("[ab]*", ImageRef("[ab]*", Kind.FILES)),
+        ("b[1].png", ImageRef("b[1].png", Kind.FILE)),
+    ],
+)
+def test_parse(text: str, expected: ImageRef) -> None:
+    """A word is an index, a digit, standard input, a path, or several; a path is what is there, or looks like one.
+
+    A file's very name wins over what it would mean as a pattern.
+    """
+    for name in ("is there", "b[1].png"):
+        Path(name).touch()
+    Path("folder").mkdir()
+    Path("dangling").symlink_to("nothing")
+    assert references.parse(text) == expected
+
+
+def test_an_index_is_never_a_file() -> None:
+    """A file or a folder named like an index or a digit does not change what the word means."""
+    for name in ("test:5", "digit:5"):
+        Path(name).touch()
+    Path("5").mkdir()
+    assert [references.parse(name).kind for name in ("5", "test:5", "digit:5")] == [Kind.INDEX, Kind.INDEX, Kind.DIGIT]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "-1", "--1", "+1", "1e3", "1.0", "1_000", "0x1", "٣", "５", "²", "1 ", " 1", "1\n", "nan", "a\0b",
+        "train:", "test:", ":5", "train:-1", "Train:5", "train:5:6", "train:٣", "valid:5",
+        "digit:", "digit:10", "digit:-1", "digit:x", "digit:3/", "digit:3/-1", "digit:3/x", "digit:3/4/5", "digit:3/four.png",
+        "digit:٣", "digit:3/*", "test:*", "train:?", "--", "picture", "picture.webp", "two.txt",
+    ],
+)  # fmt: skip
+def test_not_an_image(text: str) -> None:
+    """What is none of the forms is a usage error that repeats the word and lists the forms."""
+    with pytest.raises(UsageError) as caught:
+        references.parse(text)
+    assert (caught.value.message, caught.value.hint) == (f"not an image: '{text}'", NOT_AN_IMAGE)
+
+
+@pytest.mark.parametrize("text", [str(10**30), "9" * 19, "0" * 19, f"test:{10**30}", f"digit:3/{10**30}", "1" * 10_000])
+def test_enormous_numbers(text: str) -> None:
+    """A number past every data set is refused as it is read, however long."""
+    with pytest.raises(UsageError) as caught:
+        references.parse(text)
+    assert (caught.value.message, caught.value.hint) == (f"there is no image '{text}'", NOT_AN_IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("text", "split", "index"),
+    [("0", "train", 0), ("599", "train", 599), ("train:1", "train", 1), ("test:0", "test", 0), ("test:99", "test", 99)],
+)
+def test_index(digits: Digits, text: str, split: str, index: int) -> None:
+    """An index counts from 0, in the training set unless the word says otherwise."""
+    [picture] = resolve(digits, text)
+    assert (picture.word, picture.label, picture.notes) == (text, digits[f"{split}_labels"][index], ())
+    assert picture.pixels.dtype == np.float32
+    np.testing.assert_array_equal(picture.pixels, digits[f"{split}_images"][index].reshape(784) / np.float32(255))
+
+
+@pytest.mark.parametrize(
+    ("text", "digit", "k"), [("digit:7", 7, 0), ("digit:7/0", 7, 0), ("digit:0/3", 0, 3), ("digit:9/59", 9, 59)]
+)
+def test_digit(digits: Digits, text: str, digit: int, k: int) -> None:
+    """The K-th training image of a digit is found by the labels, K counting from 0."""
+    [picture] = resolve(digits, text)
+    index = [at for at, label in enumerate(digits["train_labels"]) if label == digit][k]
+    assert (picture.word, picture.label) == (text, digit)
+    np.testing.assert_array_equal(picture.pixels, digits["train_images"][index].reshape(784) / np.float32(255))
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("600", "train images go from 0 to 599"),
+        ("60000", "train images go from 0 to 599"),
+        ("train:600", "train images go from 0 to 599"),
+        ("test:100", "test images go from 0 to 99"),
+        (str(2**31), "train images go from 0 to 599"),
+        ("9" * 18, "train images go from 0 to 599"),
+        ("digit:3/{threes}", "it has {threes} training images of digit 3, counted from 0"),
+        ("digit:3/999999", "it has {threes} training images of digit 3, counted from 0"),
+    ],
+)
+def test_past_the_end(digits: Digits, text: str, hint: str) -> None:
+    """An image past the end is a usage error with the range; nothing wraps around."""
+    threes = np.count_nonzero(digits["train_labels"] == 3)
+    text, hint = text.format(threes=threes), hint.format(threes=threes)
+    with pytest.raises(UsageError) as caught:
+        resolve(digits, text)
+    assert (caught.value.message, caught.value.hint) == (f"there is no image '{text}' in tiny", hint)
+
+
+def test_without_a_test_split(digits: Digits) -> None:
+    """An image of a split that is not there is the data's fault."""
+    train_only = {role: array for role, array in digits.items() if role.startswith("train")}
+    with pytest.raises(DataError, match="the data set 'tiny' has no test split"):
+        resolve(train_only, "test:0")
+
+
+def test_without_labels(digits: Digits) -> None:
+    """Images without labels are had by index; no digit is among them."""
+    unlabelled = {**digits, "train_labels": np.full(600, NO_LABEL, np.uint8)}
+    assert [picture.label for picture in resolve(unlabelled, "0", "test:0")] == [None, digits["test_labels"][0]]
+    with pytest.raises(UsageError) as caught:
+        resolve(unlabelled, "digit:3")
+    assert caught.value.hint == "it has 0 training images of digit 3, counted from 0"
+
+
+def test_files(digits: Digits, tmp_path: Path) -> None:
+    """A file gives its one image under its path, an array of several each under path[k], in order with the rest."""
+    one, several = tmp_path / "one.npy", tmp_path / "several.npy"
+    np.save(one, digits["test_images"][:1])
+    np.save(several, digits["test_images"][1:4].reshape(3, 784))
+    pictures = resolve(digits, str(several), "test:9", str(one))
+    assert [picture.word for picture in pictures] == [*(f"{several}[{k}]" for k in range(3)), "test:9", str(one)]
+    assert [picture.label for picture in pictures] == [None, None, None, digits["test_labels"][9], None]
+    expected = digits["test_images"][[1, 2, 3, 9, 0]].reshape(5, 784) / np.float32(255)
+    np.testing.assert_array_equal(references.stack(pictures), expected)
+
+
+def test_files_alone_need_no_data_set(digits: Digits, stdin: Callable[[bytes], None]) -> None:
+    """The data set is opened only for words that mean it."""
+    Path("a.npy").write_bytes(npy(digits["test_images"][0]))
+    stdin(npy(digits["test_images"][1]))
+    pictures = only_pictures(references.load([references.parse("a.npy"), references.parse("-")], no_dataset))
+    assert [picture.word for picture in pictures] == ["a.npy", "-"]
+    with pytest.raises(AssertionError, match="the data set was opened"):
+        list(references.load([references.parse("a.npy"), references.parse("0")], no_dataset))
+
+
+def test_pictures_are_made_like_mnist(digits: Digits) -> None:
+    """A picture is inverted and cut as need be, with notes of what was done; with `raw` it is left as it is."""
+    image = digits["test_images"][0]
+    Path("a.pgm").write_bytes(b"P5 28 28 255\n" + (255 - image).tobytes())
+    [made], [raw] = resolve(digits, "a.pgm"), resolve(digits, "a.pgm", raw=True)
+    np.testing.assert_array_equal(raw.pixels, ((255 - image) / np.float32(255)).reshape(784))
+    assert raw.notes == ()
+    assert made.notes[0] == "inverted: dark ink on a light ground"
+    np.testing.assert_array_equal(made.pixels, decode.read_path(Path("a.pgm")).images.reshape(784))
+
+
+@pytest.mark.parametrize("text", ["nothing.png", "no/such", "folder", "dangling", "pipe", "a.png/b", "x" * 5000 + ".png"])
+def test_files_that_are_not_there(digits: Digits, text: str) -> None:
+    """A path without a readable file behind it is an expected failure, at once."""
+    Path("folder").mkdir()
+    Path("dangling").symlink_to("nothing")
+    Path("a.png").touch()
+    os.mkfifo("pipe")
+    with pytest.raises(DataError):
+        resolve(digits, text)
+
+
+def test_standard_input(digits: Digits, stdin: Callable[[bytes], None]) -> None:
+    """An array on standard input gives its images as a file does."""
+    stdin(npy(digits["test_images"][:2]))
+    pictures = resolve(digits, "-")
+    assert [picture.word for picture in pictures] == ["-[0]", "-[1]"]
+    np.testing.assert_array_equal(references.stack(pictures), digits["test_images"][:2].reshape(2, 784) / np.float32(255))
+
+
+def test_standard_input_twice(digits: Digits, stdin: Callable[[bytes], None]) -> None:
+    """Standard input can be named once, and the data set is not opened to find that out."""
+    stdin(npy(digits["test_images"]))
+    with pytest.raises(UsageError) as caught:
+        list(references.load([references.parse("-"), references.parse("0"), references.parse("-")], no_dataset))
+    assert (caught.value.message, caught.value.hint) == ("'-' stands more than once", "standard input can be read only once")
+
+
+class Terminal(io.StringIO):
+    """A standard input that is a keyboard."""
+
+    def isatty(self) -> bool:
+        """Say that it is."""
+        return True
+
+
+def closed() -> io.StringIO:
+    """Return a standard input that is closed."""
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("stream", "family", "message"),
+    [
+        (None, DataError, "standard input is closed"),
+        (closed(), DataError, "standard input is closed"),
+        (io.TextIOWrapper(io.BytesIO(b"")), DataError, "standard input is empty"),
+        (io.TextIOWrapper(io.BytesIO(b"<!doctype html>")), DataError, "not an image of a known kind: 'standard input'"),
+        (Terminal(), UsageError, "'-' reads a picture from standard input, which is a terminal"),
+    ],
+)
+def test_no_standard_input(
+    digits: Digits, monkeypatch: pytest.MonkeyPatch, stream: object, family: type[UsageError | DataError], message: str
+) -> None:
+    """A standard input that holds no picture is told apart: closed, empty, something else, a keyboard."""
+    monkeypatch.setattr(sys, "stdin", stream)
+    with pytest.raises(family) as caught:
+        resolve(digits, "-")
+    assert caught.value.message == message
+
+
+def test_unreadable_standard_input(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A standard input that was opened for writing only is an expected failure."""
+    with Path("out").open("wb") as out, os.fdopen(out.fileno(), "r", closefd=False) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with pytest.raises(DataError, match=r"cannot read 'standard input': .*Bad file descriptor"):
+            resolve(digits, "-")
+
+
+def folder_of(digits: Digits, *names: str) -> list[str]:
+    """Put pictures of these names, of the first test images by turns, into the working folder; return their names."""
+    for k, name in enumerate(names):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"P5 28 28 255\n" + digits["test_images"][k].tobytes())
+    return list(names)
+
+
+def test_a_folder_means_its_pictures_as_people_count(digits: Digits) -> None:
+    """The pictures of a folder come in natural order; hidden files, other kinds and folders below are left alone."""
+    names = folder_of(digits, "s/1.png", "s/2.pgm", "s/10.BMP", "s/a.jpg", "s/A2.png", "s/a02.png", "s/a10.png", "s/b.ppm")
+    folder_of(digits, "s/.hidden.png", "s/.AppleDouble/a.png", "s/below/a.png", "s/below.png/a.png")
+    for name in ("notes.txt", "codes.npy", "Thumbs.db"):
+        (Path("s") / name).write_text("no picture")
+    pictures = resolve(digits, "s", raw=True)
+    assert [picture.word for picture in pictures] == names
+    expected = digits["test_images"][: len(names)].reshape(-1, 784) / np.float32(255)
+    np.testing.assert_array_equal(references.stack(pictures), expected)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("s/*.png", ["s/a1.png", "s/a2.png", "s/a10.png"]),
+        ("./s/a?.png", ["./s/a1.png", "./s/a2.png"]),
+        ("s/a[2-9].*", ["s/a2.pgm", "s/a2.png"]),
+        ("*/a1.png", ["r/a1.png", "s/a1.png"]),
+        ("s/*", ["s/a1.png", "s/a2.pgm", "s/a2.png", "s/a10.png", "s/noname"]),
+        ("**/a1.png", ["r/a1.png", "s/a1.png"]),
+        ("s/.*", ["s/.a.png"]),
+    ],
+)
+def test_a_pattern_means_what_it_does_in_a_shell(digits: Digits, pattern: str, expected: list[str]) -> None:
+    """A pattern is expanded to the files that a shell would give, whatever their suffix, in natural order."""
+    folder_of(digits, "s/a1.png", "s/a2.png", "s/a10.png", "s/a2.pgm", "s/noname", "s/.a.png", "r/a1.png", "s/z.d/a1.png")
+    assert [picture.word for picture in resolve(digits, pattern)] == expected
+
+
+def test_patterns_take_absolute_paths(digits: Digits, tmp_path: Path) -> None:
+    """A pattern may begin at the root."""
+    folder_of(digits, "s/a.png")
+    assert [picture.word for picture in resolve(digits, f"{Path.cwd()}/s/*.png")] == [f"{Path.cwd()}/s/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("empty", "no pictures in the folder 'empty'"),
+        ("empty/*.png", "nothing matches 'empty/*.png'"),
+        ("no/such/*", "nothing matches 'no/such/*'"),
+        ("full", "'full' means more than 3 pictures"),
+        ("full/*", "'full/*' means more than 3 pictures"),
+        ("closed", "cannot look into the folder 'closed': Permission denied"),
+    ],
+)
+def test_nothing_or_too_much(digits: Digits, monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
+    """A folder or a pattern that means no file, or too many, is one failure under its own name."""
+    monkeypatch.setattr(patterns, "MAX_FILES", 3)
+    Path("empty").mkdir()
+    Path("closed").mkdir(mode=0)
+    if text == "closed":  # to everybody, root too
+
+        def closed(_path: object) -> None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+        monkeypatch.setattr(os, "scandir", closed)
+    folder_of(digits, *(f"full/{k}.png" for k in range(4)))
+    [failure] = references.load([references.parse(text)], no_dataset)
+    assert isinstance(failure, SkippedImage)
+    assert (failure.word, failure.error.message) == (text, message)
+
+
+def test_pictures_come_as_they_are_read(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file is opened, and no part of an array read, before somebody asks for its pictures."""
+    folder_of(digits, "s/1.png", "s/2.png")
+    np.save("many.npy", np.zeros((1000, 28, 28), np.uint8))
+    opened = []
+
+    class Watched(io.FileIO):
+        def __init__(self, path: Path) -> None:
+            opened.append(self)
+            super().__init__(path)
+
+    monkeypatch.setattr("mnistae.datasets.image_files.open_path", lambda path: io.BufferedReader(Watched(path)))
+    found = references.load([references.parse("s"), references.parse("many.npy")], no_dataset)
+    for k in range(3):
+        assert len(opened) == k
+        next(found)
+    assert opened[-1].tell() < 100_000 < 1000 * 784
+
+
+def test_an_array_that_breaks_off(digits: Digits, stdin: Callable[[bytes], None]) -> None:
+    """The images before the break have been given, in blocks; the rest is one failure."""
+    stdin(npy(digits["test_images"])[:-1])
+    *pictures, failure = references.load([references.parse("-")], no_dataset)
+    assert [picture.word for picture in pictures] == [f"-[{k}]" for k in range(64)]
+    assert isinstance(failure, SkippedImage)
+    assert failure.error.message.startswith("an array cut short")
+
+
+def test_one_failure_leaves_the_others(digits: Digits) -> None:
+    """Files that give no picture stand as failures in their places; everything else is there, in order."""
+    folder_of(digits, "s/1.png", "s/3.png")
+    Path("s/2.png").write_text("no picture")
+    parsed = [references.parse(text) for text in ("gone.png", "s", "test:9", "empty.npy")]
+    found = list(references.load(parsed, lambda: dataset_of(digits)))
+    assert [item.word for item in found] == ["gone.png", "s/1.png", "s/2.png", "s/3.png", "test:9", "empty.npy"]
+    assert [isinstance(item, SkippedImage) for item in found] == [True, False, True, False, False, True]
+
+
+def test_a_wrong_word_comes_before_any_file(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that the data set does not have, or a keyboard as a picture, is found before a file is read."""
+    os.mkfifo("pipe.png")
+    found = references.load([references.parse("pipe.png"), references.parse("600")], lambda: dataset_of(digits))
+    with pytest.raises(UsageError, match="there is no image '600' in tiny"):
+        next(iter(found))
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    with pytest.raises(UsageError, match="which is a terminal"):
+        next(iter(references.load([references.parse("pipe.png"), references.parse("-")], no_dataset)))
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "expected"),
+    [
+        ("s", "s/new.png", True),
+        ("s", "./s/a.png", True),
+        ("s", "s/new.svg", False),
+        ("s", "new.png", False),
+        (".", "new.png", True),
+        ("s/*.png", "s/new.png", True),
+        ("*/*", "s/new.gif", True),
+        ("s/*.png", "s/new.jpg", False),
+        ("*.png", "new.png", True),
+        ("*.png", "nowhere/new.png", False),
+        ("s/a.png", "s/a.png", False),
+        ("5", "5/new.png", False),
+    ],
+)
+def test_covers(digits: Digits, text: str, path: str, expected: bool) -> None:
+    """It is known whether a file would be among those that a word means, before it is there."""
+    folder_of(digits, "s/a.png", "5/a.png")
+    assert references.matches(references.parse(text), Path(path)) is expected

@@ -1,0 +1,89 @@
+"""Losses as lines of text."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mnistae.outputs.terminal.canvas import Canvas
+from mnistae.outputs.terminal.charts import BARS, plot, sparkline
+
+PLAIN = Canvas(80, 20)
+COLOUR = Canvas(80, 20, colours=256, has_blocks=True)
+FALLING = [0.2 * 0.9**k for k in range(30)]
+
+
+def test_sparkline_falls_from_the_highest_bar_to_the_lowest() -> None:
+    """Losses that fall by the same share each time fall by even steps; equal ones are level; none give nothing."""
+    assert sparkline([2.0**-k for k in range(8)], 40) == BARS[::-1]
+    assert len(set(sparkline([0.5] * 4, 40))) == 1
+    assert sparkline([], 40) == ""
+    assert sparkline([0.1, float("nan"), float("inf")], 40) in set(BARS)
+
+
+def test_a_long_history_is_pressed_into_the_width() -> None:
+    """Of more values than columns neighbours are taken together, so the whole run is seen."""
+    line = sparkline([1 / (k + 1) for k in range(1000)], 40)
+    assert len(line) == 40
+    assert (line[0], line[-1]) == (BARS[-1], BARS[0])
+
+
+def test_plot_shows_scale_epochs_and_the_last_loss() -> None:
+    """The highest loss stands at the top, the lowest at the bottom, and the legend tells how the run ended."""
+    lines = plot(PLAIN, {"lab": FALLING})
+    assert lines[0].split(" |")[0].strip() == "0.2"
+    assert lines[14].split(" |")[0].strip() == f"{FALLING[-1]:.4g}"
+    assert lines[-2].split()[0::7] == ["1", "30"]
+    assert lines[-1].split() == ["**", "lab", "30", "epochs,", "loss", f"{FALLING[-1]:.5f}"]
+    assert "|*" in lines[0]
+    assert lines[14].endswith("*")
+    assert len(lines[14]) == 80
+
+
+def test_without_colours_curves_have_signs_of_their_own() -> None:
+    """In ASCII, and in a terminal without colours, each run is drawn in its own character, as the legend says."""
+    for canvas in (PLAIN, Canvas(80, 20, has_blocks=True)):
+        text = "\n".join(plot(canvas, {"a": FALLING, "b": [2 * loss for loss in FALLING]}))
+        assert {"** a", "oo b"} <= {" ".join(line.split()[:2]) for line in text.splitlines()}
+        assert "\x1b" not in text
+        assert text.isascii() is not canvas.has_blocks
+
+
+def test_with_colours_curves_are_dots() -> None:
+    """A colour a run; every colour is given back on its line."""
+    lines = plot(COLOUR, {"a": FALLING, "b": [2 * loss for loss in FALLING]})
+    assert {"36", "33"} == set(re.findall(r"\x1b\[(3\d)m", "\n".join(lines)))
+    assert any("\u2800" < ch <= "\u28ff" for ch in "".join(lines))
+    assert all(line.count("\x1b[3") == line.count("\x1b[0m") for line in lines)
+
+
+@pytest.mark.parametrize("curve", [[0.1], [0.1, 0.1], [float("nan")] * 3, [0.0, -1.0, 1e308], [5e-324, 1e308]], ids=str)
+def test_odd_curves_are_drawn(curve: list[float]) -> None:
+    """One epoch, a level line, and whatever a forged file may hold."""
+    assert len(plot(PLAIN, {"odd": curve})) == 18
+
+
+def test_foreign_names_are_made_safe() -> None:
+    """A path in the legend is spelled out and cut."""
+    legend = plot(PLAIN, {"\x1b]0;x\x07" + "y" * 200: FALLING})[-1]
+    assert "\\x1b]0;x\\x07y" in legend
+    assert len(legend) <= 80
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    curves=st.lists(st.lists(st.floats(1e-6, 10), min_size=1, max_size=300), min_size=1, max_size=8),
+    width=st.integers(60, 200),
+    height=st.integers(8, 60),
+    canvas=st.sampled_from([PLAIN, COLOUR]),
+)
+def test_a_plot_keeps_to_its_canvas(curves: list[list[float]], width: int, height: int, canvas: Canvas) -> None:
+    """No line is wider than the canvas, and every run has its line in the legend."""
+    room = Canvas(width, height, canvas.colours, canvas.has_blocks)
+    lines = [re.sub(r"\x1b\[\d+m", "", line) for line in plot(room, {f"run{k}": curve for k, curve in enumerate(curves)})]
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= max(height, len(curves) + 7)
+    assert [line.split()[1] for line in lines[-len(curves) :]] == [f"run{k}" for k in range(len(curves))]
+    assert np.all([line[0] in " 0123456789" for line in lines])

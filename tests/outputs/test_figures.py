@@ -1,0 +1,149 @@
+"""Figures and their bytes."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mnistae.core.errors import UsageError
+from mnistae.core.records import EpochRecord
+from mnistae.outputs import figures
+from mnistae.outputs.figures import Section
+from mnistae.tasks.denoising import DenoisingResult
+from mnistae.tasks.noise import Noise
+
+HISTORY = [EpochRecord(number, 0.1 / number, 1e-3) for number in range(1, 11)]
+IMAGES = np.random.default_rng(0).random((3, 784), np.float32)
+
+
+def texts(figure: object) -> list[str]:
+    """Return the titles of a figure's axes."""
+    return [axes.get_title() for axes in figure.axes]  # type: ignore[attr-defined]
+
+
+def shown(figure: Any) -> np.ndarray:
+    """Return the images (n, 28, 28) of a figure's axes, those of its parts in their order among them."""
+    parts = figure.subfigs or [figure]
+    return np.stack([axes.images[0].get_array() for part in parts for axes in part.axes if axes.images])
+
+
+def test_loss_curve_shows_the_losses() -> None:
+    """Figure 1 has the losses over the epochs, and axes that say so."""
+    (axes,) = figures.loss_curve(HISTORY).axes
+    x, y = axes.lines[0].get_data()
+    np.testing.assert_array_equal(x, [epoch.number for epoch in HISTORY])
+    np.testing.assert_array_equal(y, [epoch.loss for epoch in HISTORY])
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("EpochRecord", "MSE")
+
+
+def test_several_losses_have_a_legend() -> None:
+    """Curves of several runs bear their names as they stand, whatever matplotlib would make of them."""
+    names = ["lab", "_hidden", "$x", "gr\u00fcn\n"]
+    (axes,) = figures.loss_curve(*[HISTORY[k:] for k in range(4)], names=names).axes
+    assert len(axes.lines) == 4
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["lab", "_hidden", "$x", "gr\\xfcn\\x0a"]
+    assert figures.loss_curve(HISTORY).axes[0].get_legend() is None
+
+
+def test_reconstructions_are_in_the_labs_layout() -> None:
+    """Figures 2 and 3: a row an image, the lab's two titles."""
+    halves = IMAGES * np.float32(0.5)
+    figure = figures.reconstructions(IMAGES, halves)
+    assert texts(figure) == ["Original Image", "Reconstructed Output"] * 3
+    np.testing.assert_array_equal(shown(figure), np.stack([IMAGES, halves], 1).reshape(-1, 28, 28))
+    assert {axes.images[0].get_cmap().name for axes in figure.axes} == {"gray"}
+    assert {axes.images[0].get_clim() for axes in figure.axes} == {(0, 1)}
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_denoisings_are_in_the_labs_layout(clean: bool) -> None:
+    """Figures 4 and 5: the lab's three titles; without a clean image the last two."""
+    parts = [IMAGES * np.float32(share) for share in (1, 0.5, 0.25)]
+    figure = figures.denoisings(parts[0] if clean else None, *parts[1:])
+    titles = ["Original Image", "Noisy Image", "Denoised Output"]
+    assert texts(figure) == (titles if clean else titles[1:]) * 3
+    np.testing.assert_array_equal(shown(figure), np.stack(parts if clean else parts[1:], 1).reshape(-1, 28, 28))
+
+
+def test_interpolation_has_ten_images_in_a_row() -> None:
+    """Figure 6: an original, eight frames, the other original; a row a leg."""
+    frames = np.random.default_rng(0).random((2, 8, 784), np.float32)
+    figure = figures.interpolations(IMAGES, frames)
+    (axes,) = figure.axes
+    images = np.stack([np.asarray(image.get_array()).reshape(-1) for image in axes.images])
+    np.testing.assert_array_equal(images, np.stack([IMAGES[0], *frames[0], IMAGES[1], IMAGES[1], *frames[1], IMAGES[2]]))
+    places = {tuple(image.get_extent()) for image in axes.images}
+    assert len(places) == len({left for left, _, _, _ in places}) * 2 == 20
+    assert [text.get_text() for text in axes.texts] == ["Original"] * 4
+
+
+def test_traversals_have_a_row_a_unit() -> None:
+    """Frames lie in rows under their values; a triangle marks the image's own, and a unit that stands still has none."""
+    frames = np.random.default_rng(0).random((2, 3, 784), np.float32)
+    values = np.array([[0, 1, 2], [0, 0, 0]], np.float32)
+    (axes,) = figures.traversals([4, 6], values, frames, np.array([0.5, 0], np.float32)).axes
+    images = np.stack([np.asarray(image.get_array()).reshape(-1) for image in axes.images])
+    np.testing.assert_array_equal(images, frames.reshape(6, 784))
+    assert [text.get_text() for text in axes.texts] == ["unit 4", "0", "1", "2", "unit 6", "0", "0", "0"]
+    (triangle,) = axes.lines
+    first, second = (image.get_extent() for image in axes.images[:2])
+    assert np.asarray(triangle.get_xdata()) == pytest.approx((first[0] + second[1]) / 2)
+
+
+def test_gallery_has_each_image_above_its_output() -> None:
+    """Each section has its images in a row under their captions, and below each what became of it."""
+    first, last = Section("Worst", ["a", "b"], IMAGES[:2], IMAGES[1:]), Section("Best", ["c", "d"], IMAGES[1:], IMAGES[:2])
+    figure = figures.gallery([first, last])
+    expected = np.concatenate([first.originals, first.outputs, last.originals, last.outputs])
+    np.testing.assert_array_equal(shown(figure), expected.reshape(-1, 28, 28))
+    assert [part.get_suptitle() for part in figure.subfigs] == ["Worst", "Best"]
+    assert [axes.get_title() for part in figure.subfigs for axes in part.axes if axes.get_title()] == list("abcd")
+
+
+def test_gains_are_drawn_over_the_level() -> None:
+    """A panel a kind of noise has a line a network: what denoising adds to the PSNR at each level."""
+    own = [DenoisingResult(kind, level, 0.1, 0.01) for kind in (Noise.MASK, Noise.UNIFORM) for level in (0.2, 0.4)]
+    other = [DenoisingResult(kind, level, 0.1, 1.0) for kind in (Noise.MASK, Noise.UNIFORM) for level in (0.2, 0.4)]
+    figure = figures.gains([("one", own), ("other", other)])
+    assert texts(figure)[:2] == ["mask noise", "uniform noise"]
+    for axes in figure.axes[:2]:
+        _zero, *lines = axes.lines
+        np.testing.assert_allclose(np.array([line.get_ydata() for line in lines], float), [[10, 10], [-10, -10]])
+        np.testing.assert_allclose(np.array([line.get_xdata() for line in lines], float), [[0.2, 0.4]] * 2)
+
+
+def test_a_figure_without_measure_is_refused() -> None:
+    """More images than matplotlib can draw are a usage error, before anything is drawn."""
+    with pytest.raises(UsageError, match="inches is too large"):
+        figures.traversals([0], np.zeros((1, 600), np.float32), np.zeros((1, 600, 784), np.float32), np.zeros(1, np.float32))
+
+
+@pytest.mark.parametrize(("kind", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_same_data_same_bytes(kind: str, magic: bytes) -> None:
+    """A figure's file holds no date and no random id."""
+    first, second = (figures.render(figures.loss_curve(HISTORY), kind) for _ in range(2))
+    assert first.startswith(magic)
+    assert first == second
+    assert b"CreationDate" not in first
+    assert b"dc:date" not in first
+
+
+def test_users_matplotlib_settings_do_not_matter() -> None:
+    """Neither rcParams nor, in a process of its own, an unknown MPLBACKEND change a figure."""
+    import matplotlib as mpl
+
+    before = figures.render(figures.loss_curve(HISTORY), "png")
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
+        assert figures.render(figures.loss_curve(HISTORY), "png") == before
+    command = [sys.executable, "-m", "mnistae", "history", "lab", "-f", "png", "-o", "-"]
+    pictures = []
+    for backend in ("agg", "module://no_such_backend"):
+        done = subprocess.run(command, check=False, capture_output=True, env={**os.environ, "MPLBACKEND": backend})
+        assert (done.returncode, done.stdout[:4]) == (0, b"\x89PNG"), done.stderr
+        pictures.append(done.stdout)
+    assert pictures[0] == pictures[1]

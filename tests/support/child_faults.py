@@ -1,0 +1,175 @@
+"""Bad conditions for a child of the fork server: named in `before=` of the harness as "conditions.NAME"."""
+
+import errno
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from types import FrameType, SimpleNamespace
+from typing import Any
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def limit(bounds: dict[str, int]) -> None:
+    """Set resource limits by name, such as NOFILE or NPROC; AS is what may be added to the memory in use."""
+    for name, bound in bounds.items():
+        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * PAGE if name == "AS" else 0
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (in_use + bound, in_use + bound))
+
+
+def stranger(user: int) -> None:
+    """Become another user, for whom matplotlib has not looked for a folder yet."""
+    import matplotlib as mpl
+
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+    inside = vars(mpl)
+    inside["get_configdir"] = lambda: inside["_get_config_or_cache_dir"](inside["_get_xdg_config_dir"])
+    inside["get_cachedir"] = lambda: inside["_get_config_or_cache_dir"](inside["_get_xdg_cache_dir"])
+
+
+def standard_output(kind: str) -> None:
+    """Let standard output be a pipe whose reader is gone, or a disk that is full."""
+    if kind == "gone":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(writer, 1)
+    os.close(writer)
+
+
+def clock(kind: str) -> None:
+    """Let the clock of the wall be decades off, stand still, or jump at every look; the monotonic clock stays."""
+    real, looks = time.time, [0]
+
+    def look() -> float:
+        looks[0] += 1
+        shifts: dict[str, float] = {
+            "ten years ahead": 10 * 365 * 86400.0,
+            "ten years behind": -10 * 365 * 86400.0,
+            "backwards": -3600.0 * looks[0],
+            "to and fro": 86400.0 if looks[0] % 2 else -86400.0,
+            "zero": -real(),
+        }
+        return real() + shifts[kind]
+
+    vars(time)["time"] = look
+    vars(time)["time_ns"] = lambda: int(look() * 1e9)
+
+
+def no_locks(number: int) -> None:
+    """Let the kernel's locks succeed for everyone, or fail with an error number that is not zero."""
+    import fcntl
+
+    def flock(_fd: int, _operation: int) -> None:
+        if number:
+            raise OSError(number, os.strerror(number))
+
+    vars(fcntl)["flock"] = flock
+
+
+def no_memory(at: int) -> None:
+    """Raise MemoryError in the `at`-th function of the product that is called within its error boundary."""
+    left = [at]
+    inside: list[bool] = []
+
+    def watch(frame: FrameType, event: str, _argument: object) -> None:
+        module = frame.f_globals.get("__name__", "")
+        if event != "call" or not module.startswith("mnistae.") or module == "mnistae.cli.signals":
+            return
+        left[0] -= bool(inside)
+        inside.extend([True] if module == "mnistae.cli.boundary" and frame.f_code.co_name == "_run" else [])
+        if left[0] == 0:
+            sys.setprofile(None)
+            raise MemoryError
+
+    sys.setprofile(watch)
+
+
+def not_finite(place: tuple[str, int, str]) -> None:
+    """Put NaN or an infinity into the loss, the gradient, the weights or the moments, after the k-th step from 0."""
+    where, at, value = place
+    import torch
+
+    from mnistae.training.adam import Adam
+    from mnistae.training.step import ManualBackprop
+
+    count = [-1]
+    step, update = ManualBackprop.__call__, Adam.step
+
+    def poisoned_step(self: ManualBackprop, *args: Any) -> Any:
+        count[0] += 1
+        loss = step(self, *args)
+        if count[0] == at and where == "gradient":
+            self.gradient[17] = float(value)
+        return loss * float(value) if count[0] == at and where == "loss" else loss
+
+    def poisoned_update(self: Adam, *args: Any) -> None:
+        update(self, *args)
+        if count[0] == at and where in {"weights", "first", "second"}:
+            with torch.no_grad():
+                (self._weights if where == "weights" else getattr(self, where))[17] = float(value)
+
+    _put(ManualBackprop, "__call__", poisoned_step)
+    _put(Adam, "step", poisoned_update)
+
+
+def blind(_argument: object) -> None:
+    """Take out the check that numbers are finite, the sabotage of the training loop."""
+    from mnistae.training import loop
+
+    vars(loop)["math"] = SimpleNamespace(isfinite=lambda _number: True)
+    _put(loop.Trainer, "_is_finite", lambda _self: True)
+
+
+def device_that(fault: str) -> None:
+    """Let CUDA be listed, and fail at its first computation, or have no memory."""
+    import torch
+
+    errors = {
+        "has no kernel": RuntimeError("CUDA error: no kernel image is available for execution on the device\nCompile with ..."),
+        "has no memory": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB."),
+        "has no driver": AssertionError("Torch not compiled with CUDA enabled"),
+        "computes wrong": None,
+    }
+    real = torch.ones
+
+    def ones(*sizes: int, **options: Any) -> torch.Tensor:
+        error = errors[fault]
+        if str(options.get("device", "cpu")) == "cpu":
+            return real(*sizes, **options)
+        if error is not None:
+            raise error
+        return torch.zeros(*sizes)
+
+    vars(torch)["ones"] = ones
+    vars(torch.cuda)["is_available"] = lambda: True
+
+
+def no_more_memory_at_step(at: int) -> None:
+    """Let the device run out of memory in the `at`-th step."""
+    import torch
+
+    from mnistae.training.step import ManualBackprop
+
+    count, step = [0], ManualBackprop.__call__
+
+    def full_step(self: ManualBackprop, *args: Any) -> Any:
+        count[0] += 1
+        if count[0] == at:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
+        return step(self, *args)
+
+    _put(ManualBackprop, "__call__", full_step)
+
+
+def _put(kind: type, name: str, method: object) -> None:
+    setattr(kind, name, method)
+
+
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""How file systems say that they have no locks."""

@@ -1,0 +1,133 @@
+"""What children of the fork server do in place of a command: write, read and hold runs. Named as "workers.NAME"."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnistae.core.arrays import Array
+from mnistae.core.config import ModelConfig, TrainConfig
+from mnistae.core.errors import CheckpointError, MnistaeError
+from mnistae.core.records import EpochRecord, Metadata, TrainingState
+from mnistae.store import runs, verification
+
+MODEL = ModelConfig(hidden=16, bottleneck=2)
+
+
+def filled(k: float) -> dict[str, Array]:
+    """Return weights that are all `k`: a mixture of two saves shows."""
+    return {name: np.full(shape, k, np.float32) for name, shape in MODEL.shapes().items()}
+
+
+def save(name: str, k: int) -> None:
+    """Save a run whose every number is `k`."""
+    description = Metadata(MODEL, TrainConfig(epochs=1, seed=k), history=(EpochRecord(1, float(k), 1e-3),))
+    steps = {parameter: np.array(k, np.float32) for parameter in MODEL.shapes()}
+    runs.save(name, TrainingState(filled(k), filled(k), filled(k), steps, description.history), description)
+
+
+def numbers(name: str) -> tuple[int, int]:
+    """Return the number that a run's model, and the one that its state, are filled with. Raises if they are mixtures."""
+    return model_number(name), state_number(name)
+
+
+def model_number(name: str) -> int:
+    """Return the number that a run's model is filled with."""
+    loaded = runs.load(name)
+    return _only(loaded.weights, loaded.description)
+
+
+def state_number(name: str) -> int:
+    """Return the number that a run's state is filled with."""
+    state, description = runs.load_state(name)
+    moments = {f"{key}.v": array for key, array in state.second_moments.items()}
+    return _only({**state.weights, **moments}, description)
+
+
+def _only(tensors: Mapping[str, Array], description: Metadata) -> int:
+    found = {float(number) for array in tensors.values() for number in np.unique(array)}
+    found |= {description.history[0].loss, float(description.training.seed if description.training else -1)}
+    assert len(found) == 1, found
+    return int(found.pop())
+
+
+def write(job: dict[str, Any]) -> None:
+    """Save a run `saves` times, numbered from 1 on, each time under its lock unless that is off."""
+    for k in range(1, job["saves"] + 1):
+        if job["lock"]:
+            with runs.lock(job["name"]):
+                save(job["name"], k)
+        else:
+            save(job["name"], k)
+    sys.exit(0)
+
+
+def serve() -> None:
+    """Be a second process: for each line [home, name, number] save that run, or none for no name, and list the store."""
+    for line in sys.stdin:
+        os.environ["MNISTAE_HOME"], name, k = json.loads(line)
+        if name:
+            with runs.lock(name):
+                save(name, k)
+        sys.stdout.write(json.dumps(runs.run_names()) + "\n")
+        sys.stdout.flush()
+
+
+def read(job: dict[str, Any]) -> None:
+    """Read runs in turn and write what became of it: loads that were whole, that found nothing, and what else was said."""
+    whole, missing, torn = 0, 0, []
+    last: dict[str, int] = {}
+    while whole < job["loads"] and not Path(job["stop"]).exists():
+        for name in job["names"]:
+            try:
+                model, _ = numbers(name)
+            except CheckpointError as error:
+                if "no such" in error.message or "no model yet" in error.message or "there is no such file" in error.message:
+                    missing += 1
+                    torn += [f"{name} was gone"] if job["stays"] and name in last else []
+                else:
+                    torn.append(error.message)
+                continue
+            except AssertionError as error:
+                torn.append(f"a mixture: {error}")
+                continue
+            if job["ascending"] and model < last.get(name, 0):
+                torn.append(f"{name} went back from {last[name]} to {model}")
+            last[name] = model
+            whole += 1
+    sys.stdout.write(json.dumps({"whole": whole, "missing": missing, "torn": torn}))
+    sys.exit(0)
+
+
+def hold(job: dict[str, str]) -> None:
+    """Take a run's lock, make a mark, and keep it until killed."""
+    with runs.lock(job["name"]):
+        Path(job["mark"]).touch()
+        time.sleep(60)
+
+
+def survey(job: dict[str, Any]) -> None:
+    """List and verify the whole store again and again, as `checkpoints list` and `verify` do; write what was damaged."""
+    from mnistae.cli.commands import checkpoints
+
+    rounds, damaged = 0, []
+    while not Path(job["stop"]).exists():
+        rounds += 1
+        try:
+            damaged += [reason for reason in verification.verify_all().values() if reason]
+            entries = [checkpoints._entry(name) for name in runs.run_names()]
+        except MnistaeError as error:
+            damaged.append(f"{type(error).__name__}: {error.message}")
+            continue
+        damaged += [entry["name"] for entry in entries if entry and entry["state"] == "damaged"]
+    sys.stdout.write(json.dumps({"rounds": rounds, "damaged": damaged}))
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,103 @@
+"""Faults in the primitives of the atomic writer: fail, die or lie at the k-th of them.
+
+The writer is pure Python and calls `os` by its name, so a stand-in for `os` inside `mnistae.atomic` reaches every primitive.
+Used in a child of the fork server, or in a test's own process.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+PRIMITIVES = ("open", "fchmod", "write", "posix_fallocate", "fsync", "close", "replace", "unlink")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens at the `at`-th call (from 0) of the primitive `op`, or of any if that is empty; -1 is every call.
+
+    `action`: "error" raises `errno`; "kill" ends the process by SIGKILL `before` the call or after it; "short" writes one byte;
+    "slow" waits; "skip" pretends to have done it.
+    """
+
+    action: str
+    op: str = ""
+    at: int = 0
+    before: bool = True
+    errno: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields."""
+        return dict(self.__dict__)
+
+
+class Shim:
+    """`os` with faults. `calls` lists the primitives that were called, with the names they were called on."""
+
+    def __init__(self, faults: list[Fault], log: Path | None = None) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self._faults, self._log = faults, log
+        self._names: dict[int, str] = {}
+        self._counts: dict[str, int] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(os, name)
+        return self._faulty(name, real) if name in PRIMITIVES else real
+
+    def _faulty(self, op: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            self._note(op, args)
+            due = [fault for fault in self._faults if fault.op in {"", op} and fault.at in {-1, self._counts[fault.op] - 1}]
+            for fault in due:
+                if fault.action == "error":
+                    _fail(op, args, fault.errno)
+                if fault.action == "kill" and fault.before:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                if fault.action == "slow":
+                    time.sleep(2)
+            if any(fault.action == "skip" for fault in due):
+                return None
+            if op == "write" and any(fault.action == "short" for fault in due):
+                args = (args[0], args[1][:1])
+            result = real(*args, **options)
+            if op == "open":
+                self._names[result] = os.fspath(args[0])
+            if any(fault.action == "kill" for fault in due):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return call
+
+    def _note(self, op: str, args: tuple[Any, ...]) -> None:
+        for counter in ("", op):
+            self._counts[counter] = self._counts.get(counter, 0) + 1
+        target = args[1] if op == "replace" else args[0]
+        name = self._names.get(target, "?") if isinstance(target, int) else os.fspath(target)
+        self.calls.append((op, name))
+        if self._log is not None:
+            with self._log.open("a") as log:
+                log.write(json.dumps([op, name]) + "\n")
+
+
+def _fail(op: str, args: tuple[Any, ...], number: int) -> NoReturn:
+    if op == "close":  # a close that fails closes all the same
+        os.close(*args)
+    raise OSError(number, os.strerror(number))
+
+
+@contextlib.contextmanager
+def injected(*faults: Fault) -> Iterator[Shim]:
+    """Put the faults into this process for the length of a block."""
+    from mnistae.core.files import atomic
+
+    shim = Shim(list(faults))
+    vars(atomic)["os"] = shim
+    try:
+        yield shim
+    finally:
+        vars(atomic)["os"] = os

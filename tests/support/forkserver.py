@@ -1,0 +1,118 @@
+"""A process that has imported everything once and forks a child for each command: a fraction of a second in place of three.
+
+It reads a request a line from standard input and answers a line on standard output:
+
+    {"start": {"argv": [...], "env": {...}, "cwd": FOLDER, "out": FILE, "err": FILE, ...}}  →  {"pid": PID}
+    {"wait": PID, "timeout": SECONDS}  →  {"code": CODE}, minus the signal's number if it was killed, null after the time
+
+The child is the product: the same `main()` with the same signals, only that its modules are in memory already.
+"""
+
+import codecs
+import contextlib
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    prepare()
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = {"pid": start(request["start"])} if "start" in request else {"code": wait(request["wait"], request["timeout"])}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def prepare() -> None:
+    """Import what commands import late. No tensor is touched: a thread pool would not survive a fork."""
+    from mnistae.__main__ import _tame_environment
+
+    _tame_environment()  # as a command does before these imports
+
+    import matplotlib.figure
+    import safetensors.numpy
+    import torch
+    import typer.rich_utils
+
+    from mnistae.cli.app import COMMANDS, load
+    from mnistae.training import run as training_run
+
+    commands = [load(name) for name in COMMANDS]
+
+    matplotlib.get_configdir()  # it makes sure of its own folders once a process: here, and not in the children
+    matplotlib.get_cachedir()
+    assert all((matplotlib.figure, safetensors.numpy, typer.rich_utils, *commands, training_run))
+    for network in ("cp437", "raw_unicode_escape"):  # read when first needed, which another user may not be allowed to
+        codecs.lookup(network)
+    torch.set_num_threads(1)
+
+
+def start(request: dict[str, Any]) -> int:
+    """Fork a child that runs one command; return its number."""
+    pid = os.fork()
+    if pid == 0:
+        run(request)
+    return pid
+
+
+def run(request: dict[str, Any]) -> None:
+    """Be the command, from the standard streams to the exit code."""
+    from mnistae import __main__
+    from mnistae.core.files import atomic
+    from mnistae.training import run as training_run
+
+    code: object = 70
+    try:
+        os.environ.clear()
+        os.environ.update(request["env"])
+        os.chdir(request["cwd"])
+        for number, (name, flags) in enumerate(
+            ((os.devnull, os.O_RDONLY), (request["out"], os.O_WRONLY | os.O_CREAT), (request["err"], os.O_WRONLY | os.O_CREAT))
+        ):
+            fd = os.open(name, flags, 0o600)
+            os.dup2(fd, number)
+            os.close(fd)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        training_run.SAVE_EVERY = request["save_every"]
+        if request["faults"] or request["log"]:
+            from tests.support.faults import Fault, Shim
+
+            shim = Shim([Fault(**fault) for fault in request["faults"]], Path(request["log"]) if request["log"] else None)
+            vars(atomic)["os"] = shim
+        for name, argument in request["before"]:
+            module, _, function = name.rpartition(".")
+            getattr(importlib.import_module(f"tests.support.{module or 'child_hooks'}"), function)(argument)
+        # the words as the interpreter gives them in its locale
+        sys.argv = ["mnistae", *(os.fsdecode(word.encode("utf-8", "surrogateescape")) for word in request["argv"])]
+        __main__.main()
+    except SystemExit as ending:
+        code = ending.code
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
+def wait(pid: int, timeout: float) -> int | None:
+    """Return the child's exit code once it has ended; kill it after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.001)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None
+
+
+if __name__ == "__main__":
+    main()

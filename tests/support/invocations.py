@@ -1,0 +1,174 @@
+"""Every command in use: the one table that rows walk which hold for all commands, and what the words in it stand for."""
+
+import glob
+import inspect
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnistae.cli.app import COMMANDS, load
+
+
+@dataclass(frozen=True)
+class Use:
+    """A command's words, with what stands in `places` in braces, and the code that it ends with.
+
+    `writes`: it changes the store. `prints_names`: its standard output is for programs, and has names in it as they are.
+    """
+
+    text: str
+    code: int = 0
+    writes: bool = False
+    prints_names: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command's whole name."""
+        return next(name for name in COMMANDS if f"{self.text} ".startswith(f"{name} "))
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether it works on a run of the store."""
+        return "{run}" in self.text
+
+    def words(self, places: Mapping[str, str], *extra: str) -> tuple[str, ...]:
+        """Return the words, filled in."""
+        return (*(word.format_map(places) for word in self.text.split()), *extra)
+
+
+USES = (
+    Use("train --dataset {data} -e 1 -b 256 --hidden 8 --name new --force", writes=True),
+    Use("train --resume --name {run} -e 3", writes=True),
+    Use("history {run}", prints_names=True),
+    Use("history {run} {model}", prints_names=True),
+    Use("history {model} -o {out}.svg", prints_names=True),
+    Use("summary -z 8"),
+    Use("summary -c {run}"),
+    Use("summary -c {model}"),
+    Use("reconstruct 1 {picture} -c {run} --dataset {data} -o {out}.png", prints_names=True),
+    Use("reconstruct {picture} -c {model} --json"),
+    Use("denoise {picture} -o {out}.png", prints_names=True),
+    Use("denoise {folder} -c {run} --noise mask -o {out}.svg", prints_names=True),
+    Use("interpolate 1 {picture} -c {run} --dataset {data} -o {out}.gif", prints_names=True),
+    Use("traverse {picture} -c {run} -o {out}.npy", prints_names=True),
+    Use("traverse 1 -c {model} --dataset {data} --unit 2 -o {out}.svg", prints_names=True),
+    Use("encode {folder} 1 -c {run} --dataset {data}", prints_names=True),
+    Use("encode {pattern} -c {model} -o {out}.csv", prints_names=True),
+    Use("encode --all test -c {run} --dataset {data} -f npy", prints_names=True),
+    Use("decode {codes} -c {run} -o {out}.png", prints_names=True),
+    Use("decode {codes} -c {model} -o {out}.d/", prints_names=True),
+    Use("decode {codes} -c {run} -f npy -o {out}.npy", prints_names=True),
+    Use("evaluate -c {run} --dataset {data}"),
+    Use("evaluate -c {model} --dataset {data} --extremes 3 --knn 3 -o {out}.png", prints_names=True),
+    Use("evaluate {run} {model} --dataset {data} --denoising --extremes 2"),
+    Use("evaluate {run} {model} --dataset {data} --denoising -f csv", prints_names=True),
+    Use("doctor"),
+    Use("checkpoints list"),
+    Use("checkpoints show {run}"),
+    Use("checkpoints path {model}", prints_names=True),
+    Use("checkpoints import {model} --name new --force", writes=True, prints_names=True),
+    Use("checkpoints export {run} -o {out}.npz", prints_names=True),
+    Use("checkpoints export {model} --part encoder -f onnx -o {out}.bin", prints_names=True),
+    Use("checkpoints verify {run}"),
+    Use("checkpoints remove new", writes=True),
+    Use("datasets list"),
+    Use("datasets fetch mnist", code=4),
+    Use("datasets verify {data}"),
+    Use("datasets path mnist", code=4),
+)
+"""At least one use of every command; in this order they go well again and again, if the store has the run. No network."""
+
+FOR_OTHERS = tuple(use for use in USES if "onnx" not in use.text)
+"""What another user can do too, who may not be let to the interpreter's own files: onnx reads some of them late."""
+
+BESIDE = {
+    "checkpoints export": ("--output", "beside.npz"),
+    "checkpoints import": ("--name", "beside"),
+    "traverse": ("--output", "beside.png"),
+}
+ARGUMENTS = {"checkpoints import": ("beside.pth",), "decode": ("beside.jsonl",), "interpolate": ("1", "2")}
+"""What a command is given beside the one value under test: before it, and behind an option."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a command that takes a value: an option by its long name, or an argument, which has none."""
+
+    command: str
+    name: str
+    option: str
+    kind: type
+
+    def words(self, value: str) -> tuple[str, ...]:
+        """Return a call with this value, in which all else is in order."""
+        beside = BESIDE.get(self.command, ())
+        before = () if self.option in beside else beside
+        if not self.option:
+            return (*self.command.split(), *before, "--", value)
+        takes_image = {"image", "images"} & inspect.signature(load(self.command)).parameters.keys()
+        behind = ARGUMENTS.get(self.command, ("1",) if takes_image else ())
+        return (*self.command.split(), *before, f"{self.option}={value}", *(behind if self.name != "every" else ()))
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it takes any text."""
+        return self.kind in {str, Path}
+
+
+def parameters() -> Iterator[Parameter]:
+    """Yield every parameter of every command that is not a switch."""
+    for command in COMMANDS:
+        function = load(command)
+        for name, hint in typing.get_type_hints(function, include_extras=True).items():
+            if name == "return":
+                continue
+            declared, about = typing.get_args(hint)[:2]
+            if (kind := _kind(declared)) is not bool:
+                yield Parameter(command, name, _option(name, about), kind)
+
+
+def _kind(declared: Any) -> type:
+    """Return what a value is made into: the type itself, or what stands in a list or beside None."""
+    inner = [one for one in typing.get_args(declared) if one is not type(None)]
+    return _kind(inner[0]) if inner else declared
+
+
+def _option(name: str, about: Any) -> str:
+    """Return an option's long name; nothing for an argument."""
+    if type(about).__name__ == "ArgumentInfo":
+        return ""
+    declared = [one for one in (about.default, *about.param_decls) if isinstance(one, str) and one.startswith("--")]
+    return declared[0] if declared else f"--{name.replace('_', '-')}"
+
+
+FEW = 60
+"""Images of a half: what takes all of them takes as little as it can."""
+
+
+def furnish(work: Path, name: str, digits: dict[str, np.ndarray], model: bytes) -> dict[str, str]:
+    """Put data, pictures, a checkpoint and codes of this name into a folder; return what the words of the table mean."""
+    from PIL import Image
+
+    from tests.conftest import write_idx
+
+    write_idx(work / name, {role: array[:FEW] for role, array in digits.items()})
+    (work / name / "album").mkdir(exist_ok=True)
+    for path in (work / f"{name}.png", work / name / "album" / f"{name}.png", work / name / "album" / "plain.png"):
+        Image.fromarray(digits["train_images"][3]).save(path)
+    short = name[:243]  # a longer suffix has to fit as well
+    (work / f"{short}.safetensors").write_bytes(model)
+    (work / f"{short}.jsonl").write_text('{"code": [1, 0, 2, 0, 1, 0.5, 3, 0]}\n' * 2)
+    return {
+        "run": "tiny",
+        "data": f"./{name}",
+        "picture": f"./{name}.png",
+        "folder": f"./{name}/album",
+        "pattern": f"{glob.escape(f'./{name}/album')}/*.png",
+        "model": f"./{short}.safetensors",
+        "codes": f"./{short}.jsonl",
+        "out": f"./made/{name}",
+    }

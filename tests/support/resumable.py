@@ -1,0 +1,108 @@
+"""A small run that can be killed, damaged and resumed: how it is started and gone on with, and what its store shows."""
+
+import dataclasses
+import hashlib
+import shutil
+from pathlib import Path
+
+from mnistae.store import format as checkpoint_format
+from tests.support.client import ForkServer
+
+NEVER = 1e9
+"""Seconds between two saves: the run saves once, at its end."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    """An undisturbed run: the words that start it, its model's digest, and its seconds."""
+
+    words: tuple[object, ...]
+    digest: str
+    seconds: float
+
+
+def train_whole(forks: ForkServer, home: Path, words: tuple[object, ...]) -> Whole:
+    """Train the run `r` undisturbed."""
+    ended = forks.run(*words, home=home)
+    assert ended.code == 0, ended.err
+    return Whole(words, digest(home), ended.seconds)
+
+
+def run_folder(home: Path) -> Path:
+    return home / "home" / "checkpoints" / "r"
+
+
+def digest(home: Path) -> str:
+    """Return the SHA-256 of the model that stands in the store."""
+    return hashlib.sha256((run_folder(home) / "model.safetensors").read_bytes()).hexdigest()
+
+
+def go_on(home: Path, whole: Whole) -> tuple[object, ...]:
+    """Return the words that a user would go on with: a resume, or a new start if nothing was kept."""
+    if (run_folder(home) / "state.safetensors").exists():
+        return ("train", "--resume", "--name", "r", "-q")
+    return whole.words
+
+
+def check_store(home: Path) -> None:
+    """Read and verify every checkpoint file that is visible. Whatever was killed, they are whole."""
+    for path in run_folder(home).glob("*.safetensors"):
+        decode = checkpoint_format.decode_state if path.stem == "state" else checkpoint_format.decode_model
+        decode(path.read_bytes())
+
+
+def leftovers(home: Path) -> list[str]:
+    return [path.name for path in (home / "home").rglob(".*.tmp")]
+
+
+def tree(home: Path) -> dict[str, bytes]:
+    """Return every file of the store but the locks; of a temporary one only which file it was to become."""
+    store = home / "home" / "checkpoints"
+    found = {}
+    for path in sorted(store.rglob("*")):
+        if path.is_file() and path.parent.name != ".locks":
+            is_temporary = path.name.endswith(".tmp")
+            name = f"{path.name.rsplit('.', 3)[0]}.tmp" if is_temporary else path.name
+            found[str(path.parent.relative_to(store) / name)] = b"" if is_temporary else path.read_bytes()
+    return found
+
+
+def neither(found: dict[str, bytes], old: dict[str, bytes], new: dict[str, bytes]) -> list[str]:
+    """Return the files that are neither as they were nor as they were to become, those that are gone among them."""
+    names = old.keys() | new.keys() | found.keys()
+    return [name for name in names if found.get(name) not in {old.get(name), new.get(name)}]
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A save to disturb: the store before it, its words, the run it belongs to, and the digests that this may end with."""
+
+    name: str
+    base: Path
+    words: tuple[object, ...]
+    whole: Whole
+    digests: set[str]
+
+
+def make_case(forks: ForkServer, name: str, folder: Path, data: Path, *, hidden: int = 64) -> Case:
+    """Prepare a first save, an overwrite or a resume, of two epochs. The cache of the data is in the store already."""
+    words = ("train", "--dataset", data, "-e", 2, "-b", 256, "--hidden", hidden, "--name", "r", "-q")
+    whole = train_whole(forks, folder / "whole", words)
+    base = folder / "base"
+    if name == "first save":
+        shutil.copytree(folder / "whole" / "home" / "cache", base / "home" / "cache")
+        return Case(name, base, words, whole, {whole.digest})
+    if name == "overwrite":
+        other = train_whole(forks, base, (*words, "--seed", 5))
+        return Case(name, base, (*words, "--force"), whole, {whole.digest, other.digest})
+    train_whole(forks, base, tuple(1 if word == 2 else word for word in words))
+    return Case(name, base, ("train", "--resume", "--name", "r", "-e", 2, "-q"), whole, {whole.digest})
+
+
+def finish(forks: ForkServer, case: Case, home: Path) -> str:
+    """Go on as a user would, and return the digest that this ends with."""
+    words = go_on(home, case.whole)
+    ended = forks.run(*words, *(("-e", 2) if "--resume" in words else ()), home=home)
+    assert ended.code == 0, ended.err
+    assert leftovers(home) == []
+    return digest(home)

@@ -1,0 +1,46 @@
+"""Small runs in the store, and what it takes to compare whole stores and whole refusals."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mnistae.core.arrays import Array
+from mnistae.core.config import ModelConfig, TrainConfig
+from mnistae.core.errors import MnistaeError
+from mnistae.core.records import EpochRecord, Metadata, TrainingState
+from mnistae.store import runs
+
+MODEL = ModelConfig(hidden=16, bottleneck=2)
+HISTORY = (EpochRecord(1, 0.07, 1e-3), EpochRecord(2, 0.3 - 0.2, 1e-4))
+DESCRIPTION = Metadata(MODEL, TrainConfig(epochs=2), history=HISTORY)
+IMPORTED = Metadata(MODEL, source="import lab.pth")
+
+
+def arrays(seed: int = 0) -> dict[str, Array]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.random(shape, np.float32) for name, shape in MODEL.shapes().items()}
+
+
+def state(seed: int = 0) -> TrainingState:
+    steps = {name: np.array(2, np.float32) for name in MODEL.shapes()}
+    return TrainingState(arrays(seed), arrays(seed + 1), arrays(seed + 2), steps, HISTORY)
+
+
+def save(*names: str) -> None:
+    for name in names:
+        runs.save(name, state(), DESCRIPTION)
+
+
+def refusal(call: Any, *args: object) -> tuple[type[MnistaeError], str, str]:
+    """Return the whole of what a failing call says."""
+    with pytest.raises(MnistaeError) as failure:
+        call(*args)
+    return type(failure.value), failure.value.message, failure.value.hint
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder and what it holds, but for the locks."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != ".locks"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}

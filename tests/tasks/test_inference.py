@@ -1,0 +1,138 @@
+"""What a network does with images."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistae.core.arrays import to_float
+from mnistae.core.config import ModelConfig
+from mnistae.core.errors import DeviceError
+from mnistae.core.records import UnitRange, count_active
+from mnistae.model import backend
+from mnistae.model.numpy_network import NumpyNetwork
+from mnistae.tasks import inference
+from mnistae.tasks.noise import DEFAULT_LEVELS, Noise
+
+SIZES = ModelConfig(hidden=32, bottleneck=4)
+
+
+@pytest.fixture
+def weights() -> dict[str, np.ndarray]:
+    """Random weights with positive codes."""
+    generator = np.random.default_rng(0)
+    return {name: generator.normal(0.01, 0.1, shape).astype(np.float32) for name, shape in SIZES.shapes().items()}
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    """Three random images."""
+    return np.random.default_rng(1).random((3, 784), np.float32)
+
+
+def test_torch_on_the_cpu_equals_numpy(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
+    """A device that is asked for computes what NumPy computes when none is."""
+    numpy, torch = backend.load_network(weights, None), backend.load_network(weights, "cpu")
+    assert isinstance(numpy, NumpyNetwork)
+    assert torch.config == numpy.config == SIZES
+    codes = numpy.encode(images)
+    np.testing.assert_allclose(torch.encode(images), codes, atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(torch.decode(codes), numpy.decode(codes), atol=1e-6)
+    np.testing.assert_allclose(torch.reconstruct(images), numpy.reconstruct(images), atol=1e-6)
+
+
+def test_a_device_that_is_not_there_is_refused(weights: dict[str, np.ndarray]) -> None:
+    """Inference on a missing device is an error, not a silent fall-back."""
+    import torch
+
+    if torch.backends.mps.is_available():
+        pytest.skip("this machine has MPS")
+    with pytest.raises(DeviceError, match="device 'mps' is not there"):
+        backend.load_network(weights, "mps")
+
+
+@pytest.mark.parametrize("steps", [2, 3, 8])
+def test_interpolation_has_both_ends(weights: dict[str, np.ndarray], images: np.ndarray, steps: int) -> None:
+    """The first and last frame of each leg are the reconstructions of its images, the codes between evenly spaced."""
+    network = backend.load_network(weights, None)
+    frames = inference.interpolate(network, images, steps=steps)
+    ends = network.reconstruct(images)
+
+    assert frames.shape == (2, steps, 784)
+    for leg in (0, 1):
+        np.testing.assert_allclose(frames[leg, 0], ends[leg], rtol=0, atol=1e-6)  # a product of more rows may round otherwise
+        np.testing.assert_allclose(frames[leg, -1], ends[leg + 1], rtol=0, atol=1e-6)
+    codes = network.encode(images)
+    shares = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+    for leg in (0, 1):
+        even = network.decode(codes[leg] * (1 - shares) + codes[leg + 1] * shares)
+        np.testing.assert_allclose(frames[leg], even, rtol=0, atol=1e-6)
+
+
+def test_film_shows_a_shared_frame_once(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
+    """Two legs of five frames make a film of nine."""
+    frames = inference.interpolate(backend.load_network(weights, None), images, steps=5)
+    np.testing.assert_array_equal(inference.join_segments(frames), np.concatenate([frames[0], frames[1, 1:]]))
+    assert len(inference.join_segments(frames)) == 9
+
+
+def test_measures_are_against_the_clean_image(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
+    """Denoising is measured before and after, both against what was there before the noise."""
+    network = backend.load_network(weights, None)
+    found = inference.denoise(network, images, kind=Noise.UNIFORM, level=DEFAULT_LEVELS[Noise.UNIFORM], seed=0)
+    np.testing.assert_allclose(found.before.mse, ((found.noisy - images) ** 2).mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(found.after.mse, ((network.reconstruct(found.noisy) - images) ** 2).mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(found.after.psnr, -10 * np.log10(found.after.mse))
+
+
+def test_active_units_are_those_that_ever_fire(weights: dict[str, np.ndarray]) -> None:
+    """A unit counts as alive if one image of many makes it positive."""
+    images = np.zeros((5000, 784), np.uint8)
+    images[4321] = 255  # in the second block that is looked at
+    weights["fc2.bias"][:] = (-1, -1, 1, -1)
+    weights["fc1.bias"][:] = 0
+    weights["fc1.weight"][:] = 1
+    weights["fc2.weight"][:] = 0
+    weights["fc2.weight"][0] = 1  # fires for the one bright image only
+    ranges = inference.unit_ranges(inference.encode_uint8(backend.load_network(weights, None), images))
+    assert [unit.is_dead for unit in ranges] == [False, True, False, True]
+    assert count_active(ranges) == 2
+    assert (ranges[0].low, ranges[2]) == (0, UnitRange(1, 1))
+
+
+def test_unit_ranges_are_the_extremes_of_the_codes(weights: dict[str, np.ndarray]) -> None:
+    """The ranges are those of all codes at once, in six digits, however the images are cut into blocks."""
+    images = np.random.default_rng(2).integers(0, 256, (4100, 784), np.uint8)
+    network = backend.load_network(weights, None)
+    codes = network.encode(to_float(images))
+    ranges = inference.unit_ranges(inference.encode_uint8(network, images))
+    np.testing.assert_allclose([unit.low for unit in ranges], codes.min(axis=0), rtol=1e-5)
+    np.testing.assert_allclose([unit.high for unit in ranges], codes.max(axis=0), rtol=1e-5)
+    assert all(float(f"{end:.6g}") == end for unit in ranges for end in (unit.low, unit.high))
+
+
+def test_unit_ranges_of_weights_without_measure_are_finite(weights: dict[str, np.ndarray]) -> None:
+    """Codes that overflow have a range nonetheless: the largest number there is ends it."""
+    weights["fc1.weight"][:] = 1e20
+    weights["fc2.weight"][:] = 1e20
+    ranges = inference.unit_ranges(
+        inference.encode_uint8(backend.load_network(weights, None), np.full((2, 784), 255, np.uint8))
+    )
+    assert {unit.high for unit in ranges} == {3.40282e38}
+
+
+@given(unit=st.integers(0, 3), steps=st.integers(2, 9), low=st.floats(0, 50), width=st.floats(0, 50))
+def test_a_traversal_moves_one_unit(unit: int, steps: int, low: float, width: float) -> None:
+    """The frames are those of the image's code with one number replaced by evenly spaced values, both ends among them."""
+    generator = np.random.default_rng(0)
+    weights = {name: generator.normal(0.01, 0.1, shape).astype(np.float32) for name, shape in SIZES.shapes().items()}
+    network, image = backend.load_network(weights, None), generator.random(784, np.float32)
+    ranges = [UnitRange(low, low + width)] * 4
+    found = inference.traverse(network, image, ranges, units=[unit, 0], steps=steps)
+    assert found.frames.shape == (2, steps, 784)
+    assert (found.values[0, 0], found.values[0, -1]) == (np.float32(low), np.float32(low + width))
+    np.testing.assert_allclose(found.values[0], np.linspace(low, low + width, steps), rtol=1e-5, atol=1e-6)
+    for value, frame in zip(found.values[0], found.frames[0], strict=True):
+        code = network.encode(image[None])
+        code[0, unit] = value
+        np.testing.assert_allclose(network.decode(code)[0], frame, atol=1e-6)
