@@ -48,7 +48,7 @@ def test_a_model_is_found_by_name_by_path_or_as_the_newest(trained: str) -> None
     assert codes[1:] == codes[:-1]
     assert repr(mnistae.load()) == "<tiny: 784-392-8-392-784>"
     assert repr(mnistae.load(path)) == f"<{path}: 784-392-8-392-784>"
-    assert mnistae.load().checkpoint.description.history[-1].number == 2
+    assert mnistae.load().checkpoint.metadata.history[-1].number == 2
 
 
 def test_a_path_without_a_separator_is_a_path(trained: str) -> None:
@@ -123,7 +123,7 @@ def test_training_is_the_commands_to_the_byte(cli: Cli, tiny: Path) -> None:
     epochs = list(run)
     assert runs.run_names() == [name]
     assert runs.model_path(name).read_bytes() == before
-    assert epochs == list(mnistae.load().checkpoint.description.history)
+    assert epochs == list(mnistae.load().checkpoint.metadata.history)
 
 
 def test_arrays_can_be_trained_on(tiny: Path, digits: Digits) -> None:
@@ -147,9 +147,9 @@ def test_who_stops_asking_keeps_the_last_epoch(cli: Cli, tiny: Path) -> None:
     with pytest.raises(BusyError):
         next(mnistae.train(str(tiny), name="half", force=True))
     run.close()  # type: ignore[attr-defined]  # what the end of a for loop does
-    assert len(mnistae.load("half").checkpoint.description.history) == 2
+    assert len(mnistae.load("half").checkpoint.metadata.history) == 2
     assert cli("train", "--resume", "--name", "half").code == 0
-    assert len(mnistae.load("half").checkpoint.description.history) == 3
+    assert len(mnistae.load("half").checkpoint.metadata.history) == 3
 
 
 @pytest.mark.parametrize(

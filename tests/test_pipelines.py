@@ -192,7 +192,7 @@ def check_the_weights(site: Site, printed: str, told: str) -> None:
     for line in lines:
         digest, name = line.split()
         assert hashlib.sha256(Path(name).read_bytes()).hexdigest() == digest
-    assert product.load(Path("weights.safetensors")).checkpoint.description == site.model.checkpoint.description
+    assert product.load(Path("weights.safetensors")).checkpoint.metadata == site.model.checkpoint.metadata
     with np.load("weights.npz") as arrays:
         assert len(arrays.files) == 8
         assert all((arrays[name] == site.model.checkpoint.weights[name]).all() for name in arrays.files)

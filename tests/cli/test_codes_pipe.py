@@ -58,7 +58,7 @@ def test_decoded_codes_are_the_reconstructions(cli: Cli, trained: str) -> None:
     from mnistae.data.sets.dataset import Split
     from mnistae.store import runs
 
-    training = runs.load(trained).description.training
+    training = runs.load(trained).metadata.training
     assert training is not None
     originals = to_float(resolve.open_dataset(training.dataset).images(Split.TRAIN))
     expected = json.loads(cli("evaluate", "--split", "train", "--json").out)["total"]["mse"]

@@ -28,21 +28,21 @@ def document(cli: Cli, *words: object) -> dict[str, Any]:
 
 
 def rewritten(name: str, **changes: Any) -> None:
-    """Write other things into the description of a run's model."""
+    """Write other things into the metadata of a run's model."""
     found = runs.load(name)
-    description = dataclasses.replace(found.description, **changes)
-    atomic.write_bytes(found.path, checkpoint_format.encode_model(found.weights, description))
+    metadata = dataclasses.replace(found.metadata, **changes)
+    atomic.write_bytes(found.path, checkpoint_format.encode_model(found.weights, metadata))
 
 
 def test_training_keeps_the_ranges(cli: Cli, trained: str, digits: dict[str, np.ndarray]) -> None:
     """The checkpoint holds the extremes of the codes of its training images, and counts the living units by them."""
     found = runs.load(trained)
-    ranges = found.description.unit_ranges
+    ranges = found.metadata.unit_ranges
     assert ranges is not None
     codes = NumpyNetwork.from_weights(found.weights).encode(to_float(digits["train_images"].reshape(-1, 784)))
     assert [unit.low for unit in ranges] == pytest.approx(codes.min(axis=0), rel=1e-4, abs=1e-6)
     assert [unit.high for unit in ranges] == pytest.approx(codes.max(axis=0), rel=1e-4, abs=1e-6)
-    assert found.description.active_units == count_active(ranges)
+    assert found.metadata.active_units == count_active(ranges)
     for words in (("summary", "-c", trained), ("checkpoints", "show", trained)):
         told = json.loads(cli(*words, "--json").out)["training"]["unit_ranges"]
         assert told == [[unit.low, unit.high] for unit in ranges]
@@ -118,14 +118,14 @@ def test_a_dead_unit_is_named_and_stands_still(cli: Cli, trained: str, is_kept: 
     found = runs.load(trained)
     weights = {name: array.copy() for name, array in found.weights.items()}
     weights["fc2.weight"][5], weights["fc2.bias"][5] = 0, -1
-    ranges = found.description.unit_ranges or ()
+    ranges = found.metadata.unit_ranges or ()
     ranges = (*ranges[:5], UnitRange(0.0, 0.0), *ranges[6:])
     kept: dict[str, Any] = {
         "unit_ranges": ranges if is_kept else None,
         "active_units": count_active(ranges) if is_kept else None,
     }
-    description = dataclasses.replace(found.description, **kept)
-    atomic.write_bytes(found.path, checkpoint_format.encode_model(weights, description))
+    metadata = dataclasses.replace(found.metadata, **kept)
+    atomic.write_bytes(found.path, checkpoint_format.encode_model(weights, metadata))
     answer = cli("traverse", 1, "--unit", 5, "-o", "still.npy")
     warnings = [line for line in answer.err.splitlines() if line.startswith("warning:")]
     dead = [str(k) for k, unit in enumerate(ranges) if unit.is_dead]
@@ -143,8 +143,8 @@ def test_a_finished_run_without_ranges_gets_them(cli: Cli, trained: str, home: P
     folder = runs.folder(trained)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     rewritten(trained, unit_ranges=None)
-    state, description = checkpoint_format.decode_state(before[runs.STATE])
-    older = dataclasses.replace(description, unit_ranges=None)
+    state, metadata = checkpoint_format.decode_state(before[runs.STATE])
+    older = dataclasses.replace(metadata, unit_ranges=None)
     atomic.write_bytes(folder / runs.STATE, checkpoint_format.encode_state(state, older))
     assert cli("train", "--resume", "--name", trained).code == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -39,14 +39,14 @@ def main() -> int:
 
 
 def checkpoint(data: bytes) -> None:
-    """Read bytes as a checkpoint, as the header of one, and as a description of a right digest.
+    """Read bytes as a checkpoint, as the header of one, and as metadata of a right digest.
 
     Whatever is not a CheckpointError gets out.
     """
     from mnistae.core.errors import CheckpointError
     from mnistae.store import format as checkpoint_format
 
-    for whole in (data, struct.pack("<Q", len(data)) + data + bytes(64), *as_description(data)):
+    for whole in (data, struct.pack("<Q", len(data)) + data + bytes(64), *as_metadata(data)):
         for decode in (checkpoint_format.decode_model, checkpoint_format.decode_state):
             try:
                 decode(whole)
@@ -54,8 +54,8 @@ def checkpoint(data: bytes) -> None:
                 check_words(error.message, error.hint)
 
 
-def as_description(data: bytes) -> list[bytes]:
-    """Return the file whose description has these fields, if they are fields."""
+def as_metadata(data: bytes) -> list[bytes]:
+    """Return the file whose metadata has these fields, if they are fields."""
     from tests.support.checkpoint_bytes import forged
 
     try:

@@ -24,8 +24,8 @@ from tests.support.checkpoint_bytes import (
     arrays,
     assembled,
     described,
-    description,
     head,
+    metadata,
     own_header,
     own_text,
     passes,
@@ -135,8 +135,8 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "texts in a list": lambda: assembled(listed('"\\u00e4"')),
     "numbers in a list": lambda: assembled(listed("0.5")),
     "a key many times": lambda: assembled("{" + ",".join(['"a":0'] * 170_000) + "}"),
-    "metadata without end": lambda: assembled('{"__metadata__":' + many('"%05x":""', MEBIBYTE - 20) + "}"),
-    "a description without end": lambda: described('{"format":1,"a":[' + "{}," * (MEBIBYTE // 4) + "0]}"),
+    "metadata keys without end": lambda: assembled('{"__metadata__":' + many('"%05x":""', MEBIBYTE - 20) + "}"),
+    "our metadata without end": lambda: described('{"format":1,"a":[' + "{}," * (MEBIBYTE // 4) + "0]}"),
     "a shape of 2^63": lambda: assembled(entry_of(f"[{2**63}]")),
     "shapes whose product overflows": lambda: assembled(entry_of(f"[{2**62},{2**62},4]")),
     "a dimension of 0": lambda: assembled(entry_of(f"[0,{10**17}]")),
@@ -205,7 +205,7 @@ def test_older_files(name: str) -> None:
     else:
         weights, found = checkpoint_format.decode_model(data)
     assert joined(weights).tolist() == expected.tolist()
-    assert found == (Metadata(SMALL, source="import MLP.1.pth") if name == "imported-1" else description())
+    assert found == (Metadata(SMALL, source="import MLP.1.pth") if name == "imported-1" else metadata())
     record("C11", trials=1)
 
 

@@ -110,7 +110,7 @@ def test_without_the_optimizers_state_the_bytes_differ(forks: ForkServer, whole:
 
 
 def forget(path: Path) -> None:
-    state, description = checkpoint_format.decode_state(path.read_bytes())
+    state, metadata = checkpoint_format.decode_state(path.read_bytes())
     zeros = {name: np.zeros_like(array) for name, array in state.weights.items()}
     state = dataclasses.replace(state, first_moments=zeros, second_moments=zeros)
-    atomic.write_bytes(path, checkpoint_format.encode_state(state, description))
+    atomic.write_bytes(path, checkpoint_format.encode_state(state, metadata))

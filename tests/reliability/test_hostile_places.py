@@ -127,7 +127,7 @@ def test_link_that_a_user_names(home: Path, tmp_path: Path) -> None:
     """T8: a path that the user names may be a link: it is the user's own."""
     child_workers.save("one", 1)
     (tmp_path / "mine.safetensors").symlink_to(runs.folder("one") / runs.MODEL)
-    assert runs.load(str(tmp_path / "mine.safetensors")).description.history[0].loss == 1
+    assert runs.load(str(tmp_path / "mine.safetensors")).metadata.history[0].loss == 1
     record("T8", trials=1, note="a path that is named may be a link")
 
 

@@ -21,7 +21,7 @@ from mnistae.core.errors import CheckpointError
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from tests.conftest import Cli
-from tests.support.checkpoint_bytes import MODEL_FILE, arrays, described, description
+from tests.support.checkpoint_bytes import MODEL_FILE, arrays, described, metadata
 from tests.support.client import record, trials
 
 
@@ -46,7 +46,7 @@ def polyglots(folder: Path) -> dict[str, bytes]:
     found["pickle behind our length"] = struct.pack("<Q", 64) + found["pickle 4"]
     found["our file behind a zip"] = found["torch zip"] + MODEL_FILE
     found["a zip behind our file"] = MODEL_FILE + found["torch zip"]
-    found["pickle in the description"] = described(found["pickle 0"].decode())
+    found["pickle in the metadata"] = described(found["pickle 0"].decode())
     found |= {"gzip": gzip.compress(MODEL_FILE), "GGUF": b"GGUF\3\0\0\0" + bytes(64)}
     found |= {"HDF5": b"\x89HDF\r\n\x1a\n" + bytes(64), "NumPy": b"\x93NUMPY\1\0" + bytes(64)}
     found |= {"HTML": b"<!DOCTYPE html><html></html>", "shell": b"#!/bin/sh\ntouch mark\n", "code": b"import os; os.abort()\n"}
@@ -136,7 +136,7 @@ def test_a_file_that_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def read_while_written(path: Path, reads: int) -> tuple[int, int, int]:
     """Read a model of the lab's size while another thread rewrites it in place; count the whole, the refused and the mixed."""
     model = ModelConfig()
-    versions = [checkpoint_format.encode_model(arrays(model, seed), description(model)) for seed in (1, 2)]
+    versions = [checkpoint_format.encode_model(arrays(model, seed), metadata(model)) for seed in (1, 2)]
     whole = [{name: array.tobytes() for name, array in arrays(model, seed).items()} for seed in (1, 2)]
     path.write_bytes(versions[0])
     is_done = threading.Event()

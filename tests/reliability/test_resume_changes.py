@@ -26,10 +26,10 @@ def is_told(answer: Answer) -> bool:
 def described_as(name: str, change: Callable[[Provenance], Provenance]) -> None:
     """Write into a run's state that it was begun elsewhere."""
     path = runs.folder(name) / runs.STATE
-    state, description = checkpoint_format.decode_state(path.read_bytes())
-    assert description.provenance is not None
-    description = dataclasses.replace(description, provenance=change(description.provenance))
-    atomic.write_bytes(path, checkpoint_format.encode_state(state, description))
+    state, metadata = checkpoint_format.decode_state(path.read_bytes())
+    assert metadata.provenance is not None
+    metadata = dataclasses.replace(metadata, provenance=change(metadata.provenance))
+    atomic.write_bytes(path, checkpoint_format.encode_state(state, metadata))
 
 
 def with_version(what: str) -> Callable[[Provenance], Provenance]:
@@ -59,7 +59,7 @@ def test_what_changed_is_told(cli: Cli, trained: str, home: Path, what: str) -> 
     assert (answer.code, message in answer.err) == (code, True), answer
     if code == 0:
         assert "the run goes on, but not to the same bytes" in answer.err
-        assert len(runs.load(trained).description.history) == 3
+        assert len(runs.load(trained).metadata.history) == 3
     else:
         assert is_told(answer)
         assert tree(home) == before
@@ -81,7 +81,7 @@ def test_threads_are_set_back(cli: Cli, trained: str) -> None:
         described_as(trained, lambda before: dataclasses.replace(before, threads=3))
         assert cli(*GO_ON).code == 0
         assert torch.get_num_threads() == 3
-        provenance = runs.load(trained).description.provenance
+        provenance = runs.load(trained).metadata.provenance
         assert provenance is not None
         assert provenance.threads == 3
     finally:
@@ -92,7 +92,7 @@ def test_threads_are_set_back(cli: Cli, trained: str) -> None:
 def test_silent_change_would_be_seen(cli: Cli, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sabotage leg: with the comparisons taken out, the checks above fail."""
 
-    def nothing(_description: Metadata, _now: object) -> list[str]:
+    def nothing(_metadata: Metadata, _now: object) -> list[str]:
         return []
 
     monkeypatch.setattr(training_run, "changes", nothing)

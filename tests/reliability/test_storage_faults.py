@@ -21,7 +21,7 @@ from tests.conftest import write_idx
 from tests.support.client import LONG, Ended, ForkServer, one_line, record
 from tests.support.faults import Fault, injected
 from tests.support.resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
-from tests.support.saved_runs import DESCRIPTION, state
+from tests.support.saved_runs import METADATA, state
 
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE)
 
@@ -32,7 +32,7 @@ def store(home: Path) -> Path:
 
 
 def save(seed: int) -> None:
-    runs.save("one", state(seed), DESCRIPTION)
+    runs.save("one", state(seed), METADATA)
 
 
 def files(store: Path) -> dict[str, bytes]:

@@ -19,13 +19,13 @@ from tests.support.images import five, saved
 def test_built_in_checkpoint_is_a_finished_run_of_its_recipe(name: str) -> None:
     """It was trained on MNIST by this project with the recipe of its name, to the last epoch, and all its units live."""
     found = runs.load(name)
-    training = found.description.training
+    training = found.metadata.training
     assert found.is_builtin
     assert training is not None
     assert training == RECIPES[name]
     assert training.dataset == "mnist"
-    assert len(found.description.history) == training.epochs
-    assert found.description.active_units == 8
+    assert len(found.metadata.history) == training.epochs
+    assert found.metadata.active_units == 8
 
 
 def test_built_in_lab_is_what_an_empty_store_offers(trained_store: Path, home: Path) -> None:

@@ -38,7 +38,7 @@ def deep(levels: int) -> str:
 
 
 TRAINING, PROVENANCE = TrainConfig().to_json(), {"data_digest": "", "device": "cpu", "threads": 1, "versions": {}}
-NONSENSE = "its description makes no sense ({})"
+NONSENSE = "invalid metadata ({})"
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ NONSENSE = "its description makes no sense ({})"
         ({"source": ["x"]}, NONSENSE.format("the source is text")),
     ],
 )
-def test_descriptions(changes: dict[str, Any], message: str | None) -> None:
-    """A description that says impossible things is refused, though its digest is right, and the message says which."""
+def test_metadata(changes: dict[str, Any], message: str | None) -> None:
+    """Metadata that says impossible things is refused, though its digest is right, and the message says which."""
     check(forged(**changes), message)
 
 
@@ -93,8 +93,8 @@ def check(data: bytes, message: str | None) -> None:
     record("T3", trials=1)
 
 
-NO_TEXT = "its description is not readable"
-REWRITTEN = "its description is not as it was written"
+NO_TEXT = "its metadata is not readable"
+REWRITTEN = "its metadata is not as it was written"
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ REWRITTEN = "its description is not as it was written"
     ],
     ids=itertools.count(),
 )
-def test_description_texts(text: str, message: str | None) -> None:
-    """A description is JSON of a few levels, without doubles, in the one spelling it was written in."""
+def test_metadata_texts(text: str, message: str | None) -> None:
+    """Metadata is JSON of a few levels, without doubles, in the one spelling it was written in."""
     check(described(text), message)
 
 
@@ -140,7 +140,7 @@ def test_not_ours(metadata: dict[str, Any]) -> None:
     """Weights from elsewhere are refused with the way to import them."""
     with pytest.raises(CheckpointError) as failure:
         checkpoint_format.decode_model(assembled(own_header() | {"__metadata__": metadata}))
-    assert failure.value.message == "it carries no description by mnistae"
+    assert failure.value.message == "it has no metadata of mnistae"
     assert failure.value.hint == "use 'mnistae checkpoints import FILE' for weights from elsewhere"
 
 
@@ -251,8 +251,8 @@ def test_any_header(changes: dict[str, Any], is_based_on_ours: bool) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(list(json.loads(own_text()))), JSON, max_size=3))
-def test_any_description(changes: dict[str, Any]) -> None:
-    """Any description with a right digest is taken or refused, and one that is taken comes back as it was written."""
+def test_any_metadata(changes: dict[str, Any]) -> None:
+    """Any metadata with a right digest is taken or refused, and one that is taken comes back as it was written."""
     changes.pop("digest", None)
     try:
         data = forged(**changes)

@@ -16,8 +16,8 @@ from tests.support.checkpoint_bytes import (
     STATE_FILE,
     arrays,
     described,
-    description,
     head,
+    metadata,
     own_header,
     passes,
     state,
@@ -35,10 +35,10 @@ def flipped(data: bytes, bit: int) -> bytes:
 
 
 def test_model_round_trip() -> None:
-    """A model file gives back the same arrays to the bit, of the same types and shapes, and the same description."""
+    """A model file gives back the same arrays to the bit, of the same types and shapes, and the same metadata."""
     model = ModelConfig(hidden=16, bottleneck=2)
-    tensors, found = checkpoint_format.decode_model(checkpoint_format.encode_model(arrays(model), description(model)))
-    assert found == description(model)
+    tensors, found = checkpoint_format.decode_model(checkpoint_format.encode_model(arrays(model), metadata(model)))
+    assert found == metadata(model)
     assert same(tensors, arrays(model))
 
 
@@ -46,8 +46,8 @@ def test_state_round_trip() -> None:
     """A state file gives back weights, moments and a step count without dimensions for each of them, and the history."""
     model = ModelConfig(hidden=16, bottleneck=2)
     before = state(model)
-    after, found = checkpoint_format.decode_state(checkpoint_format.encode_state(before, description(model)))
-    assert found == description(model)
+    after, found = checkpoint_format.decode_state(checkpoint_format.encode_state(before, metadata(model)))
+    assert found == metadata(model)
     assert after.history == before.history
     for part in ("weights", "first_moments", "second_moments", "steps"):
         assert same(getattr(after, part), getattr(before, part))
@@ -61,14 +61,14 @@ def same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
 
 
 def test_imported_round_trip() -> None:
-    """A description of imported weights has no training, no provenance and no history, and comes back as that."""
+    """Metadata of imported weights has no training, no provenance and no history, and comes back as that."""
     imported = Metadata(SMALL, source="import lab\x1b-\udcff.pth")
     assert checkpoint_format.decode_model(checkpoint_format.encode_model(arrays(), imported))[1] == imported
 
 
 def test_unit_ranges_round_trip() -> None:
-    """The ranges of the units come back; a description without them is spelled as before there were any."""
-    ranged = dataclasses.replace(description(), unit_ranges=(UnitRange(0.0, 31.25),))
+    """The ranges of the units come back; metadata without them is spelled as before there were any."""
+    ranged = dataclasses.replace(metadata(), unit_ranges=(UnitRange(0.0, 31.25),))
     data = checkpoint_format.encode_model(arrays(), ranged)
     assert checkpoint_format.decode_model(data)[1] == ranged
     assert b"unit_ranges" in data
@@ -87,8 +87,8 @@ def test_longest_history() -> None:
 def test_same_bytes() -> None:
     """The same run gives the same bytes, in whatever order and layout its arrays lie."""
     other = {name: np.asfortranarray(array) for name, array in reversed(arrays().items())}
-    assert checkpoint_format.encode_model(other, description()) == MODEL_FILE
-    assert checkpoint_format.encode_state(state(), description()) == STATE_FILE
+    assert checkpoint_format.encode_model(other, metadata()) == MODEL_FILE
+    assert checkpoint_format.encode_state(state(), metadata()) == STATE_FILE
 
 
 def test_any_tool_reads_it() -> None:
@@ -110,7 +110,7 @@ def test_frozen_format() -> None:
     """A file as format 1 was first written is read for ever, to the bit."""
     body = np.arange(2357, dtype="<f4") / np.float32(2357)
     tensors, found = checkpoint_format.decode_model(described(FROZEN, body.tobytes()))
-    assert found == description()
+    assert found == metadata()
     assert np.array_equal(np.concatenate([tensors[name].ravel() for name in sorted(tensors)]), body)
 
 
@@ -133,9 +133,9 @@ def test_every_bit_of_the_header() -> None:
 
 
 def test_every_bit_of_the_header_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """C1: without the digest many a flipped bit of the description is taken, so the test above is sensitive."""
+    """C1: without the digest many a flipped bit of the metadata is taken, so the test above is sensitive."""
     monkeypatch.setattr(checkpoint_format, "_digest", lambda _tensors, _fields: "0" * 64)
-    data = checkpoint_format.encode_model(arrays(), description())
+    data = checkpoint_format.encode_model(arrays(), metadata())
     bits = range(8 * head(data))
     seen = taken(data, bits, checkpoint_format.decode_model, Costs())
     assert len(seen) > 100
@@ -146,7 +146,7 @@ def test_every_bit_of_the_header_sabotage(monkeypatch: pytest.MonkeyPatch) -> No
 def test_bits_of_the_body(model: ModelConfig, quick: int, long: int) -> None:
     """C3: no bit of the numbers can change unseen."""
     costs = Costs()
-    data = checkpoint_format.encode_model(arrays(model), description(model))
+    data = checkpoint_format.encode_model(arrays(model), metadata(model))
     bits = random.Random(0).sample(range(8 * head(data), 8 * len(data)), trials(quick, long))
     assert taken(data, bits, checkpoint_format.decode_model, costs) == []
     assert costs.are_low, str(costs)
@@ -165,7 +165,7 @@ def test_bits_of_a_state() -> None:
 def test_bits_of_the_body_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
     """C3: without the digest a flipped bit of the body is loaded as another weight, so the tests above are sensitive."""
     monkeypatch.setattr(checkpoint_format, "_digest", lambda _tensors, _fields: "0" * 64)
-    data = checkpoint_format.encode_model(arrays(), description())
+    data = checkpoint_format.encode_model(arrays(), metadata())
     assert not same(checkpoint_format.decode_model(flipped(data, 8 * len(data) - 20))[0], arrays())
     bits = random.Random(0).sample(range(8 * head(data), 8 * len(data)), 500)
     seen = len(taken(data, bits, checkpoint_format.decode_model, Costs()))

@@ -114,7 +114,7 @@ def test_a_length_that_begins_as_a_pickle_does() -> None:
 
 
 def test_our_own_file(tmp_path: Path) -> None:
-    """A file of ours, say from another machine, keeps its description, and is refused when it is damaged."""
+    """A file of ours, say from another machine, keeps its metadata, and is refused when it is damaged."""
     ours = Metadata(SIZES, TrainConfig(seed=9), active_units=1)
     data = checkpoint_format.encode_model({name: tensor.numpy() for name, tensor in weights().items()}, ours)
     path = tmp_path / "renamed.pth"

@@ -10,7 +10,7 @@ import pytest
 from mnistae.core.errors import CheckpointError, MnistaeError, OutputError, UsageError
 from mnistae.core.files import atomic
 from mnistae.store import runs, verification
-from tests.support.saved_runs import DESCRIPTION, HISTORY, IMPORTED, arrays, refusal, save, state, tree
+from tests.support.saved_runs import HISTORY, IMPORTED, METADATA, arrays, refusal, save, state, tree
 
 DAMAGED = "train it again, or copy it again from where it came"
 
@@ -24,10 +24,10 @@ def test_save_and_load(store: Path) -> None:
     """A saved run comes back to the bit, by its name and as the newest, and is made of the files that are documented."""
     save("one")
     found = runs.load("one")
-    assert (found.path, found.name, found.description) == (store / "one" / "model.safetensors", "one", DESCRIPTION)
+    assert (found.path, found.name, found.metadata) == (store / "one" / "model.safetensors", "one", METADATA)
     assert all(np.array_equal(found.weights[name], array) for name, array in arrays().items())
-    after, description = runs.load_state("one")
-    assert (after.history, description) == (HISTORY, DESCRIPTION)
+    after, metadata = runs.load_state("one")
+    assert (after.history, metadata) == (HISTORY, METADATA)
     assert all(np.array_equal(after.second_moments[name], array) for name, array in arrays(2).items())
     assert runs.load(None).path == found.path
     assert verification.verify("one") is None
@@ -79,7 +79,7 @@ def test_save_that_fails(store: Path, monkeypatch: pytest.MonkeyPatch, fails: st
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", fail)
-    kind, message, _hint = refusal(runs.save, "one", state(seed=9), DESCRIPTION)
+    kind, message, _hint = refusal(runs.save, "one", state(seed=9), METADATA)
     where = store if fails == runs.RECENT_FILE else store / "one"
     assert (kind, message) == (OutputError, f"cannot write '{where / fails}': No space left on device")
     assert (verification.verify("one"), runs.newest()) == (None, "two")
@@ -168,7 +168,7 @@ def test_load_by_path(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     shutil.copy(store / "one" / "model.safetensors", elsewhere)
     for reference in (str(elsewhere), "mine.safetensors", "./mine.safetensors", "../work/mine.safetensors"):
         found = runs.load(reference)
-        assert (found.path, found.name, found.description) == (Path(reference), None, DESCRIPTION)
+        assert (found.path, found.name, found.metadata) == (Path(reference), None, METADATA)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_killed_before_its_first_model(store: Path) -> None:
     save("one")
     (store / "one" / "model.safetensors").unlink()
     assert runs.run_names() == ["one"]
-    assert runs.load_state("one")[1] == DESCRIPTION
+    assert runs.load_state("one")[1] == METADATA
     hint = "go on with 'mnistae train --resume --name one'"
     assert refusal(runs.load, "one") == (CheckpointError, "the run 'one' has no model yet", hint)
 
@@ -269,7 +269,7 @@ def test_imported_run(store: Path) -> None:
     (store / "one" / "loss.png").write_bytes(b"")
     assert runs.save_model("one", arrays(), IMPORTED) == store / "one" / "model.safetensors"
     assert tree(store).keys() == {".recent", "one/model.safetensors"}
-    assert runs.load("one").description == IMPORTED
+    assert runs.load("one").metadata == IMPORTED
     message = "'one' was imported: it has no training state to go on from"
     assert refusal(runs.load_state, "one") == (CheckpointError, message, "train a run of its own")
     assert refusal(runs.load_state, "two") == (CheckpointError, "no such checkpoint: 'two'", "there are: one, lab, denoise")

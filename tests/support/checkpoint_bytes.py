@@ -24,7 +24,7 @@ def arrays(model: ModelConfig = SMALL, seed: int = 0) -> Tensors:
     return {name: rng.standard_normal(shape, np.float32) for name, shape in model.shapes().items()}
 
 
-def description(model: ModelConfig = SMALL) -> Metadata:
+def metadata(model: ModelConfig = SMALL) -> Metadata:
     return Metadata(
         model=model,
         training=TrainConfig(dataset="ziffern-ä🙂", seed=3, epochs=2),
@@ -36,11 +36,11 @@ def description(model: ModelConfig = SMALL) -> Metadata:
 
 def state(model: ModelConfig = SMALL) -> TrainingState:
     steps = {name: np.array(number + 1, np.float32) for number, name in enumerate(model.shapes())}
-    return TrainingState(arrays(model), arrays(model, 1), arrays(model, 2), steps, description(model).history)
+    return TrainingState(arrays(model), arrays(model, 1), arrays(model, 2), steps, metadata(model).history)
 
 
-MODEL_FILE = checkpoint_format.encode_model(arrays(), description())
-STATE_FILE = checkpoint_format.encode_state(state(), description())
+MODEL_FILE = checkpoint_format.encode_model(arrays(), metadata())
+STATE_FILE = checkpoint_format.encode_state(state(), metadata())
 
 
 def head(data: bytes) -> int:
@@ -62,9 +62,9 @@ def passes(data: bytes, decode: Callable[[bytes], object] = checkpoint_format.de
 
 
 def forged(tensors: Mapping[str, Any] | None = None, /, **changes: Any) -> bytes:
-    """Return a file whose digest is right, for other tensors or with other fields of the description."""
+    """Return a file whose digest is right, for other tensors or with other fields of the metadata."""
     tensors = arrays() if tensors is None else tensors
-    fields = checkpoint_format._to_json(description()) | changes
+    fields = checkpoint_format._to_json(metadata()) | changes
     fields["digest"] = checkpoint_format._digest(tensors, fields)
     return safetensors.numpy.save(dict(tensors), {"mnistae": checkpoint_format._canonical(fields)})
 
@@ -82,7 +82,7 @@ def own_header() -> dict[str, Any]:
 
 
 def described(text: str, body: bytes = MODEL_FILE[head(MODEL_FILE) :]) -> bytes:
-    """Return our model file with another description, as it stands."""
+    """Return our model file with other metadata, as it stands."""
     return assembled(own_header() | {"__metadata__": {"mnistae": text}}, body)
 
 

@@ -26,9 +26,9 @@ def filled(k: float) -> dict[str, Array]:
 
 def save(name: str, k: int) -> None:
     """Save a run whose every number is `k`."""
-    description = Metadata(MODEL, TrainConfig(epochs=1, seed=k), history=(EpochRecord(1, float(k), 1e-3),))
+    metadata = Metadata(MODEL, TrainConfig(epochs=1, seed=k), history=(EpochRecord(1, float(k), 1e-3),))
     steps = {parameter: np.array(k, np.float32) for parameter in MODEL.shapes()}
-    runs.save(name, TrainingState(filled(k), filled(k), filled(k), steps, description.history), description)
+    runs.save(name, TrainingState(filled(k), filled(k), filled(k), steps, metadata.history), metadata)
 
 
 def numbers(name: str) -> tuple[int, int]:
@@ -39,19 +39,19 @@ def numbers(name: str) -> tuple[int, int]:
 def model_number(name: str) -> int:
     """Return the number that a run's model is filled with."""
     loaded = runs.load(name)
-    return _only(loaded.weights, loaded.description)
+    return _only(loaded.weights, loaded.metadata)
 
 
 def state_number(name: str) -> int:
     """Return the number that a run's state is filled with."""
-    state, description = runs.load_state(name)
+    state, metadata = runs.load_state(name)
     moments = {f"{key}.v": array for key, array in state.second_moments.items()}
-    return _only({**state.weights, **moments}, description)
+    return _only({**state.weights, **moments}, metadata)
 
 
-def _only(tensors: Mapping[str, Array], description: Metadata) -> int:
+def _only(tensors: Mapping[str, Array], metadata: Metadata) -> int:
     found = {float(number) for array in tensors.values() for number in np.unique(array)}
-    found |= {description.history[0].loss, float(description.training.seed if description.training else -1)}
+    found |= {metadata.history[0].loss, float(metadata.training.seed if metadata.training else -1)}
     assert len(found) == 1, found
     return int(found.pop())
 

@@ -14,7 +14,7 @@ from mnistae.store import runs
 
 MODEL = ModelConfig(hidden=16, bottleneck=2)
 HISTORY = (EpochRecord(1, 0.07, 1e-3), EpochRecord(2, 0.3 - 0.2, 1e-4))
-DESCRIPTION = Metadata(MODEL, TrainConfig(epochs=2), history=HISTORY)
+METADATA = Metadata(MODEL, TrainConfig(epochs=2), history=HISTORY)
 IMPORTED = Metadata(MODEL, source="import lab.pth")
 
 
@@ -30,7 +30,7 @@ def state(seed: int = 0) -> TrainingState:
 
 def save(*names: str) -> None:
     for name in names:
-        runs.save(name, state(), DESCRIPTION)
+        runs.save(name, state(), METADATA)
 
 
 def refusal(call: Any, *args: object) -> tuple[type[MnistaeError], str, str]:

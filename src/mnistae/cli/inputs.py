@@ -76,7 +76,7 @@ def load_inputs(
     items = references.load(parsed, open_once, raw=raw)
     stream = _fail_fast(reporter, items) if needs_all else _skip_failures(reporter, items, failures)
     return Inputs(
-        found, network, _then_warn(reporter, found.description, stream), failures, references.needs_dataset(parsed), open_once
+        found, network, _then_warn(reporter, found.metadata, stream), failures, references.needs_dataset(parsed), open_once
     )
 
 
@@ -110,10 +110,10 @@ def _skip_failures(
         console.print_error(untold.message, untold.hint)
 
 
-def _then_warn(reporter: Reporter, description: Metadata, pictures: Iterator[InputImage]) -> Iterator[InputImage]:
+def _then_warn(reporter: Reporter, metadata: Metadata, pictures: Iterator[InputImage]) -> Iterator[InputImage]:
     """Yield the pictures, then warn of dead units: an error comes alone."""
     yield from pictures
-    warn_dead(reporter, description)
+    warn_dead(reporter, metadata)
 
 
 def _note(reporter: Reporter, picture: InputImage) -> None:
@@ -145,7 +145,7 @@ def open_dataset(reporter: Reporter, reference: str) -> Dataset:
 
 def dataset_of(checkpoint: Checkpoint, asked: str | None) -> str:
     """Return the data set to use with a checkpoint: the one asked for, the one it was trained on, or MNIST."""
-    training = checkpoint.description.training
+    training = checkpoint.metadata.training
     return asked or (training.dataset if training else registry.DEFAULT)
 
 
@@ -171,9 +171,9 @@ def check_steps(steps: int) -> None:
         raise UsageError(f"steps is '{steps}'", hint=f"give a whole number from 2 to {MAX_STEPS}: both ends count")
 
 
-def warn_dead(reporter: Reporter, description: Metadata) -> None:
+def warn_dead(reporter: Reporter, metadata: Metadata) -> None:
     """Warn of a checkpoint's dead units, by number where their ranges are known."""
-    alive, size, ranges = description.active_units, description.model.bottleneck, description.unit_ranges
+    alive, size, ranges = metadata.active_units, metadata.model.bottleneck, metadata.unit_ranges
     if alive is None or alive == size:
         return
     dead = [str(unit) for unit, found in enumerate(ranges or ()) if found.is_dead]

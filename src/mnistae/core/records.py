@@ -1,4 +1,4 @@
-"""What is remembered of a run: an epoch's record, a training state and the description that a checkpoint carries."""
+"""What is remembered of a run: an epoch's record, a training state and the metadata that a checkpoint carries."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -25,30 +25,30 @@ ADAM_STATE = ("exp_avg", "exp_avg_sq", "step")
 """What Adam keeps for each parameter, by the names of `torch.optim.Adam`."""
 
 
-def encode_model(weights: Weights, description: Metadata) -> bytes:
+def encode_model(weights: Weights, metadata: Metadata) -> bytes:
     """Return the bytes of a model file: the eight weight tensors under their plain names, and nothing else."""
-    return _encode(weights, description)
+    return _encode(weights, metadata)
 
 
-def encode_state(state: TrainingState, description: Metadata) -> bytes:
+def encode_state(state: TrainingState, metadata: Metadata) -> bytes:
     """Return the bytes of a state file: the weights, and for each of them Adam's moments and step count."""
     tensors = dict(state.weights)
     for moment, arrays in zip(ADAM_STATE, (state.first_moments, state.second_moments, state.steps), strict=True):
         tensors |= {f"{name}.{moment}": array for name, array in arrays.items()}
-    return _encode(tensors, description)
+    return _encode(tensors, metadata)
 
 
 def decode_model(data: bytes) -> tuple[dict[str, Array], Metadata]:
-    """Return the verified weights and description of a model file. Raises CheckpointError."""
+    """Return the verified weights and metadata of a model file. Raises CheckpointError."""
     return _decode(data, with_moments=False)
 
 
 def decode_state(data: bytes) -> tuple[TrainingState, Metadata]:
-    """Return the verified state and description of a state file. Raises CheckpointError."""
-    tensors, description = _decode(data, with_moments=True)
-    names = description.model.shapes()
+    """Return the verified state and metadata of a state file. Raises CheckpointError."""
+    tensors, metadata = _decode(data, with_moments=True)
+    names = metadata.model.shapes()
     first, second, steps = ({name: tensors[f"{name}.{moment}"] for name in names} for moment in ADAM_STATE)
-    return TrainingState({name: tensors[name] for name in names}, first, second, steps, description.history), description
+    return TrainingState({name: tensors[name] for name in names}, first, second, steps, metadata.history), metadata
 
 
 def has_metadata(data: bytes) -> bool:
@@ -59,10 +59,10 @@ def has_metadata(data: bytes) -> bool:
         return False
 
 
-def _encode(tensors: Weights, description: Metadata) -> bytes:
+def _encode(tensors: Weights, metadata: Metadata) -> bytes:
     import safetensors.numpy
 
-    fields = _to_json(description)
+    fields = _to_json(metadata)
     fields["digest"] = _digest(tensors, fields)
     text = _canonical(fields)
     _reserve(3 * sum(array.nbytes for array in tensors.values()))
@@ -76,10 +76,10 @@ def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Metad
     header = _header(data)
     fields = _metadata(header)
     try:
-        description = _from_json(fields)
+        metadata = _from_json(fields)
     except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise _damaged(f"its description makes no sense ({error})") from error
-    _check_schema(header, _schema(description.model, with_moments=with_moments))
+        raise _damaged(f"invalid metadata ({error})") from error
+    _check_schema(header, _schema(metadata.model, with_moments=with_moments))
     _reserve(2 * len(data))
     try:
         tensors = safetensors.numpy.load(data)
@@ -89,7 +89,7 @@ def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Metad
         raise _damaged("its content does not match its digest")
     if not all(np.isfinite(array).all() for array in tensors.values()):
         raise _damaged("it holds numbers that are not finite")
-    return tensors, description
+    return tensors, metadata
 
 
 def _reserve(size: int) -> None:
@@ -116,15 +116,15 @@ def _metadata(header: Mapping[str, Any]) -> dict[str, Any]:
     text = header.get("__metadata__", {}).get(KEY)
     if not isinstance(text, str):
         raise CheckpointError(
-            "it carries no description by mnistae",
+            "it has no metadata of mnistae",
             hint="use 'mnistae checkpoints import FILE' for weights from elsewhere",
         )
     try:
         fields = _parse(text)
     except ValueError as error:  # foreign text
-        raise _damaged("its description is not readable") from error
+        raise _damaged("its metadata is not readable") from error
     if not isinstance(fields, dict):
-        raise _damaged("its description is not readable")
+        raise _damaged("its metadata is not readable")
     version = fields.get("format")
     if isinstance(version, int) and version > FORMAT:
         raise CheckpointError(f"its format is '{version}', made by a newer mnistae", hint="upgrade with 'pipx upgrade mnistae'")
@@ -132,7 +132,7 @@ def _metadata(header: Mapping[str, Any]) -> dict[str, Any]:
         raise _damaged(f"its format is '{version}'")
     # one spelling of one value: a flipped bit that turns 1e-05 into 1E-05 would leave the digest as it was
     if not isinstance(fields.get("digest"), str) or _canonical(fields) != text:
-        raise _damaged("its description is not as it was written")
+        raise _damaged("its metadata is not as it was written")
     return fields
 
 
@@ -158,7 +158,7 @@ def _check_schema(header: Mapping[str, Any], schema: Mapping[str, tuple[int, ...
 
 
 def _digest(tensors: Weights, fields: Mapping[str, Any]) -> str:
-    """Return the SHA-256 over names, types, shapes and bytes of all tensors, and over the description."""
+    """Return the SHA-256 over names, types, shapes and bytes of all tensors, and over the metadata."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         array = np.asarray(tensors[name], "<f4", order="C")
@@ -168,16 +168,16 @@ def _digest(tensors: Weights, fields: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _to_json(description: Metadata) -> dict[str, Any]:
-    training, provenance, ranges = description.training, description.provenance, description.unit_ranges
+def _to_json(metadata: Metadata) -> dict[str, Any]:
+    training, provenance, ranges = metadata.training, metadata.provenance, metadata.unit_ranges
     return {
         "format": FORMAT,
-        "source": description.source,
-        "model": dataclasses.asdict(description.model),
+        "source": metadata.source,
+        "model": dataclasses.asdict(metadata.model),
         "training": training.to_json() if training else None,
         "provenance": dataclasses.asdict(provenance) if provenance else None,
-        "history": [[epoch.loss, epoch.learning_rate] for epoch in description.history],
-        "active_units": description.active_units,
+        "history": [[epoch.loss, epoch.learning_rate] for epoch in metadata.history],
+        "active_units": metadata.active_units,
         "unit_ranges": [[unit.low, unit.high] for unit in ranges] if ranges is not None else None,
     }
 
@@ -197,7 +197,7 @@ def _from_json(fields: Mapping[str, Any]) -> Metadata:
 
 
 def _canonical(fields: Mapping[str, Any]) -> str:
-    """Return the one way in which a description is written."""
+    """Return the one way in which metadata is written."""
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 

@@ -25,7 +25,7 @@ _HINT = "the file has to hold the state dict of the lab's network: fc1.weight â€
 
 
 def read(path: Path) -> tuple[Weights, Metadata]:
-    """Return the weights and description in `path`: a state dict in a PyTorch file, or a safetensors file.
+    """Return the weights and metadata in `path`: a state dict in a PyTorch file, or a safetensors file.
 
     A PyTorch file is unpickled with `weights_only=True`, which builds tensors and plain containers and nothing else.
     Raises CheckpointError.
@@ -35,8 +35,8 @@ def read(path: Path) -> tuple[Weights, Metadata]:
         if checkpoint_format.has_metadata(data):
             return checkpoint_format.decode_model(data)
         tensors = _find_network(_load_pytorch(data) if _is_pytorch(data) else _load_safetensors(data))
-        description = Metadata(model=_sizes(tensors), source=f"import {path.name}")
-        return {name: _to_array(name, tensors[name]) for name in description.model.shapes()}, description
+        metadata = Metadata(model=_sizes(tensors), source=f"import {path.name}")
+        return {name: _to_array(name, tensors[name]) for name in metadata.model.shapes()}, metadata
     except CheckpointError as error:
         raise CheckpointError(f"cannot import '{path}': {error.message}", hint=error.hint) from error
 

@@ -37,7 +37,7 @@ class Checkpoint:
     path: Path
     name: str | None
     weights: Weights
-    description: Metadata
+    metadata: Metadata
 
     @property
     def is_builtin(self) -> bool:
@@ -110,10 +110,10 @@ def load(reference: str | None) -> Checkpoint:
     name = None if reference is not None and is_path(reference) else path.parent.name
     _check_there(path, name)
     try:
-        weights, description = checkpoint_format.decode_model(_read(path, follow_symlinks=name is None or builtin.is_one(path)))
+        weights, metadata = checkpoint_format.decode_model(_read(path, follow_symlinks=name is None or builtin.is_one(path)))
     except CheckpointError as error:
         raise _damaged(path, error) from error
-    return Checkpoint(path, name, weights, description)
+    return Checkpoint(path, name, weights, metadata)
 
 
 def load_state(name: str) -> tuple[TrainingState, Metadata]:
@@ -152,19 +152,19 @@ def check_is_new(name: str, *, force: bool, hint: str) -> None:
         raise OutputError(f"the run '{name}' exists already", hint=hint)
 
 
-def save(name: str, state: TrainingState, description: Metadata) -> None:
+def save(name: str, state: TrainingState, metadata: Metadata) -> None:
     """Write a run's state, then its model, then its history, then the pointer. Each is whole or as it was."""
     home = _make_folder(name)
-    atomic.write_bytes(home / STATE, checkpoint_format.encode_state(state, description))
-    atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(state.weights, description))
-    atomic.write_text(home / HISTORY, history_csv(description))
+    atomic.write_bytes(home / STATE, checkpoint_format.encode_state(state, metadata))
+    atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(state.weights, metadata))
+    atomic.write_text(home / HISTORY, history_csv(metadata))
     mark_newest(name)
 
 
-def save_model(name: str, weights: Weights, description: Metadata) -> Path:
+def save_model(name: str, weights: Weights, metadata: Metadata) -> Path:
     """Write a model that comes with no training state, and the pointer; return the model's path."""
     home = _make_folder(name)
-    atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(weights, description))
+    atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(weights, metadata))
     try:
         for leftover in (STATE, HISTORY, LOSS_FIGURE):
             (home / leftover).unlink(missing_ok=True)
@@ -202,12 +202,12 @@ def lock(name: str) -> contextlib.AbstractContextManager[None]:
     return locks.run_lock(folder(name), paths.checkpoints_dir() / ".locks" / f"{name}.lock")
 
 
-def history_csv(description: Metadata) -> str:
+def history_csv(metadata: Metadata) -> str:
     """Return the epochs as CSV after RFC 4180, with a header."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["epoch", "loss", "learning_rate"])
-    writer.writerows([epoch.number, epoch.loss, epoch.learning_rate] for epoch in description.history)
+    writer.writerows([epoch.number, epoch.loss, epoch.learning_rate] for epoch in metadata.history)
     return text.getvalue()
 
 

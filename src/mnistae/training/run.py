@@ -52,17 +52,17 @@ def prepare_device(choice: str, precision: Precision) -> torch.device:
     return device
 
 
-def check_is_same_data(description: Metadata, dataset: Dataset) -> None:
+def check_is_same_data(metadata: Metadata, dataset: Dataset) -> None:
     """Raise DataError if a run was trained on other data than these."""
-    if description.provenance and description.provenance.data_digest != dataset.digest:
+    if metadata.provenance and metadata.provenance.data_digest != dataset.digest:
         raise DataError(
             f"'{dataset.location}' is not the data this run was trained on", hint="bring that data back, or train anew"
         )
 
 
-def environment_changes(description: Metadata, device: torch.device) -> list[str]:
+def environment_changes(metadata: Metadata, device: torch.device) -> list[str]:
     """Return what is no longer as it was when the run was begun, after setting the thread count back to what it was."""
-    before = description.provenance
+    before = metadata.provenance
     if before is None:
         return []
     if torch.get_num_threads() != before.threads:
@@ -135,7 +135,7 @@ class Run:
     def _save(self, state: TrainingState | None = None) -> None:
         state = state or self._trainer.state()
         has_trained = self.plan.state is None or len(state.history) > len(self.plan.state.history)
-        description = Metadata(
+        metadata = Metadata(
             model=self.plan.model,
             training=self.plan.config,
             provenance=_provenance(self.plan) if has_trained else self.plan.provenance,
@@ -143,22 +143,22 @@ class Run:
             active_units=count_active(self._unit_ranges) if self._unit_ranges else None,
             unit_ranges=self._unit_ranges,
         )
-        runs.save(self.plan.name, state, description)
+        runs.save(self.plan.name, state, metadata)
 
 
 def resume(name: str, *, epochs: int | None) -> tuple[TrainingState, Metadata, TrainConfig]:
     """Return what a run in the store goes on from, with its configuration raised to `epochs`. Raises CheckpointError."""
-    state, description = runs.load_state(name)
-    config = description.training or TrainConfig()
+    state, metadata = runs.load_state(name)
+    config = metadata.training or TrainConfig()
     if epochs is None or epochs == config.epochs:
-        return state, description, config
+        return state, metadata, config
     if config.schedule is Schedule.LINEAR:
         raise UsageError(
             f"the learning rate of the run '{name}' is laid out over its {config.epochs} epochs, not '{epochs}'",
             hint="train anew with that --epochs, under another --name",
         )
     config = dataclasses.replace(config, epochs=epochs)
-    return state, description, config
+    return state, metadata, config
 
 
 def _provenance(plan: RunSpec) -> Provenance:

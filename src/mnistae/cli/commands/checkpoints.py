@@ -38,11 +38,11 @@ def show(name: OptionalName = None, quiet: options.Quiet = False, as_json: optio
     """Show how a checkpoint was trained."""
     reporter = Reporter("checkpoints show", quiet=quiet, as_json=as_json)
     found = runs.load(name)
-    rows = [("checkpoint", found.name or ""), ("path", str(found.path)), *training_rows(found.description)]
+    rows = [("checkpoint", found.name or ""), ("path", str(found.path)), *training_rows(found.metadata)]
     document = {
         "checkpoint": inputs.describe_checkpoint(found),
-        "model": dataclasses.asdict(found.description.model),
-        "training": training_document(found.description),
+        "model": dataclasses.asdict(found.metadata.model),
+        "training": training_document(found.metadata),
     }
     reporter.result(format_table(rows), document)
 
@@ -71,9 +71,9 @@ def import_(
         runs.check_is_new(run_name, force=force, hint="replace it with --force, or choose a --name")
         from mnistae.store import importer
 
-        weights, description = importer.read(file)
-        saved = runs.save_model(run_name, weights, description)
-    model = description.model
+        weights, metadata = importer.read(file)
+        saved = runs.save_model(run_name, weights, metadata)
+    model = metadata.model
     reporter.note(f"imported 784-{model.hidden}-{model.bottleneck}-{model.hidden}-784 as '{run_name}'")
     reporter.result([str(saved)], {"checkpoint": {"name": run_name, "path": str(saved)}, "model": dataclasses.asdict(model)})
 
@@ -100,7 +100,7 @@ def export(
     results.refuse_to_overwrite_inputs(target, str(found.path), str(found.path.with_name(runs.STATE)))
     data = exports.encode(found.weights, target.format, part)
     if target.format == "onnx":
-        given, made = (f"{end} (n, {width})" for end, width in onnx_graph.io_specs(part, found.description.model))
+        given, made = (f"{end} (n, {width})" for end, width in onnx_graph.io_specs(part, found.metadata.model))
         reporter.note(f"verified with onnxruntime: {given} to {made}, float32")
     document = {"checkpoint": inputs.describe_checkpoint(found), "format": target.format, "part": part.value}
     results.write_result(reporter, target, lambda _: data, document, key="output")
@@ -154,15 +154,15 @@ def _entry(name: str) -> dict[str, Any] | None:
         checkpoint = runs.load(name)
     except CheckpointError:
         return _entry_without_model(name)
-    description = checkpoint.description
-    training, history, model = description.training, description.history, description.model
+    metadata = checkpoint.metadata
+    training, history, model = metadata.training, metadata.history, metadata.model
     wanted = training.epochs if training else None
     return {
         "name": name,
         "size": f"{model.hidden}-{model.bottleneck}",
         "epochs": len(history) if training else None,
         "loss": round(history[-1].loss, 5) if history else None,
-        "units alive": description.active_units,
+        "units alive": metadata.active_units,
         "data": training.dataset if training else None,
         "state": "built in" if checkpoint.is_builtin else _state(len(history), wanted),
     }

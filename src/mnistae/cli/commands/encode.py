@@ -62,7 +62,7 @@ def encode(
     if every is not None:
         found, network = inputs.open_model(reporter, checkpoint, device)
         data = inputs.open_dataset(reporter, inputs.dataset_of(found, dataset))
-        inputs.warn_dead(reporter, found.description)
+        inputs.warn_dead(reporter, found.metadata)
         blocks = _of_split(network, data, every)
         _deliver(reporter, target, _Images(found, blocks, data.length(every), lambda: {"dataset": data.name, "failed": []}))
         return
@@ -129,7 +129,7 @@ def _send(send: Callable[[bytes], None], kind: str, source: _Images, blocks: Ite
     if kind == "npy" and count is None:
         blocks = list(blocks)
         count = sum(len(block.images) for block in blocks)
-    send(code_io.header(kind, count or 0, source.checkpoint.description.model.bottleneck))
+    send(code_io.header(kind, count or 0, source.checkpoint.metadata.model.bottleneck))
     done = 0
     for block in blocks:
         send(code_io.format_block(kind, block))

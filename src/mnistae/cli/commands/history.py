@@ -44,7 +44,7 @@ def history(
     target = _target(reporter, references or [], output, format_)
     results.refuse_to_overwrite_inputs(target, *(references or []))
     found = _load(references or [os.environ.get("MNISTAE_CHECKPOINT") or None])
-    histories = {name: checkpoint.description.history for name, checkpoint in found.items()}
+    histories = {name: checkpoint.metadata.history for name, checkpoint in found.items()}
     document = {"runs": [_document(checkpoint) for checkpoint in found.values()]}
 
     def draw(canvas: Canvas) -> list[str]:
@@ -72,7 +72,7 @@ def _load(references: Sequence[str | None]) -> dict[str, Checkpoint]:
     for reference in references:
         checkpoint = runs.load(reference)
         name = checkpoint.name or str(checkpoint.path)
-        if not checkpoint.description.history:
+        if not checkpoint.metadata.history:
             raise CheckpointError(
                 f"'{name}' was imported: it has no history of losses",
                 hint="name a run that was trained here: see 'mnistae checkpoints list'",
@@ -82,7 +82,7 @@ def _load(references: Sequence[str | None]) -> dict[str, Checkpoint]:
 
 
 def _document(checkpoint: Checkpoint) -> dict[str, Any]:
-    epochs = [dataclasses.asdict(epoch) for epoch in checkpoint.description.history]
+    epochs = [dataclasses.asdict(epoch) for epoch in checkpoint.metadata.history]
     return {**inputs.describe_checkpoint(checkpoint), "history": epochs}
 
 

@@ -38,44 +38,44 @@ def summary(
         raise UsageError("a checkpoint has sizes of its own", hint="leave out -c, or --bottleneck and --hidden")
     found = runs.load(checkpoint) if checkpoint is not None else None
     sizes = {key: value for key, value in (("hidden", hidden), ("bottleneck", bottleneck)) if value is not None}
-    model = found.description.model if found else ModelConfig(**sizes)
+    model = found.metadata.model if found else ModelConfig(**sizes)
     table = layer_table.tabulate(model)
     lines = _lines(table)
     document = _document(table)
     if found:
-        lines += ["", *format_table([("checkpoint", found.name or str(found.path)), *training_rows(found.description)])]
-        document |= {"checkpoint": inputs.describe_checkpoint(found), "training": training_document(found.description)}
+        lines += ["", *format_table([("checkpoint", found.name or str(found.path)), *training_rows(found.metadata)])]
+        document |= {"checkpoint": inputs.describe_checkpoint(found), "training": training_document(found.metadata)}
     reporter.result(lines, document)
 
 
-def training_rows(description: Metadata) -> list[tuple[str, str]]:
+def training_rows(metadata: Metadata) -> list[tuple[str, str]]:
     """Return how a checkpoint came to be, for people."""
-    rows = [("made by", description.source)]
-    if description.training:
-        fields = description.training.to_json()
+    rows = [("made by", metadata.source)]
+    if metadata.training:
+        fields = metadata.training.to_json()
         rows += [(key.replace("_", " "), str(value)) for key, value in fields.items()]
-    if description.history:
-        rows += [("epochs done", str(len(description.history))), ("last loss", f"{description.history[-1].loss:.5f}")]
-    if description.active_units is not None:
-        rows.append(("living units", f"{description.active_units} of {description.model.bottleneck}"))
-    if description.provenance:
-        provenance = description.provenance
+    if metadata.history:
+        rows += [("epochs done", str(len(metadata.history))), ("last loss", f"{metadata.history[-1].loss:.5f}")]
+    if metadata.active_units is not None:
+        rows.append(("living units", f"{metadata.active_units} of {metadata.model.bottleneck}"))
+    if metadata.provenance:
+        provenance = metadata.provenance
         rows += [("device", provenance.device), ("threads", str(provenance.threads))]
         rows += [(f"{what} version" if what != "cpu" else what, value) for what, value in provenance.versions.items()]
         rows.append(("data digest", provenance.data_digest))
     return rows
 
 
-def training_document(description: Metadata) -> dict[str, Any]:
+def training_document(metadata: Metadata) -> dict[str, Any]:
     """Return how a checkpoint came to be, for programs."""
-    training, provenance = description.training, description.provenance
+    training, provenance = metadata.training, metadata.provenance
     return {
-        "source": description.source,
+        "source": metadata.source,
         "settings": training.to_json() if training else None,
         "provenance": dataclasses.asdict(provenance) if provenance else None,
-        "active_units": description.active_units,
-        "unit_ranges": [[unit.low, unit.high] for unit in description.unit_ranges] if description.unit_ranges else None,
-        "history": [dataclasses.asdict(epoch) for epoch in description.history],
+        "active_units": metadata.active_units,
+        "unit_ranges": [[unit.low, unit.high] for unit in metadata.unit_ranges] if metadata.unit_ranges else None,
+        "history": [dataclasses.asdict(epoch) for epoch in metadata.history],
     }
 
 

@@ -106,8 +106,8 @@ def _resumed(reporter: Reporter, name: str, training: dict[str, Any], sizes: dic
     """Return the plan that goes on with a run. Its settings are its own: only --epochs may be given, and --device."""
     from mnistae.training import run as training_run
 
-    state, description, config = training_run.resume(name, epochs=training.pop("epochs", None))
-    before = {**dataclasses.asdict(description.training or config), **dataclasses.asdict(description.model)}
+    state, metadata, config = training_run.resume(name, epochs=training.pop("epochs", None))
+    before = {**dataclasses.asdict(metadata.training or config), **dataclasses.asdict(metadata.model)}
     for setting, value in {**training, **sizes}.items():
         if value != before[setting]:
             raise UsageError(
@@ -115,12 +115,12 @@ def _resumed(reporter: Reporter, name: str, training: dict[str, Any], sizes: dic
                 hint="a resumed run keeps its settings; train another one under a new --name",
             )
     data = inputs.open_dataset(reporter, config.dataset)
-    training_run.check_is_same_data(description, data)
-    recorded = description.provenance.device if description.provenance else "auto"
+    training_run.check_is_same_data(metadata, data)
+    recorded = metadata.provenance.device if metadata.provenance else "auto"
     resolved = training_run.prepare_device(device or recorded, config.precision)
-    for change in training_run.environment_changes(description, resolved):
+    for change in training_run.environment_changes(metadata, resolved):
         reporter.warn(f"{change}: the run goes on, but not to the same bytes")
-    return training_run.RunSpec(name, description.model, config, data, resolved, state, description.provenance)
+    return training_run.RunSpec(name, metadata.model, config, data, resolved, state, metadata.provenance)
 
 
 def _train(reporter: Reporter, plan: "RunSpec") -> None:
@@ -154,7 +154,7 @@ def _print_resume_hint(reporter: Reporter, run: "Run") -> None:
 def _report(reporter: Reporter, run: "Run") -> None:
     name, history = run.plan.name, run.history
     checkpoint = runs.load(name)
-    alive, size = checkpoint.description.active_units, run.plan.model.bottleneck
+    alive, size = checkpoint.metadata.active_units, run.plan.model.bottleneck
     if alive is not None and alive < size:
         reporter.warn(f"{size - alive} of {size} bottleneck units are dead: always zero; try another --seed")
     reporter.note(

@@ -92,13 +92,13 @@ def _units(job: Inputs, unit: int | None, steps: int) -> list[int]:
 
 def _ranges(reporter: Reporter, job: Inputs) -> tuple[tuple[UnitRange, ...], str | None]:
     """Return the ranges of all units, measured if the checkpoint does not hold them, and the data set that was used."""
-    description = job.checkpoint.description
-    if description.unit_ranges is not None:
-        return description.unit_ranges, job.dataset
+    metadata = job.checkpoint.metadata
+    if metadata.unit_ranges is not None:
+        return metadata.unit_ranges, job.dataset
     data = job.open_dataset()
     reporter.note(f"the checkpoint holds no ranges of its units: measured on the training images of {data.name}")
     ranges = inference.unit_ranges(inference.encode_uint8(job.network, data.images(Split.TRAIN)))
-    inputs.warn_dead(reporter, dataclasses.replace(description, active_units=count_active(ranges), unit_ranges=ranges))
+    inputs.warn_dead(reporter, dataclasses.replace(metadata, active_units=count_active(ranges), unit_ranges=ranges))
     return ranges, data.name
 
 
