@@ -37,9 +37,8 @@ def sums(files: dict[str, bytes]) -> dict[str, str]:
 
 def be_tiny(published: dict[str, Any]) -> None:
     """Let the catalogue have these `sha256`; `mirrors` and `deadline` stand for the published ones if they are given."""
-    from mnistae.data import download
-    from mnistae.data.sets import registry
-    from mnistae.data.transport import Limits
+    from mnistae.data.sets import download, registry
+    from mnistae.data.sets.transport import Limits
 
     mnist = registry.DATASETS["mnist"]
     mirrors = tuple(published.get("mirrors", mnist.mirrors))
@@ -102,6 +101,6 @@ def is_right(home: Path, files: dict[str, bytes]) -> bool:
 
 def compare_nothing(_argument: object) -> None:
     """Take what a mirror sends without comparing sums."""
-    from mnistae.data import download
+    from mnistae.data.sets import download
 
     vars(download)["_Check"].finish = lambda _self: None

@@ -109,7 +109,7 @@ def fetch(entry: DatasetInfo, *, progress: Progress = no_progress) -> Path:
             f"the data set '{entry.name}' is not here, and MNISTAE_OFFLINE forbids to download it",
             hint="put its files into a folder and set MNISTAE_DATA_DIR to that, or use --dataset glyphs",
         )
-    from mnistae.data import mirrors  # brings the network modules, which most starts do without
+    from mnistae.data.sets import mirrors  # brings the network modules, which most starts do without
 
     mirrors.fetch(entry, download_dir(entry), progress)
     return download_dir(entry)

@@ -14,7 +14,7 @@ from mnistae.core.errors import DataError, UsageError
 from mnistae.core.files import atomic
 from mnistae.core.files import read as files
 from mnistae.core.text import safe_text
-from mnistae.data.transport import PIECE, Attempt, Limits, RefusedError, answer, objection_to, pieces
+from mnistae.data.sets.transport import PIECE, Attempt, Limits, RefusedError, answer, objection_to, pieces
 
 _MANUAL_HINT = "put the files into a folder and set MNISTAE_DATA_DIR to it, or use --dataset glyphs"
 

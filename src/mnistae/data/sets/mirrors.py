@@ -5,11 +5,10 @@ import os
 from pathlib import Path
 
 from mnistae.core.errors import DataError
-from mnistae.data import download
-from mnistae.data.sets import idx_folder, registry
+from mnistae.data.sets import download, idx_folder, registry
 from mnistae.data.sets.dataset import Progress
 from mnistae.data.sets.registry import DatasetInfo
-from mnistae.data.transport import Limits
+from mnistae.data.sets.transport import Limits
 
 MAX_ARCHIVE = 64 * 2**20
 MAX_COLLECTION = 2**30

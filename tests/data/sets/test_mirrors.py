@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from mnistae.core.errors import DataError, UsageError
-from mnistae.data import download, mirrors
-from mnistae.data.download import Archive
-from mnistae.data.sets import idx_folder, registry
+from mnistae.data.sets import download, idx_folder, mirrors, registry
 from mnistae.data.sets.dataset import no_progress
+from mnistae.data.sets.download import Archive
 from mnistae.data.sets.registry import DATASETS, ROLES, DatasetInfo
 from tests.conftest import idx_bytes
 from tests.support.http_mirror import Mirror

@@ -23,9 +23,9 @@ import filelock
 import pytest
 
 from mnistae.core.errors import DataError, OutputError, UsageError
-from mnistae.data import download
-from mnistae.data.download import Archive, checked_mirror, fetch, unpack_zip
-from mnistae.data.transport import Limits
+from mnistae.data.sets import download
+from mnistae.data.sets.download import Archive, checked_mirror, fetch, unpack_zip
+from mnistae.data.sets.transport import Limits
 from tests.support.http_mirror import BEHAVIOURS, Mirror, bomb, closed_url
 
 NAME = "train-images-idx3-ubyte.gz"
@@ -321,7 +321,7 @@ def test_progress(folder: Path) -> None:
 COLD_START = """
 import contextlib, sys
 from pathlib import Path
-from mnistae.datasets import download
+from mnistae.data.sets import download
 url, folder, digest, is_locked = sys.argv[1:]
 if is_locked == "False":
     download.one_at_a_time = lambda *_: contextlib.nullcontext()
