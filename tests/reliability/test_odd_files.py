@@ -22,7 +22,7 @@ from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from tests.conftest import Cli
 from tests.support.checkpoint_bytes import MODEL_FILE, arrays, described, metadata
-from tests.support.client import record, trials
+from tests.support.client import ROOT, record, trials
 
 
 class Canary:
@@ -53,51 +53,6 @@ def polyglots(folder: Path) -> dict[str, bytes]:
     return found
 
 
-AUDITED = """
-import sys
-from pathlib import Path
-
-import safetensors.numpy
-import safetensors.torch
-import torch
-
-from mnistae.errors import CheckpointError
-from mnistae.core.arrays import Array
-from mnistae.records import Description
-from mnistae.store import course, runs
-
-WATCHED = ("pickle.find_class", "exec", "compile", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork",
-           "socket.connect", "import", "ctypes.dlopen")
-seen, is_on = [], False
-
-
-def hook(event, args):
-    if is_on and event in WATCHED:
-        seen.append((event, str(args)[:80]))
-
-
-sys.addaudithook(hook)
-folder, refused = Path(sys.argv[1]), 0
-runs.load(str(folder / "sound.safetensors"))
-course.read(folder / "sound.pth")
-is_on = True
-for path in sorted(folder.glob("*.bad.safetensors")):
-    try:
-        runs.load(str(path))
-    except CheckpointError:
-        refused += 1
-for path in sorted(folder.glob("*.bad.pth")):
-    try:
-        course.read(path)
-    except CheckpointError:
-        refused += 1
-print(refused, seen, (folder / "mark").exists())
-seen.clear()
-torch.load(folder / sys.argv[2], weights_only=False)
-print(seen)
-"""
-
-
 def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     """T1: files that run code elsewhere are refused by reader and importer, and no class is looked up, nothing executed."""
     found = polyglots(tmp_path)
@@ -106,8 +61,8 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     for number, data in enumerate(found.values()):
         for kind in ("safetensors", "pth"):
             (tmp_path / f"{number}.bad.{kind}").write_bytes(data)
-    command = [sys.executable, "-c", AUDITED, str(tmp_path), "0.bad.pth"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100)
+    command = [sys.executable, "-m", "tests.support.audited_reads", str(tmp_path), "0.bad.pth"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100, cwd=ROOT)
     ours, unpickled = done.stdout.splitlines()
     assert ours == f"{2 * len(found)} [] False"
     assert "pickle.find_class" in unpickled

@@ -95,7 +95,7 @@ def test_silent_change_would_be_seen(cli: Cli, trained: str, monkeypatch: pytest
     def nothing(_metadata: Metadata, _now: object) -> list[str]:
         return []
 
-    monkeypatch.setattr(training_run, "changes", nothing)
+    monkeypatch.setattr(training_run, "environment_changes", nothing)
     monkeypatch.setattr(training_run, "check_is_same_data", nothing)
     for what in ("torch", "data"):
         change, options, code, message = CHANGES[what]

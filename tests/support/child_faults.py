@@ -1,4 +1,4 @@
-"""Bad conditions for a child of the fork server: named in `before=` of the harness as "conditions.NAME"."""
+"""Bad conditions for a child of the fork server, for `before=(("child_faults.NAME", argument),)` of `ForkServer.start`."""
 
 import errno
 import os
@@ -73,16 +73,18 @@ def no_locks(number: int) -> None:
 
 
 def no_memory(at: int) -> None:
-    """Raise MemoryError in the `at`-th function of the product that is called within its error boundary."""
+    """Raise MemoryError in the `at`-th function of the product that is called inside its error boundary."""
+    from mnistae.cli import main, signals
+
     left = [at]
     inside: list[bool] = []
 
     def watch(frame: FrameType, event: str, _argument: object) -> None:
         module = frame.f_globals.get("__name__", "")
-        if event != "call" or not module.startswith("mnistae.") or module == "mnistae.cli.signals":
+        if event != "call" or not module.startswith("mnistae.") or module == signals.__name__:
             return
         left[0] -= bool(inside)
-        inside.extend([True] if module == "mnistae.cli.boundary" and frame.f_code.co_name == "_run" else [])
+        inside.extend([True] if frame.f_code is main._run.__code__ else [])
         if left[0] == 0:
             sys.setprofile(None)
             raise MemoryError
