@@ -67,7 +67,7 @@ if wants speed; then
   done
   for precision in fp32 bf16 $([[ $DEVICE == cpu ]] || echo tf32); do bench "floor-$precision" 60 floor "$precision" "$DEVICE"; done
   cli evaluate 60 evaluate lab --device "$DEVICE"
-  cli encode 60 encode --all train --device "$DEVICE" -f npy -o "$work/codes.npy"
+  cli encode 60 encode --split train --device "$DEVICE" -f npy -o "$work/codes.npy"
 fi
 if wants quality; then
   for seed in $SEEDS; do bench "lab-$seed" 60 quality lab "$seed" fp32 "$DEVICE"; done

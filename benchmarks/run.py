@@ -34,7 +34,7 @@ SHELL = {
     "encode 1": ["encode", "1"],
     "reconstruct 1 -o x.png": ["reconstruct", "1", "-o", "x.png"],
     "interpolate 1 2 -o x.gif": ["interpolate", "1", "2", "-o", "x.gif"],
-    "encode --all train -f npy": ["encode", "--all", "train", "-f", "npy", "-o", "codes.npy"],
+    "encode --split train -f npy": ["encode", "--split", "train", "-f", "npy", "-o", "codes.npy"],
     "decode codes.npy": ["decode", "codes.npy", "-o", "x.npy"],
     "evaluate": ["evaluate"],
     "train --epochs 2": ["train", "--epochs", "2", "--quiet", "--force"],

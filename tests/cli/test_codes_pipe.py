@@ -50,7 +50,7 @@ def test_codes_as_lines_csv_and_array(cli: Cli, trained: str) -> None:
 
 def test_decoded_codes_are_the_reconstructions(cli: Cli, trained: str) -> None:
     """Encoding and decoding a split gives what `evaluate` measures, to a millionth."""
-    cli("encode", "--all", "train", "-o", "c.npy")
+    cli("encode", "--split", "train", "-o", "c.npy")
     assert cli("decode", "c.npy", "-o", "x.npy").out == "x.npy\n"
     images = np.load("x.npy").reshape(-1, 784)
     from mnistae.core.arrays import to_float
@@ -67,7 +67,7 @@ def test_decoded_codes_are_the_reconstructions(cli: Cli, trained: str) -> None:
 
 def test_pictures_films_and_folders(cli: Cli, trained: str) -> None:
     """A picture of them all in rows of twenty, a film, and a folder of small pictures."""
-    cli("encode", "--all", "test", "-f", "csv", "-o", "c.csv")
+    cli("encode", "--split", "test", "-f", "csv", "-o", "c.csv")
     assert cli("decode", "c.csv").out == "decode-c.png\n"
     with Image.open("decode-c.png") as picture:
         assert picture.size == (20 * 112, 5 * 112)
@@ -150,8 +150,8 @@ def test_codes_before_a_break_are_delivered(trained: str, kind: str) -> None:
 
 
 REFUSED = {
-    ("encode",): (2, "give images, or --all"),
-    ("encode", "1", "--all", "test"): (2, "give images, or --all"),
+    ("encode",): (2, "give images or --split"),
+    ("encode", "1", "--split", "test"): (2, "give images or --split"),
     ("encode", "1", "-o", "x.txt"): (2, "cannot write the format 'txt'"),
     ("encode", "1", "-f", "npy", "--json"): (2, "--json lays the codes out in its own way"),
     ("encode", "1", "-o", "-", "--json"): (2, "both want standard output"),
@@ -195,7 +195,7 @@ def test_the_whole_of_mnist_flows(real_mnist: Path, trained: str, kind: str) -> 
     """60,000 images go through the pipe, and neither process takes 300 MiB."""
     mnistae("encode", 0, "--dataset", "mnist")  # the cache of verified arrays is made here, once
     out = " -o -" if kind == "npy" else ""
-    line = f"{PROGRAM} encode --all train --dataset mnist -f {kind}{out} | {PROGRAM} decode -o x.npy"
+    line = f"{PROGRAM} encode --split train --dataset mnist -f {kind}{out} | {PROGRAM} decode -o x.npy"
     # A small process in between: a child's peak counts from that of the process it was forked from.
     measured = subprocess.run([sys.executable, "-c", PEAK, line], check=True, capture_output=True)
     assert int(measured.stdout) < 300 * 1024

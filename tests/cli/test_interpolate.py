@@ -14,20 +14,20 @@ from tests.conftest import Cli
 
 def test_a_loop_ends_where_it_began(cli: Cli, trained: str) -> None:
     """Three images make three legs, and the last leads back to the first; a strip shows the shared frames once."""
-    assert cli("interpolate", 0, 1, 2, "--loop", "-n", 5, "-o", "loop.npy").code == 0
+    assert cli("interpolate", 0, 1, 2, "--closed", "-n", 5, "-o", "loop.npy").code == 0
     assert cli("interpolate", 0, 1, 2, 0, "-n", 5, "-o", "open.npy").code == 0
     looped, opened = np.load("loop.npy"), np.load("open.npy")
     assert looped.shape == (12, 28, 28)
     assert (looped == opened[:-1]).all()
-    document = json.loads(cli("interpolate", 0, 1, 2, "--loop", "--json").out)
-    assert (document["loop"], len(document["codes"]), len(document["images"])) == (True, 3, 3)
-    assert cli("interpolate", 0, 1, "--loop").out == "interpolate-0-1-loop.png\n"
+    document = json.loads(cli("interpolate", 0, 1, 2, "--closed", "--json").out)
+    assert (document["closed"], len(document["codes"]), len(document["images"])) == (True, 3, 3)
+    assert cli("interpolate", 0, 1, "--closed").out == "interpolate-0-1-closed.png\n"
 
 
 def test_a_film_there_and_back(cli: Cli, trained: str) -> None:
     """The way back leaves out both ends; the frames' duration is that of --fps, in the hundredths that a GIF counts in."""
-    name = cli("interpolate", 0, 1, "-n", 5, "-f", "gif", "--there-and-back", "--fps", 20).out.strip()
-    assert name == "interpolate-0-1-steps5-fps20-back.gif"
+    name = cli("interpolate", 0, 1, "-n", 5, "-f", "gif", "--ping-pong", "--fps", 20).out.strip()
+    assert name == "interpolate-0-1-steps5-fps20-ping-pong.gif"
     with Image.open(name) as film:
         assert film.n_frames == 8  # type: ignore[attr-defined]
         assert film.info["duration"] == 50
@@ -54,10 +54,10 @@ def test_where_there_is_no_arc_the_line_is_taken(start: list[float], end: list[f
     assert (slerp_points(first, last, 4) == lerp_points(first, last, 4)).all()
 
 
-def test_spherical_differs_from_straight(cli: Cli, trained: str) -> None:
+def test_slerp_differs_from_straight(cli: Cli, trained: str) -> None:
     """The ends are the same, what lies between is not."""
     cli("interpolate", 0, 1, "-o", "straight.npy")
-    assert cli("interpolate", 0, 1, "--spherical", "-o", "arc.npy").code == 0
+    assert cli("interpolate", 0, 1, "--slerp", "-o", "arc.npy").code == 0
     straight, curved = np.load("straight.npy"), np.load("arc.npy")
     assert np.allclose(straight[[0, -1]], curved[[0, -1]], atol=1e-5)
     assert not np.allclose(straight[1:-1], curved[1:-1], atol=1e-4)
@@ -68,9 +68,9 @@ def test_spherical_differs_from_straight(cli: Cli, trained: str) -> None:
     [
         (("--fps", 0), "fps is '0'"),
         (("--fps", "nan"), "fps is 'nan'"),
-        (("--fps", 12), "are for films"),
-        (("--there-and-back", "-o", "x.png"), "are for films"),
-        (("--loop", "--there-and-back", "-f", "gif"), "a loop comes back by itself"),
+        (("--fps", 12), "apply to GIF output only"),
+        (("--ping-pong", "-o", "x.png"), "apply to GIF output only"),
+        (("--closed", "--ping-pong", "-f", "gif"), "cannot be combined"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(cli: Cli, trained: str, words: tuple[object, ...], message: str) -> None:

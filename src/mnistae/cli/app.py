@@ -52,7 +52,7 @@ COMMANDS = {
     ),
     "encode": CommandInfo(
         "Encode images: one code a line, as JSON, as CSV, or all of them as an array (npy).",
-        ("mnistae encode 1 2", "mnistae encode --all test -f npy -o codes.npy"),
+        ("mnistae encode 1 2", "mnistae encode --split test -f npy -o codes.npy"),
     ),
     "decode": CommandInfo(
         "Decode codes, as `encode` writes them, into images: JSON lines, CSV or an array (npy), told apart by themselves.",

@@ -37,8 +37,8 @@ class _Images:
 
 def encode(
     images: Images = None,
-    every: Annotated[
-        Split | None, typer.Option("--all", help="Encode all images of a split in place of IMAGE.", show_default=False)
+    split: Annotated[
+        Split | None, typer.Option("--split", help="Encode a whole split instead of IMAGE.", show_default=False)
     ] = None,
     checkpoint: options.Checkpoint = None,
     output: Annotated[str | None, options.output("Where to write; by default standard output.")] = None,
@@ -51,20 +51,20 @@ def encode(
 ) -> None:
     """Encode images: one code a line, as JSON, as CSV, or all of them as an array (npy).
 
-    The codes go to standard output as they are made, or with -o to a file, whose path is printed. An array begins with
-    their number: unless --all tells it, it is written when the last image has been read.
+    The codes go to standard output as they are made, or with -o to a file, whose path is printed. A .npy header
+    contains the row count, so without --split an array is written after the last image has been read.
     """
     reporter = Reporter("encode", quiet=quiet, as_json=as_json)
-    if bool(images) == (every is not None):
-        raise UsageError("give images, or --all train, or --all test", hint="run 'mnistae encode --help'")
+    if bool(images) == (split is not None):
+        raise UsageError("give images or --split", hint="name images, or use --split train or --split test")
     target = _target(reporter, output, format_)
     results.refuse_to_overwrite_inputs(target, checkpoint, dataset, images=images or [])
-    if every is not None:
+    if split is not None:
         found, network = inputs.open_model(reporter, checkpoint, device)
         data = inputs.open_dataset(reporter, inputs.dataset_of(found, dataset))
         inputs.warn_dead(reporter, found.metadata)
-        blocks = _of_split(network, data, every)
-        _deliver(reporter, target, _Images(found, blocks, data.length(every), lambda: {"dataset": data.name, "failed": []}))
+        blocks = _of_split(network, data, split)
+        _deliver(reporter, target, _Images(found, blocks, data.length(split), lambda: {"dataset": data.name, "failed": []}))
         return
     job = inputs.load_inputs(reporter, images or [], checkpoint=checkpoint, dataset=dataset, device=device, raw=raw)
     _deliver(reporter, target, _Images(job.checkpoint, _of_pictures(job), None, lambda: _describe_job(job)))

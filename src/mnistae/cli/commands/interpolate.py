@@ -19,23 +19,22 @@ Steps = Annotated[
     typer.Option(
         "--steps",
         "-n",
-        help="Decoded frames from one image to the next, both ends among them. Where one leg ends and the next begins, or "
-        "a loop ends where it began, the frame is the same: strips, films and arrays show it once.",
+        help="Frames per segment, endpoints included. A strip, GIF or array holds frames that segments share only once.",
     ),
 ]
-Loop = Annotated[bool, typer.Option("--loop", help="Come back from the last image to the first.")]
-Spherical = Annotated[bool, typer.Option("--spherical", help="Go along the arc between two codes, not the straight line.")]
-Fps = Annotated[float, typer.Option("--fps", help="Frames a second of a film (gif).")]
-Back = Annotated[bool, typer.Option("--there-and-back", help="Let a film (gif) run back to where it began.")]
+Closed = Annotated[bool, typer.Option("--closed", help="Close the path: end at the first image.")]
+Slerp = Annotated[bool, typer.Option("--slerp", help="Spherical interpolation (slerp) instead of linear.")]
+Fps = Annotated[float, typer.Option("--fps", help="Frames per second (GIF only).")]
+PingPong = Annotated[bool, typer.Option("--ping-pong", help="Play forwards, then backwards (GIF only).")]
 
 
 def interpolate(
     images: options.Images,
     steps: Steps = 8,
-    loop: Loop = False,
-    slerp: Spherical = False,
+    closed: Closed = False,
+    slerp: Slerp = False,
     fps: Fps = 8,
-    back: Back = False,
+    ping_pong: PingPong = False,
     checkpoint: options.Checkpoint = None,
     output: options.Output = None,
     format_: options.Format = None,
@@ -51,21 +50,21 @@ def interpolate(
     (gif) or the frames as an array (npy), and prints its path.
     """
     reporter = Reporter("interpolate", quiet=quiet, as_json=as_json)
-    _check(steps, fps, loop=loop, back=back)
-    given = {f"steps{steps}": steps != 8, "loop": loop, "spherical": slerp, f"fps{fps:g}": fps != 8, "back": back}
+    _check(steps, fps, closed=closed, ping_pong=ping_pong)
+    given = {f"steps{steps}": steps != 8, "closed": closed, "slerp": slerp, f"fps{fps:g}": fps != 8, "ping-pong": ping_pong}
     changed = [word for word, is_given in given.items() if is_given]
     kind = [format_] if format_ == "strip" else []
     name = ["interpolate", *results.name_parts(images, checkpoint=checkpoint, dataset=dataset, raw=raw), *changed, *kind]
     target = results.resolve(reporter, output, format_, name=name, formats=results.FRAME_FORMATS)
-    if (back or fps != 8) and target is not None and target.format != "gif":
-        raise UsageError("--fps and --there-and-back are for films", hint="add -f gif, or name a .gif with -o")
+    if (ping_pong or fps != 8) and target is not None and target.format != "gif":
+        raise UsageError("--fps and --ping-pong apply to GIF output only", hint="add -f gif, or name a .gif file with -o")
     results.refuse_to_overwrite_inputs(target, checkpoint, dataset, images=images)
     job = inputs.load_inputs(reporter, images, checkpoint=checkpoint, dataset=dataset, device=device, raw=raw, needs_all=True)
-    inference.require_two(len(job.pictures))  # a loop makes two of one
+    inference.require_two(len(job.pictures))  # --closed makes two of one
     pixels = references.stack(job.pictures)
-    originals = np.concatenate([pixels, pixels[:1]]) if loop else pixels
+    originals = np.concatenate([pixels, pixels[:1]]) if closed else pixels
     frames = inference.interpolate(job.network, originals, steps=steps, slerp=slerp)
-    film = inference.join_segments(frames, closed=loop, back=back)
+    film = inference.join_segments(frames, closed=closed, back=ping_pong)
     reporter.draw(lambda canvas: mosaic(canvas, film))
     makers: dict[str, Callable[[], bytes]] = {
         "strip": lambda: image_io.strip(film),
@@ -77,7 +76,7 @@ def interpolate(
         return makers[kind]() if kind in makers else figures.render(figures.interpolations(originals, frames), kind)
 
     codes = job.network.encode(pixels).astype(float).tolist()
-    document = _document(job, steps=steps, loop=loop, slerp=slerp, codes=codes)
+    document = _document(job, steps=steps, closed=closed, slerp=slerp, codes=codes)
     results.write_result(reporter, target, make, document)
 
 
@@ -90,9 +89,9 @@ def _document(job: inputs.Inputs, **more: object) -> dict[str, Any]:
     }
 
 
-def _check(steps: int, fps: float, *, loop: bool, back: bool) -> None:
+def _check(steps: int, fps: float, *, closed: bool, ping_pong: bool) -> None:
     inputs.check_steps(steps)
     if not 0.1 <= fps <= 50:
         raise UsageError(f"fps is '{fps:g}'", hint="give a number from 0.1 to 50")
-    if loop and back:
-        raise UsageError("a loop comes back by itself", hint="leave out --loop or --there-and-back")
+    if closed and ping_pong:
+        raise UsageError("--closed and --ping-pong cannot be combined", hint="leave one of them out")
