@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mnistae
-from mnistae.core.errors import BusyError, CheckpointError, DataError, DeviceError, MnistaeError, OutputError, UsageError
+from mnistae.core.errors import CheckpointError, DataError, DeviceError, LockedError, MnistaeError, OutputError, UsageError
 from mnistae.store import runs
 from tests.conftest import Cli
 
@@ -144,7 +144,7 @@ def test_who_stops_asking_keeps_the_last_epoch(cli: Cli, tiny: Path) -> None:
     """A run left in the middle is whole, holds its lock no longer, and is gone on with by the command."""
     run = mnistae.train(str(tiny), name="half", epochs=3, batch_size=256)
     assert [epoch.number for epoch in (next(run), next(run))] == [1, 2]
-    with pytest.raises(BusyError):
+    with pytest.raises(LockedError):
         next(mnistae.train(str(tiny), name="half", force=True))
     run.close()  # type: ignore[attr-defined]  # what the end of a for loop does
     assert len(mnistae.load("half").checkpoint.metadata.history) == 2

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mnistae.core.errors import BusyError
+from mnistae.core.errors import LockedError
 from mnistae.store import runs
 from tests.conftest import write_idx
 from tests.support import child_workers
@@ -162,7 +162,7 @@ def test_holder_is_killed(holder: Callable[[int], Running], place: Path, monkeyp
     monkeypatch.setenv("MNISTAE_HOME", str(place / "home"))
     for k in range(trials(15, 50)):
         held = holder(k)
-        with pytest.raises(BusyError):
+        with pytest.raises(LockedError):
             runs.lock("one").__enter__()
         held.kill(signal.SIGKILL)
         started = time.monotonic()
@@ -170,7 +170,7 @@ def test_holder_is_killed(holder: Callable[[int], Running], place: Path, monkeyp
             try:
                 with runs.lock("one"):
                     break
-            except BusyError:
+            except LockedError:
                 assert time.monotonic() - started < 1
         held.wait()
     record("G3", trials=trials(15, 50), note="each within a second")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mnistae.core.errors import BusyError, CheckpointError, OutputError, UsageError
+from mnistae.core.errors import CheckpointError, LockedError, OutputError, UsageError
 from mnistae.store import runs
 from tests.support.saved_runs import IMPORTED, arrays, refusal, save, tree
 
@@ -59,14 +59,14 @@ def holder() -> Iterator["subprocess.Popen[bytes]"]:
 def test_lock(store: Path, holder: "subprocess.Popen[bytes]") -> None:
     """A run that another process holds is busy at once; others are free, and so is this one when the holder is killed."""
     save("one", "two")
-    busy = (BusyError, "another process is working on the run 'one'", "wait for it, or choose another --name")
+    busy = (LockedError, "another process is working on the run 'one'", "wait for it, or choose another --name")
     started = time.monotonic()
     assert refusal(runs.lock("one").__enter__) == busy
     assert refusal(runs.remove, "one") == busy
     assert time.monotonic() - started < 5
     assert runs.run_names() == ["two", "one"]
     with runs.lock("two"):
-        assert refusal(runs.lock("two").__enter__)[0] is BusyError  # in this process too
+        assert refusal(runs.lock("two").__enter__)[0] is LockedError  # in this process too
     holder.kill()
     holder.wait()
     with runs.lock("one"):

@@ -15,7 +15,7 @@ class ExitCode(IntEnum):
     DEVICE = 5
     DIVERGED = 6
     OUTPUT = 7
-    BUSY = 8
+    LOCKED = 8
     SIGHUP = 129
     SIGINT = 130
     SIGPIPE = 141
@@ -69,7 +69,7 @@ class OutputError(MnistaeError):
     exit_code = ExitCode.OUTPUT
 
 
-class BusyError(MnistaeError):
+class LockedError(MnistaeError):
     """A run that another process is holding."""
 
-    exit_code = ExitCode.BUSY
+    exit_code = ExitCode.LOCKED

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnistae.core.errors import BusyError, MnistaeError, OutputError
+from mnistae.core.errors import LockedError, MnistaeError, OutputError
 from mnistae.core.files import atomic
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
@@ -15,7 +15,7 @@ _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 
 @contextlib.contextmanager
 def run_lock(home: Path, place: Path) -> Iterator[None]:
-    """Hold the run in the folder `home` by the lock file `place`. Raises BusyError at once if another process holds it.
+    """Hold the run in the folder `home` by the lock file `place`. Raises LockedError at once if another process holds it.
 
     The lock is the kernel's and ends with its holder. It only saves work: without it, as on a share that has no locks,
     every file would still be whole. Its holder clears away what killed processes have left.
@@ -38,7 +38,7 @@ def _acquire(name: str, place: Path, stack: contextlib.ExitStack) -> bool:
         # a soft lock would outlive a holder that is killed
         stack.enter_context(FileLock(place, fallback_to_soft=False).acquire(timeout=0))
     except Timeout:
-        raise BusyError(
+        raise LockedError(
             f"another process is working on the run '{name}'", hint="wait for it, or choose another --name"
         ) from None
     except OSError as error:

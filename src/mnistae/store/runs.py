@@ -175,7 +175,7 @@ def save_model(name: str, weights: Weights, metadata: Metadata) -> Path:
 
 
 def remove(name: str) -> None:
-    """Remove a run as a whole: it loses its name first, then its files. Raises CheckpointError, BusyError, OutputError."""
+    """Remove a run as a whole: it loses its name first, then its files. Raises CheckpointError, LockedError, OutputError."""
     home = folder(name)
     check_exists(name)
     with lock(name):
@@ -198,7 +198,7 @@ def mark_newest(name: str) -> None:
 
 
 def lock(name: str) -> contextlib.AbstractContextManager[None]:
-    """Hold a run against other processes. Raises BusyError at once if one holds it."""
+    """Hold a run against other processes. Raises LockedError at once if one holds it."""
     return locks.run_lock(folder(name), paths.checkpoints_dir() / ".locks" / f"{name}.lock")
 
 
