@@ -1,14 +1,17 @@
-# `check` is what CI runs; `fix` is its writing twin.
+# `check` is what CI runs, the cheap steps first; `fix` applies what can be fixed automatically.
 PYTHON ?= .venv/bin/python
+PYTHONS ?= 3.11 3.12 3.13
 
-.PHONY: check fix docs pictures smoke bench bench-quick campaign
+.PHONY: check fix docs pictures pythons smoke bench bench-quick campaign
 
+# Coverage counts the test processes only, not the commands that they start.
 check:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy
+	$(PYTHON) -m codespell_lib
 	$(PYTHON) docs/generate.py --check
-	$(PYTHON) -m pytest
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=80
 
 fix:
 	$(PYTHON) -m ruff check --fix .
@@ -18,20 +21,29 @@ fix:
 docs:
 	$(PYTHON) docs/generate.py
 
-# The pictures of README.md and docs/guide.md, on MNIST with the built-in checkpoints.
+# Redraw the figures of README.md and docs/guide.md, on MNIST with the built-in checkpoints.
 pictures:
 	PATH="$(abspath $(dir $(PYTHON))):$$PATH" docs/pictures.sh
 
-# Every measurement of docs/results.md, side by side: an hour and a half on two cores; the quick form takes minutes.
+# Every benchmark of docs/results.md: an hour and a half on two cores. `bench-quick` takes minutes.
 bench:
-	$(PYTHON) -m pip install --quiet -e '.[bench]'
+	$(PYTHON) -m pip install --quiet --group bench -e .
 	$(PYTHON) benchmarks/run.py
 
 bench-quick:
-	$(PYTHON) -m pip install --quiet -e '.[bench]'
+	$(PYTHON) -m pip install --quiet --group bench -e .
 	$(PYTHON) benchmarks/run.py --quick
 
-# The built wheel in an empty environment: it answers, trains on the built-in digits and draws.
+# Run the tests with each Python version, in a new environment for each. pyenv's versions are found if pyenv is installed.
+pythons:
+	set -e; for version in $(PYTHONS); do \
+		root=$$(pyenv prefix $$(pyenv latest $$version) 2>/dev/null || true); \
+		PATH="$${root:+$$root/bin:}$$PATH" python$$version -m venv --clear --upgrade-deps build/python$$version; \
+		build/python$$version/bin/pip install --quiet --group dev -e '.[onnx]'; \
+		build/python$$version/bin/python -m pytest -m 'not gpu'; \
+	done
+
+# Test the built wheel in a clean environment: train on the built-in digits and draw a figure.
 smoke:
 	rm -rf build/smoke && mkdir -p build/smoke
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir build/smoke .
@@ -40,7 +52,7 @@ smoke:
 	cd build/smoke && MNISTAE_HOME=home venv/bin/mnistae train --dataset glyphs --epochs 1 \
 		&& MNISTAE_HOME=home venv/bin/mnistae interpolate 1 2
 
-# The long set of the reliability tests, two processes of it for two cores: under an hour. Writes docs/reliability.md.
+# The full fault-injection tests in two processes: under an hour on two cores. Writes docs/reliability.md.
 KILLS = $(addprefix tests/reliability/test_, crash_resume.py signals.py concurrency.py environment.py)
 CAMPAIGN = OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 0 -p no:cacheprovider --timeout 3600
 campaign: export MNISTAE_CAMPAIGN = long
@@ -48,7 +60,7 @@ campaign: export MNISTAE_LEDGER = $(CURDIR)/build/ledger.jsonl
 campaign:
 	mkdir -p build && rm -f $(MNISTAE_LEDGER)
 	started=$$(date +%s); $(CAMPAIGN) $(KILLS) > build/kills.log 2>&1 & kills=$$!; \
-		$(CAMPAIGN) tests/reliability tests/store tests/datasets tests/cli $(KILLS:%=--ignore=%); code=$$?; \
+		$(CAMPAIGN) tests/reliability tests/store tests/data tests/cli $(KILLS:%=--ignore=%); code=$$?; \
 		wait $$kills || code=$$?; tail -n 1 build/kills.log; \
 		$(PYTHON) tests/reliability/report.py $(MNISTAE_LEDGER) 'make campaign' $$(($$(date +%s) - started)) \
 		> docs/reliability.md; exit $$code

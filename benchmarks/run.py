@@ -1,6 +1,6 @@
 """Every measurement in one process tree, in turns, as one table: `python benchmarks/run.py [--quick] [--out FOLDER]`.
 
-Needs the real MNIST (MNISTAE_DATA_DIR) and, for the peers, the extra `bench`. Writes bench.md and bench.json.
+Needs the real MNIST (MNISTAE_DATA_DIR) and, for the peers, the group `bench`. Writes bench.md and bench.json.
 """
 
 import argparse

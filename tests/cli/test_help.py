@@ -82,14 +82,16 @@ def test_completion_is_offered() -> None:
     assert run_mnistae("--help").returncode == 0
 
 
-def test_ci_runs_the_very_test_command_of_the_readme() -> None:
-    """The README's first block has two commands; the second is the one that CI runs."""
+def test_ci_installs_and_tests_as_the_readme_does() -> None:
+    """The README's first block has two commands; CI runs the installation of the second, and `make check` its tests."""
     block = re.search(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert block
     commands = block[1].strip().split("\n\n")
     assert len(commands) == 2
-    joined = [re.sub(r" \\\n\s*", " ", command) for command in commands]
-    assert joined[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    installation, _, tests = re.sub(r" \\\n\s*", " ", commands[1]).rpartition(" && ")
+    assert f"{installation}\nmake check\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert tests == ".venv/bin/python -m pytest"
+    assert "$(PYTHON) -m pytest" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_readme_names_every_exit_code_and_variable() -> None:

@@ -2,7 +2,7 @@
 
     python fuzz.py checkpoint|image SECONDS FOLDER...
 
-It needs the extra `fuzz` (atheris) and ends with 0 if nothing but the expected error came out of a reader. What is found to
+It needs the group `fuzz` (atheris) and ends with 0 if nothing but the expected error came out of a reader. What is found to
 reach new code is kept in the first of the folders. Not a test by itself: test_fuzz.py runs it in the campaign, and replays the
 corpus that it made in every run of the tests.
 """
