@@ -76,8 +76,8 @@ def measure_gpu(precision: Precision, name: str) -> dict[str, float]:
     bare = captured(products(torch.bfloat16 if precision is Precision.BF16 else torch.float32, device))
     parts: dict[str, Callable[[], object]] = {
         "products": bare,
-        "step": lambda: trainer._advance(rows, 1e-3, 0.0),
-        "kernel by kernel": lambda: trainer._train_on(rows, 1e-3, 0.0),
+        "step": lambda: trainer._train_step(rows, 1e-3, 0.0),
+        "kernel by kernel": lambda: trainer._step_once(rows, 1e-3, 0.0),
     }
     seconds: dict[str, list[float]] = {part: [] for part in parts}
     for _ in range(ROUNDS):
@@ -107,8 +107,8 @@ def measure_cpu(precision: Precision) -> dict[str, float]:
     for k in range(ROUNDS):
         rows = order[k % 29 * BATCH :][:BATCH]
         timed("products", bare)
-        timed("load", functools.partial(trainer._load, rows, 0))
-        inputs, targets = trainer._load(rows, 0)
+        timed("load", functools.partial(trainer._prepare_batch, rows, 0))
+        inputs, targets = trainer._prepare_batch(rows, 0)
         timed("gradients", functools.partial(trainer._step, inputs, targets))
         timed("optimizer", lambda: trainer._adam.step(1e-3))
     medians = {name: statistics.median(values[5:]) for name, values in parts.items()}

@@ -149,8 +149,8 @@ def _train(
         runs.check_is_new(name, force=force, hint="replace it with force=True, or choose another name")
         from mnistae.training import run as training_run
 
-        plan = training_run.RunSpec(name, sizes, config, data, training_run.prepare_device(device, config.precision))
-        yield from training_run.Run(plan).epochs()
+        spec = training_run.RunSpec(name, sizes, config, data, training_run.prepare_device(device, config.precision))
+        yield from training_run.Run(spec).epochs()
 
 
 def _parse_enum(kind: type[T], value: str) -> T:

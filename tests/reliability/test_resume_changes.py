@@ -42,7 +42,7 @@ CHANGES: dict[str, tuple[Callable[[Provenance], Provenance], tuple[str, ...], in
     "processor": (with_version("cpu"), (), 0, "warning: cpu was '0.0' and is '"),
     "device": (lambda p: dataclasses.replace(p, device="cuda:0"), ("--device", "cpu"), 0, "device was 'cuda:0' and is 'cpu'"),
     "absent device": (lambda p: dataclasses.replace(p, device="cuda:7"), (), 5, "error: device 'cuda:7' is not there"),
-    "data": (lambda p: dataclasses.replace(p, data_digest="0" * 64), (), 4, "is not the data this run was trained on"),
+    "data": (lambda p: dataclasses.replace(p, data_digest="0" * 64), (), 4, "data set has changed since this run was trained"),
     "settings": (lambda p: p, ("--lr", "0.5"), 2, "learning rate of the run 'tiny' is '0.001', not '0.5'"),
     "sizes": (lambda p: p, ("--bottleneck", "4"), 2, "bottleneck of the run 'tiny' is '8', not '4'"),
 }

@@ -1,4 +1,4 @@
-"""The step that is captured once and replayed: on the CPU with a recorder in the graph's place, on CUDA where there is one."""
+"""The captured step: on the CPU with a recorder in place of the graph, on CUDA where it is available."""
 
 import dataclasses
 from typing import Any
@@ -29,14 +29,14 @@ variants = pytest.mark.parametrize("changes", VARIANTS, ids=str)
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Writes down each kernel with the memory it works on, as a CUDA graph does, and does it all again on `replay`."""
+    """Records each kernel with the memory it works on, as a CUDA graph does, and repeats them on `replay`."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Let a kernel run, and keep it. What reads a number back to the CPU cannot be in a graph."""
+        """Run and record a kernel. A kernel that reads a number back to the CPU cannot be in a graph."""
         assert func is not torch.ops.aten._local_scalar_dense.default, "a number was read back within the step"
         result = func(*args, **(kwargs or {}))
         self.calls.append((func, args, kwargs or {}, result))
@@ -51,12 +51,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     old.copy_(new)
 
 
-def recorded(work: Step, chance: torch.Generator) -> Step:
-    """Capture work on the CPU. To record is to do it once, which counts as the first replay."""
+def capture_on_cpu(step: Step, generator: torch.Generator) -> Step:
+    """Capture a step on the CPU. Recording runs it once, which counts as the first replay."""
     recorder = Recorder()
     fresh = True
     with recorder:
-        result = work()
+        result = step()
 
     def replay() -> Tensor:
         nonlocal fresh
@@ -68,9 +68,9 @@ def recorded(work: Step, chance: torch.Generator) -> Step:
     return replay
 
 
-def anew(work: Step, chance: torch.Generator) -> Step:
-    """Capture nothing: the work is done anew each time."""
-    return work
+def no_capture(step: Step, generator: torch.Generator) -> Step:
+    """Capture nothing: each call runs the step itself."""
+    return step
 
 
 def train(images: np.ndarray, capture: Any, device: str = "cpu", **changes: Any) -> Trainer:
@@ -78,7 +78,7 @@ def train(images: np.ndarray, capture: Any, device: str = "cpu", **changes: Any)
     config = dataclasses.replace(TrainConfig(epochs=6, batch_size=256), **changes)
     trainer = Trainer(images, model=SIZES, config=config, device=torch.device(device))
     if capture:
-        trainer._advance = CapturedStep(trainer._train_on, trainer._generator, capture)
+        trainer._train_step = CapturedStep(trainer._step_once, trainer._generator, capture)
     list(trainer.epochs())
     return trainer
 
@@ -91,28 +91,28 @@ def images(digits: dict[str, np.ndarray]) -> np.ndarray:
 
 @variants
 def test_a_replayed_step_does_all_that_a_step_does(images: np.ndarray, changes: dict[str, Any]) -> None:
-    """Kernels recorded at the second call and replayed give the bits of steps made one by one: nothing that moves is frozen."""
-    assert_same(train(images, recorded, **changes).state(), train(images, anew, **changes).state())
+    """Kernels recorded at the second call and replayed give the same bits as single steps: no changing value is frozen."""
+    assert_same(train(images, capture_on_cpu, **changes).state(), train(images, no_capture, **changes).state())
 
 
 @variants
 def test_numbers_as_tensors_change_nothing(images: np.ndarray, changes: dict[str, Any]) -> None:
-    """Rates and strengths in float32 on the device give the run that Python's numbers give, up to their rounding."""
-    losses, plain = ([epoch.loss for epoch in train(images, capture, **changes).history] for capture in (anew, None))
+    """Rates and strengths as float32 tensors give the same run as Python numbers, up to rounding."""
+    losses, plain = ([epoch.loss for epoch in train(images, capture, **changes).history] for capture in (no_capture, None))
     assert losses == pytest.approx(plain, rel=1e-2 if changes.get("precision") else 1e-4)
 
 
 def test_the_recorder_sees_what_is_frozen() -> None:
-    """A number that came in as a number stays what it was at the capture; one read back within the step is refused."""
-    chance, rows = torch.Generator(), torch.arange(3)
+    """A Python number is frozen at the capture; reading a number back within the step is refused."""
+    generator, rows = torch.Generator(), torch.arange(3)
     outside = {"number": 1.0}
-    frozen = CapturedStep(lambda rows, rate: rows.sum() * outside["number"] + rate, chance, recorded)
+    frozen = CapturedStep(lambda rows, rate: rows.sum() * outside["number"] + rate, generator, capture_on_cpu)
     for number in (1.0, 2.0, 3.0):
         outside["number"] = number
         found = float(frozen(rows, number))
-    assert found == 3 * 2 + 3  # the sum, times what was there at the second call, plus the third call's rate
+    assert found == 3 * 2 + 3  # the sum times the number of the second call, plus the rate of the third
 
-    reads = CapturedStep(lambda rows, rate: rows * float(rate), chance, recorded)
+    reads = CapturedStep(lambda rows, rate: rows * float(rate), generator, capture_on_cpu)
     reads(rows, 1.0)
     with pytest.raises(AssertionError, match="read back"):
         reads(rows, 1.0)
@@ -121,11 +121,11 @@ def test_the_recorder_sees_what_is_frozen() -> None:
 @pytest.mark.gpu
 @variants
 def test_a_cuda_graph_gives_the_bits_of_single_kernels(images: np.ndarray, changes: dict[str, Any]) -> None:
-    """The same on CUDA with real graphs, and close to what the CPU gives where nothing is drawn on the device."""
+    """The same on CUDA with real graphs, and close to the CPU's results if nothing is drawn on the device."""
     whole = train(images, None, "cuda", **changes)
-    assert_same(whole.state(), train(images, anew, "cuda", **changes).state())
-    assert isinstance(whole._advance, CapturedStep)
-    assert whole._advance._replays.keys() == {256, 88}
+    assert_same(whole.state(), train(images, no_capture, "cuda", **changes).state())
+    assert isinstance(whole._train_step, CapturedStep)
+    assert whole._train_step._replays.keys() == {256, 88}
     if not {"noise", "augment_std"} & set(changes):
         losses, cpu = ([epoch.loss for epoch in run.history] for run in (whole, train(images, None, **changes)))
         assert losses == pytest.approx(cpu, rel=1e-2)
@@ -133,12 +133,12 @@ def test_a_cuda_graph_gives_the_bits_of_single_kernels(images: np.ndarray, chang
 
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode")
-@pytest.mark.parametrize(("capture", "unwatched"), [(cuda_graph, 2), (anew, 0)])
+@pytest.mark.parametrize(("capture", "unwatched"), [(cuda_graph, 2), (no_capture, 0)])
 def test_nothing_waits_for_the_gpu_within_an_epoch(images: np.ndarray, capture: Any, unwatched: int) -> None:
-    """Steps, replayed (once both sizes are captured) or made anew, run under torch's word that a wait is an error."""
+    """Steps, replayed (once both sizes are captured) or not, run in torch's mode in which a synchronisation is an error."""
     config = dataclasses.replace(TrainConfig(epochs=4, batch_size=256, augment_std=0.05, noise=0.1), **MOVING)
     trainer = Trainer(images, model=SIZES, config=config, device=torch.device("cuda"))
-    advance = CapturedStep(trainer._train_on, trainer._generator, capture)
+    advance = CapturedStep(trainer._step_once, trainer._generator, capture)
 
     def watched(*arguments: Any) -> Tensor:
         try:
@@ -147,13 +147,13 @@ def test_nothing_waits_for_the_gpu_within_an_epoch(images: np.ndarray, capture: 
         finally:
             torch.cuda.set_sync_debug_mode("default")
 
-    trainer._advance = watched
+    trainer._train_step = watched
     assert len(list(trainer.epochs())) == 4
 
 
 @pytest.mark.gpu
 def test_a_run_on_cuda_resumes_exactly(images: np.ndarray) -> None:
-    """A resumed run makes its first steps one by one where the whole one replayed them, and ends on the same bits."""
+    """A resumed run, whose first steps are not replayed, ends with the same bits as the whole run."""
     config = TrainConfig(epochs=6, batch_size=256, augment_std=0.05, noise=0.1)
     whole, begun = (Trainer(images, model=SIZES, config=config, device=torch.device("cuda")) for _ in range(2))
     list(whole.epochs())

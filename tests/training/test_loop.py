@@ -1,4 +1,4 @@
-"""The training loop against a plain PyTorch loop, and against itself cut in two."""
+"""The training loop against a plain PyTorch loop, and resumed runs against whole ones."""
 
 import dataclasses
 import os
@@ -18,7 +18,7 @@ from mnistae.training.loop import Trainer
 from tests.support.training_states import assert_same
 
 DEVICE = torch.device(os.environ.get("MNISTAE_TEST_DEVICE", "cpu"))
-"""Where the loop runs. What it is held against runs on the CPU."""
+"""The device of the loop. The reference runs on the CPU."""
 
 SIZES = ModelConfig(hidden=64, bottleneck=4)
 CONFIG = TrainConfig(epochs=6, batch_size=256)
@@ -37,7 +37,7 @@ def trainer(images: np.ndarray, *, state: TrainingState | None = None, **changes
 
 
 def reference(images: np.ndarray, config: TrainConfig) -> tuple[list[float], list[float]]:
-    """Train as a course would, with autograd, plain Adam and PyTorch's scheduler; return losses and learning rates."""
+    """Train with autograd, torch.optim.Adam and PyTorch's scheduler; return losses and learning rates."""
     model = Autoencoder(SIZES)
     initialise(model, seed=config.seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -62,7 +62,7 @@ def reference(images: np.ndarray, config: TrainConfig) -> tuple[list[float], lis
 
 @pytest.mark.parametrize("changes", [{}, {"epochs": 30, "weight_decay": 1.0}])
 def test_losses_and_rates_are_those_of_a_plain_loop(images: np.ndarray, changes: dict[str, Any]) -> None:
-    """Epoch losses agree with a plain PyTorch loop to 1e-6, learning rates exactly, also where the plateau is reached."""
+    """Epoch losses agree with a plain PyTorch loop to 1e-6, learning rates exactly, also after a plateau."""
     run = trainer(images, **changes)
     history = list(run.epochs())
     losses, rates = reference(images, run.config)
@@ -70,7 +70,7 @@ def test_losses_and_rates_are_those_of_a_plain_loop(images: np.ndarray, changes:
     assert [epoch.loss for epoch in history] == pytest.approx(losses, abs=1e-6)
     assert [epoch.learning_rate for epoch in history] == rates
     if changes:
-        assert len(set(rates)) > 1  # the plateau was reached, else this shows nothing
+        assert len(set(rates)) > 1  # the plateau was reached
 
 
 def test_same_settings_same_bits(images: np.ndarray) -> None:
@@ -85,7 +85,7 @@ def test_same_settings_same_bits(images: np.ndarray) -> None:
 
 @pytest.mark.parametrize("cut", [1, 3, 5])
 def test_resumed_equals_uninterrupted(images: np.ndarray, cut: int) -> None:
-    """A run cut in two ends as the whole does; without the optimizer's state it does not, so the test can tell."""
+    """A resumed run ends as the whole run does; without the optimizer's state it does not."""
     whole = trainer(images)
     list(whole.epochs())
     begun = trainer(images, epochs=cut)
@@ -118,7 +118,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 def test_every_variant_resumes_exactly(images: np.ndarray, changes: dict[str, Any]) -> None:
-    """Each setting makes a run of its own, and stopped after three epochs it goes on to the bits of the whole."""
+    """Each setting changes the run, and a run stopped after three epochs resumes to the same bits."""
     whole = trainer(images, **changes)
     list(whole.epochs())
     begun = trainer(images, **changes)
@@ -134,22 +134,22 @@ def test_every_variant_resumes_exactly(images: np.ndarray, changes: dict[str, An
 
 
 def test_noise_is_on_the_inputs_alone(images: np.ndarray) -> None:
-    """With noise the network sees noisy images and is asked for the clean ones; without it there is one buffer."""
+    """With noise the inputs are noisy and the targets clean; without it there is one buffer."""
     noisy = trainer(images, noise=0.625)
-    inputs, targets = (tensor.cpu() for tensor in noisy._load(torch.arange(100, device=DEVICE), 0))
+    inputs, targets = (tensor.cpu() for tensor in noisy._prepare_batch(torch.arange(100, device=DEVICE), 0))
     clean = torch.from_numpy(images[:100].copy())
     assert torch.equal(targets, clean.float())
     assert ((inputs >= 0) & (inputs <= 255)).all()
     dark = inputs[clean == 0] / 255
     assert dark.max() == pytest.approx(0.625, abs=1e-3)
     assert (dark == 0).float().mean() == pytest.approx(0.5, abs=0.01)
-    same, also = trainer(images)._load(torch.arange(100, device=DEVICE), 0)
+    same, also = trainer(images)._prepare_batch(torch.arange(100, device=DEVICE), 0)
     assert same is also
 
 
 @pytest.mark.parametrize("stop_at", [0, 1, 4, 5, 7])
 def test_stop_drops_the_unfinished_epoch(images: np.ndarray, stop_at: int) -> None:
-    """A run that is stopped before any step keeps the state after its last whole epoch, and goes on from there exactly."""
+    """A run stopped before any step keeps the state after its last whole epoch and resumes from there exactly."""
     whole = trainer(images)
     list(whole.epochs())
     asked = iter(range(1000))
@@ -163,7 +163,7 @@ def test_stop_drops_the_unfinished_epoch(images: np.ndarray, stop_at: int) -> No
 
 
 def test_divergence_leaves_the_last_good_state(images: np.ndarray) -> None:
-    """A loss or weight that is not finite ends the run with an error, and what was good before is still there."""
+    """A loss or weight that is not finite ends the run with an error; the previous state is kept."""
     run = trainer(images, epochs=50)
     epochs = run.epochs()
     next(epochs)
@@ -178,7 +178,7 @@ def test_divergence_leaves_the_last_good_state(images: np.ndarray) -> None:
 
 
 def test_last_smaller_batch_counts_like_the_others(images: np.ndarray) -> None:
-    """The epoch's loss is the mean of batch losses, not of images: a batch of one weighs as much as a full one."""
+    """The epoch's loss is the mean of the batch losses: a batch of one weighs as much as a full one."""
     one_off = images[:257]  # 256 and 1
     run = trainer(one_off, epochs=1, learning_rate=1e-12)
     (epoch,) = run.epochs()

@@ -24,22 +24,22 @@ def test_plateau_equals_pytorchs_scheduler(seed: int) -> None:
 
 
 def test_linear_rises_and_falls() -> None:
-    """The share of the largest rate goes up during the warm-up, is 1 after it, and would be 0 one step past the end."""
-    shares = [linear_warmup_decay(step, total=10, warmup=3) for step in range(11)]
-    assert shares == pytest.approx([0.25, 0.5, 0.75, 1, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7, 0])
+    """The multiplier rises during the warm-up, is 1 after it, and would be 0 one step past the end."""
+    multipliers = [linear_warmup_decay(step, total=10, warmup=3) for step in range(11)]
+    assert multipliers == pytest.approx([0.25, 0.5, 0.75, 1, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7, 0])
     assert linear_warmup_decay(0, total=1, warmup=5) < 1  # a run shorter than its warm-up
 
 
 def test_rates_of_an_epoch() -> None:
-    """The plateau gives all steps of an epoch one rate; the line goes on from epoch to epoch."""
+    """Plateau gives all steps of an epoch one rate; linear continues from epoch to epoch."""
     assert learning_rates(TrainConfig(), [0.1], 3) == [1e-3] * 3
     config = TrainConfig(epochs=2, schedule=Schedule.LINEAR, warmup=1, learning_rate=1.0)
     whole = [linear_warmup_decay(step, 6, 1) for step in range(6)]
     assert learning_rates(config, [], 3) + learning_rates(config, [0.1], 3) == whole
 
 
-def test_warps_end_with_the_run() -> None:
-    """The warp keeps its height for half of the run and is almost gone at the last step, from epoch to epoch."""
+def test_augmentation_ends_with_the_run() -> None:
+    """The strength is constant for half of the run and almost 0 at the last step."""
     config = TrainConfig(epochs=2, augment_std=0.1)
     assert augment_strengths(config, 0, 4) + augment_strengths(config, 1, 4) == pytest.approx([0.1] * 5 + [0.075, 0.05, 0.025])
     assert augment_strengths(TrainConfig(epochs=2), 1, 2) == [0, 0]

@@ -1,4 +1,4 @@
-"""The step written by hand, against autograd."""
+"""The manual backward pass, against autograd."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from mnistae.training.step import ManualBackprop
 @pytest.mark.parametrize(("rows", "batch"), [(64, 64), (64, 17), (1, 1)])
 @pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(hidden=20, bottleneck=3)])
 def test_step_equals_autograd(config: ModelConfig, rows: int, batch: int) -> None:
-    """Loss and all eight gradients are autograd's, for whole and for smaller batches and for other targets."""
+    """Loss and all eight gradients equal autograd's, for full and smaller batches and for targets that are not the inputs."""
     torch.manual_seed(0)
     model, twin = Autoencoder(config), Autoencoder(config)
     initialise(model, seed=0, bottleneck_bias=0.5)
@@ -20,7 +20,7 @@ def test_step_equals_autograd(config: ModelConfig, rows: int, batch: int) -> Non
     step = ManualBackprop(model, rows)
     x, target = torch.rand(batch, 784), torch.rand(batch, 784)
 
-    for _ in range(2):  # the second call finds the buffers used
+    for _ in range(2):  # the second call reuses the buffers
         loss = step(255 * x, 255 * target)
     expected = functional.mse_loss(twin(x), target)
     torch.autograd.backward(expected)
@@ -34,7 +34,7 @@ def test_step_equals_autograd(config: ModelConfig, rows: int, batch: int) -> Non
 
 
 def test_bfloat16_step_is_close_to_float32() -> None:
-    """In bfloat16 loss and gradients point the same way; what the optimizer sees stays float32."""
+    """In bfloat16 loss and gradients are close to float32; the gradients themselves are float32."""
     model, twin = Autoencoder(), Autoencoder()
     initialise(model, seed=0)
     twin.load_state_dict(model.state_dict())

@@ -1,1 +1,1 @@
-"""The training loop, its step and schedules, and the run that saves them."""
+"""Training: the loop, its step, schedules and augmentation, and the run that saves its state."""

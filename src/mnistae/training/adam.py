@@ -1,7 +1,7 @@
 """Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019) on one vector of weights, by PyTorch's fused kernel.
 
-`torch.optim.Adam` keeps a state for each of eight parameters and looks all of them over in each step, which takes longer than
-the arithmetic of a small batch. The function under it is public, and one vector is all it needs.
+`torch.optim.Adam` keeps a state for each of eight parameters and visits them all in each step, which takes longer than the
+arithmetic of a small batch. The function that it calls is public and works on one vector as well.
 """
 
 import torch
@@ -11,21 +11,21 @@ from torch.optim.adam import adam
 from mnistae.core.config import Optimizer, TrainConfig
 
 EPSILON = 1e-8
-"""What is added to the denominator: PyTorch's default."""
+"""Added to the denominator: PyTorch's default."""
 
 
 class Adam:
-    """The weights (n,) and what moves them: the first and the second moments (n,) and the number of steps ()."""
+    """The weights (n,), the first and second moments (n,) and the step count ()."""
 
     def __init__(self, weights: Tensor, gradient: Tensor, config: TrainConfig) -> None:
-        """Start at rest."""
+        """Initialise moments and step count to zero."""
         self._weights, self._gradient, self._config = weights, gradient, config
         self.first, self.second = torch.zeros_like(weights), torch.zeros_like(weights)
         self.steps = weights.new_zeros(())
 
     @torch.no_grad()
     def step(self, learning_rate: float | Tensor) -> None:
-        """Move the weights against the gradient. A rate that is a tensor () is read on its device."""
+        """Update the weights. A learning rate that is a tensor () is read on its device."""
         adam(
             [self._weights],
             [self._gradient],

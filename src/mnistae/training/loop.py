@@ -1,4 +1,4 @@
-"""The training loop: a generator of epoch records. It shows nothing and writes nothing."""
+"""The training loop: a generator of epoch records. It prints nothing and writes nothing."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -21,15 +21,15 @@ from mnistae.training.step import MAX_PIXEL, ManualBackprop, cast_into, views
 
 
 def never_stop() -> bool:
-    """Answer that nobody wants the run to stop."""
+    """Return False: train to the last epoch."""
     return False
 
 
 class Trainer:
-    """One run of a recipe over images that lie on the training device as bytes.
+    """One run of a recipe over images that are kept on the training device as bytes.
 
-    Iterate over `epochs()`; between two records, and after it has ended for whatever reason, `state()` is the state after
-    the last finished epoch. The same arguments give the same numbers, also when a state cuts the run in two.
+    Iterate over `epochs()`. Between two records, and after the iteration has ended for any reason, `state()` is the state after
+    the last finished epoch. The same arguments give the same numbers, whether or not the run was resumed in between.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Trainer:
         device: torch.device,
         state: TrainingState | None = None,
     ) -> None:
-        """Take training images (N, 784) of bytes, and the state to go on from."""
+        """Take training images (N, 784) of bytes, and the state to resume from."""
         self.config = config
         self.history = list(state.history) if state else []
         self.model = Autoencoder(model)
@@ -55,9 +55,9 @@ class Trainer:
         self._inputs = torch.empty_like(self._bytes, dtype=self._step.dtype)
         self._adam = Adam(self._step.weights, self._step.gradient, config)
         self._generator = torch.Generator(device)
-        self._advance: Callable[[Tensor, float, float], Tensor] = self._train_on
+        self._train_step: Callable[[Tensor, float, float], Tensor] = self._step_once
         if device.type == "cuda":
-            self._advance = CapturedStep(self._train_on, self._generator)
+            self._train_step = CapturedStep(self._step_once, self._generator)
         self._state_tensors = (self._step.weights, self._adam.first, self._adam.second, self._adam.steps)
         if state:
             self._restore(state)
@@ -66,8 +66,8 @@ class Trainer:
     def epochs(self, should_stop: Callable[[], bool] = never_stop) -> Iterator[EpochRecord]:
         """Train up to the configured number of epochs and yield a record after each.
 
-        `should_stop` is asked before each step; on its word the unfinished epoch is dropped and the generator ends.
-        Raises DivergedError when a loss or a weight is no longer finite; `state()` is then that of the epoch before.
+        `should_stop` is called before each step; when it returns True the current epoch is discarded and the generator ends.
+        Raises DivergedError when a loss or a weight is not finite; `state()` is then that of the previous epoch.
         """
         while len(self.history) < self.config.epochs:
             number = len(self.history) + 1
@@ -78,8 +78,8 @@ class Trainer:
                 return
             if not math.isfinite(loss) or not self._is_finite():
                 raise DivergedError(
-                    f"the loss of epoch {number} is '{loss}': the training diverged",
-                    hint=f"try a lower rate than --lr {self.config.learning_rate:g}",
+                    f"training diverged in epoch {number} (loss {loss})",
+                    hint=f"lower --lr (now {self.config.learning_rate:g})",
                 )
             self._take_snapshot()
             self.history.append(EpochRecord(number, loss, rates[-1]))
@@ -101,41 +101,38 @@ class Trainer:
         ):
             for part, name in zip(views(vector, self.model), names, strict=True):
                 part.copy_(torch.from_numpy(arrays[name]))
-        self._adam.steps.copy_(torch.from_numpy(state.steps[names[0]]))  # all of them are the same
+        self._adam.steps.copy_(torch.from_numpy(state.steps[names[0]]))  # the same for all
 
     @property
     def steps_per_epoch(self) -> int:
-        """Number of batches in an epoch, the last, smaller one among them."""
+        """Number of batches in an epoch, including a smaller last one."""
         return -(-len(self._images) // self.config.batch_size)
 
     def _run_epoch(self, number: int, rates: Sequence[float], should_stop: Callable[[], bool]) -> float | None:
-        """Take one pass over the data; return the mean of the batch losses, or None if it was stopped."""
+        """Run one pass over the data; return the mean of the batch losses, or None if it was stopped."""
         batches = torch.split(self._shuffle(number), self.config.batch_size)
-        warps = schedules.augment_strengths(self.config, number - 1, len(batches))
+        strengths = schedules.augment_strengths(self.config, number - 1, len(batches))
         self._generator.manual_seed(seeds.derive(self.config.seed, "noise", number))
         losses = torch.empty(len(batches), device=self._images.device)
-        for k, (rows, rate, strength) in enumerate(zip(batches, rates, warps, strict=True)):
+        for k, (rows, rate, strength) in enumerate(zip(batches, rates, strengths, strict=True)):
             if should_stop():
                 return None
-            losses[k] = self._advance(rows, rate, strength)
-        return float(losses.double().mean())  # the only wait for the device in an epoch
+            losses[k] = self._train_step(rows, rate, strength)
+        return float(losses.double().mean())  # the only synchronisation in an epoch
 
-    def _train_on(self, rows: Tensor, rate: float | Tensor, strength: float | Tensor) -> Tensor:
-        """Take one step on these images, with this learning rate and strength of the warp; return the batch's loss ()."""
-        loss = self._step(*self._load(rows, strength))
+    def _step_once(self, rows: Tensor, rate: float | Tensor, strength: float | Tensor) -> Tensor:
+        """Train on these rows with this learning rate and augmentation strength; return the batch's loss ()."""
+        loss = self._step(*self._prepare_batch(rows, strength))
         self._adam.step(rate)
         return loss
 
     def _shuffle(self, number: int) -> Tensor:
-        """Return the order (N,) of the images in an epoch. Drawn on the CPU: every device sees the same order."""
+        """Return the order (N,) of the images in an epoch, drawn on the CPU so that every device sees the same order."""
         generator = torch.Generator().manual_seed(seeds.derive(self.config.seed, "shuffle", number))
         return torch.randperm(len(self._images), generator=generator).to(self._images.device)
 
-    def _load(self, rows: Tensor, strength: float | Tensor) -> tuple[Tensor, Tensor]:
-        """Return inputs and targets (B, 784) of these rows, from 0 to 255, in buffers that the next batch uses again.
-
-        `strength` is that of the warp.
-        """
+    def _prepare_batch(self, rows: Tensor, strength: float | Tensor) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets (B, 784) of these rows, from 0 to 255, in buffers that the next batch reuses."""
         taken, targets, noisy, inputs = (b[: len(rows)] for b in (self._bytes, self._targets, self._noisy, self._inputs))
         torch.index_select(self._images, 0, rows, out=taken)
         targets.copy_(taken)
@@ -154,6 +151,6 @@ class Trainer:
 
     @torch.no_grad()
     def _is_finite(self) -> bool:
-        """Whether the state, and what it makes of a few images, is finite: the losses came before the last update."""
+        """Whether the state and its outputs for a few images are finite; the losses precede the last update."""
         outputs = self.model.decode(codes := self.model.encode(self._targets[:16] / MAX_PIXEL))
         return bool(torch.stack([tensor.isfinite().all() for tensor in (*self._state_tensors, codes, outputs)]).all())

@@ -1,4 +1,4 @@
-"""A run from its first epoch to its last file: the trainer, the data and the store brought together."""
+"""A training run: it combines the trainer, the data and the store, and saves the state."""
 
 import dataclasses
 import os
@@ -23,15 +23,15 @@ from mnistae.tasks import inference
 from mnistae.training.loop import Trainer, never_stop
 
 SAMPLE_SIZE = 512
-"""Images, about so many, on which the living units of a run in progress are counted."""
+"""Approximate number of images on which the active units of a run in progress are counted."""
 
 SAVE_EVERY = 10.0
-"""Seconds between two saves of a run in progress: what a kill can cost, besides the epoch it fell into."""
+"""Seconds between two saves of a run in progress: the work that a kill can cost, in addition to the current epoch."""
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What is to be trained, where its data come from, where it computes and under which name it is kept."""
+    """What to train, on which data and device, and the name of the run."""
 
     name: str
     model: ModelConfig
@@ -43,20 +43,20 @@ class RunSpec:
 
 
 def prepare_device(choice: str, precision: Precision) -> torch.device:
-    """Return the proven device, set up so that the same run gives the same bytes on it. Raises DeviceError, UsageError."""
+    """Return the tested device, configured for reproducible results. Raises DeviceError, UsageError."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS at its first use
     device = devices.resolve(choice)
     if precision is Precision.TF32 and device.type != "cuda":
-        raise UsageError(f"the device '{device}' has no TF32", hint="use --precision fp32 or bf16, or --device cuda")
+        raise UsageError("TF32 requires CUDA", hint=f"use --precision fp32 or bf16 on '{device}', or --device cuda")
     torch.backends.cuda.matmul.allow_tf32 = precision is Precision.TF32
     return device
 
 
 def check_is_same_data(metadata: Metadata, dataset: Dataset) -> None:
-    """Raise DataError if a run was trained on other data than these."""
+    """Raise DataError if a run was trained on other data."""
     if metadata.provenance and metadata.provenance.data_digest != dataset.digest:
         raise DataError(
-            f"'{dataset.location}' is not the data this run was trained on", hint="bring that data back, or train anew"
+            f"data set has changed since this run was trained: '{dataset.location}'", hint="restore it, or train a new run"
         )
 
 
@@ -73,18 +73,18 @@ def environment_changes(metadata: Metadata, device: torch.device) -> list[str]:
 
 
 class Run:
-    """One process's work on a run. Iterate over `epochs()`; what has been trained is saved however that ends."""
+    """A run in progress. Iterate over `epochs()`; finished epochs are saved however the iteration ends."""
 
-    def __init__(self, plan: RunSpec) -> None:
-        self.plan = plan
+    def __init__(self, spec: RunSpec) -> None:
+        self.spec = spec
         self._unit_ranges: tuple[UnitRange, ...] | None = None
-        self._images = plan.dataset.images(Split.TRAIN)  # (N, 784) of bytes
-        with devices.oom_as_device_error(plan.device):
-            self._trainer = Trainer(self._images, model=plan.model, config=plan.config, device=plan.device, state=plan.state)
+        self._images = spec.dataset.images(Split.TRAIN)  # (N, 784) of bytes
+        with devices.oom_as_device_error(spec.device):
+            self._trainer = Trainer(self._images, model=spec.model, config=spec.config, device=spec.device, state=spec.state)
 
     @property
     def history(self) -> list[EpochRecord]:
-        """The finished epochs, those before a resume among them."""
+        """The finished epochs, including those before a resume."""
         return self._trainer.history
 
     @property
@@ -93,25 +93,25 @@ class Run:
         return len(self._images)
 
     def count_active(self) -> int:
-        """Return how many bottleneck units are above zero for at least one of some images, as the weights are now.
+        """Return how many bottleneck units are above zero for at least one image of a sample.
 
-        It costs a few milliseconds and changes nothing. A unit that few images wake may be missed: the count of all images,
-        `active_units`, comes at the end.
+        This takes a few milliseconds and changes nothing. A unit that few images activate may be missed; the count over all
+        images, `active_units`, is made at the end.
         """
         sample = self._images[:: max(len(self._images) // SAMPLE_SIZE, 1)]
-        with devices.oom_as_device_error(self.plan.device), torch.no_grad():
-            codes = inference.encode_uint8(TorchNetwork(self._trainer.model, self.plan.device), sample)
+        with devices.oom_as_device_error(self.spec.device), torch.no_grad():
+            codes = inference.encode_uint8(TorchNetwork(self._trainer.model, self.spec.device), sample)
             return count_active(inference.unit_ranges(codes))
 
     def epochs(self, should_stop: Callable[[], bool] = never_stop) -> Iterator[EpochRecord]:
-        """Train and yield a record after each epoch; save every ten seconds and at the end, whatever ends it.
+        """Train and yield a record after each epoch; save every ten seconds and at the end, including after an error.
 
-        A run that has all its epochs is saved too: it may have been killed between its last epoch and its last file.
+        A run that already has all its epochs is saved too: it may have been killed before its last file was written.
         Raises DivergedError, DeviceError, OutputError.
         """
         last_save = time.monotonic()
         try:
-            with devices.oom_as_device_error(self.plan.device):
+            with devices.oom_as_device_error(self.spec.device):
                 for epoch in self._trainer.epochs(should_stop):
                     if time.monotonic() - last_save >= SAVE_EVERY:
                         self._save()
@@ -121,50 +121,49 @@ class Run:
             self._finish()
 
     def _finish(self) -> None:
-        """Save what is not saved yet, with the ranges of the bottleneck units and the picture of the losses."""
+        """Save the last state with the ranges of the bottleneck units, and the loss curve."""
         if not self.history:
             return
         state = self._trainer.state()
-        # torch has the run's own number of threads, on which the last digits depend; NumPy has whatever it was given
+        # on torch: it has the run's own thread count, on which the last digits depend; NumPy's is unknown
         codes = inference.encode_uint8(backend.load_network(state.weights, "cpu"), self._images)
         self._unit_ranges = inference.unit_ranges(codes)
         self._save(state)
         picture = figures.render(figures.loss_curve(self.history), "png")
-        atomic.write_bytes(runs.folder(self.plan.name) / runs.LOSS_FIGURE, picture)
+        atomic.write_bytes(runs.folder(self.spec.name) / runs.LOSS_FIGURE, picture)
 
     def _save(self, state: TrainingState | None = None) -> None:
         state = state or self._trainer.state()
-        has_trained = self.plan.state is None or len(state.history) > len(self.plan.state.history)
+        has_trained = self.spec.state is None or len(state.history) > len(self.spec.state.history)
         metadata = Metadata(
-            model=self.plan.model,
-            training=self.plan.config,
-            provenance=_provenance(self.plan) if has_trained else self.plan.provenance,
+            model=self.spec.model,
+            training=self.spec.config,
+            provenance=_provenance(self.spec) if has_trained else self.spec.provenance,
             history=tuple(self.history),
             active_units=count_active(self._unit_ranges) if self._unit_ranges else None,
             unit_ranges=self._unit_ranges,
         )
-        runs.save(self.plan.name, state, metadata)
+        runs.save(self.spec.name, state, metadata)
 
 
 def resume(name: str, *, epochs: int | None) -> tuple[TrainingState, Metadata, TrainConfig]:
-    """Return what a run in the store goes on from, with its configuration raised to `epochs`. Raises CheckpointError."""
+    """Return the state, metadata and configuration to resume a run with `epochs` epochs. Raises CheckpointError, UsageError."""
     state, metadata = runs.load_state(name)
     config = metadata.training or TrainConfig()
     if epochs is None or epochs == config.epochs:
         return state, metadata, config
     if config.schedule is Schedule.LINEAR:
         raise UsageError(
-            f"the learning rate of the run '{name}' is laid out over its {config.epochs} epochs, not '{epochs}'",
-            hint="train anew with that --epochs, under another --name",
+            f"cannot extend run '{name}': its schedule is fixed to {config.epochs} epochs",
+            hint=f"train a new run: --epochs {epochs} and another --name",
         )
-    config = dataclasses.replace(config, epochs=epochs)
-    return state, metadata, config
+    return state, metadata, dataclasses.replace(config, epochs=epochs)
 
 
-def _provenance(plan: RunSpec) -> Provenance:
+def _provenance(spec: RunSpec) -> Provenance:
     return Provenance(
-        data_digest=plan.dataset.digest,
-        device=str(plan.device),
+        data_digest=spec.dataset.digest,
+        device=str(spec.device),
         threads=torch.get_num_threads(),
         versions=_versions(),
     )

@@ -1,4 +1,4 @@
-"""The learning rate as a function of what has happened so far. There is no scheduler state to save."""
+"""Learning rate and augmentation strength as functions of the epoch and the losses so far: no scheduler state to save."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from mnistae.core.config import Schedule, TrainConfig
 
 
 def learning_rates(config: TrainConfig, losses: Sequence[float], steps: int) -> list[float]:
-    """Return the learning rate of each of the `steps` steps of the epoch that follows on epochs with these losses."""
+    """Return the learning rate of each of the `steps` steps of the epoch that follows epochs with these losses."""
     if config.schedule is Schedule.PLATEAU:
         return [plateau(config.learning_rate, losses)] * steps
     first, total = len(losses) * steps, config.epochs * steps
@@ -14,19 +14,19 @@ def learning_rates(config: TrainConfig, losses: Sequence[float], steps: int) -> 
 
 
 def augment_strengths(config: TrainConfig, finished: int, steps: int) -> list[float]:
-    """Return the strength of the warp in each of the `steps` steps of the epoch that follows on `finished` ones.
+    """Return the augmentation strength in each of the `steps` steps of the epoch that follows `finished` epochs.
 
-    It stays at its height for the first half of the run and falls in a straight line to almost 0 at the last step: the run
-    ends on images as they are.
+    It is constant for the first half of the run and then decays linearly to almost 0 at the last step, so that training ends
+    on unchanged images.
     """
     first, total = finished * steps, config.epochs * steps
     return [config.augment_std * min(1, 2 * (total - step) / total) for step in range(first, first + steps)]
 
 
 def linear_warmup_decay(step: int, total: int, warmup: int) -> float:
-    """Return the share of the largest rate that a step of `total` gets, counted from 0.
+    """Return the multiplier of the peak rate in a step of `total`, counted from 0.
 
-    It rises in a straight line to 1 during the first `warmup` steps and falls in one to almost 0 at the last.
+    It rises linearly to 1 during the first `warmup` steps and decays linearly to almost 0 at the last.
     """
     if step < warmup:
         return (step + 1) / (warmup + 1)
@@ -36,8 +36,8 @@ def linear_warmup_decay(step: int, total: int, warmup: int) -> float:
 def plateau(initial: float, losses: Sequence[float]) -> float:
     """Return the rate of PyTorch's `ReduceLROnPlateau('min')` with its defaults, stepped once with each loss.
 
-    After more than 10 epochs without a loss below 0.9999 times the best, the rate falls to a tenth; it moves no more
-    once a step would be smaller than 1e-8.
+    After more than 10 epochs without a loss below 0.9999 times the best, the rate is divided by ten, unless it would change
+    by less than 1e-8.
     """
     rate, best, bad_epochs = initial, float("inf"), 0
     for loss in losses:

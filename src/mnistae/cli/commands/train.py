@@ -123,18 +123,18 @@ def _resumed(reporter: Reporter, name: str, training: dict[str, Any], sizes: dic
     return training_run.RunSpec(name, metadata.model, config, data, resolved, state, metadata.provenance)
 
 
-def _train(reporter: Reporter, plan: "RunSpec") -> None:
+def _train(reporter: Reporter, spec: "RunSpec") -> None:
     from mnistae.training.run import Run
 
-    for path in (runs.folder(plan.name) / runs.STATE, runs.folder(plan.name).parent / runs.RECENT_FILE):
+    for path in (runs.folder(spec.name) / runs.STATE, runs.folder(spec.name).parent / runs.RECENT_FILE):
         atomic.check_writable(path, hint="set MNISTAE_HOME to a folder you own")
-    run = Run(plan)
-    if len(run.history) >= plan.config.epochs:
-        reporter.note(f"nothing to do: the run '{plan.name}' has its {len(run.history)} epochs")
+    run = Run(spec)
+    if len(run.history) >= spec.config.epochs:
+        reporter.note(f"nothing to do: the run '{spec.name}' has its {len(run.history)} epochs")
     else:
-        if plan.config.precision is Precision.BF16 and not devices.has_bfloat16(plan.device):
+        if spec.config.precision is Precision.BF16 and not devices.has_bfloat16(spec.device):
             reporter.warn("this processor has no instructions for bfloat16: fp32 would be many times faster")
-        reporter.note(f"training '{plan.name}' on {devices.describe(plan.device)}")
+        reporter.note(f"training '{spec.name}' on {devices.describe(spec.device)}")
     with signals.deferred() as request:
         show_training(reporter, run, request.is_set)
     if request.number is not None:
@@ -144,7 +144,7 @@ def _train(reporter: Reporter, plan: "RunSpec") -> None:
 
 
 def _print_resume_hint(reporter: Reporter, run: "Run") -> None:
-    done, name = len(run.history), run.plan.name
+    done, name = len(run.history), run.spec.name
     if done:
         reporter.note(f"stopped after epoch {done}; go on with: mnistae train --resume --name {name}")
     else:
@@ -152,9 +152,9 @@ def _print_resume_hint(reporter: Reporter, run: "Run") -> None:
 
 
 def _report(reporter: Reporter, run: "Run") -> None:
-    name, history = run.plan.name, run.history
+    name, history = run.spec.name, run.history
     checkpoint = runs.load(name)
-    alive, size = checkpoint.metadata.active_units, run.plan.model.bottleneck
+    alive, size = checkpoint.metadata.active_units, run.spec.model.bottleneck
     if alive is not None and alive < size:
         reporter.warn(f"{size - alive} of {size} bottleneck units are dead: always zero; try another --seed")
     reporter.note(
@@ -162,8 +162,8 @@ def _report(reporter: Reporter, run: "Run") -> None:
     )
     document = {
         "checkpoint": inputs.describe_checkpoint(checkpoint),
-        "dataset": run.plan.dataset.name,
-        "device": str(run.plan.device),
+        "dataset": run.spec.dataset.name,
+        "device": str(run.spec.device),
         "epochs": len(history),
         "loss": history[-1].loss,
         "active_units": alive,

@@ -22,7 +22,7 @@ def show_training(reporter: Reporter, run: "Run", should_stop: Callable[[], bool
     if not reporter.quiet and console.is_terminal(sys.stderr):
         _live_view(run, should_stop)
         return
-    total = run.plan.config.epochs
+    total = run.spec.config.epochs
     started = time.monotonic()
     for epoch in run.epochs(should_stop):
         now = time.monotonic()
@@ -47,7 +47,7 @@ def _live_view(run: "Run", should_stop: Callable[[], bool]) -> None:
     )
     terminal = console.error_console()
     bar, below = Progress(*columns, console=terminal, expand=True), Text(no_wrap=True)
-    task = bar.add_task("", total=run.plan.config.epochs, completed=len(run.history), facts="loss …")
+    task = bar.add_task("", total=run.spec.config.epochs, completed=len(run.history), facts="loss …")
     alive, counted = 0, -math.inf
     has_bars = console.supports_unicode(sys.stderr)  # before rich puts its own stream in that place
     with Live(Group(bar, below), console=terminal, transient=True, refresh_per_second=10):
@@ -59,7 +59,7 @@ def _live_view(run: "Run", should_stop: Callable[[], bool]) -> None:
             if now - counted >= COUNT_EVERY:
                 alive, counted = run.count_active(), now
             bar.update(task, completed=epoch.number, facts=facts)
-            units = f"{alive} of {run.plan.model.bottleneck} units alive"
+            units = f"{alive} of {run.spec.model.bottleneck} units alive"
             losses = sparkline([epoch.loss for epoch in run.history], terminal.width - len(units) - 2)
             below.plain = f"{losses}  {units}" if has_bars else units
             started = time.monotonic()
