@@ -1,9 +1,9 @@
 #!/bin/sh
-# Make the pictures of README.md and docs/guide.md by the commands that stand there: on MNIST, with the built-in checkpoints.
-# photo.jpg is not made here: it is what somebody might take.
+# Redraw the figures of README.md and docs/guide.md with the commands shown there, on MNIST with the built-in checkpoints.
+# photo.jpg is an input: a photo as a user might take it.
 set -eu
 cd "$(dirname "$0")/pictures"
-MNISTAE_HOME=$(mktemp -d) # a store without runs: the checkpoints are those that are built in
+MNISTAE_HOME=$(mktemp -d) # an empty store, so that only the built-in checkpoints exist
 export MNISTAE_HOME
 trap 'rm -rf "$MNISTAE_HOME"' EXIT
 unset MNISTAE_CHECKPOINT

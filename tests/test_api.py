@@ -193,8 +193,8 @@ def test_the_example_runs(tiny: Path) -> None:
     script = ROOT / "docs" / "example.py"
     done = subprocess.run([sys.executable, script, tiny], check=True, capture_output=True, timeout=100, text=True)
     lines = done.stdout.splitlines()
-    assert [line.partition(" ")[0] for line in lines] == ["epoch", "the", "reconstructed:", "denoised:", "a"]
-    assert lines[-1].startswith("a film of 8 frames")
+    assert [line.partition(" ")[0] for line in lines] == ["epoch", "code", "reconstructed:", "denoised:", "interpolated:"]
+    assert lines[-1].startswith("interpolated: 8 frames")
     assert script.read_text(encoding="utf-8") in (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 
 
