@@ -220,14 +220,12 @@ def program_on_a_terminal(command: list[str], **environment: str) -> tuple[int, 
 
 
 @pytest.fixture(scope="session")
-def trained_store(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray]) -> Path:
+def trained_store(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray], forks: "ForkServer") -> Path:
     """A store with the run `tiny`, trained for two epochs on tiny data that no test changes."""
     folder = tmp_path_factory.mktemp("trained")
     data = write_idx(folder / "tiny", digits)
-    environment = {**os.environ, "MNISTAE_HOME": str(folder / "home")}
-    words = ("train", "--dataset", data, "-e", 2, "-b", 256, "--name", "tiny", "-q")
-    done = mnistae(*words, env=environment)
-    assert done.returncode == 0, done.stderr
+    ended = forks.run("train", "--dataset", data, "-e", 2, "-b", 256, "--name", "tiny", "-q", home=folder)
+    assert ended.code == 0, ended.err
     return folder / "home"
 
 

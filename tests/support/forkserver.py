@@ -10,6 +10,7 @@ The child is the product: the same `main()` with the same signals, only that its
 
 import codecs
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -30,28 +31,36 @@ def main() -> None:
         sys.stdout.flush()
 
 
+LATE = (
+    *("filelock", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure"),
+    *("PIL.GifImagePlugin", "PIL.PngImagePlugin", "safetensors.numpy", "torch", "typer._adapters", "typer.rich_utils"),
+    *("mnistae.cli.main", "mnistae.store.importer", "mnistae.training.run"),
+)
+"""Modules that commands import late."""
+
+
 def prepare() -> None:
     """Import what commands import late. No tensor is touched: a thread pool would not survive a fork."""
     from mnistae.__main__ import _tame_environment
 
     _tame_environment()  # as a command does before these imports
+    for module in LATE:
+        importlib.import_module(module)
 
-    import matplotlib.figure
-    import safetensors.numpy
+    import matplotlib as mpl
     import torch
-    import typer.rich_utils
 
     from mnistae.cli.app import COMMANDS, load
-    from mnistae.training import run as training_run
 
-    commands = [load(name) for name in COMMANDS]
-
-    matplotlib.get_configdir()  # it makes sure of its own folders once a process: here, and not in the children
-    matplotlib.get_cachedir()
-    assert all((matplotlib.figure, safetensors.numpy, typer.rich_utils, *commands, training_run))
-    for network in ("cp437", "raw_unicode_escape"):  # read when first needed, which another user may not be allowed to
-        codecs.lookup(network)
+    for command in COMMANDS:
+        load(command)
+    mpl.get_configdir()  # it checks its own folders once a process: here, and not in the children
+    mpl.get_cachedir()
+    for encoding in ("cp437", "raw_unicode_escape"):  # read when first needed, which another user may not be allowed to
+        codecs.lookup(encoding)
     torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy the memory it shares with the server
 
 
 def start(request: dict[str, Any]) -> int:
