@@ -2,24 +2,28 @@
 PYTHON ?= .venv/bin/python
 PYTHONS ?= 3.11 3.12 3.13
 
-.PHONY: check fix docs pictures pythons smoke bench bench-quick campaign
+.PHONY: check check-docs fix docs pictures pythons smoke bench bench-quick campaign
 
 # Coverage counts the test processes only, not the commands that they start.
 check:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m codespell_lib
-	$(PYTHON) docs/generate.py --check
+	$(MAKE) --no-print-directory check-docs
 	$(PYTHON) -m mypy
 	$(PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=80
 
-fix:
+check-docs:
+	$(PYTHON) docs/generate.py --check
+	$(PYTHON) docs/architecture.py --check
+
+fix: docs
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
-	$(PYTHON) docs/generate.py
 
 docs:
 	$(PYTHON) docs/generate.py
+	$(PYTHON) docs/architecture.py
 
 # Redraw the figures of README.md and docs/guide.md, on MNIST with the built-in checkpoints.
 pictures:
