@@ -81,7 +81,7 @@ def measure_epochs(rounds: int) -> dict[str, Any]:
 
 
 def measure_quality(recipes: dict[str, int]) -> dict[str, Any]:
-    """Test MSE, seconds of training and living units by recipe, over as many seeds as asked for."""
+    """Test MSE, seconds of training and active units by recipe, over as many seeds as asked for."""
     return {recipe: [script("quality.py", recipe, seed) for seed in range(count)] for recipe, count in recipes.items()}
 
 
@@ -161,7 +161,7 @@ def table(found: dict[str, Any]) -> str:
     budget = course * COURSE_EPOCHS
     lines += ["", f"The course's way needs {budget:.0f} s for its 50 epochs.", ""]
     lines += [
-        "| recipe | epochs | test MSE by seed, median | seconds | of the course's time | seconds to 0.021064 | living units |",
+        "| recipe | epochs | test MSE by seed, median | seconds | of the course's time | seconds to 0.021064 | active units |",
         "|" + "---|" * 7,
     ]
     for recipe, runs in found["quality"].items():
