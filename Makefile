@@ -41,7 +41,7 @@ bench-quick:
 # Run the tests with each Python version, in a new environment for each. pyenv's versions are found if pyenv is installed.
 pythons:
 	set -e; for version in $(PYTHONS); do \
-		root=$$(pyenv prefix $$(pyenv latest $$version) 2>/dev/null || true); \
+		root=$$(pyenv prefix "$$(pyenv latest $$version 2>/dev/null)" 2>/dev/null || true); \
 		PATH="$${root:+$$root/bin:}$$PATH" python$$version -m venv --clear --upgrade-deps build/python$$version; \
 		build/python$$version/bin/pip install --quiet --group dev -e '.[onnx]'; \
 		build/python$$version/bin/python -m pytest -m 'not gpu'; \
