@@ -49,7 +49,7 @@ def test_safe_text_is_printable(foreign: str) -> None:
     assert text.safe_text(safe) == safe
 
 
-def test_safe_text_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_safe_text_control(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the escaping the same text is not printable, so the test above can fail."""
     monkeypatch.setattr(text, "_escape", lambda ch: ch)
     assert not text.safe_text("\x1b[2J").isprintable()

@@ -11,7 +11,7 @@ from mnistae.core.config import RECIPES
 from mnistae.core.errors import CheckpointError, ExitCode
 from mnistae.model import backend
 from mnistae.store import builtin, runs, verification
-from tests.conftest import Cli, mnistae
+from tests.conftest import Cli, run_cli
 from tests.support.images import five, saved
 
 
@@ -53,7 +53,10 @@ def test_built_in_checkpoints_stay(cli: Cli) -> None:
     """They cannot be removed nor resumed, and are listed as what they are."""
     before = runs.load("lab").path.read_bytes()
     removed = cli("checkpoints", "remove", "lab")
-    assert (removed.code, removed.err.splitlines()[0]) == (ExitCode.CHECKPOINT, "error: 'lab' is built in: it stays")
+    assert (removed.code, removed.err.splitlines()[0]) == (
+        ExitCode.CHECKPOINT,
+        "error: 'lab' is built in and cannot be removed",
+    )
     assert cli("train", "--resume", "--name", "lab").code == ExitCode.CHECKPOINT
     rows = json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"]
     assert [(row["name"], row["state"]) for row in rows] == [("lab", "built in"), ("denoise", "built in")]
@@ -65,10 +68,10 @@ def test_works_right_after_installation(home: Path) -> None:
     """An own picture is denoised in an empty home, without a network and without data."""
     Path("photo.png").write_bytes(saved(five(side=300)))
     assert not home.exists()
-    done = mnistae("denoise", "photo.png", "--noise", "none")
+    done = run_cli("denoise", "photo.png", "--noise", "none")
     assert (done.returncode, done.stdout) == (0, b"denoise-photo-none.png\n")
     assert Path("denoise-photo-none.png").is_file()
-    assert b"checkpoint: denoise, built in" in done.stderr
+    assert b"using built-in checkpoint 'denoise'" in done.stderr
 
 
 def test_recipe_denoise_denoises_better(real_mnist: object) -> None:
@@ -93,4 +96,4 @@ def test_missing_name_lists_the_built_in_ones() -> None:
     """Whoever misspells a name is told of those that there are."""
     with pytest.raises(CheckpointError) as error:
         runs.load("labb")
-    assert error.value.hint == "there are: lab, denoise"
+    assert error.value.hint == "available: lab, denoise"

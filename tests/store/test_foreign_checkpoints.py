@@ -28,7 +28,7 @@ from tests.support.checkpoint_bytes import (
     own_text,
     passes,
 )
-from tests.support.client import record
+from tests.support.client import log_result
 
 DAMAGED = "train it again, or copy it again from where it came"
 
@@ -90,7 +90,7 @@ def check(data: bytes, message: str | None) -> None:
     with pytest.raises(CheckpointError) as failure:
         checkpoint_format.decode_model(data)
     assert (failure.value.message, failure.value.hint) == (message, DAMAGED)
-    record("T3", trials=1)
+    log_result("T3", trials=1)
 
 
 NO_TEXT = "its metadata is not readable"
@@ -217,10 +217,10 @@ def test_headers(data: bytes) -> None:
     """Whatever a header says of lengths, offsets, shapes and types, it is refused as a damaged checkpoint and no crash."""
     assert not passes(data)
     assert not passes(data, checkpoint_format.decode_state)
-    record("T3", trials=1, note="forged files, each refused with the message for it")
+    log_result("T3", trials=1, note="forged files, each refused with the message for it")
 
 
-def test_headers_sabotage() -> None:
+def test_headers_control() -> None:
     """The untouched parts, put together by the same helpers, make a file that is taken: the table above is sensitive."""
     assert passes(assembled(TEXT))
     assert passes(entry(data_offsets=[3140, 3144]))

@@ -22,7 +22,7 @@ from tests.support.checkpoint_bytes import (
     passes,
     state,
 )
-from tests.support.client import record, trials
+from tests.support.client import log_result, trials
 from tests.support.resource_limits import Costs
 
 Decode = Callable[[bytes], object]
@@ -129,17 +129,17 @@ def test_every_bit_of_the_header() -> None:
     sample = random.Random(0).sample(state_bits, trials(2000, len(state_bits)))
     assert taken(STATE_FILE, sample, checkpoint_format.decode_state, costs) == []
     assert costs.are_low, str(costs)
-    record("C1", trials=costs.calls, note=f"all of a model's, {len(sample):,} of a state's {len(state_bits):,}; {costs}")
+    log_result("C1", trials=costs.calls, note=f"all of a model's, {len(sample):,} of a state's {len(state_bits):,}; {costs}")
 
 
-def test_every_bit_of_the_header_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_bit_of_the_header_control(monkeypatch: pytest.MonkeyPatch) -> None:
     """C1: without the digest many a flipped bit of the metadata is taken, so the test above is sensitive."""
     monkeypatch.setattr(checkpoint_format, "_digest", lambda _tensors, _fields: "0" * 64)
     data = checkpoint_format.encode_model(arrays(), metadata())
     bits = range(8 * head(data))
     seen = taken(data, bits, checkpoint_format.decode_model, Costs())
     assert len(seen) > 100
-    record("C1", trials=0, sabotage=f"digest not compared: {len(seen):,} of {len(bits):,} flips taken")
+    log_result("C1", trials=0, control=f"digest not compared: {len(seen):,} of {len(bits):,} flips taken")
 
 
 @pytest.mark.parametrize(("model", "quick", "long"), [(SMALL, 2000, 10_000), (ModelConfig(), 200, 200)], ids=["small", "lab"])
@@ -150,7 +150,7 @@ def test_bits_of_the_body(model: ModelConfig, quick: int, long: int) -> None:
     bits = random.Random(0).sample(range(8 * head(data), 8 * len(data)), trials(quick, long))
     assert taken(data, bits, checkpoint_format.decode_model, costs) == []
     assert costs.are_low, str(costs)
-    record("C3", trials=len(bits), note=f"{len(data):,} bytes: {costs}")
+    log_result("C3", trials=len(bits), note=f"{len(data):,} bytes: {costs}")
 
 
 def test_bits_of_a_state() -> None:
@@ -159,10 +159,10 @@ def test_bits_of_a_state() -> None:
     bits = random.Random(0).sample(range(8 * head(STATE_FILE), 8 * len(STATE_FILE)), trials(800, 10_000))
     assert taken(STATE_FILE, bits, decode, costs) == []
     assert costs.are_low, str(costs)
-    record("C3", trials=len(bits), note=f"a state's {len(STATE_FILE):,} bytes: {costs}")
+    log_result("C3", trials=len(bits), note=f"a state's {len(STATE_FILE):,} bytes: {costs}")
 
 
-def test_bits_of_the_body_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bits_of_the_body_control(monkeypatch: pytest.MonkeyPatch) -> None:
     """C3: without the digest a flipped bit of the body is loaded as another weight, so the tests above are sensitive."""
     monkeypatch.setattr(checkpoint_format, "_digest", lambda _tensors, _fields: "0" * 64)
     data = checkpoint_format.encode_model(arrays(), metadata())
@@ -170,7 +170,7 @@ def test_bits_of_the_body_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
     bits = random.Random(0).sample(range(8 * head(data), 8 * len(data)), 500)
     seen = len(taken(data, bits, checkpoint_format.decode_model, Costs()))
     assert seen > 450  # the others make a number infinite
-    record("C3", trials=0, sabotage=f"digest not compared: {seen} of {len(bits)} flips taken")
+    log_result("C3", trials=0, control=f"digest not compared: {seen} of {len(bits)} flips taken")
 
 
 def test_cut_short_or_too_long() -> None:
@@ -184,7 +184,7 @@ def test_cut_short_or_too_long() -> None:
         assert not any(costs.of(passes, data + tail, decode) for tail in tails)
         cuts += len(ends) + len(tails)
     assert costs.are_low, str(costs)
-    record("C2", trials=cuts, note=f"{costs}")
+    log_result("C2", trials=cuts, note=f"{costs}")
 
 
 def test_state_is_no_model() -> None:

@@ -9,7 +9,7 @@ from mnistae.core.config import ModelConfig, TrainConfig
 from mnistae.core.errors import UsageError
 from mnistae.store import names, runs
 
-HINT = "use up to 64 of the characters A-Z a-z 0-9 . _ - and begin with a letter or a digit"
+HINT = "use up to 64 letters, digits, dots, dashes and underscores; start with a letter or digit"
 
 GOOD = [
     "a",
@@ -80,7 +80,7 @@ def test_table(name: str, is_good: bool) -> None:
         return
     with pytest.raises(UsageError) as failure:
         names.check(name)
-    assert (failure.value.message, failure.value.hint) == (f"not a name for a run: '{name}'", HINT)
+    assert (failure.value.message, failure.value.hint) == (f"invalid run name: '{name}'", HINT)
 
 
 FRAGMENTS = st.sampled_from(
@@ -101,7 +101,7 @@ def test_nothing_leaves_the_store(name: str) -> None:
     assert not runs.is_path(name)
 
 
-def test_nothing_leaves_the_store_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_leaves_the_store_control(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the check a name does leave the store, so the test above can fail."""
     monkeypatch.setattr(names, "check", str)
     assert Path(os.path.normpath(runs.folder("../../up"))).parent != runs.folder("x").parent

@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -5,11 +6,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mnistae.core.errors import CheckpointError, LockedError, OutputError, UsageError
-from mnistae.store import runs
-from tests.support.saved_runs import IMPORTED, arrays, refusal, save, tree
+from mnistae.store import runs, verification
+from tests.support.saved_runs import METADATA, arrays, refusal, save, state, tree
 
 
 @pytest.fixture
@@ -23,25 +25,53 @@ def test_remove(store: Path) -> None:
     runs.remove("two")
     assert (runs.run_names(), runs.newest()) == (["one"], "one")
     assert sorted(path.name for path in store.iterdir()) == [".locks", ".recent", "one"]
-    assert refusal(runs.remove, "two") == (CheckpointError, "no such checkpoint: 'two'", "there are: one, lab, denoise")
+    assert refusal(runs.remove, "two") == (CheckpointError, "no such checkpoint: 'two'", "available: one, lab, denoise")
     assert refusal(runs.remove, "../one")[0] is UsageError
 
 
-def test_linked_folder(store: Path, tmp_path: Path) -> None:
-    """A link in a run's place is never written through nor removed; what it points to stays as it is."""
+def test_linked_run(store: Path, tmp_path: Path) -> None:
+    """A run whose folder is a link is used like any other; its removal removes the link and nothing behind it."""
     save("one")
-    shutil.move(store / "one", tmp_path / "outside")
-    (store / "one").symlink_to(tmp_path / "outside")
-    before = tree(tmp_path / "outside")
-    expected = (OutputError, f"'{store}/one' is a link, not a folder of the store", "remove the link")
-    assert refusal(save, "one") == expected
-    assert refusal(runs.save_model, "one", arrays(), IMPORTED) == expected
-    assert refusal(runs.remove, "one") == expected
-    assert refusal(runs.lock("one").__enter__) == expected
-    for read in (runs.load, runs.load_state):  # nor read
-        assert refusal(read, "one") == (CheckpointError, *expected[1:])
-    assert tree(tmp_path / "outside") == before
-    assert (store / "one").is_symlink()
+    shutil.move(store / "one", tmp_path / "elsewhere")
+    (store / "one").symlink_to(tmp_path / "elsewhere")
+    assert runs.run_names() == ["one"]
+    with runs.lock("one"):
+        runs.save("one", state(seed=9), METADATA)
+    assert np.array_equal(runs.load("one").weights["fc1.bias"], arrays(9)["fc1.bias"])
+    assert verification.verify("one") is None
+    before = tree(tmp_path / "elsewhere")
+    runs.remove("one")
+    assert (runs.run_names(), os.path.lexists(store / "one")) == ([], False)
+    assert tree(tmp_path / "elsewhere") == before
+    assert before.keys() == {runs.MODEL, runs.STATE, runs.HISTORY}
+
+
+@pytest.mark.parametrize("file", [runs.MODEL, runs.STATE, runs.HISTORY])
+def test_linked_file(store: Path, tmp_path: Path, file: str) -> None:
+    """A file of a run that is a link is read and written where it leads to, and the link stays."""
+    save("one")
+    shutil.move(store / "one" / file, tmp_path / file)
+    (store / "one" / file).symlink_to(tmp_path / file)
+    assert verification.verify("one") is None
+    (tmp_path / file).write_bytes(b"")
+    save("one")
+    assert verification.verify("one") is None
+    assert (store / "one" / file).is_symlink()
+    assert (tmp_path / file).stat().st_size > 0
+
+
+def test_linked_store(store: Path, tmp_path: Path) -> None:
+    """A store that is a link to another place holds its runs there."""
+    (tmp_path / "elsewhere").mkdir()
+    store.parent.mkdir()
+    store.symlink_to(tmp_path / "elsewhere")
+    with runs.lock("one"):
+        save("one")
+    assert runs.load(None).name == "one"
+    assert (tmp_path / "elsewhere" / "one" / runs.MODEL).is_file()
+    runs.remove("one")
+    assert runs.run_names() == []
+    assert store.is_symlink()
 
 
 @pytest.fixture
@@ -57,12 +87,12 @@ def holder() -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def test_lock(store: Path, holder: "subprocess.Popen[bytes]") -> None:
-    """A run that another process holds is busy at once; others are free, and so is this one when the holder is killed."""
+    """A run that another process holds is refused at once; others are free, and so is this one when its holder is killed."""
     save("one", "two")
-    busy = (LockedError, "another process is working on the run 'one'", "wait for it, or choose another --name")
+    locked = (LockedError, "run 'one' is locked by another process", "wait until it has finished, or choose another --name")
     started = time.monotonic()
-    assert refusal(runs.lock("one").__enter__) == busy
-    assert refusal(runs.remove, "one") == busy
+    assert refusal(runs.lock("one").__enter__) == locked
+    assert refusal(runs.remove, "one") == locked
     assert time.monotonic() - started < 5
     assert runs.run_names() == ["two", "one"]
     with runs.lock("two"):
@@ -74,15 +104,9 @@ def test_lock(store: Path, holder: "subprocess.Popen[bytes]") -> None:
     runs.remove("one")
 
 
-@pytest.mark.parametrize(("kind", "reason"), [("link", "Too many levels of symbolic links"), ("folder", "Is a directory")])
-def test_planted_lock(store: Path, tmp_path: Path, kind: str, reason: str) -> None:
-    """A link or a folder in a lock's place is refused; what the link points to is neither made nor changed."""
-    place = store / ".locks" / "one.lock"
-    place.parent.mkdir(parents=True)
-    if kind == "link":
-        place.symlink_to(tmp_path / "target")
-    else:
-        place.mkdir()
-    expected = (OutputError, f"cannot write '{place}': {reason}", "set MNISTAE_HOME to a folder you own")
+def test_folder_in_the_place_of_a_lock(store: Path) -> None:
+    """A lock file that cannot be opened is an expected failure."""
+    path = store / ".locks" / "one.lock"
+    path.mkdir(parents=True)
+    expected = (OutputError, f"cannot write '{path}': Is a directory", "set MNISTAE_HOME to a folder you own")
     assert refusal(runs.lock("one").__enter__) == expected
-    assert not (tmp_path / "target").exists()

@@ -34,7 +34,7 @@ def test_save_and_load(store: Path) -> None:
     files = tree(store)
     assert files.keys() == {".recent", "one/model.safetensors", "one/state.safetensors", "one/history.csv"}
     assert files[".recent"] == b"one\n"
-    assert files["one/history.csv"] == b"epoch,loss,learning_rate\r\n1,0.07,0.001\r\n2,0.09999999999999998,0.0001\r\n"
+    assert files["one/history.csv"] == b"epoch,loss,learning_rate\n1,0.07,0.001\n2,0.09999999999999998,0.0001\n"
 
 
 def test_saving_again_changes_nothing(store: Path) -> None:
@@ -122,13 +122,12 @@ def test_damaged_pointer(store: Path, pointer: bytes | None, expected: list[str]
     assert runs.newest() == "b"
 
 
-def test_junk_is_not_listed(store: Path, tmp_path: Path) -> None:
-    """Whatever else lies in the store is no run: files, empty folders, bad names, links, leftovers."""
+def test_junk_is_not_listed(store: Path) -> None:
+    """Nothing else in the store is a run: files, empty folders, bad names, broken links, leftovers."""
     save("one")
-    shutil.copytree(store / "one", tmp_path / "outside")
     for name in (".hidden", "con", "a b", "x.safetensors", "-rf"):
         shutil.copytree(store / "one", store / name)
-    (store / "link").symlink_to(tmp_path / "outside")
+    (store / "dangling").symlink_to("nowhere")
     (store / "loop").symlink_to("loop")
     (store / "empty").mkdir()
     (store / "file").write_bytes(b"")
@@ -144,9 +143,9 @@ def test_no_store(store: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> N
     assert runs.run_names() == []
     assert not runs.exists("one")
     hint = "run 'mnistae train', or 'mnistae checkpoints import FILE'"
-    assert refusal(runs.newest) == (CheckpointError, f"there is no checkpoint in '{store}' yet", hint)
+    assert refusal(runs.newest) == (CheckpointError, f"no checkpoints in '{store}' yet", hint)
     assert runs.load(None).is_builtin
-    assert refusal(runs.load, "one") == (CheckpointError, "no such checkpoint: 'one'", "there are: lab, denoise")
+    assert refusal(runs.load, "one") == (CheckpointError, "no such checkpoint: 'one'", "available: lab, denoise")
     assert not os.path.lexists(store)
 
 
@@ -156,7 +155,7 @@ def test_store_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / "file"))
     hint = "set MNISTAE_HOME to a folder you own"
     store = tmp_path / "file" / "checkpoints"
-    assert refusal(save, "one") == (OutputError, f"cannot make '{store}/one': Not a directory", hint)
+    assert refusal(save, "one") == (OutputError, f"cannot write '{store}/one': Not a directory", hint)
     lock = refusal(runs.lock("one").__enter__)
     assert lock == (OutputError, f"cannot write '{store}/.locks/one.lock': Not a directory", hint)
 
@@ -174,20 +173,20 @@ def test_load_by_path(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("reference", "kind", "message", "hint"),
     [
-        ("three", CheckpointError, "no such checkpoint: 'three'", "there are: two, one, lab, denoise"),
-        ("ONE", CheckpointError, "no such checkpoint: 'ONE'", "there are: two, one, lab, denoise"),
-        ("", UsageError, "the checkpoint's name is empty", "leave -c and MNISTAE_CHECKPOINT out for the newest run"),
+        ("three", CheckpointError, "no such checkpoint: 'three'", "available: two, one, lab, denoise"),
+        ("ONE", CheckpointError, "no such checkpoint: 'ONE'", "available: two, one, lab, denoise"),
+        ("", UsageError, "empty checkpoint name", "leave out -c and MNISTAE_CHECKPOINT to use the newest run"),
         (
             "a b",
             UsageError,
-            "not a name for a run: 'a b'",
-            "use up to 64 of the characters A-Z a-z 0-9 . _ - and begin with a letter or a digit",
+            "invalid run name: 'a b'",
+            "use up to 64 letters, digits, dots, dashes and underscores; start with a letter or digit",
         ),
         (
             "no/such",
             CheckpointError,
             "no such checkpoint file: 'no/such'",
-            "run 'mnistae checkpoints list' for those in the store",
+            "run 'mnistae checkpoints list' for the names of runs",
         ),
         (
             "here/",
@@ -210,7 +209,7 @@ def test_refusals(store: Path, reference: str, kind: type[MnistaeError], message
 
 
 def test_damage(store: Path) -> None:
-    """A damaged state is told, though the model is whole; so is a model in place of a state, and a link."""
+    """A damaged state is reported, though the model is whole; so is a model in place of a state, and a broken link."""
     save("one")
     path = store / "one" / "state.safetensors"
     data = path.read_bytes()
@@ -223,8 +222,8 @@ def test_damage(store: Path) -> None:
         assert verification.verify("one") == f"cannot use checkpoint '{path}': {reason}"
     path.unlink()
     path.symlink_to("nowhere")
-    assert verification.verify("one") == f"cannot use checkpoint '{path}': it is a link"
-    assert refusal(verification.verify, "two") == (CheckpointError, "no such checkpoint: 'two'", "there are: one, lab, denoise")
+    assert verification.verify("one") == f"cannot use checkpoint '{path}': there is no such file"
+    assert refusal(verification.verify, "two") == (CheckpointError, "no such checkpoint: 'two'", "available: one, lab, denoise")
 
 
 def test_what_is_made_anew_meanwhile_is_not_damaged(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +238,7 @@ def test_what_is_made_anew_meanwhile_is_not_damaged(store: Path, monkeypatch: py
             path.unlink()
             path.write_bytes(data)
             refused.append(name)
-            raise CheckpointError("the run 'one' has no model yet", hint="")
+            raise CheckpointError("run 'one' has no model yet", hint="")
 
     monkeypatch.setattr(runs, "load", load)
     assert verification.verify("one") is None
@@ -259,25 +258,25 @@ def test_killed_before_its_first_model(store: Path) -> None:
     (store / "one" / "model.safetensors").unlink()
     assert runs.run_names() == ["one"]
     assert runs.load_state("one")[1] == METADATA
-    hint = "go on with 'mnistae train --resume --name one'"
-    assert refusal(runs.load, "one") == (CheckpointError, "the run 'one' has no model yet", hint)
+    hint = "resume it with 'mnistae train --resume --name one'"
+    assert refusal(runs.load, "one") == (CheckpointError, "run 'one' has no model yet", hint)
 
 
 def test_imported_run(store: Path) -> None:
-    """An import replaces all of a run, and cannot be resumed, for there is nothing to go on from."""
+    """An import replaces all of a run, and cannot be resumed, because it has no training state."""
     save("one")
     (store / "one" / "loss.png").write_bytes(b"")
     assert runs.save_model("one", arrays(), IMPORTED) == store / "one" / "model.safetensors"
     assert tree(store).keys() == {".recent", "one/model.safetensors"}
     assert runs.load("one").metadata == IMPORTED
-    message = "'one' was imported: it has no training state to go on from"
-    assert refusal(runs.load_state, "one") == (CheckpointError, message, "train a run of its own")
-    assert refusal(runs.load_state, "two") == (CheckpointError, "no such checkpoint: 'two'", "there are: one, lab, denoise")
+    message = "cannot resume 'one': it was imported and has no training state"
+    assert refusal(runs.load_state, "one") == (CheckpointError, message, "train a new run")
+    assert refusal(runs.load_state, "two") == (CheckpointError, "no such checkpoint: 'two'", "available: one, lab, denoise")
 
 
 def test_import_over_what_cannot_be_removed(store: Path) -> None:
     """A leftover that cannot be removed is an expected failure."""
     (store / "one" / "loss.png").mkdir(parents=True)
     kind, message, hint = refusal(runs.save_model, "one", arrays(), IMPORTED)
-    assert (kind, hint) == (OutputError, "look at the folder's rights")
+    assert (kind, hint) == (OutputError, "check the folder's permissions")
     assert message.startswith(f"cannot remove '{store}/one': ")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from mnistae.core.files import atomic
-from mnistae.store import runs
 from tests.support.faults import PRIMITIVES
 
 DEAD = 2**22 + 1
@@ -64,13 +63,13 @@ def dying(at: int) -> Iterator[None]:
         folder.rmdir()
 
     vars(atomic)["os"] = shim
-    vars(runs)["shutil"] = type("shutil", (), {"rmtree": staticmethod(rmtree)})
+    vars(atomic)["shutil"] = type("shutil", (), {"rmtree": staticmethod(rmtree)})
     try:
         yield
     except Killed:
         pass
     finally:
-        vars(atomic)["os"], vars(runs)["shutil"] = os, shutil
+        vars(atomic)["os"], vars(atomic)["shutil"] = os, shutil
         for fd in shim.opened:
             os.close(fd)
 

@@ -1,8 +1,10 @@
-"""Foreign text made safe for a terminal, and file names made from words."""
+"""Untrusted text made safe for a terminal, file names made from arguments, and CSV."""
 
+import csv
 import hashlib
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 MAX_CHARACTERS = 200
 MAX_STEM = 80
@@ -40,3 +42,10 @@ def slug(words: Sequence[str]) -> str:
         return stem
     digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{stem[:MAX_STEM]}-{digest}"
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as CSV, a line each."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()

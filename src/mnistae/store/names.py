@@ -16,11 +16,11 @@ def is_valid(name: str) -> bool:
 
 
 def check(name: str) -> str:
-    """Return `name` if it is valid; names are refused, never repaired. Raises UsageError."""
+    """Return `name` if it is valid; invalid names are rejected, never altered. Raises UsageError."""
     if not is_valid(name):
         raise UsageError(
-            f"not a name for a run: '{name}'",
-            hint="use up to 64 of the characters A-Z a-z 0-9 . _ - and begin with a letter or a digit",
+            f"invalid run name: '{name}'",
+            hint="use up to 64 letters, digits, dots, dashes and underscores; start with a letter or digit",
         )
     return name
 

@@ -1,19 +1,19 @@
 """The folders of the store: one a run, found by name or by path, written file by file, listed newest first."""
 
 import contextlib
-import csv
-import io
 import os
-import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mnistae.core import paths
-from mnistae.core.errors import CheckpointError, OutputError, UsageError
+from mnistae.core.errors import CheckpointError, LockedError, OutputError, UsageError
 from mnistae.core.files import atomic
 from mnistae.core.files import read as files
+from mnistae.core.files.lock import exclusive_lock
 from mnistae.core.records import Metadata, TrainingState, Weights
-from mnistae.store import builtin, locks, names
+from mnistae.core.text import csv_text
+from mnistae.store import builtin, names
 from mnistae.store import format as checkpoint_format
 
 MODEL = "model.safetensors"
@@ -25,9 +25,6 @@ RECENT_FILE = ".recent"
 
 It begins with a dot, as no run does.
 """
-
-
-_TRAIN_ONE = "train a run of its own"
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class Checkpoint:
     @property
     def is_builtin(self) -> bool:
         """Whether it came with the package."""
-        return builtin.is_one(self.path)
+        return self.path.parent.parent == builtin.FOLDER
 
 
 def folder(name: str) -> Path:
@@ -58,13 +55,12 @@ def exists(name: str) -> bool:
 def run_names() -> list[str]:
     """Return the names of the runs, the newest first, then those the pointer file does not know. Raises CheckpointError."""
     try:
-        found = {entry.name for entry in os.scandir(paths.checkpoints_dir()) if entry.is_dir(follow_symlinks=False)}
+        found = {path.name for path in paths.checkpoints_dir().iterdir() if names.is_valid(path.name) and exists(path.name)}
     except PermissionError as error:
         reason = f"cannot read '{error.filename}': {error.strerror}"
-        raise CheckpointError(reason, hint="look at the folder's rights") from error
+        raise CheckpointError(reason, hint="check the folder's permissions") from error
     except OSError:  # no store yet
         return []
-    found = {name for name in found if names.is_valid(name) and exists(name)}
     recent = [name for name in _read_recent() if name in found]
     return recent + sorted(found.difference(recent))
 
@@ -80,7 +76,7 @@ def newest() -> str:
     runs = run_names()
     if not runs:
         raise CheckpointError(
-            f"there is no checkpoint in '{paths.checkpoints_dir()}' yet",
+            f"no checkpoints in '{paths.checkpoints_dir()}' yet",
             hint="run 'mnistae train', or 'mnistae checkpoints import FILE'",
         )
     return runs[0]
@@ -89,12 +85,12 @@ def newest() -> str:
 def model_path(reference: str | None) -> Path:
     """Return the model file that `reference` means: a path to a .safetensors file, a name, or None for the newest.
 
-    A name that the store does not have may be a built-in one, and where it has none at all that of the lab stands in.
+    A name that the store does not have may be a built-in one; an empty store stands for the built-in `lab`.
     """
     if reference is not None and is_path(reference):
         return Path(reference)
     name = reference or next(iter(run_names()), builtin.LAB)
-    return (builtin.folder(name) if is_builtin(name) else folder(name)) / MODEL
+    return (builtin.FOLDER / name if is_builtin(name) else folder(name)) / MODEL
 
 
 def is_path(reference: str) -> bool:
@@ -105,12 +101,12 @@ def is_path(reference: str) -> bool:
 def load(reference: str | None) -> Checkpoint:
     """Return the verified checkpoint that `reference` means; None means the newest. Raises CheckpointError."""
     if reference == "":
-        raise UsageError("the checkpoint's name is empty", hint="leave -c and MNISTAE_CHECKPOINT out for the newest run")
+        raise UsageError("empty checkpoint name", hint="leave out -c and MNISTAE_CHECKPOINT to use the newest run")
     path = model_path(reference)
     name = None if reference is not None and is_path(reference) else path.parent.name
     _check_there(path, name)
     try:
-        weights, metadata = checkpoint_format.decode_model(_read(path, follow_symlinks=name is None or builtin.is_one(path)))
+        weights, metadata = checkpoint_format.decode_model(_read(path))
     except CheckpointError as error:
         raise _damaged(path, error) from error
     return Checkpoint(path, name, weights, metadata)
@@ -119,14 +115,14 @@ def load(reference: str | None) -> Checkpoint:
 def load_state(name: str) -> tuple[TrainingState, Metadata]:
     """Return the verified training state of a run. Raises CheckpointError."""
     path = folder(name) / STATE
-    if is_builtin(name):
-        raise CheckpointError(f"'{name}' is built in: it has no training state to go on from", hint=_TRAIN_ONE)
-    # a model without a state: a run that is being made anew has its state first
-    if not os.path.lexists(path) and os.path.lexists(folder(name) / MODEL):
-        raise CheckpointError(f"'{name}' was imported: it has no training state to go on from", hint=_TRAIN_ONE)
+    # a model without a state: a run that is being replaced has its state first
+    is_imported = not os.path.lexists(path) and os.path.lexists(folder(name) / MODEL)
+    if is_imported or is_builtin(name):
+        why = "it was imported" if is_imported else "it is built in"
+        raise CheckpointError(f"cannot resume '{name}': {why} and has no training state", hint="train a new run")
     _check_there(path, name)
     try:
-        return checkpoint_format.decode_state(_read(path, follow_symlinks=False))
+        return checkpoint_format.decode_state(_read(path))
     except CheckpointError as error:
         raise _damaged(path, error) from error
 
@@ -134,9 +130,7 @@ def load_state(name: str) -> tuple[TrainingState, Metadata]:
 def check_exists(name: str) -> None:
     """Raise CheckpointError if the store holds no run of this name."""
     if is_builtin(name):
-        raise CheckpointError(
-            f"'{name}' is built in: it stays", hint="see 'mnistae checkpoints list' for the runs in the store"
-        )
+        raise CheckpointError(f"'{name}' is built in and cannot be removed", hint="run 'mnistae checkpoints list' for the runs")
     if not exists(name):
         raise _missing(name)
 
@@ -149,7 +143,7 @@ def is_builtin(name: str) -> bool:
 def check_is_new(name: str, *, force: bool, hint: str) -> None:
     """Raise OutputError if the store holds a run of this name that must not be replaced."""
     if exists(name) and not force:
-        raise OutputError(f"the run '{name}' exists already", hint=hint)
+        raise OutputError(f"run '{name}' already exists", hint=hint)
 
 
 def save(name: str, state: TrainingState, metadata: Metadata) -> None:
@@ -180,11 +174,11 @@ def remove(name: str) -> None:
     check_exists(name)
     with lock(name):
         check_exists(name)  # another process may have been faster
-        doomed = atomic.temp_path(home)
+        trash = atomic.temp_path(home)
         try:
-            home.rename(doomed)
+            home.rename(trash)
             atomic.fsync_dir(home.parent)
-            shutil.rmtree(doomed)
+            atomic.remove(trash)
         except OSError as error:
             raise _cannot_remove(home, error) from error
     _write_recent([other for other in _read_recent() if other != name])
@@ -197,18 +191,32 @@ def mark_newest(name: str) -> None:
         _write_recent([name, *(other for other in recent if other != name)])
 
 
-def lock(name: str) -> contextlib.AbstractContextManager[None]:
-    """Hold a run against other processes. Raises LockedError at once if one holds it."""
-    return locks.run_lock(folder(name), paths.checkpoints_dir() / ".locks" / f"{name}.lock")
+@contextlib.contextmanager
+def lock(name: str) -> Iterator[None]:
+    """Hold a run and clear away what killed processes left of it. Raises LockedError at once if another process holds it.
+
+    The lock only saves work: without it, as on a share that has no locks, every file would still be whole.
+    """
+    home, path = folder(name), paths.checkpoints_dir() / ".locks" / f"{name}.lock"
+    with contextlib.ExitStack() as stack:
+        try:
+            atomic.make_dirs(path.parent, 0o700)
+            is_held = stack.enter_context(exclusive_lock(path, timeout=0))
+        except TimeoutError:
+            hint = "wait until it has finished, or choose another --name"
+            raise LockedError(f"run '{name}' is locked by another process", hint=hint) from None
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        if is_held:
+            atomic.remove_stale_temps(home)
+            atomic.remove_stale_temps(home.parent)
+        yield
 
 
 def history_csv(metadata: Metadata) -> str:
-    """Return the epochs as CSV after RFC 4180, with a header."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["epoch", "loss", "learning_rate"])
-    writer.writerows([epoch.number, epoch.loss, epoch.learning_rate] for epoch in metadata.history)
-    return text.getvalue()
+    """Return the epochs as CSV, with a header."""
+    rows = [[epoch.number, epoch.loss, epoch.learning_rate] for epoch in metadata.history]
+    return csv_text([["epoch", "loss", "learning_rate"], *rows])
 
 
 def _make_folder(name: str) -> Path:
@@ -216,36 +224,37 @@ def _make_folder(name: str) -> Path:
     try:
         atomic.make_dirs(home, 0o700)
     except OSError as error:
-        raise OutputError(f"cannot make '{home}': {error.strerror}", hint="set MNISTAE_HOME to a folder you own") from error
-    locks.refuse_link(home)
+        raise _cannot_write(home, error) from error
     return home
 
 
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"cannot write '{path}': {error.strerror or error}", hint="set MNISTAE_HOME to a folder you own")
+
+
 def _cannot_remove(home: Path, error: OSError) -> OutputError:
-    return OutputError(f"cannot remove '{home}': {error.strerror or error}", hint="look at the folder's rights")
+    return OutputError(f"cannot remove '{home}': {error.strerror or error}", hint="check the folder's permissions")
 
 
-def _read(path: Path, *, follow_symlinks: bool) -> bytes:
+def _read(path: Path) -> bytes:
     try:
-        return files.read_bytes(path, limit=checkpoint_format.MAX_FILE, follow_symlinks=follow_symlinks)
+        return files.read_bytes(path, limit=checkpoint_format.MAX_FILE)
     except files.UnreadableError as error:
         raise CheckpointError(str(error), hint="name a run of 'mnistae checkpoints list', or a .safetensors file") from error
 
 
 def _check_there(path: Path, name: str | None) -> None:
-    if name is not None:
-        locks.refuse_link(path.parent, CheckpointError)
     if os.path.lexists(path):
         return
-    if name is not None and exists(name):  # killed after its first state, before its first model
-        raise CheckpointError(f"the run '{name}' has no model yet", hint=f"go on with 'mnistae train --resume --name {name}'")
-    if name is not None:
-        raise _missing(name)
-    raise CheckpointError(f"no such checkpoint file: '{path}'", hint="run 'mnistae checkpoints list' for those in the store")
+    if name is None:
+        raise CheckpointError(f"no such checkpoint file: '{path}'", hint="run 'mnistae checkpoints list' for the names of runs")
+    if exists(name):  # killed after its first state, before its first model
+        raise CheckpointError(f"run '{name}' has no model yet", hint=f"resume it with 'mnistae train --resume --name {name}'")
+    raise _missing(name)
 
 
 def _missing(name: str) -> CheckpointError:
-    return CheckpointError(f"no such checkpoint: '{name}'", hint=f"there are: {', '.join(checkpoint_names()[:7])}")
+    return CheckpointError(f"no such checkpoint: '{name}'", hint=f"available: {', '.join(checkpoint_names()[:7])}")
 
 
 def _damaged(path: Path, error: CheckpointError) -> CheckpointError:
@@ -254,7 +263,7 @@ def _damaged(path: Path, error: CheckpointError) -> CheckpointError:
 
 def _read_recent() -> list[str]:
     try:
-        data = files.read_bytes(paths.checkpoints_dir() / RECENT_FILE, limit=2**20, follow_symlinks=False)
+        data = files.read_bytes(paths.checkpoints_dir() / RECENT_FILE, limit=2**20)
     except files.UnreadableError:
         return []
     return [line for line in dict.fromkeys(data.decode("ascii", "replace").splitlines()) if names.is_valid(line)]

@@ -11,7 +11,7 @@ from mnistae.store import runs
 def verify(name: str) -> str | None:
     """Return what is wrong with the files of a run or a built-in checkpoint, or None.
 
-    Raises CheckpointError only if there is no such one, or no more.
+    Raises CheckpointError only if there is no such checkpoint, or no longer.
     """
     check = (lambda _name: None) if runs.is_builtin(name) else runs.check_exists
     check(name)
@@ -30,7 +30,7 @@ def verify_all() -> dict[str, str | None]:
 
 
 def _problem(name: str, file: str, read: Callable[[str], object]) -> str | None:
-    """Return what is wrong with a file of a run, or None, also where there is none; what changes meanwhile is read again."""
+    """Return what is wrong with a file of a run, None if nothing or no file; one that changes meanwhile is read again."""
     path = runs.model_path(name).parent / file
     while (before := _identity(path)) is not None:
         try:
@@ -44,9 +44,9 @@ def _problem(name: str, file: str, read: Callable[[str], object]) -> str | None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from the one that takes its place, or None if it is not there."""
+    """Return what tells a file from the one that takes its place, or None if there is neither a file nor a link."""
     try:
-        status = path.lstat()
+        status = path.stat() if path.exists() else path.lstat()
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns

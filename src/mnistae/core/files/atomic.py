@@ -1,4 +1,4 @@
-"""Write-then-rename with fsync: a file is whole or it is not there. The only way this program writes one."""
+"""Write to a temporary file, fsync, rename: a file is whole or it is not there. Every file is written this way."""
 
 import contextlib
 import errno
@@ -17,57 +17,54 @@ from mnistae.core.errors import OutputError
 # A file system that cannot reserve space says so with one of these; the write itself then finds out.
 _CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
-# What `temporary` returns: the process number stands before the last two dots.
+# What `temp_path` returns: the process number is followed by eight hexadecimal digits.
 _TEMPORARY = re.compile(r"\..*\.([0-9]{1,10})\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
-# So much of the target's name is in the temporary one: 50 characters are at most 200 bytes, which is never too long.
+# Characters of the target's name in the temporary one: 50 of them are at most 200 bytes, which is never too long.
 _STEM = 50
 
 
 class Writer:
-    """A temporary file beside its target: `write` to it; it takes the target's name on `commit`."""
+    """A temporary file beside its target: `write` to it; `commit` gives it the target's name.
+
+    A target that is a symbolic link stays one: the file it leads to is replaced.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.temporary = temp_path(path)
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-        rights = _mode_of(path)
-        self._fd: int | None = os.open(self.temporary, flags | getattr(os, "O_BINARY", 0), 0o666)
-        if rights is not None and hasattr(os, "fchmod"):  # a private file stays private
-            try:
-                os.fchmod(self._fd, rights)
-            except OSError:
-                self.discard()
-                raise
+        self._target = _follow(path)
+        self._mode = _mode_of(path)
+        self.temporary = temp_path(self._target)
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+        self._fd = os.open(self.temporary, flags, 0o666 if self._mode is None else self._mode)
 
     def reserve(self, size: int) -> None:
         """Claim `size` bytes of disk now, so that a full disk is found before the first byte is written."""
         if size <= 0 or not hasattr(os, "posix_fallocate"):
             return
-        try:
-            os.posix_fallocate(self._descriptor, 0, size)
-        except OSError as error:
-            if error.errno not in _CANNOT_RESERVE:
-                raise _cannot_write(self.path, error) from error
+        with _output_errors(self.path):
+            try:
+                os.posix_fallocate(self._fd, 0, size)
+            except OSError as error:
+                if error.errno not in _CANNOT_RESERVE:
+                    raise
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of `data`."""
         rest = memoryview(data).cast("B")
-        try:
+        with _output_errors(self.path):
             while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-        except OSError as error:
-            raise _cannot_write(self.path, error) from error
+                rest = rest[os.write(self._fd, rest) :]
 
     def commit(self) -> None:
         """Make the bytes durable, give them the target's name, and make the name durable."""
-        try:
-            _fsync(self._descriptor)
+        with _output_errors(self.path):
+            if self._mode is not None and hasattr(os, "fchmod"):  # a private file stays private, whatever the umask
+                os.fchmod(self._fd, self._mode)
+            _fsync(self._fd)
             self._close()
-            _replace(self.temporary, self.path)
-            fsync_dir(self.path.parent)
-        except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            _replace(self.temporary, self._target)
+            fsync_dir(self._target.parent)
 
     def discard(self) -> None:
         """Remove the temporary file, whatever state it is in."""
@@ -76,16 +73,10 @@ class Writer:
         with contextlib.suppress(OSError):
             os.unlink(self.temporary)
 
-    @property
-    def _descriptor(self) -> int:
-        if self._fd is None:
-            raise ValueError(f"{self.temporary} is closed")
-        return self._fd
-
     def _close(self) -> None:
         # The number is given up first: a failed close must not be tried twice on a number that may be reused.
-        fd, self._fd = self._fd, None
-        if fd is not None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
             os.close(fd)
 
 
@@ -95,11 +86,9 @@ def open_atomic(path: Path) -> Iterator[Writer]:
 
     Missing parent folders are made. Raises OutputError; any exception of the block leaves nothing behind.
     """
-    try:
-        make_dirs(path.parent)
+    with _output_errors(path):
+        make_dirs(_follow(path).parent)
         writer = Writer(path)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
     try:
         yield writer
         writer.commit()
@@ -140,7 +129,7 @@ def fsync_dir(folder: Path) -> None:
     """Make the names in `folder` durable. Raises OSError."""
     if os.name == "nt":
         return
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)
     except OSError as error:
@@ -151,7 +140,7 @@ def fsync_dir(folder: Path) -> None:
 
 
 def temp_path(path: Path) -> Path:
-    """Return a new name beside `path`, by which `sweep` knows what it may remove once this process is gone."""
+    """Return a new name beside `path`, which `remove_stale_temps` recognises once this process is gone."""
     return path.parent / f".{path.name[:_STEM]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
 
 
@@ -165,7 +154,15 @@ def remove_stale_temps(folder: Path, prefix: str = "") -> None:
         for entry in list(os.scandir(folder)):
             found = _TEMPORARY.fullmatch(entry.name)
             if found and entry.name.startswith(start) and not _is_running(int(found[1])):
-                shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+                remove(Path(entry.path))
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a folder with all that is in it, or a link, whose target stays. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def _is_running(pid: int) -> bool:
@@ -182,26 +179,24 @@ def _is_running(pid: int) -> bool:
 
 def check_writable(path: Path, *, hint: str = "choose another place with -o") -> None:
     """Raise OutputError now if `path` can be seen not to be writable, before any work is spent on it."""
-    try:
-        _check_writable(path, hint)
-    except OSError as error:  # no permission to look there, a name that is too long, a loop of links
-        raise _cannot_write(path, error) from error
+    with _output_errors(path):  # no permission to look there, a name that is too long, a loop of links
+        folder = _follow(path).parent.absolute()
+        while not os.path.lexists(folder) and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir():
+            raise OutputError(f"cannot write '{path}': '{folder}' is not a folder", hint=hint)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"cannot write '{path}': no permission in '{folder}'", hint=hint)
+        if _mode_of(path) is not None and not os.access(path, os.W_OK):
+            raise OutputError(f"cannot write '{path}': no permission", hint=hint)
 
 
-def _check_writable(path: Path, hint: str) -> None:
-    folder = path.parent.absolute()
-    while not os.path.lexists(folder) and folder != folder.parent:
-        folder = folder.parent
-    if not folder.is_dir():
-        raise OutputError(f"cannot write '{path}': '{folder}' is not a folder", hint=hint)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write '{path}': no permission in '{folder}'", hint=hint)
-    if _mode_of(path) is not None and not os.access(path, os.W_OK):
-        raise OutputError(f"cannot write '{path}': no permission", hint=hint)
+def _follow(path: Path) -> Path:
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _mode_of(path: Path) -> int | None:
-    """Return the rights of the file that is to be replaced, or None. Raises OutputError for what is there and no file."""
+    """Return the permissions of the file to be replaced, None if there is none. Raises OutputError if it is not a file."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -213,9 +208,13 @@ def _mode_of(path: Path) -> int | None:
     return stat.S_IMODE(mode)
 
 
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or str(error)
-    return OutputError(f"cannot write '{path}': {reason}", hint="free some space or choose another place")
+@contextlib.contextmanager
+def _output_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"cannot write '{path}': {reason}", hint="free some space or choose another place") from error
 
 
 def _fsync(fd: int) -> None:
@@ -223,17 +222,18 @@ def _fsync(fd: int) -> None:
         import fcntl
 
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
-        return
-    os.fsync(fd)
+    else:
+        os.fsync(fd)
 
 
 def _replace(source: Path, target: Path) -> None:
     """Rename over `target`; on Windows a scanner may hold it for a moment, so try for a second."""
-    for wait in (0.25, 0.25, 0.25, 0.25, None):
+    for _ in range(4):
         try:
             os.replace(source, target)
             return
         except PermissionError:
-            if os.name != "nt" or wait is None:
+            if os.name != "nt":
                 raise
-            time.sleep(wait)
+        time.sleep(0.25)
+    os.replace(source, target)
