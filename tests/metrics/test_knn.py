@@ -1,4 +1,4 @@
-"""Nearest neighbours against distances worked out one by one."""
+"""Nearest neighbours against all distances."""
 
 import numpy as np
 import pytest
@@ -17,9 +17,9 @@ def brute(points: np.ndarray, queries: np.ndarray, k: int, *, leave_one_out: boo
 
 
 @pytest.mark.parametrize("leave_one_out", [False, True])
-@pytest.mark.parametrize("count", [7, 300, 2500])
+@pytest.mark.parametrize("count", [7, 300, 5000])
 def test_neighbours_are_those_of_brute_force(count: int, leave_one_out: bool) -> None:
-    """Over one block of points or several, the nearest are found in order, and nothing is its own neighbour."""
+    """In one batch of queries or several, the nearest are found in order, and no point is its own neighbour."""
     generator = np.random.default_rng(count)
     points = np.maximum(generator.normal(1, 2, (count, 8)), 0).astype(np.float32)
     queries = points if leave_one_out else np.maximum(generator.normal(1, 2, (600, 8)), 0).astype(np.float32)
@@ -33,14 +33,20 @@ def test_neighbours_are_those_of_brute_force(count: int, leave_one_out: bool) ->
     leave_one_out=st.booleans(),
 )
 def test_ties_go_in_order(points: list[tuple[int, int]], k: int, leave_one_out: bool) -> None:
-    """Where many codes are equal, as those of a network with dead units, the first of them count, and never oneself."""
+    """Of equal codes, as a network with dead units has them, the first count, and never the query itself."""
     array = np.array(points, np.float32)
     found = knn.nearest(array, array, k, leave_one_out=leave_one_out)
     np.testing.assert_array_equal(found, brute(array, array, k, leave_one_out=leave_one_out))
 
 
+def test_codes_that_are_not_finite_have_neighbours() -> None:
+    """NaN counts as 0 and an infinity as the largest number, among points and queries."""
+    points = np.array([[np.nan, 1], [np.inf, 1], [5, 1]], np.float32)
+    assert knn.nearest(points, np.array([[0, np.nan], [np.inf, 1]], np.float32), 1).tolist() == [[0], [1]]
+
+
 def test_most_votes_win_and_a_tie_goes_to_the_nearest() -> None:
-    """Labels on a line: two against one wins; one against one against one is the nearest's; so is two against two."""
+    """On a line: two votes beat one; with one each, or two each, the nearest point decides."""
     points = np.array([[0], [1], [2], [10], [11], [13], [14]], np.float32)
     labels = np.array([7, 3, 3, 1, 2, 1, 2], np.uint8)
     ask = np.array([[-1.0], [10.9]], np.float32)
