@@ -30,7 +30,7 @@ from tests.support.checkpoint_bytes import (
     own_text,
     passes,
 )
-from tests.support.client import LONG, record, trials
+from tests.support.client import LONG, log_result, trials
 from tests.support.resource_limits import Costs
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
@@ -89,7 +89,7 @@ def test_forged_headers() -> None:
     try_one()
     assert costs.are_low, str(costs)
     assert 0 < sum(taken) < len(taken) / 10
-    record("C4", trials=len(taken), note=f"{sum(taken)} of them were ours after all, and taken; {costs}")
+    log_result("C4", trials=len(taken), note=f"{sum(taken)} of them were ours after all, and taken; {costs}")
 
 
 def same_json(header: bytes) -> bool:
@@ -157,7 +157,7 @@ def test_bombs(tmp_path: Path, bomb: str) -> None:
     for read in (runs.load, importer.read):
         assert costs.of(is_refused, read, str(path) if read is runs.load else path)
     assert costs.are_low, str(costs)
-    record("T2", trials=costs.calls)
+    log_result("T2", trials=costs.calls)
 
 
 def saved(path: Path, data: bytes) -> Path:
@@ -173,16 +173,16 @@ def is_refused(read: Callable[[Any], object], path: object) -> bool:
     return False
 
 
-def test_bombs_sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bombs_control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """T2: without the limit on headers the bombs do cost more than that, so the test above is sensitive."""
     monkeypatch.setattr(checkpoint_format, "MAX_HEADER", 2**40)
     data, costs = assembled(many('"%07x":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}', 16 * MEBIBYTE)), Costs()
     assert not costs.of(passes, data)
     assert not costs.are_low
-    record(
+    log_result(
         "T2",
         trials=0,
-        sabotage=f"headers of any length parsed: {costs.seconds:.0f} s, {costs.bytes / 2**20:.0f} MiB for 16 MiB",
+        control=f"headers of any length parsed: {costs.seconds:.0f} s, {costs.bytes / 2**20:.0f} MiB for 16 MiB",
     )
 
 
@@ -206,7 +206,7 @@ def test_older_files(name: str) -> None:
         weights, found = checkpoint_format.decode_model(data)
     assert joined(weights).tolist() == expected.tolist()
     assert found == (Metadata(SMALL, source="import MLP.1.pth") if name == "imported-1" else metadata())
-    record("C11", trials=1)
+    log_result("C11", trials=1)
 
 
 def joined(tensors: Mapping[str, Array]) -> Array:
@@ -221,8 +221,8 @@ def test_newer_files(cli: Cli, trained: str, home: Path) -> None:
         answer = cli(*words)
         assert answer.code == 3
         assert answer.err.splitlines() == [
-            f"error: cannot use checkpoint '{path}': its format is '2', made by a newer mnistae",
+            f"error: cannot use checkpoint '{path}': format '2' is newer than this version of mnistae",
             "hint: upgrade with 'pipx upgrade mnistae'",
         ]
     assert path.read_bytes() == newer
-    record("C11", trials=4, note="3 frozen files of format 1; a newer one in 4 commands")
+    log_result("C11", trials=4, note="3 frozen files of format 1; a newer one in 4 commands")

@@ -121,8 +121,8 @@ def test_our_own_file(tmp_path: Path) -> None:
     path.write_bytes(data)
     assert importer.read(path)[1] == ours
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    expected = "cannot import 'FILE': its content does not match its digest"
-    assert refusal(path) == (expected, "train it again, or copy it again from where it came")
+    expected = "cannot import 'FILE': checksum mismatch"
+    assert refusal(path) == (expected, "retrain it, or copy the original again")
 
 
 def huge() -> Tensor:

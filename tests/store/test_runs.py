@@ -12,7 +12,7 @@ from mnistae.core.files import atomic
 from mnistae.store import runs, verification
 from tests.support.saved_runs import HISTORY, IMPORTED, METADATA, arrays, refusal, save, state, tree
 
-DAMAGED = "train it again, or copy it again from where it came"
+DAMAGED = "retrain it, or copy the original again"
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_refusals(store: Path, reference: str, kind: type[MnistaeError], message
     Path("here").mkdir()
     Path("text.safetensors").write_text("text")
     (store / "two" / "model.safetensors").write_bytes(b"")
-    message = message.format(store=store, cut="it is cut short or no safetensors file")
+    message = message.format(store=store, cut="truncated or not a safetensors file")
     assert refusal(runs.load, reference) == (kind, message, hint)
 
 
@@ -215,8 +215,8 @@ def test_damage(store: Path) -> None:
     data = path.read_bytes()
     assert verification.verify("one") is None
     for change, reason in {
-        data[:-1] + bytes([data[-1] ^ 1]): "its content does not match its digest",
-        (store / "one" / "model.safetensors").read_bytes(): "tensor 'fc1.bias.exp_avg' is missing or does not belong there",
+        data[:-1] + bytes([data[-1] ^ 1]): "checksum mismatch",
+        (store / "one" / "model.safetensors").read_bytes(): "missing or unexpected tensor 'fc1.bias.exp_avg'",
     }.items():
         path.write_bytes(change)
         assert verification.verify("one") == f"cannot use checkpoint '{path}': {reason}"

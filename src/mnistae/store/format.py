@@ -1,11 +1,10 @@
-"""The checkpoint format: safetensors with one metadata key, verified to the last bit. docs/checkpoints.md describes it."""
+"""The checkpoint format: safetensors with one metadata key, verified to the last bit. See docs/checkpoints.md."""
 
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +18,12 @@ FORMAT = 1
 KEY = "mnistae"
 MAX_FILE = 64 * 2**20
 MAX_HEADER = 2**20
-MAX_DEPTH = 8
-MAX_DIGITS = 18
 ADAM_STATE = ("exp_avg", "exp_avg_sq", "step")
 """What Adam keeps for each parameter, by the names of `torch.optim.Adam`."""
 
 
 def encode_model(weights: Weights, metadata: Metadata) -> bytes:
-    """Return the bytes of a model file: the eight weight tensors under their plain names, and nothing else."""
+    """Return the bytes of a model file: the eight weight tensors under their plain names and nothing else."""
     return _encode(weights, metadata)
 
 
@@ -55,7 +52,7 @@ def has_metadata(data: bytes) -> bool:
     """Whether these bytes are a safetensors file that carries our metadata key."""
     try:
         return KEY in _header(data).get("__metadata__", {})
-    except CheckpointError:
+    except (CheckpointError, RecursionError):
         return False
 
 
@@ -73,12 +70,14 @@ def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Metad
     import safetensors
     import safetensors.numpy
 
-    header = _header(data)
-    fields = _metadata(header)
     try:
+        header = _header(data)
+        fields = _metadata(header)
         metadata = _from_json(fields)
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError, UsageError) as error:
         raise _damaged(f"invalid metadata ({error})") from error
+    except RecursionError as error:
+        raise _damaged("header nested too deeply") from error
     _check_schema(header, _schema(metadata.model, with_moments=with_moments))
     _reserve(2 * len(data))
     try:
@@ -86,53 +85,43 @@ def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Metad
     except safetensors.SafetensorError as error:
         raise _damaged(str(error)) from error
     if fields.pop("digest") != _digest(tensors, fields):
-        raise _damaged("its content does not match its digest")
+        raise _damaged("checksum mismatch")
     if not all(np.isfinite(array).all() for array in tensors.values()):
-        raise _damaged("it holds numbers that are not finite")
+        raise _damaged("it contains NaN or infinity")
     return tensors, metadata
 
 
 def _reserve(size: int) -> None:
-    """Raise MemoryError if there is no room for `size` bytes. Safetensors would abort, or hang: it is Rust, and copies."""
-    bytearray(size)  # zeros that nobody touches cost no time
+    """Raise MemoryError if there is no room for `size` bytes. Safetensors copies, and would abort or hang: it is Rust."""
+    bytearray(size)  # untouched zeros cost no time
 
 
 def _header(data: bytes) -> dict[str, Any]:
     """Return the JSON header of a safetensors file, its size checked before it is parsed."""
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or not 2 <= size <= MAX_HEADER or 8 + size > len(data):
-        raise _damaged("it is cut short or no safetensors file")
-    try:
-        header = _parse(data[8 : 8 + size])
-    except ValueError as error:  # foreign bytes: bad UTF-8, bad JSON
-        raise _damaged("its header is not readable") from error
-    # a brace comes first: safetensors says so and does not check it
-    if data[8:9] != b"{" or not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
-        raise _damaged("its header is not readable")
+        raise _damaged("truncated or not a safetensors file")
+    header = _parse(data[8 : 8 + size], "header")
+    # safetensors requires a brace at the start and does not check it
+    if data[8:9] != b"{" or not isinstance(header.get("__metadata__", {}), dict):
+        raise _damaged("unreadable header")
     return header
 
 
 def _metadata(header: Mapping[str, Any]) -> dict[str, Any]:
     text = header.get("__metadata__", {}).get(KEY)
     if not isinstance(text, str):
-        raise CheckpointError(
-            "it has no metadata of mnistae",
-            hint="use 'mnistae checkpoints import FILE' for weights from elsewhere",
-        )
-    try:
-        fields = _parse(text)
-    except ValueError as error:  # foreign text
-        raise _damaged("its metadata is not readable") from error
-    if not isinstance(fields, dict):
-        raise _damaged("its metadata is not readable")
+        raise CheckpointError("no mnistae metadata", hint="use 'mnistae checkpoints import FILE' for weights from elsewhere")
+    fields = _parse(text, "metadata")
     version = fields.get("format")
     if isinstance(version, int) and version > FORMAT:
-        raise CheckpointError(f"its format is '{version}', made by a newer mnistae", hint="upgrade with 'pipx upgrade mnistae'")
+        message = safe_text(f"format '{version}' is newer than this version of mnistae")
+        raise CheckpointError(message, hint="upgrade with 'pipx upgrade mnistae'")
     if version != FORMAT:
-        raise _damaged(f"its format is '{version}'")
-    # one spelling of one value: a flipped bit that turns 1e-05 into 1E-05 would leave the digest as it was
+        raise _damaged(f"unsupported format: '{version}'")
+    # one spelling for each value: a flipped bit that turns 1e-05 into 1E-05 would leave the digest as it was
     if not isinstance(fields.get("digest"), str) or _canonical(fields) != text:
-        raise _damaged("its metadata is not as it was written")
+        raise _damaged("metadata not in canonical form")
     return fields
 
 
@@ -148,11 +137,11 @@ def _check_schema(header: Mapping[str, Any], schema: Mapping[str, tuple[int, ...
     names = header.keys() - {"__metadata__"}
     if names != schema.keys():
         odd = min(names ^ schema.keys())
-        raise _damaged(f"tensor '{odd}' is missing or does not belong there")
+        raise _damaged(f"missing or unexpected tensor '{odd}'")
     for name, shape in schema.items():
         entry = header[name]
         if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-            raise _damaged(f"tensor '{name}' is not described as a tensor")
+            raise _damaged(f"invalid entry for tensor '{name}'")
         if entry["dtype"] != "F32" or entry["shape"] != list(shape):
             raise _damaged(f"tensor '{name}' is not of type float32 and shape {list(shape)}")
 
@@ -197,28 +186,27 @@ def _from_json(fields: Mapping[str, Any]) -> Metadata:
 
 
 def _canonical(fields: Mapping[str, Any]) -> str:
-    """Return the one way in which metadata is written."""
+    """Return metadata as it is always written. Raises ValueError for NaN and infinity."""
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _parse(text: str | bytes) -> Any:
-    """Return the value of foreign JSON: no key twice, no number that is huge or not finite, no depth. Raises ValueError."""
+def _parse(text: str | bytes, what: str) -> dict[str, Any]:
+    """Return a JSON object of untrusted origin. Raises CheckpointError, also for duplicate keys, and RecursionError."""
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_int=_integer, parse_float=_finite, parse_constant=_refuse)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    layer = [value]
-    for _ in range(MAX_DEPTH):
-        layer = [item for outer in layer for item in _items(outer)]
-    if layer:
-        raise ValueError("it is nested too deeply")
+        value = json.loads(text, object_pairs_hook=_reject_duplicates)
+        _canonical(value)  # NaN and infinity are not JSON
+    except ValueError as error:
+        raise _damaged(f"unreadable {what}") from error
+    if not isinstance(value, dict):
+        raise _damaged(f"unreadable {what}")
     return value
 
 
-def _items(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("duplicate key")
+    return value
 
 
 def _number(value: Any) -> float:
@@ -227,29 +215,5 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        raise ValueError("a key stands twice")
-    return unique
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise ValueError("an integer is too long")
-    return int(digits)
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):  # 1e400
-        raise ValueError("a number is not finite")
-    return value
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
-
-
 def _damaged(reason: str) -> CheckpointError:
-    return CheckpointError(safe_text(reason), hint="train it again, or copy it again from where it came")
+    return CheckpointError(safe_text(reason), hint="retrain it, or copy the original again")
