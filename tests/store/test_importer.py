@@ -153,8 +153,16 @@ NOT_FINITE = ("'fc3.bias' holds numbers that are not finite", "the training of t
         (changed("fc1.weight", torch.zeros(16, 28, 28)), "'fc1.weight' has the shape (16, 28, 28), not (16, 784)", STATE_DICT),
         (changed("fc1.weight", huge()), "'fc1.weight' has the shape (1000000, 1000000), not (16, 784)", STATE_DICT),
         (changed("fc2.weight", torch.zeros(16)), "'fc2.weight' is not a matrix", STATE_DICT),
-        (changed("fc2.weight", huge()), "its hidden is '1000000'", "give a whole number from 1 to 2048"),
-        (changed("fc2.weight", torch.zeros(0, 16)), "its bottleneck is '0'", "give a whole number from 1 to 392"),
+        (
+            changed("fc2.weight", huge()),
+            "unsupported network size (invalid value for --hidden: 1000000)",
+            "must be an integer from 1 to 2048",
+        ),
+        (
+            changed("fc2.weight", torch.zeros(0, 16)),
+            "unsupported network size (invalid value for --bottleneck: 0)",
+            "must be an integer from 1 to 392",
+        ),
         (changed("fc3.bias", torch.full((16,), torch.nan)), *NOT_FINITE),
         (changed("fc3.bias", torch.full((16,), 1e300, dtype=torch.float64)), *NOT_FINITE),
         (Autoencoder(SIZES), RUNS_CODE, "save the state dict alone: torch.save(model.state_dict(), FILE)"),

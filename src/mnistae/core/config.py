@@ -1,4 +1,4 @@
-"""What a run is made of: the network's sizes, the training recipe, and the named recipes. Data that checks itself."""
+"""Self-validating dataclasses: the network's sizes and the training settings; and the named recipes."""
 
 import dataclasses
 import itertools
@@ -20,30 +20,36 @@ MAX_SEED = 2**32 - 1
 
 
 class Schedule(StrEnum):
-    """How the learning rate moves during a run."""
+    """How the learning rate changes during a run."""
 
     PLATEAU = "plateau"  # PyTorch's ReduceLROnPlateau, stepped with each epoch's loss
-    LINEAR = "linear"  # up in a straight line during the warm-up, then down to zero at the last step
+    LINEAR = "linear"  # linear warm-up, then linear decay to zero at the last step
 
 
 class Optimizer(StrEnum):
-    """How the weights move. Both are Adam (Kingma and Ba, 2015); they differ in what weight decay means."""
+    """Both are Adam (Kingma and Ba, 2015); they differ in what weight decay means."""
 
     ADAM = "adam"  # decay is added to the gradient: the L2 form, as in the lab
-    ADAMW = "adamw"  # decay shrinks the weights, apart from the gradient (Loshchilov and Hutter, 2019)
+    ADAMW = "adamw"  # decoupled decay, applied to the weights themselves (Loshchilov and Hutter, 2019)
 
 
 class Precision(StrEnum):
-    """The arithmetic of the matrix products. Weights, Adam's moments and files are float32 in all of them."""
+    """Precision of the matrix products. Weights, Adam's moments and files are always float32."""
 
     FP32 = "fp32"
     TF32 = "tf32"  # float32 with products rounded to ten bits of mantissa, on CUDA
     BF16 = "bf16"
 
 
-def _check_integer(what: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise UsageError(f"{what} is '{value}'", hint=f"give a whole number from {low} to {high}")
+def check_integer(option: str, value: object, low: int, high: int) -> None:
+    """Raise UsageError if `value` is not an integer from `low` to `high`."""
+    is_valid = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+    _check(option, value, is_valid, f"an integer from {low} to {high}")
+
+
+def _check(option: str, value: object, is_valid: bool, expected: str) -> None:
+    if not is_valid:
+        raise UsageError(f"invalid value for {option}: {value}", hint=f"must be {expected}")
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,8 @@ class ModelConfig:
     bottleneck: int = 8
 
     def __post_init__(self) -> None:
-        _check_integer("hidden", self.hidden, 1, 2048)
-        _check_integer("bottleneck", self.bottleneck, 1, 392)
+        check_integer("--hidden", self.hidden, 1, 2048)
+        check_integer("--bottleneck", self.bottleneck, 1, 392)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the eight tensors by their state-dict names, in the network's order."""
@@ -72,12 +78,12 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides a run's numbers, but for the device and the versions. The defaults are the lab's.
+    """Everything that determines a run's results, apart from the device and the versions. The defaults are the lab's.
 
-    `learning_rate` is Adam's largest step size, `beta1` and `beta2` the decay of its moments, `warmup` a number of steps.
-    `noise` is the half-width of the uniform noise that is added to the inputs (clipped to [0, 1]; the targets stay clean); 0 is
-    none. `bottleneck_bias` and `output_bias` are what the biases of fc2 and of fc4 start from. `warp` is the standard deviation
-    of the entries that a random linear map has beyond the identity: training images go through one, a new one each time.
+    `learning_rate` is the peak learning rate, `beta1` and `beta2` are Adam's decay rates, `warmup` is a number of steps.
+    `noise` is the half-width of the uniform noise added to the inputs (clipped to [0, 1]; the targets stay clean); 0 is
+    none. `bottleneck_bias` and `output_bias` are the initial biases of fc2 and fc4. `augment_std` is the standard deviation
+    of the entries of a random linear map beyond the identity, drawn anew for each training image and epoch.
     """
 
     recipe: str = "lab"
@@ -101,23 +107,23 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not all(isinstance(text, str) for text in (self.recipe, self.dataset)):
             raise TypeError("recipe and data set are text")
-        _check_integer("seed", self.seed, 0, MAX_SEED)
-        _check_integer("epochs", self.epochs, 1, 10_000)
-        _check_integer("batch size", self.batch_size, 1, 65_536)
-        _check_integer("warm-up", self.warmup, 0, 1_000_000)
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise UsageError(f"learning rate is '{self.learning_rate}'", hint="give a finite number above 0")
-        for what, value in (("weight decay", self.weight_decay), ("noise", self.noise), ("augment_std", self.augment_std)):
-            if not (math.isfinite(value) and value >= 0):
-                raise UsageError(f"{what} is '{value}'", hint="give a finite number, 0 or above")
-        for what, value in (("bottleneck bias", self.bottleneck_bias), ("output bias", self.output_bias)):
-            if not abs(value) <= 100:
-                raise UsageError(f"{what} is '{value}'", hint="give a number from -100 to 100")
-        for what, value in (("beta1", self.beta1), ("beta2", self.beta2)):
-            if not 0 <= value < 1:
-                raise UsageError(f"{what} is '{value}'", hint="give a number from 0 to below 1")
-        for name, kind in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):
-            object.__setattr__(self, name, kind(getattr(self, name)))  # text, as a checkpoint has it, becomes a member
+        check_integer("--seed", self.seed, 0, MAX_SEED)
+        check_integer("--epochs", self.epochs, 1, 10_000)
+        check_integer("--batch-size", self.batch_size, 1, 65_536)
+        check_integer("warmup", self.warmup, 0, 1_000_000)
+        _check("--lr", self.learning_rate, 0 < self.learning_rate < math.inf, "a finite number above 0")
+        _check("--weight-decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "a finite number, 0 or above")
+        _check("noise", self.noise, 0 <= self.noise < math.inf, "a finite number, 0 or above")
+        _check("augment_std", self.augment_std, 0 <= self.augment_std < math.inf, "a finite number, 0 or above")
+        _check("bottleneck_bias", self.bottleneck_bias, abs(self.bottleneck_bias) <= 100, "a number from -100 to 100")
+        _check("output_bias", self.output_bias, abs(self.output_bias) <= 100, "a number from -100 to 100")
+        _check("beta1", self.beta1, 0 <= self.beta1 < 1, "a number from 0 to below 1")
+        _check("beta2", self.beta2, 0 <= self.beta2 < 1, "a number from 0 to below 1")
+        for option, kind in (("optimizer", Optimizer), ("schedule", Schedule), ("--precision", Precision)):
+            name = option.removeprefix("--")
+            value = getattr(self, name)
+            _check(option, value, value in list(kind), f"one of: {', '.join(kind)}")
+            object.__setattr__(self, name, kind(value))  # a checkpoint has the text
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -130,13 +136,13 @@ class TrainConfig:
         return cls(**fields)
 
 
-_LINEAR = TrainConfig(weight_decay=0.0, schedule=Schedule.LINEAR, bottleneck_bias=0.5)
-_LONG = replace(_LINEAR, learning_rate=2e-3, beta2=0.99, batch_size=64, warmup=938)
+_LINEAR_SCHEDULE = TrainConfig(weight_decay=0.0, schedule=Schedule.LINEAR, bottleneck_bias=0.5)
+_LONG_RUN = replace(_LINEAR_SCHEDULE, learning_rate=2e-3, beta2=0.99, batch_size=64, warmup=938)
 
 RECIPES: dict[str, TrainConfig] = {
     "lab": TrainConfig(),
     "fast": replace(
-        _LINEAR,
+        _LINEAR_SCHEDULE,
         recipe="fast",
         epochs=1,
         batch_size=192,
@@ -148,7 +154,7 @@ RECIPES: dict[str, TrainConfig] = {
         output_bias=-2.0,
     ),
     "best": replace(
-        _LONG,
+        _LONG_RUN,
         recipe="best",
         batch_size=32,
         learning_rate=1.4e-3,
@@ -157,13 +163,13 @@ RECIPES: dict[str, TrainConfig] = {
         weight_decay=0.03,
         augment_std=0.05,
     ),
-    "denoise": replace(_LONG, recipe="denoise", noise=0.625),
+    "denoise": replace(_LONG_RUN, recipe="denoise", noise=0.625),
 }
-"""The training recipes by name. What each of them reaches was measured and stands in docs/results.md."""
+"""The training recipes by name. For the measured results of each see docs/results.md."""
 
 
 def recipe(name: str) -> TrainConfig:
     """Return the recipe called `name`. Raises UsageError."""
     if name not in RECIPES:
-        raise UsageError(f"no such recipe: '{name}'", hint=f"choose one of: {', '.join(RECIPES)}")
+        raise UsageError(f"invalid value for --recipe: {name}", hint=f"must be one of: {', '.join(RECIPES)}")
     return RECIPES[name]

@@ -136,7 +136,7 @@ def _sizes(tensors: "Mapping[str, torch.Tensor]") -> ModelConfig:
     try:
         config = ModelConfig(hidden=shape[1], bottleneck=shape[0])
     except UsageError as error:
-        raise CheckpointError(f"its {error.message}", hint=error.hint) from error
+        raise CheckpointError(f"unsupported network size ({error.message})", hint=error.hint) from error
     for name, expected in config.shapes().items():
         shape = tensors[name].shape
         if shape != expected:
