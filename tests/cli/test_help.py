@@ -14,8 +14,7 @@ import pytest
 import mnistae
 from mnistae.cli import app
 from mnistae.cli.app import COMMANDS, load
-from tests.conftest import Cli
-from tests.conftest import mnistae as run_mnistae
+from tests.conftest import Cli, run_cli
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +28,7 @@ def test_every_command_has_help_and_two_examples(cli: Cli, name: str) -> None:
     for example in COMMANDS[name].examples:
         assert f"$ {example}" in answer.out
         assert f"mnistae {name}" in example
-    assert COMMANDS[name].about == inspect.cleandoc(load(name).__doc__ or "").partition("\n\n")[0]
+    assert COMMANDS[name].summary == inspect.cleandoc(load(name).__doc__ or "").partition("\n\n")[0]
     assert "--json" in answer.out
     assert "--quiet" in answer.out
 
@@ -47,7 +46,7 @@ def test_examples_parse(cli: Cli, name: str, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_paragraphs_fill_the_lines() -> None:
     """A help page breaks its lines where the terminal ends, not where the source's do."""
-    done = run_mnistae("denoise", "--help", env={**os.environ, "TERMINAL_WIDTH": "1000"})
+    done = run_cli("denoise", "--help", env={**os.environ, "TERMINAL_WIDTH": "1000"})
     *_, paragraph = inspect.cleandoc(load("denoise").__doc__ or "").split("\n\n")
     assert "\n" in paragraph
     assert paragraph.replace("\n", " ") in done.stdout.decode()
@@ -79,7 +78,7 @@ def test_completion_is_offered() -> None:
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, env=environment)
     assert b"train" in done.stdout, done.stderr
     assert done.returncode == 0
-    assert run_mnistae("--help").returncode == 0
+    assert run_cli("--help").returncode == 0
 
 
 def test_ci_installs_and_tests_as_the_readme_does() -> None:

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from mnistae.cli import results
-from tests.conftest import Cli, mnistae
+from mnistae.cli.groups import InputOptions
+from tests.conftest import Cli, run_cli
 
 KEEPS_GOING = ("encode", "reconstruct", "denoise")
 UNREADABLE = "not an image of a known kind: 'scans/2.png'"
@@ -106,10 +107,10 @@ def test_a_wrong_word_stops_everything(cli: Cli, trained: str, scans: Path, comm
 def test_a_stream_goes_on(trained: str, scans: Path) -> None:
     """In a pipe the good codes come out whole, in every format, also if a bad picture comes first."""
     for kind in ("jsonl", "csv"):
-        done = mnistae("encode", "gone.png", "scans", "-f", kind)
+        done = run_cli("encode", "gone.png", "scans", "-f", kind)
         assert done.returncode == 4
         assert len(done.stdout.splitlines()) == 2 + (kind == "csv")
-    done = mnistae("encode", "gone.png", "scans", "-o", "c.npy")
+    done = run_cli("encode", "gone.png", "scans", "-o", "c.npy")
     assert (done.returncode, done.stdout) == (4, b"c.npy\n")
     assert np.load("c.npy").shape == (2, 8)
 
@@ -125,7 +126,7 @@ def test_a_reader_who_leaves_is_answered_first(trained: str, scans: Path) -> Non
 def test_a_full_disk_is_answered_first(trained: str, scans: Path) -> None:
     """What cannot be delivered at all counts for more than a picture that failed."""
     with Path("/dev/full").open("wb") as full:
-        done = mnistae("encode", "scans", stdout=full)
+        done = run_cli("encode", "scans", stdout=full)
     assert done.returncode == 7
 
 
@@ -141,7 +142,7 @@ def test_the_default_name_follows_from_the_words(cli: Cli, trained: str, scans: 
 )
 def test_the_default_name_has_no_suffix_of_a_picture(path: str, stem: str) -> None:
     """Whatever kind of picture it is; but a file with a number for a name is not the image of that number."""
-    assert results.name_parts([path], checkpoint=None, dataset=None, raw=False) == [stem]
+    assert results.name_parts([path], InputOptions()) == [stem]
 
 
 def test_names_of_files_are_shown_safely(cli: Cli, trained: str, scans: Path, digits: dict[str, np.ndarray]) -> None:

@@ -1,4 +1,4 @@
-"""The table of contents: every command, by name, in the order of the help."""
+"""Command registry: every command by name, in the order of the help."""
 
 import builtins
 import importlib
@@ -11,111 +11,137 @@ from typing import Annotated
 import typer
 
 import mnistae
+from mnistae.cli import groups
+
+TRAIN, USE, CODES, MANAGE = "Train", "Use a network", "Codes", "Manage"
 
 
 @dataclass(frozen=True)
 class CommandInfo:
-    """A command: what its help begins with, and two examples."""
+    """What the help of a command begins with, its panel in the list of commands, and two examples."""
 
-    about: str
+    summary: str
+    panel: str
     examples: tuple[str, str]
 
 
 COMMANDS = {
     "train": CommandInfo(
-        "Train the autoencoder and keep it in the store; print the checkpoint's path.",
+        "Train the autoencoder and save it; print the checkpoint's path.",
+        TRAIN,
         ("mnistae train --epochs 50 --device cuda", "mnistae train --resume --epochs 100"),
     ),
     "history": CommandInfo(
-        "Plot the losses of one run or several, epoch by epoch; in a pipe print them as CSV.",
+        "Plot the loss per epoch of one or more runs; print CSV when piped.",
+        TRAIN,
         ("mnistae history", "mnistae history lab-mnist-seed0 fast-mnist-seed0 -o losses.svg"),
     ),
     "summary": CommandInfo(
-        "Print the layers, their output shapes, parameters, multiply-adds and memory; of a checkpoint also its training.",
+        "Print the layer table with parameters, multiply-adds and memory; with -c also how the network was trained.",
+        TRAIN,
         ("mnistae summary", "mnistae summary -c lab-mnist-seed0"),
     ),
     "reconstruct": CommandInfo(
-        "Draw images beside their reconstructions, and measure how close they are.",
+        "Draw images beside their reconstructions and measure the error.",
+        USE,
         ("mnistae reconstruct 1 2", "mnistae reconstruct photo.png -o out.svg"),
     ),
     "denoise": CommandInfo(
-        "Add noise to images and let the network take it out again.",
+        "Add noise to images and remove it with the network.",
+        USE,
         ("mnistae denoise 1 2", "mnistae denoise scan.png --noise none"),
     ),
     "interpolate": CommandInfo(
-        "Morph one image into the next through the bottleneck, along the straight line between their codes.",
-        ("mnistae interpolate 1 2 --steps 8", "mnistae interpolate digit:3 digit:8 digit:0 -o film.gif"),
+        "Morph one image into the next by interpolating between their codes.",
+        USE,
+        ("mnistae interpolate 1 2 --steps 8", "mnistae interpolate digit:3 digit:8 digit:0 -o morph.gif"),
     ),
     "traverse": CommandInfo(
-        "Walk the bottleneck units of an image, one at a time, over their ranges in the training images.",
-        ("mnistae traverse 1", "mnistae traverse digit:7 --unit 3 -o walk.gif"),
-    ),
-    "encode": CommandInfo(
-        "Encode images: one code a line, as JSON, as CSV, or all of them as an array (npy).",
-        ("mnistae encode 1 2", "mnistae encode --split test -f npy -o codes.npy"),
-    ),
-    "decode": CommandInfo(
-        "Decode codes, as `encode` writes them, into images: JSON lines, CSV or an array (npy), told apart by themselves.",
-        ("mnistae encode 1 2 | mnistae decode -o digits.png", "mnistae decode codes.npy -o digits/"),
+        "Latent traversal: vary one bottleneck unit at a time over its training range.",
+        USE,
+        ("mnistae traverse 1", "mnistae traverse digit:7 --unit 3 -o unit3.gif"),
     ),
     "evaluate": CommandInfo(
         "Measure a checkpoint over the test set: MSE, PSNR and SSIM by digit, living units, PCA, denoising.",
+        USE,
         ("mnistae evaluate -c lab --extremes 8 -o extremes.png", "mnistae evaluate lab fast-mnist-seed0 --knn 5 -f csv"),
     ),
+    "encode": CommandInfo(
+        "Encode images into codes: JSON lines, CSV or an array (npy).",
+        CODES,
+        ("mnistae encode 1 2", "mnistae encode --split test -f npy -o codes.npy"),
+    ),
+    "decode": CommandInfo(
+        "Decode codes from `encode` into images; the input format (JSON lines, CSV or npy) is detected.",
+        CODES,
+        ("mnistae encode 1 2 | mnistae decode -o digits.png", "mnistae decode codes.npy -o digits/"),
+    ),
     "doctor": CommandInfo(
-        "Show versions, devices, paths, and the state of data and store.",
+        "Show versions, devices, paths, and the state of data sets and checkpoints.",
+        MANAGE,
         ("mnistae doctor", "mnistae doctor --json"),
     ),
     "checkpoints list": CommandInfo(
-        "List the runs in the store, the newest first, then the checkpoints that are built in.",
+        "List the runs, newest first, then the built-in checkpoints.",
+        MANAGE,
         ("mnistae checkpoints list", "mnistae checkpoints list --json"),
     ),
     "checkpoints show": CommandInfo(
         "Show how a checkpoint was trained.",
+        MANAGE,
         ("mnistae checkpoints show", "mnistae checkpoints show lab"),
     ),
     "checkpoints path": CommandInfo(
-        "Print where a checkpoint's model file lies.",
+        "Print the path of a checkpoint's model file.",
+        MANAGE,
         ("mnistae checkpoints path", 'cp "$(mnistae checkpoints path lab)" lab.safetensors'),
     ),
     "checkpoints import": CommandInfo(
-        "Bring weights from elsewhere into the store: course checkpoints with fc1 to fc4, of any bottleneck and hidden size.",
+        "Import weights: state dicts with fc1 to fc4, of any bottleneck and hidden size.",
+        MANAGE,
         ("mnistae checkpoints import lab-MLP.8.pth --name lab", "mnistae checkpoints import weights.safetensors --force"),
     ),
     "checkpoints export": CommandInfo(
-        "Write a checkpoint for other programs: ONNX, NumPy's npz, or a PyTorch state dict as plain safetensors.",
+        "Export a checkpoint: ONNX, NumPy's npz, or a PyTorch state dict as safetensors.",
+        MANAGE,
         ("mnistae checkpoints export lab -o lab.onnx", "mnistae checkpoints export lab --part encoder -o encoder.onnx"),
     ),
     "checkpoints verify": CommandInfo(
-        "Read every file of the runs to the last bit; end with 3 if one of them is damaged.",
+        "Verify every file of the given runs; exit with 3 if any is damaged.",
+        MANAGE,
         ("mnistae checkpoints verify", "mnistae checkpoints verify lab"),
     ),
     "checkpoints remove": CommandInfo(
-        "Remove runs from the store, with all their files.",
+        "Remove runs with all their files.",
+        MANAGE,
         ("mnistae checkpoints remove lab", "mnistae checkpoints remove first second"),
     ),
     "datasets list": CommandInfo(
-        "List the data sets by name, and which of them are here.",
+        "List known data sets and whether they are installed.",
+        MANAGE,
         ("mnistae datasets list", "mnistae datasets list --json"),
     ),
     "datasets fetch": CommandInfo(
-        "Download a data set, verified, unless it is here already; print its folder.",
+        "Download and verify a data set unless it is already present; print its folder.",
+        MANAGE,
         ("mnistae datasets fetch", "mnistae datasets fetch fashion-mnist"),
     ),
     "datasets verify": CommandInfo(
-        "Read a data set from its files, whatever the cache says, and check it; never downloads.",
+        "Verify a data set from its source files, ignoring the cache; never downloads.",
+        MANAGE,
         ("mnistae datasets verify", "mnistae datasets verify ./my-digits.npz"),
     ),
     "datasets path": CommandInfo(
-        "Print the folder that holds a data set's files; never downloads.",
+        "Print the folder of a data set's files; never downloads.",
+        MANAGE,
         ("mnistae datasets path", 'ls "$(mnistae datasets path mnist)"'),
     ),
 }
-"""Every command by its whole name; tests hold the first lines to the help pages and walk the examples."""
+"""Every command by its full name; tests compare the summaries with the help pages and run the examples."""
 
 GROUPS = {
-    "checkpoints": "Look after the runs in the store.",
-    "datasets": "Find, fetch and verify data sets.",
+    "checkpoints": "Manage checkpoints.",
+    "datasets": "Find, download and verify data sets.",
 }
 
 
@@ -133,59 +159,59 @@ def _root(
         bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Train, look at and use the four-layer MLP autoencoder of the MNIST course lab.
+    """Train, inspect and use a small MNIST autoencoder (MLP, 784-392-8-392-784).
 
-    Results go to standard output, everything else to standard error; every command takes --json and --quiet.
+    Results go to stdout, everything else to stderr; every command takes --json and --quiet.
     """
 
 
 def load(name: str) -> Callable[..., None]:
-    """Return the function of a command: `checkpoints list` is `list_` in mnistae.cli.commands.checkpoints."""
+    """Return a command as Typer takes it: `checkpoints list` is `list_` in mnistae.cli.commands.checkpoints."""
     words = name.split()
     module = importlib.import_module(f"mnistae.cli.commands.{words[0]}")
     is_taken = keyword.iskeyword(words[-1]) or hasattr(builtins, words[-1])
-    function: Callable[..., None] = getattr(module, f"{words[-1]}_" if is_taken else words[-1])
-    return function
+    return groups.flatten(getattr(module, f"{words[-1]}_" if is_taken else words[-1]), command=name)
 
 
 def build(words: Iterable[str]) -> typer.Typer:
-    """Return the application for a command line of these words: a command that they do not name is not imported.
+    """Return the application for a command line of these words.
 
-    Help, version and completion so need neither NumPy nor a dozen modules.
+    Only the commands that they name are imported, so help, version and completion need neither NumPy nor a dozen modules.
     """
-    root = _group()
+    root = _typer()
     root.callback()(_root)
-    groups = {name: _group(about) for name, about in GROUPS.items()}
+    subcommands = {name: _typer(about) for name, about in GROUPS.items()}
     given = set(words)
-    for name, entry in COMMANDS.items():
+    for name, command in COMMANDS.items():
         is_named = given.issuperset(name.split())
         function = load(name) if is_named else _placeholder
-        first, second = entry.examples
-        groups.get(name.split()[0], root).command(
+        first, second = command.examples
+        subcommands.get(name.split()[0], root).command(
             name.split()[-1],
-            help=_unwrap(function) if is_named else entry.about,
+            help=_unwrap(function) if is_named else command.summary,
             epilog=f"Examples:\n\n$ {first}\n\n$ {second}",
             context_settings=HELP_OPTIONS,
+            rich_help_panel=command.panel if name.split()[0] == name else None,
         )(function)
-    for name, group in groups.items():
-        root.add_typer(group, name=name)
+    for name, group in subcommands.items():
+        root.add_typer(group, name=name, rich_help_panel=MANAGE)
     return root
 
 
-def _group(about: str | None = None) -> typer.Typer:
+def _typer(about: str | None = None) -> typer.Typer:
     return typer.Typer(
         context_settings=HELP_OPTIONS,
         no_args_is_help=True,
-        pretty_exceptions_enable=False,  # failures become text in boundary.py alone
+        pretty_exceptions_enable=False,  # main.py alone turns failures into text
         help=about,
     )
 
 
 def _unwrap(function: Callable[..., None]) -> str:
-    """Return what a function's docstring says, a line a paragraph: typer would keep its line breaks."""
+    """Return a function's docstring with one line per paragraph: Typer would keep its line breaks."""
     paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _placeholder() -> None:
-    raise NotImplementedError  # never called: a command is called by its name, and then it is imported
+    raise NotImplementedError  # never called: naming a command imports it

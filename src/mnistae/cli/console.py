@@ -1,4 +1,4 @@
-"""The two streams: results on standard output, everything for people on standard error."""
+"""The two streams: results on stdout, everything else on stderr."""
 
 import contextlib
 import json
@@ -7,7 +7,10 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any, TextIO
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
 
 from mnistae.core.errors import OutputError, UsageError
 from mnistae.core.text import escape, safe_text
@@ -19,60 +22,57 @@ if TYPE_CHECKING:
     from mnistae.data.sets.dataset import Progress
 
 SCHEMA = 1
-"""Version of every JSON document; it grows when a field goes away or changes its meaning."""
-
+"""Version of every JSON document; it increases when a field is removed or changes its meaning."""
 
 Preview = Callable[[Canvas], Sequence[str]]
-"""What draws into the room of a terminal: lines, which may carry colours and therefore no foreign text as it stands."""
+"""Renders lines for a terminal. They may contain colour codes, so they are not escaped: foreign text in them must be."""
 
 
 class StdoutClosedError(Exception):
-    """Whoever read our standard output does so no more."""
+    """The reader of our stdout has closed it."""
 
 
+@dataclass(frozen=True)
 class Reporter:
-    """One command's way to its user."""
+    """The output of one command."""
 
-    def __init__(self, command: str, *, quiet: bool, as_json: bool) -> None:
-        self.command = command
-        self.quiet = quiet
-        self.as_json = as_json
+    command: str
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Suppress everything on stderr except errors.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False
 
-    def note(self, text: str) -> None:
-        """Tell something on standard error."""
+    def info(self, text: str) -> None:
+        """Write a line to stderr."""
         if not self.quiet:
             eprint(text)
 
     def warn(self, text: str) -> None:
-        """Warn on standard error."""
-        if not self.quiet:
-            eprint(f"warning: {text}")
+        """Write a warning to stderr."""
+        self.info(f"warning: {text}")
 
     def table(self, rows: Sequence[Sequence[object]]) -> None:
-        """Show rows, the first of them headings, on standard error."""
-        if not self.quiet:
-            for line in format_table(rows):
-                eprint(line)
+        """Write rows to stderr; the first one holds the headings."""
+        for line in format_table(rows):
+            self.info(line)
 
-    def draw(self, drawing: Preview) -> None:
-        """Show a drawing on standard error if somebody looks at it there; elsewhere nothing is drawn at all."""
+    def preview(self, render: Preview) -> None:
+        """Show a preview on stderr if that is a terminal; otherwise nothing is rendered."""
         if not self.quiet and is_terminal(sys.stderr):
             with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(_joined(drawing(_canvas(sys.stderr))))  # at once: others may write to the same terminal
+                sys.stderr.write(_join(render(_canvas(sys.stderr))))  # one write: others may use the same terminal
                 sys.stderr.flush()
 
-    def result(self, lines: Sequence[str], document: Mapping[str, Any], drawing: Preview | None = None) -> None:
-        """Write the result to standard output: the lines, or the drawing on a terminal, or with --json the document."""
+    def result(self, lines: Sequence[str], document: Mapping[str, Any], render: Preview | None = None) -> None:
+        """Write the result to stdout: the document with --json, else the preview on a terminal, else the lines."""
         if self.as_json:
             write_json({"schema": SCHEMA, "command": self.command, **document})
-        elif drawing is not None and is_terminal(sys.stdout):
-            write_bytes(_joined(drawing(_canvas(sys.stdout))).encode("utf-8", "surrogateescape"))
+        elif render is not None and is_terminal(sys.stdout):
+            write_bytes(_join(render(_canvas(sys.stdout))).encode("utf-8", "surrogateescape"))
         else:
-            write(_joined(lines))
+            write(_join(lines))
 
     @contextlib.contextmanager
     def progress(self) -> "Iterator[Progress]":
-        """Give a function that shows a bar for data on their way, on a terminal, or a line for each thing elsewhere."""
+        """Yield a function that reports progress: as a bar on a terminal, elsewhere as one line per item."""
         if self.quiet or not is_terminal(sys.stderr):
             yield self._lines()
             return
@@ -95,13 +95,13 @@ class Reporter:
         def show(what: str, _done: int, _total: int | None) -> None:
             if what not in seen:
                 seen.add(what)
-                self.note(what)
+                self.info(what)
 
         return show
 
 
 def eprint(text: str) -> None:
-    """Write one line to standard error, made safe for a terminal. That nobody can read it is no reason to fail."""
+    """Write one line to stderr, escaped for a terminal. A closed stderr is not an error."""
     if sys.stderr is None:
         return
     with contextlib.suppress(OSError, ValueError):
@@ -110,89 +110,90 @@ def eprint(text: str) -> None:
 
 
 def print_error(message: str, hint: str) -> None:
-    """Tell on standard error what failed, and what may help."""
+    """Write an error and its hint to stderr."""
     eprint(f"error: {message}")
     eprint(f"hint: {hint}")
 
 
 def write(text: str) -> None:
-    """Write text to standard output. Raises ReaderGoneError, OutputError."""
+    """Write text to stdout. Raises StdoutClosedError, OutputError."""
     shown = "\n".join(escape(line) for line in text.split("\n")) if is_terminal(sys.stdout) else text
     write_bytes(shown.encode("utf-8", "surrogateescape"))
 
 
 def write_json(document: Mapping[str, Any]) -> None:
-    """Write one JSON document to standard output, in ASCII; a number that is not finite becomes null."""
+    """Write one JSON document to stdout, in ASCII; NaN and infinity become null."""
     text = json.dumps(_finite(document), indent=2, allow_nan=False)
-    write(text.replace("\x7f", "\\u007f") + "\n")  # DEL is the one control character that JSON leaves as it is
+    write(text.replace("\x7f", "\\u007f") + "\n")  # DEL is the one control character that JSON does not escape
 
 
 def write_bytes(data: bytes) -> None:
-    """Write bytes to standard output, all of them. Raises ReaderGoneError, OutputError."""
+    """Write all of the bytes to stdout. Raises StdoutClosedError, OutputError."""
     stream = sys.stdout
     if stream is None or stream.closed:
-        raise OutputError("standard output is closed", hint="give the result somewhere to go")
+        raise OutputError("stdout is closed", hint="redirect it, or write to a file with -o")
     try:
         stream.flush()
         rest = memoryview(data)
-        while rest:  # PYTHONUNBUFFERED leaves a stream that takes what the pipe takes
+        while rest:  # with PYTHONUNBUFFERED a write may be partial
             rest = rest[stream.buffer.write(rest) :]
         stream.buffer.flush()
     except BrokenPipeError:
         raise StdoutClosedError from None
     except OSError as error:
-        raise OutputError(f"cannot write to standard output: {error.strerror}", hint="is the disk full?") from error
+        raise OutputError(f"cannot write to stdout: {error.strerror}", hint="is the disk full?") from error
 
 
 def check_stdout_takes_bytes(*, as_json: bool) -> None:
-    """Raise UsageError if `-o -` makes no sense here."""
+    """Raise UsageError if binary data cannot go to stdout."""
     if as_json:
-        raise UsageError("--json and -o - both want standard output", hint="leave one of them out")
+        raise UsageError("--json and -o - cannot be combined", hint="leave one of them out")
     if is_terminal(sys.stdout):
-        raise UsageError("'-o -' writes the bytes of a file, and standard output is a terminal", hint="pipe it, or name a file")
+        raise UsageError("refusing to write binary data to a terminal", hint="pipe it, or write to a file with -o")
 
 
 def format_table(rows: Sequence[Sequence[object]]) -> list[str]:
     """Return rows of cells as lines with aligned columns: text to the left, numbers to the right.
 
-    A cell may carry foreign text, and a table is for people, who may look at it through a pipe.
+    Cells are escaped: they may contain foreign text, and a table is for people even when it is piped.
     """
+    from rich.cells import cell_len
+
     cells = [[escape(str(cell)) for cell in row] for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    is_number = [all(_reads_as_number(cell) for cell in column) for column in zip(*cells[1:], strict=True)]
+    columns = list(zip(*cells, strict=True))
+    widths = [max(map(cell_len, column)) for column in columns]
+    is_number = [len(column) > 1 and all(map(_reads_as_number, column[1:])) for column in columns]
     lines = []
     for row in cells:
-        padded = [
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(row, widths, is_number or [False] * len(widths), strict=True)
-        ]
+        paddings = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        padded = [space + cell if right else cell + space for cell, space, right in zip(row, paddings, is_number, strict=True)]
         lines.append("  ".join(padded).rstrip())
     return lines
 
 
 def is_terminal(stream: IO[str] | None) -> bool:
-    """Whether somebody looks at this stream."""
+    """Whether a stream is open and a terminal."""
     return stream is not None and not stream.closed and stream.isatty()
 
 
 def error_console() -> "Console":
-    """Return rich's console on standard error."""
+    """Return a rich console on stderr."""
     from rich.console import Console
 
     return Console(stderr=True, markup=False, highlight=False)
 
 
 def supports_unicode(stream: TextIO) -> bool:
-    """Whether a stream, and whoever set the locale, takes characters beyond ASCII.
+    """Whether a stream and the locale support characters beyond ASCII.
 
-    In the C locale Python writes UTF-8 all the same, so the stream's encoding alone does not tell.
+    In the C locale Python still writes UTF-8, so the stream's encoding alone is not enough.
     """
     encodings = [stream.encoding or "", "utf-8" if os.name == "nt" else locale.getencoding()]
     return all(encoding.lower().startswith("utf") for encoding in encodings)
 
 
 def _canvas(stream: TextIO) -> Canvas:
-    """Return the room that a terminal has for a drawing, some lines left for what else a command says."""
+    """Return the size and the abilities of a terminal, less a few lines for the other output of a command."""
     from rich.console import Console
 
     terminal = Console(file=stream)
@@ -205,7 +206,7 @@ def _canvas(stream: TextIO) -> Canvas:
     )
 
 
-def _joined(lines: Sequence[str]) -> str:
+def _join(lines: Sequence[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""What the commands that use a checkpoint share: find it, its data and its pictures."""
+"""What the commands that use a checkpoint share: opening it, its data set and the images."""
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,8 +10,8 @@ import typer
 from mnistae import api
 from mnistae.cli import console
 from mnistae.cli.console import Reporter
-from mnistae.core.errors import UsageError
-from mnistae.core.records import Metadata
+from mnistae.cli.groups import InputOptions
+from mnistae.core.records import UnitRange
 from mnistae.data import references
 from mnistae.data.references import InputImage, SkippedImage
 from mnistae.data.sets import registry, resolve
@@ -19,15 +19,13 @@ from mnistae.data.sets.dataset import Dataset
 from mnistae.model.backend import Network
 from mnistae.store.runs import Checkpoint
 
-MAX_STEPS = 1000
-
 
 @dataclass(frozen=True)
 class Inputs:
-    """A checkpoint ready for use, and the pictures to use it on.
+    """An opened checkpoint and the images to use it on.
 
-    `stream` reads them as they are asked for, once, and `failures` grow meanwhile; `pictures` are all of them at once.
-    `open_dataset` gives the data set in any case, and opens it but once.
+    `stream` reads the images lazily, once, and fills `failures` meanwhile; `images` are all of them. `open_dataset` opens the
+    data set at most once.
     """
 
     checkpoint: Checkpoint
@@ -38,126 +36,105 @@ class Inputs:
     open_dataset: Callable[[], Dataset]
 
     @functools.cached_property
-    def pictures(self) -> list[InputImage]:
-        """What the stream holds."""
+    def images(self) -> list[InputImage]:
+        """All images of the stream."""
         return list(self.stream)
 
     @property
     def dataset(self) -> str | None:
-        """The name of the data set if a picture came from it."""
+        """The name of the data set if an image came from it."""
         return self.open_dataset().name if self.needs_dataset else None
+
+    def describe(self) -> dict[str, Any]:
+        """Return the part of a JSON document that all commands on images share."""
+        failed = [{"image": item.word, "message": item.error.message, "hint": item.error.hint} for item in self.failures]
+        return {"checkpoint": describe_checkpoint(self.checkpoint), "dataset": self.dataset, "failed": failed}
+
+    def exit_with_failures(self) -> None:
+        """Exit with the code of the last skipped image, if any, now that the result has been written."""
+        if self.failures:
+            raise typer.Exit(self.failures[-1].error.exit_code)
 
 
 def load_inputs(
-    reporter: Reporter,
-    images: Sequence[str],
-    *,
-    checkpoint: str | None,
-    dataset: str | None,
-    device: str | None,
-    raw: bool,
-    default: str | None = None,
-    needs_all: bool = False,
+    reporter: Reporter, images: Sequence[str], options: InputOptions, *, default: str | None = None, needs_all: bool = False
 ) -> Inputs:
-    """Return the checkpoint and the pictures that the options name.
+    """Return the checkpoint and the images that the arguments name; without -c the checkpoint is `default` or the newest.
 
-    What is wrong with a word is found before the first picture is read. A file that gives none is told about and left out,
-    unless the command `needs_all` or nothing else is left. `default` is the checkpoint if none is named; without it that is
-    the newest run.
+    Invalid references are found before the first image is read. A file without a usable image is reported and skipped, unless
+    the command `needs_all` or there is no other image.
     """
     parsed = [references.parse(image) for image in images]
-    found, network = open_model(reporter, checkpoint, device, default=default)
+    checkpoint, network = open_model(reporter, options.checkpoint, options.device, default=default)
 
     @functools.cache
     def open_once() -> Dataset:
-        return open_dataset(reporter, dataset_of(found, dataset))
+        return open_dataset(reporter, dataset_of(checkpoint, options.dataset))
 
     failures: list[SkippedImage] = []
-    items = references.load(parsed, open_once, raw=raw)
-    stream = _fail_fast(reporter, items) if needs_all else _skip_failures(reporter, items, failures)
-    return Inputs(
-        found, network, _then_warn(reporter, found.metadata, stream), failures, references.needs_dataset(parsed), open_once
-    )
+    items = references.load(parsed, open_once, raw=options.raw)
+    stream = _read(reporter, checkpoint, items, failures, needs_all=needs_all)
+    return Inputs(checkpoint, network, stream, failures, references.needs_dataset(parsed), open_once)
 
 
-def _fail_fast(reporter: Reporter, items: Iterable[InputImage | SkippedImage]) -> Iterator[InputImage]:
-    for item in items:
-        if isinstance(item, SkippedImage):
-            raise item.error
-        _note(reporter, item)
-        yield item
-
-
-def _skip_failures(
-    reporter: Reporter, items: Iterable[InputImage | SkippedImage], failures: list[SkippedImage]
+def _read(
+    reporter: Reporter,
+    checkpoint: Checkpoint,
+    items: Iterable[InputImage | SkippedImage],
+    failures: list[SkippedImage],
+    *,
+    needs_all: bool,
 ) -> Iterator[InputImage]:
-    """Yield the pictures; tell of each failure and keep it. If there are failures alone, the last one is the error."""
-    is_empty, untold = True, None
+    """Yield the images, report and collect the failures, then warn of dead units. If all fail, the last failure is raised."""
+    is_empty, pending = True, None
     for item in items:
-        if untold:
-            console.print_error(untold.message, untold.hint)
-            untold = None
+        if pending:
+            console.print_error(pending.message, pending.hint)
+            pending = None
         if isinstance(item, InputImage):
-            _note(reporter, item)
+            if item.notes:
+                reporter.info(f"{item.word}: {'; '.join(item.notes)}")
             yield item
             is_empty = False
+        elif needs_all:
+            raise item.error
         else:
             failures.append(item)
-            untold = item.error  # until it is known not to be the last of nothing but failures
-    if untold and is_empty:
-        raise untold
-    if untold:
-        console.print_error(untold.message, untold.hint)
-
-
-def _then_warn(reporter: Reporter, metadata: Metadata, pictures: Iterator[InputImage]) -> Iterator[InputImage]:
-    """Yield the pictures, then warn of dead units: an error comes alone."""
-    yield from pictures
-    warn_dead(reporter, metadata)
-
-
-def _note(reporter: Reporter, picture: InputImage) -> None:
-    if picture.notes:
-        reporter.note(f"{picture.word}: {'; '.join(picture.notes)}")
+            pending = item.error  # reported once it is known not to be the last of nothing but failures
+    if pending and is_empty:
+        raise pending
+    if pending:
+        console.print_error(pending.message, pending.hint)
+    metadata = checkpoint.metadata
+    warn_dead(reporter, metadata.active_units, metadata.model.bottleneck, ranges=metadata.unit_ranges)
 
 
 def open_model(
     reporter: Reporter, checkpoint: str | None, device: str | None, *, default: str | None = None
 ) -> tuple[Checkpoint, Network]:
-    """Return the checkpoint that an option names, else the default, and its network, on the device of another."""
+    """Return a checkpoint, by default that of this name or the newest, and its network."""
     model = api.load(default if checkpoint is None else checkpoint, device=device)
     if checkpoint is None and model.checkpoint.is_builtin:
-        reporter.note(f"checkpoint: {model.checkpoint.name}, built in")
+        reporter.info(f"using built-in checkpoint '{model.checkpoint.name}'")
     return model.checkpoint, model.network
 
 
 def open_dataset(reporter: Reporter, reference: str) -> Dataset:
-    """Return the data set that `reference` means, with what it takes to get it shown, and named if it is not MNIST."""
+    """Return a data set, reporting what is downloaded, and its name if it is not MNIST."""
     with reporter.progress() as progress:
         dataset = resolve.open_dataset(reference, progress=progress)
-        _ = dataset.digest  # whatever has to be read, drawn or verified is so now
+        _ = dataset.digest  # reads, generates or verifies the data now
     if dataset.name == registry.GLYPHS:
-        reporter.note("data: glyphs, the built-in digits (not MNIST)")
+        reporter.info("using built-in data set 'glyphs' (not MNIST)")
     elif dataset.name != registry.DEFAULT:
-        reporter.note(f"data: {dataset.location}")
+        reporter.info(f"using data set {dataset.location}")
     return dataset
 
 
-def dataset_of(checkpoint: Checkpoint, asked: str | None) -> str:
-    """Return the data set to use with a checkpoint: the one asked for, the one it was trained on, or MNIST."""
+def dataset_of(checkpoint: Checkpoint, dataset: str | None) -> str:
+    """Return the data set to use with a checkpoint: the one given, the one it was trained on, or MNIST."""
     training = checkpoint.metadata.training
-    return asked or (training.dataset if training else registry.DEFAULT)
-
-
-def exit_with_failures(job: Inputs) -> None:
-    """End the command with the code of what was left out, if anything was, now that the rest is delivered."""
-    if job.failures:
-        raise typer.Exit(job.failures[-1].error.exit_code)
-
-
-def describe_failures(job: Inputs) -> list[dict[str, str]]:
-    """Return what was left out and why for a JSON document."""
-    return [{"image": failure.word, "message": failure.error.message, "hint": failure.error.hint} for failure in job.failures]
+    return dataset or (training.dataset if training else registry.DEFAULT)
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -165,17 +142,24 @@ def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     return {"name": checkpoint.name, "path": str(checkpoint.path)}
 
 
-def check_steps(steps: int) -> None:
-    """Raise UsageError for a number of frames that no walk has."""
-    if not 2 <= steps <= MAX_STEPS:
-        raise UsageError(f"steps is '{steps}'", hint=f"give a whole number from 2 to {MAX_STEPS}: both ends count")
+def describe_image(image: InputImage) -> dict[str, Any]:
+    """Return an image's reference and label for a JSON document."""
+    return {"image": image.word, "label": image.label}
 
 
-def warn_dead(reporter: Reporter, metadata: Metadata) -> None:
-    """Warn of a checkpoint's dead units, by number where their ranges are known."""
-    alive, size, ranges = metadata.active_units, metadata.model.bottleneck, metadata.unit_ranges
-    if alive is None or alive == size:
+def warn_dead(
+    reporter: Reporter,
+    active: int | None,
+    size: int,
+    *,
+    ranges: Sequence[UnitRange] | None = None,
+    owner: str = "",
+    advice: str = "",
+) -> None:
+    """Warn if a checkpoint has dead units, and list them where their ranges are known."""
+    if active is None or active == size:
         return
     dead = [str(unit) for unit, found in enumerate(ranges or ()) if found.is_dead]
-    names = f" ({'unit' if len(dead) == 1 else 'units'} {', '.join(dead)})" if dead else ""
-    reporter.warn(f"{size - alive} of {size} bottleneck units are dead: always zero{names}")
+    numbers = f": {'unit' if len(dead) == 1 else 'units'} {', '.join(dead)}" if dead else ""
+    verb = "is" if size - active == 1 else "are"
+    reporter.warn(f"{size - active} of {size} bottleneck units{owner} {verb} dead (always zero){numbers}{advice}")

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +112,15 @@ def matches(word: ImageRef, path: Path) -> bool:
     return word.kind is Kind.FILES and patterns.covers(word.text, path)
 
 
+def open_stdin() -> BufferedReader:
+    """Return stdin as a stream of bytes. Raises DataError if it is closed, UsageError if it is a terminal."""
+    if sys.stdin is None or sys.stdin.closed:
+        raise DataError("stdin is closed", hint="pipe data in, or name a file instead of '-'")
+    if sys.stdin.isatty():
+        raise UsageError("no input: stdin is a terminal", hint="pipe data in, or name a file instead of '-'")
+    return cast(BufferedReader, sys.stdin.buffer)  # it is one, unless the stream has been replaced
+
+
 def stack(pictures: Sequence[InputImage]) -> NDArray[np.float32]:
     """Return the images (B, 784) of the pictures."""
     return np.stack([picture.pixels for picture in pictures])
@@ -158,7 +168,7 @@ def _from_files(word: ImageRef, *, raw: bool) -> Iterator[InputImage | SkippedIm
 
 def _from_file(path: str, *, is_stdin: bool, raw: bool) -> Iterator[InputImage]:
     done = 0
-    with contextlib.nullcontext(_stdin()) if is_stdin else decode.open_path(Path(path)) as stream:
+    with contextlib.nullcontext(open_stdin()) if is_stdin else decode.open_path(Path(path)) as stream:
         for found, count in decode.read_stream(stream, name=decode.STDIN if is_stdin else path, raw=raw):
             for row in found.images.reshape(-1, PIXELS):
                 yield InputImage(path if count == 1 else f"{path}[{done}]", row, None, found.notes)
@@ -168,15 +178,10 @@ def _from_file(path: str, *, is_stdin: bool, raw: bool) -> Iterator[InputImage]:
 def _check_stdin(words: Sequence[ImageRef]) -> None:
     count = sum(word.kind is Kind.STDIN for word in words)
     if count > 1:
-        raise UsageError("'-' stands more than once", hint="standard input can be read only once")
-    if count and sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
-        raise UsageError("'-' reads a picture from standard input, which is a terminal", hint="pipe a picture in")
-
-
-def _stdin() -> IO[bytes]:
-    if sys.stdin is None or sys.stdin.closed:
-        raise DataError("standard input is closed", hint="pipe a picture in, or name its path in place of '-'")
-    return sys.stdin.buffer
+        raise UsageError("'-' given more than once", hint="stdin can be read only once")
+    if count:
+        with contextlib.suppress(DataError):  # a closed stdin is reported in its place among the images
+            open_stdin()
 
 
 def _number(text: str, digits: str) -> int:

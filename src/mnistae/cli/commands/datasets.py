@@ -1,71 +1,67 @@
-"""`mnistae datasets`: which data sets there are, where they lie, and whether they are whole."""
+"""`mnistae datasets`: which data sets there are, where they are, and whether they are intact."""
 
 from typing import Annotated, Any
 
 import typer
 
-from mnistae.cli import inputs, options
+from mnistae.cli import inputs
 from mnistae.cli.console import Reporter, format_table
 from mnistae.core.errors import DataError, UsageError
 from mnistae.data.sets import registry, resolve
 from mnistae.data.sets.dataset import Split
+from mnistae.data.sets.registry import DatasetInfo
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(registry.DATASETS)}.", show_default=True)]
+NameOrPath = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, or a path to data.")]
 
 
-def list_(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
-    """List the data sets by name, and which of them are here."""
-    reporter = Reporter("datasets list", quiet=quiet, as_json=as_json)
-    found: list[dict[str, Any]] = [_row(entry) for entry in registry.DATASETS.values()]
-    found.append({"name": registry.GLYPHS, "path": None, "state": "built in", "about": "digits drawn from fonts"})
-    rows = [[row["name"], row["about"], row["path"] or row["state"]] for row in found]
-    reporter.result(format_table([("name", "what", "where"), *rows]), {"datasets": found})
+def list_(*, reporter: Reporter) -> None:
+    """List known data sets and whether they are installed."""
+    found = [_row(entry) for entry in registry.DATASETS.values()]
+    found.append({"name": registry.GLYPHS, "path": None, "state": "built-in", "description": "digits drawn from fonts"})
+    rows = [[row["name"], row["description"], row["path"] or row["state"]] for row in found]
+    reporter.result(format_table([("name", "description", "location"), *rows]), {"datasets": found})
 
 
-def fetch(name: Name = registry.DEFAULT, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
-    """Download a data set, verified, unless it is here already; print its folder."""
-    reporter = Reporter("datasets fetch", quiet=quiet, as_json=as_json)
+def fetch(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:
+    """Download and verify a data set unless it is already present; print its folder."""
     if name == registry.GLYPHS:
-        raise UsageError("glyphs is built in: there is nothing to fetch", hint="use it with --dataset glyphs")
+        raise UsageError("'glyphs' is built in and needs no download", hint="use it with --dataset glyphs")
     entry = _entry(name)
     inputs.open_dataset(reporter, name)
-    folder = resolve.find_folder(entry)
-    reporter.result([str(folder)], {"name": name, "path": str(folder)})
+    _print_path(reporter, name, str(resolve.find_folder(entry)))
 
 
-def verify(
-    name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, or a path to data.")] = registry.DEFAULT,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
-) -> None:
-    """Read a data set from its files, whatever the cache says, and check it; never downloads."""
-    reporter = Reporter("datasets verify", quiet=quiet, as_json=as_json)
+def verify(name: NameOrPath = registry.DEFAULT, *, reporter: Reporter) -> None:
+    """Verify a data set from its source files, ignoring the cache; never downloads."""
     data = resolve.open_local(name)
     data.reload()
     counts = {split.value: data.length(split) for split in Split if data.has(split)}
-    told = ", ".join(f"{count:,} {split}" for split, count in counts.items())
-    rows = [("data set", data.name), ("from", data.location), ("images", told), ("digest", data.digest)]
+    images = ", ".join(f"{count:,} {split}" for split, count in counts.items())
+    rows = [("data set", data.name), ("location", data.location), ("images", images), ("digest", data.digest)]
     document = {"name": data.name, "location": data.location, "images": counts, "digest": data.digest}
     reporter.result(format_table(rows), document)
 
 
-def path(name: Name = registry.DEFAULT, quiet: options.Quiet = False, as_json: options.Json = False) -> None:
-    """Print the folder that holds a data set's files; never downloads."""
-    reporter = Reporter("datasets path", quiet=quiet, as_json=as_json)
-    folder = resolve.require_local_dir(_entry(name))
-    reporter.result([str(folder)], {"name": name, "path": str(folder)})
+def path(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:
+    """Print the folder of a data set's files; never downloads."""
+    _print_path(reporter, name, str(resolve.require_local_dir(_entry(name))))
 
 
-def _row(entry: registry.DatasetInfo) -> dict[str, Any]:
+def _print_path(reporter: Reporter, name: str, folder: str) -> None:
+    reporter.result([folder], {"name": name, "path": folder})
+
+
+def _row(entry: DatasetInfo) -> dict[str, Any]:
+    row = {"name": entry.name, "path": None, "description": entry.about}
     try:
         folder = resolve.find_folder(entry)
     except DataError as error:
-        return {"name": entry.name, "path": None, "state": error.message, "about": entry.about}
-    state = "here" if folder else "not here"
-    return {"name": entry.name, "path": str(folder) if folder else None, "state": state, "about": entry.about}
+        return {**row, "state": error.message}
+    return {**row, "path": str(folder), "state": "installed"} if folder else {**row, "state": "not installed"}
 
 
-def _entry(name: str) -> registry.DatasetInfo:
+def _entry(name: str) -> DatasetInfo:
     if name not in registry.DATASETS:
         raise registry.unknown(name)
     return registry.DATASETS[name]

@@ -1,4 +1,4 @@
-"""`mnistae doctor`: what a bug report needs."""
+"""`mnistae doctor`: information for bug reports."""
 
 import os
 import platform
@@ -7,7 +7,6 @@ from importlib import metadata
 from typing import Any
 
 import mnistae
-from mnistae.cli import options
 from mnistae.cli.console import Reporter, format_table
 from mnistae.core import paths
 from mnistae.core.errors import CheckpointError, DataError, DeviceError
@@ -26,25 +25,23 @@ VARIABLES = (
 )
 
 
-def doctor(quiet: options.Quiet = False, as_json: options.Json = False) -> None:
-    """Show versions, devices, paths, and the state of data and store."""
-    reporter = Reporter("doctor", quiet=quiet, as_json=as_json)
+def doctor(*, reporter: Reporter) -> None:
+    """Show versions, devices, paths, and the state of data sets and checkpoints."""
     found: dict[str, dict[str, Any]] = {
         "versions": _versions(),
-        "devices": {name: _state_of_device(name) for name in devices.ORDER},
+        "devices": {name: _device_state(name) for name in devices.ORDER},
         "environment": {name: os.environ.get(name) for name in VARIABLES},
         "paths": {
             "checkpoints": str(paths.checkpoints_dir()),
             "datasets": str(paths.datasets_dir()),
             "cache": str(paths.cache_dir()),
         },
-        "data": {entry.name: _state_of_data(entry) for entry in registry.DATASETS.values()},
-        "store": _state_of_store(),
+        "datasets": {entry.name: _dataset_state(entry) for entry in registry.DATASETS.values()},
+        "checkpoints": _checkpoint_states(),
     }
     lines: list[str] = []
     for section, rows in found.items():
-        shown = [(f"  {key}", "-" if value is None else value) for key, value in rows.items()]
-        lines += [section, *(format_table(shown) if shown else ["  empty"])]
+        lines += [section, *format_table([(f"  {key}", "-" if value is None else value) for key, value in rows.items()])]
     reporter.result(lines, found)
 
 
@@ -60,23 +57,23 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _state_of_device(name: str) -> str:
+def _device_state(name: str) -> str:
     try:
         return f"works: {devices.describe(devices.resolve(name))}"
     except DeviceError as error:
         return error.message
 
 
-def _state_of_store() -> dict[str, str]:
+def _checkpoint_states() -> dict[str, str]:
     try:
-        return {name: reason or "whole" for name, reason in verification.verify_all().items()}
-    except CheckpointError as error:  # a folder that cannot be read is what somebody may want to know
+        return {name: reason or "ok" for name, reason in verification.verify_all().items()}
+    except CheckpointError as error:  # worth reporting
         return {"unreadable": error.message}
 
 
-def _state_of_data(entry: registry.DatasetInfo) -> str:
+def _dataset_state(entry: registry.DatasetInfo) -> str:
     try:
         folder = resolve.find_folder(entry)
     except DataError as error:
         return error.message
-    return str(folder) if folder else "not here"
+    return str(folder) if folder else "not installed"

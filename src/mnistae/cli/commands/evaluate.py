@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, ClassVar
 
 import typer
 
-from mnistae.cli import console, inputs, options, results
+from mnistae.cli import console, inputs, results
 from mnistae.cli.console import Reporter
+from mnistae.cli.groups import DatasetOptions, OutputOptions, format_option, output_option
 from mnistae.cli.views import evaluation_files, evaluation_text
 from mnistae.cli.views.evaluation_files import Report
 from mnistae.core.errors import UsageError
@@ -17,7 +20,6 @@ from mnistae.store.runs import Checkpoint
 from mnistae.tasks import evaluation
 from mnistae.tasks.evaluation import EvaluationOptions, Extremes
 
-FORMATS = ("csv", *results.FIGURE_FORMATS)
 MAX_CHECKPOINTS = 20
 MAX_EXTREMES = 100
 MAX_NEIGHBOURS = 100
@@ -38,23 +40,38 @@ Neighbours = Annotated[
         "--knn", metavar="K", help="Guess each label by the vote of the K nearest training codes.", show_default=False
     ),
 ]
-Output = Annotated[str | None, options.output("Where to write CSV, or the figure of --extremes or --denoising.")]
-Format = Annotated[str | None, options.file_format("csv, png, svg or pdf; by default what the suffix says.")]
+
+
+class EvaluationFormat(StrEnum):
+    """Formats of evaluations."""
+
+    CSV = "csv"
+    PNG = "png"
+    SVG = "svg"
+    PDF = "pdf"
+
+
+@dataclass(frozen=True)
+class EvaluationOutput(OutputOptions):
+    """A table as CSV, or a figure."""
+
+    output: Annotated[
+        str | None, output_option("Write CSV, or the figure of --extremes or --denoising, to this file, or - for stdout.")
+    ] = None
+    format: Annotated[EvaluationFormat | None, format_option()] = None
+    formats: ClassVar[type[StrEnum]] = EvaluationFormat
 
 
 def evaluate(
     checkpoints: Checkpoints = None,
-    checkpoint: options.Checkpoint = None,
     split: Measured = Split.TEST,
     extremes: Count = 0,
     denoising: Denoising = False,
     knn: Neighbours = 0,
-    output: Output = None,
-    format_: Format = None,
-    dataset: options.Dataset = None,
-    device: options.Device = None,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    *,
+    source: DatasetOptions,
+    out: EvaluationOutput,
+    reporter: Reporter,
 ) -> None:
     """Measure a checkpoint over the test set: MSE, PSNR and SSIM by digit, living units, PCA, denoising.
 
@@ -62,15 +79,14 @@ def evaluate(
     units and is fitted on the training images; a unit's activation is its mean over them. The denoising line is under the
     lab's noise, uniform in [-0.625, 0.625], seed 0. With --knn an image of the training split has no vote on itself.
     """
-    reporter = Reporter("evaluate", quiet=quiet, as_json=as_json)
     depth = _depth(extremes, denoising=denoising, knn=knn)
-    wanted = _wanted(checkpoints or [], checkpoint)
-    target = _target(reporter, output, format_)
+    wanted = _wanted(checkpoints or [], source.checkpoint)
+    target = _target(reporter, out)
     if target is not None and target.format != "csv":
         _check_figure(depth, len(wanted))
-    results.refuse_to_overwrite_inputs(target, *wanted, dataset)
-    opened = [inputs.open_model(reporter, one, device) for one in wanted]
-    data = inputs.open_dataset(reporter, _common_dataset([found for found, _ in opened], dataset))
+    results.refuse_to_overwrite_inputs(target, *wanted, source.dataset)
+    opened = [inputs.open_model(reporter, one, source.device) for one in wanted]
+    data = inputs.open_dataset(reporter, _common_dataset([found for found, _ in opened], source.dataset))
     evaluations = evaluation.evaluate([network for _, network in opened], data, split, depth)
     reports = [Report(found, result) for (found, _), result in zip(opened, evaluations, strict=True)]
     _warn_dead(reporter, reports)
@@ -97,18 +113,17 @@ def _wanted(several: Sequence[str], one: str | None) -> list[str | None]:
     return list(several)
 
 
-def _target(reporter: Reporter, output: str | None, format_name: str | None) -> results.Destination | None:
+def _target(reporter: Reporter, out: EvaluationOutput) -> results.Destination | None:
     """Return where CSV or a figure goes; None if people or programs read the result."""
-    if output is not None:
-        return results.explicit(reporter, output, format_name, formats=FORMATS)
-    if format_name is None:
+    if out.output is not None:
+        return results.explicit(reporter, out)
+    if out.format is None:
         return None
     if reporter.as_json:
-        raise UsageError("--json lays the result out in its own way", hint="leave --format out, or name a file with -o")
-    kind = results.check_format(format_name, FORMATS)
-    if kind != "csv":
+        raise UsageError("--format cannot be combined with --json", hint="leave --format out, or name a file with -o")
+    if out.format is not EvaluationFormat.CSV:
         console.check_stdout_takes_bytes(as_json=False)
-    return results.Destination(None, kind)
+    return results.Destination(None, out.format)
 
 
 def _check_figure(depth: EvaluationOptions, checkpoints: int) -> None:
@@ -130,16 +145,13 @@ def _common_dataset(found: Sequence[Checkpoint], asked: str | None) -> str:
 
 def _warn_dead(reporter: Reporter, reports: Sequence[Report]) -> None:
     for report in reports:
-        size = report.found.bottleneck
-        dead = size - report.found.active_units
-        whose = f" of '{report.name}'" if len(reports) > 1 else ""
-        if dead:
-            reporter.warn(f"{dead} of {size} bottleneck units{whose} are dead: always zero")
+        owner = f" of '{report.name}'" if len(reports) > 1 else ""
+        inputs.warn_dead(reporter, report.found.active_units, report.found.bottleneck, owner=owner)
 
 
 def _draw(reporter: Reporter, worst: Extremes) -> None:
     names, shown = [picture.word for picture in worst.pictures], worst.found
-    reporter.draw(lambda canvas: mosaic(canvas, shown.originals, shown.outputs, names=names, titles=("reconstructed",)))
+    reporter.preview(lambda canvas: mosaic(canvas, shown.originals, shown.outputs, names=names, titles=("reconstructed",)))
 
 
 def _deliver(reporter: Reporter, target: results.Destination | None, reports: Sequence[Report], data: str) -> None:
@@ -148,11 +160,11 @@ def _deliver(reporter: Reporter, target: results.Destination | None, reports: Se
     document = {**shared, **documents[0]} if len(reports) == 1 else {**shared, "evaluations": documents}
     lines = evaluation_text.lines(reports, data)
     if target is None:
-        reporter.result(lines, {**document, "figure": None})
+        reporter.result(lines, {**document, "output": None})
         return
     if target.path is None and target.format == "csv":
         console.write(evaluation_files.as_csv(reports))
         return
     for line in lines:
-        reporter.note(line)
+        reporter.info(line)
     results.write_result(reporter, target, lambda kind: evaluation_files.render(reports, kind), document)

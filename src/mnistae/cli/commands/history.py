@@ -1,16 +1,18 @@
-"""`mnistae history`: the losses of runs, epoch by epoch."""
+"""`mnistae history`: the loss per epoch of runs."""
 
 import csv
 import dataclasses
 import io
 import os
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 
-from mnistae.cli import inputs, options, results
+from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
+from mnistae.cli.groups import FigureOutput, output_option
 from mnistae.core.errors import CheckpointError
 from mnistae.core.records import EpochRecord
 from mnistae.outputs import figures
@@ -21,69 +23,57 @@ from mnistae.store.runs import Checkpoint
 
 Runs = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="RUN",
-        help="Names in the store or .safetensors files; by default what MNISTAE_CHECKPOINT names, else the newest run.",
-    ),
+    typer.Argument(metavar="RUN", help="Run names or .safetensors files (default: MNISTAE_CHECKPOINT or the newest run)."),
 ]
 
 
-def history(
-    references: Runs = None,
-    output: Annotated[str | None, options.output("Where to write a figure; by default none is drawn.")] = None,
-    format_: options.Format = None,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
-) -> None:
-    """Plot the losses of one run or several, epoch by epoch; in a pipe print them as CSV.
+@dataclass(frozen=True)
+class HistoryOutput(FigureOutput):
+    """A figure, if one is asked for."""
 
-    The columns are run, epoch, loss and learning_rate. With -o or --format a figure of all curves is written (PNG, SVG or
-    PDF) and its path printed.
+    output: Annotated[str | None, output_option("Write a figure to this file, or - for stdout.")] = None
+
+
+def history(references: Runs = None, *, out: HistoryOutput, reporter: Reporter) -> None:
+    """Plot the loss per epoch of one or more runs; print CSV when piped.
+
+    The columns are run, epoch, loss and learning_rate. With -o or --format all curves are written as a figure instead, and
+    its path is printed.
     """
-    reporter = Reporter("history", quiet=quiet, as_json=as_json)
-    target = _target(reporter, references or [], output, format_)
+    is_figure = out.output is not None or out.format is not None
+    target = results.resolve(reporter, out, name=["history", *(references or [])]) if is_figure else None
     results.refuse_to_overwrite_inputs(target, *(references or []))
     found = _load(references or [os.environ.get("MNISTAE_CHECKPOINT") or None])
     histories = {name: checkpoint.metadata.history for name, checkpoint in found.items()}
-    document = {"runs": [_document(checkpoint) for checkpoint in found.values()]}
+    documents = [
+        {**inputs.describe_checkpoint(checkpoint), "history": [dataclasses.asdict(epoch) for epoch in histories[name]]}
+        for name, checkpoint in found.items()
+    ]
 
-    def draw(canvas: Canvas) -> list[str]:
+    def preview(canvas: Canvas) -> list[str]:
         return plot(canvas, {name: [epoch.loss for epoch in epochs] for name, epochs in histories.items()})
 
     if target is None:
-        reporter.result(_csv(histories), {**document, "figure": None}, draw)
+        reporter.result(_csv(histories), {"runs": documents, "output": None}, preview)
         return
-    reporter.draw(draw)
+    reporter.preview(preview)
     figure = figures.loss_curve(*histories.values(), names=list(histories))
-    results.write_result(reporter, target, lambda kind: figures.render(figure, kind), document)
-
-
-def _target(
-    reporter: Reporter, references: Sequence[str], output: str | None, format_name: str | None
-) -> results.Destination | None:
-    if output is not None:
-        return results.explicit(reporter, output, format_name, formats=results.FIGURE_FORMATS)
-    return results.default(format_name, name=["history", *references], formats=results.FIGURE_FORMATS) if format_name else None
+    results.write_result(reporter, target, lambda kind: figures.render(figure, kind), {"runs": documents})
 
 
 def _load(references: Sequence[str | None]) -> dict[str, Checkpoint]:
-    """Return the checkpoints by name, or as they were called. Raises CheckpointError for one that never was trained."""
+    """Return the checkpoints by name or path. Raises CheckpointError for one without a history."""
     found: dict[str, Checkpoint] = {}
     for reference in references:
         checkpoint = runs.load(reference)
         name = checkpoint.name or str(checkpoint.path)
         if not checkpoint.metadata.history:
             raise CheckpointError(
-                f"'{name}' was imported: it has no history of losses",
+                f"'{name}' was imported and has no loss history",
                 hint="name a run that was trained here: see 'mnistae checkpoints list'",
             )
         found[name] = checkpoint
     return found
-
-
-def _document(checkpoint: Checkpoint) -> dict[str, Any]:
-    epochs = [dataclasses.asdict(epoch) for epoch in checkpoint.metadata.history]
-    return {**inputs.describe_checkpoint(checkpoint), "history": epochs}
 
 
 def _csv(histories: Mapping[str, Sequence[EpochRecord]]) -> list[str]:

@@ -26,7 +26,7 @@ def show_training(reporter: Reporter, run: "Run", should_stop: Callable[[], bool
     started = time.monotonic()
     for epoch in run.epochs(should_stop):
         now = time.monotonic()
-        reporter.note(
+        reporter.info(
             f"epoch {epoch.number:>{len(str(total))}}/{total}  loss {epoch.loss:.5f}  "
             f"lr {epoch.learning_rate:g}  {run.images_per_epoch / (now - started):,.0f} images/s"
         )

@@ -1,0 +1,174 @@
+"""Options that several commands share: frozen dataclasses that `flatten` turns into the parameters of a command."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, get_type_hints
+
+import typer
+
+from mnistae.cli.console import Reporter
+
+IMAGE_HELP = "index (N, train:N, test:N), digit:D[/K], a file, a folder, 'scans/*.png', or - for stdin."
+
+Images = Annotated[list[str], typer.Argument(metavar="IMAGE", help=f"Image: {IMAGE_HELP}", show_default=False)]
+
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing run.")]
+
+
+def checkpoint_option(about: str, *, envvar: str | None = "MNISTAE_CHECKPOINT") -> Any:
+    """Return the option that names a checkpoint."""
+    return typer.Option("--checkpoint", "-c", metavar="NAME|PATH", envvar=envvar, help=about)
+
+
+def output_option(about: str, metavar: str = "PATH|-") -> Any:
+    """Return the option that says where to write."""
+    return typer.Option("--output", "-o", metavar=metavar, help=about)
+
+
+def format_option(about: str = "Output format (default: from the file extension).") -> Any:
+    """Return the option that says in which format to write."""
+    return typer.Option("--format", "-f", help=about)
+
+
+def device_option(default: str) -> Any:
+    """Return the option that names the device."""
+    about = f"Device: auto, cpu, cuda[:N], xpu or mps (default: {default})."
+    return typer.Option("--device", metavar="DEVICE", envvar="MNISTAE_DEVICE", help=about)
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """A checkpoint and what computes with it."""
+
+    checkpoint: Annotated[
+        str | None,
+        checkpoint_option("Checkpoint name or .safetensors file (default: the newest run, else the built-in `lab`)."),
+    ] = None
+    device: Annotated[str | None, device_option("NumPy on the CPU")] = None
+
+
+@dataclass(frozen=True)
+class DatasetOptions(NetworkOptions):
+    """A checkpoint and a data set."""
+
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            metavar="NAME|PATH",
+            help="Data set that indices refer to (default: the one the checkpoint was trained on).",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class InputOptions(DatasetOptions):
+    """A checkpoint and the source of the images to use it on."""
+
+    raw: Annotated[bool, typer.Option("--raw", help="Skip preprocessing; images must be 28x28, light on dark.")] = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Options that are None unless given."""
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that were given."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class SizeOptions(Settings):
+    """Sizes of a network."""
+
+    bottleneck: Annotated[int | None, typer.Option("--bottleneck", "-z", help="Size of the bottleneck (default: 8).")] = None
+    hidden: Annotated[int | None, typer.Option("--hidden", help="Size of the hidden layers (default: 392).")] = None
+
+
+class FigureFormat(StrEnum):
+    """Formats of figures."""
+
+    PNG = "png"
+    SVG = "svg"
+    PDF = "pdf"
+
+
+class FrameFormat(StrEnum):
+    """Formats of decoded frames: figures, a strip without axes, an animation, an array."""
+
+    PNG = "png"
+    SVG = "svg"
+    PDF = "pdf"
+    STRIP = "strip"
+    GIF = "gif"
+    NPY = "npy"
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where to write and in which format: the base of one class per set of formats, whose first one is the default."""
+
+    output: Annotated[
+        str | None, output_option("Output file, or - for stdout (default: a name derived from the arguments).")
+    ] = None
+    format: StrEnum | None = None
+    formats: ClassVar[type[StrEnum]]
+
+
+@dataclass(frozen=True)
+class FigureOutput(OutputOptions):
+    """A figure."""
+
+    format: Annotated[FigureFormat | None, format_option()] = None
+    formats: ClassVar[type[StrEnum]] = FigureFormat
+
+
+@dataclass(frozen=True)
+class FrameOutput(OutputOptions):
+    """Decoded frames."""
+
+    format: Annotated[FrameFormat | None, format_option()] = None
+    formats: ClassVar[type[StrEnum]] = FrameFormat
+
+
+def flatten(function: Callable[..., None], command: str) -> Callable[..., None]:
+    """Return a command as Typer takes it: each parameter that is a dataclass is replaced by the options in its fields.
+
+    The fields that are no options are those of the Reporter, which gets the command's name.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    options = {name: _options(hint) for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        own = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+        parameters += options.get(name, [own])
+
+    @functools.wraps(function)
+    def wrapper(**given: Any) -> None:
+        for name, fields in options.items():
+            values = {field.name: given.pop(field.name) for field in fields}
+            given[name] = hints[name](**values, **({"command": command} if hints[name] is Reporter else {}))
+        function(**given)
+
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer and docs/generate.py read
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return wrapper
+
+
+def _options(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    empty = inspect.Parameter.empty
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=empty if field.default is dataclasses.MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in dataclasses.fields(group)
+        if hasattr(hints[field.name], "__metadata__")
+    ]
