@@ -113,8 +113,8 @@ def test_model_bounds(fields: dict[str, Any], error: str | None) -> None:
         ({"optimizer": "sgd"}, UsageError, "invalid value for optimizer: sgd"),
         ({"precision": "fp8"}, UsageError, "invalid value for --precision: fp8"),
         ({"schedule": "cosine"}, UsageError, "invalid value for schedule: cosine"),
-        ({"dataset": None}, TypeError, "recipe and data set are text"),
-        ({"recipe": ["lab"]}, TypeError, "recipe and data set are text"),
+        ({"dataset": None}, TypeError, "recipe and data set must be text"),
+        ({"recipe": ["lab"]}, TypeError, "recipe and data set must be text"),
     ],
 )
 def test_recipe_bounds(fields: dict[str, Any], kind: type[Exception] | None, error: str | None) -> None:

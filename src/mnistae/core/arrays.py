@@ -9,7 +9,7 @@ Array = NDArray[np.float32]
 """Images, codes and weights."""
 
 Vector = NDArray[np.float64]
-"""Metrics, one value per image, and whatever is summed over many images."""
+"""Metrics, one value per image, and sums over many images."""
 
 Bytes = NDArray[np.uint8]
 """Pixels as a data set stores them, and labels."""
@@ -17,7 +17,7 @@ Bytes = NDArray[np.uint8]
 Indices = NDArray[np.intp]
 
 NO_LABEL = 255
-"""The label of an image whose label is not known."""
+"""The label of an image without one."""
 
 
 def to_float(images: Bytes) -> Array:
@@ -31,5 +31,5 @@ def to_bytes(images: Array) -> Bytes:
 
 
 def flatten(images: Bytes) -> Bytes:
-    """Return images (N, 28, 28) as rows (N, 784) in memory of their own: torch takes no view of a file's bytes."""
+    """Return images (N, 28, 28) as rows (N, 784), copied: torch takes no view of read-only bytes."""
     return np.array(images, order="C").reshape(len(images), PIXELS)

@@ -106,7 +106,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         if not all(isinstance(text, str) for text in (self.recipe, self.dataset)):
-            raise TypeError("recipe and data set are text")
+            raise TypeError("recipe and data set must be text")
         check_integer("--seed", self.seed, 0, MAX_SEED)
         check_integer("--epochs", self.epochs, 1, 10_000)
         check_integer("--batch-size", self.batch_size, 1, 65_536)

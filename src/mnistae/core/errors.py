@@ -1,11 +1,11 @@
-"""The one family of expected failures. Everything else keeps its traceback."""
+"""Expected errors. Anything else is a bug and keeps its traceback."""
 
 from enum import IntEnum
 from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """What the process answers to its caller. The README has the same table."""
+    """Process exit codes, as documented in the README."""
 
     DONE = 0
     UNEXPECTED = 1
@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
 
 
 class MnistaeError(Exception):
-    """An expected failure: one line that says what happened, and a hint that names the next step."""
+    """An expected error: one line that says what is wrong, and a hint that names the next step."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.UNEXPECTED
 
@@ -34,13 +34,13 @@ class MnistaeError(Exception):
 
 
 class UsageError(MnistaeError):
-    """An argument, an option or an environment variable that makes no sense."""
+    """An invalid argument, option or environment variable."""
 
     exit_code = ExitCode.USAGE
 
 
 class CheckpointError(MnistaeError):
-    """A checkpoint that is missing, damaged or not ours."""
+    """A checkpoint that is missing, damaged or not made by mnistae."""
 
     exit_code = ExitCode.CHECKPOINT
 
@@ -52,24 +52,24 @@ class DataError(MnistaeError):
 
 
 class DeviceError(MnistaeError):
-    """A device that was asked for and is not there."""
+    """The requested device is not available."""
 
     exit_code = ExitCode.DEVICE
 
 
 class DivergedError(MnistaeError):
-    """A training loss that is no longer a finite number."""
+    """The training loss is not finite."""
 
     exit_code = ExitCode.DIVERGED
 
 
 class OutputError(MnistaeError):
-    """A file or stream that cannot be written."""
+    """A file or stream cannot be written."""
 
     exit_code = ExitCode.OUTPUT
 
 
 class LockedError(MnistaeError):
-    """A run that another process is holding."""
+    """A run is locked by another process."""
 
     exit_code = ExitCode.LOCKED

@@ -1,4 +1,4 @@
-"""What is remembered of a run: an epoch's record, a training state and the metadata that a checkpoint carries."""
+"""Records of a run: epochs, training state, checkpoint metadata."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ Weights = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One finished epoch. `loss` is the mean of its batch losses, each batch counting the same; `learning_rate` its last."""
+    """One finished epoch. `loss` is the unweighted mean of its batch losses, `learning_rate` the rate of its last step."""
 
     number: int  # counts from 1
     loss: float
@@ -21,9 +21,9 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that the next epoch follows from, besides the configuration and the data.
+    """Everything the next epoch depends on, apart from the configuration and the data.
 
-    Adam's moments and step counts are keyed by parameter name; each parameter has a step count of its own.
+    Adam's moments and step counts are keyed by parameter name; each parameter has its own step count.
     """
 
     weights: Weights
@@ -35,7 +35,7 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a run's numbers come from: what has to be the same for them to be the same to the byte."""
+    """What has to be the same for a run to give the same bytes."""
 
     data_digest: str
     device: str
@@ -45,20 +45,20 @@ class Provenance:
     def __post_init__(self) -> None:
         versions: object = self.versions
         if not isinstance(versions, Mapping):
-            raise TypeError("versions are a mapping")
+            raise TypeError("versions must be a mapping")
         texts = [self.data_digest, self.device, *self.versions.values()]
         if not all(isinstance(text, str) for text in texts):
-            raise TypeError("digest, device and versions are text")
+            raise TypeError("digest, device and versions must be text")
         if isinstance(self.threads, bool) or not isinstance(self.threads, int) or not 1 <= self.threads <= 4096:
-            raise ValueError(f"thread count is '{self.threads}'")
+            raise ValueError(f"invalid thread count: {self.threads}")
 
 
 @dataclass(frozen=True)
 class UnitRange:
     """The lowest and the highest activation of a bottleneck unit over the training images.
 
-    Not quantiles: a unit that fires for one image in a thousand is alive, and its 99th percentile would call it dead. Nor
-    do ReLU codes have far outliers: the maxima of the lab's units are 1.3 times their 99th percentiles.
+    Not quantiles: a unit that fires for one image in a thousand is active, although its 99th percentile is 0. ReLU codes
+    have no far outliers: the maxima of the lab's units are 1.3 times their 99th percentiles.
     """
 
     low: float
@@ -66,7 +66,7 @@ class UnitRange:
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high < math.inf:  # NaN too
-            raise ValueError(f"the range of a unit is '{self.low}' to '{self.high}'")
+            raise ValueError(f"invalid unit range: {self.low} to {self.high}")
 
     @property
     def is_dead(self) -> bool:
@@ -75,13 +75,13 @@ class UnitRange:
 
 
 def count_active(ranges: Sequence[UnitRange]) -> int:
-    """Return how many of the units fire for at least one image."""
+    """Return the number of units that fire for at least one image."""
     return sum(not unit.is_dead for unit in ranges)
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a checkpoint says of itself. An imported one has no training configuration, no history and no unit ranges."""
+    """Metadata of a checkpoint. An imported one has no training configuration, no history and no unit ranges."""
 
     model: ModelConfig
     training: TrainConfig | None = None
@@ -94,10 +94,10 @@ class Metadata:
     def __post_init__(self) -> None:
         source: object = self.source
         if not isinstance(source, str):
-            raise TypeError("the source is text")
-        alive = self.active_units
-        if alive is not None and (type(alive) is not int or not 0 <= alive <= self.model.bottleneck):
-            raise ValueError(f"living units are '{alive}' of {self.model.bottleneck}")
+            raise TypeError("source must be text")
+        active, size = self.active_units, self.model.bottleneck
+        if active is not None and (type(active) is not int or not 0 <= active <= size):
+            raise ValueError(f"invalid number of active units: {active} of {size}")
         ranges = self.unit_ranges
-        if ranges is not None and (len(ranges) != self.model.bottleneck or count_active(ranges) != alive):
-            raise ValueError(f"{len(ranges)} unit ranges do not go with {alive} living units of {self.model.bottleneck}")
+        if ranges is not None and (len(ranges) != size or count_active(ranges) != active):
+            raise ValueError(f"{len(ranges)} unit ranges do not match {active} active units of {size}")
