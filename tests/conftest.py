@@ -9,8 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 
 from tests.support import client
+from tests.support.client import Result
+from tests.support.terminals import Terminal
 
 if TYPE_CHECKING:
     from mnistae.data.sets.registry import DatasetInfo
-    from tests.support.client import ForkServer
     from tests.support.http_mirror import Mirror
 
 # One thread in this process and in those it starts: a run's bytes depend on their number, and tests compare runs.
@@ -71,13 +72,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let the campaign's ledger know of tests that fail or are left out: their own last lines do not get there."""
+    """Log tests that fail or are skipped: they end before the line that logs their result."""
     report = yield
     if not report.passed:
         documented = (getattr(item, "function", None), getattr(item, "module", None))
         reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else ""
         rows = client.rows_of(*(inspect.getdoc(one) or "" for one in documented))
-        client.note_ending(item.name, rows, failed=report.failed, reason=reason.removeprefix("Skipped: "))
+        client.log_outcome(item.name, rows, failed=report.failed, reason=reason.removeprefix("Skipped: "))
     return report
 
 
@@ -156,16 +157,7 @@ def real_mnist(monkeypatch: pytest.MonkeyPatch) -> Path:
     return REAL_MNIST
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Answer]
+Cli = Callable[..., Result]
 
 
 @pytest.fixture
@@ -173,19 +165,19 @@ def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> C
     """Run the command line in this process, through its error boundary."""
     from mnistae.cli import main
 
-    def run(*args: object) -> Answer:
+    def run(*args: object) -> Result:
         words = [str(arg) for arg in args]
         monkeypatch.setattr(sys, "argv", ["mnistae", *words])
         capfd.readouterr()
         code = main.run()
         captured = capfd.readouterr()
-        return Answer(int(code), captured.out, captured.err)
+        return Result(int(code), captured.out, captured.err)
 
     return run
 
 
-def mnistae(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    """Run the command line in a process of its own."""
+def run_process(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line in an interpreter of its own."""
     command = [sys.executable, "-m", "mnistae", *map(str, args)]
     defaults: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 100}
     if {"stdout", "stderr"} & options.keys():
@@ -194,13 +186,39 @@ def mnistae(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]
     return done
 
 
-def on_a_terminal(*args: object, **environment: str) -> tuple[int, str]:
+def run_cli(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line in a process of its own: a child of the fork server unless that could make a difference."""
+    environment = options.get("env", os.environ)
+    if options.keys() - {"env"} or not client.shared_server().is_ready_for(environment):
+        return run_process(*args, **options)
+    with tempfile.TemporaryDirectory() as folder:
+        running = _fork(args, Path(folder), environment)
+        code = running.wait(100).code
+        out, err = (path.read_bytes() for path in (running.out, running.err))
+    assert code is not None, "it did not end"
+    return subprocess.CompletedProcess(list(args), code, out, err)
+
+
+def run_in_pty(*args: object, **environment: str) -> tuple[int, str]:
     """Run the command line with a terminal as its standard streams; return its code and what the terminal got."""
-    return program_on_a_terminal([sys.executable, "-m", "mnistae", *map(str, args)], **environment)
+    environment = {**os.environ, **environment}
+    if not client.shared_server().is_ready_for(environment):
+        return run_program_in_pty([sys.executable, "-m", "mnistae", *map(str, args)], **environment)
+    with tempfile.TemporaryDirectory() as folder, Terminal() as terminal:
+        code = _fork(args, Path(folder), environment, ("terminals.sit_at", terminal.name)).wait(100).code
+        assert code is not None, "it did not end"
+        return code, terminal.text()
 
 
-def program_on_a_terminal(command: list[str], **environment: str) -> tuple[int, str]:
-    """Run any program so."""
+def _fork(
+    args: tuple[object, ...], folder: Path, environment: Mapping[str, str], *before: tuple[str, object]
+) -> client.Running:
+    env = dict.fromkeys([*os.environ, "MNISTAE_HOME"]) | dict(environment)
+    return client.shared_server().start(*args, home=folder, cwd=Path.cwd(), env=env, save_every=None, before=before)
+
+
+def run_program_in_pty(command: list[str], **environment: str) -> tuple[int, str]:
+    """Run any program with a terminal as its standard streams; return its code and what the terminal got."""
     import pty
 
     parent, child = pty.openpty()
@@ -220,7 +238,7 @@ def program_on_a_terminal(command: list[str], **environment: str) -> tuple[int, 
 
 
 @pytest.fixture(scope="session")
-def trained_store(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray], forks: "ForkServer") -> Path:
+def trained_store(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray], forks: client.ForkServer) -> Path:
     """A store with the run `tiny`, trained for two epochs on tiny data that no test changes."""
     folder = tmp_path_factory.mktemp("trained")
     data = write_idx(folder / "tiny", digits)
@@ -237,9 +255,6 @@ def trained(trained_store: Path, home: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def forks() -> "Iterator[ForkServer]":
-    """The fork server of the reliability tests."""
-    from tests.support.client import ForkServer
-
-    with ForkServer() as server:
-        yield server
+def forks() -> client.ForkServer:
+    """The fork server."""
+    return client.shared_server()

@@ -21,7 +21,7 @@ from PIL import Image
 
 import mnistae as product
 from mnistae.outputs import image_io
-from tests.conftest import mnistae, program_on_a_terminal
+from tests.conftest import run_process, run_program_in_pty
 from tests.support.photos import drawn, on_paper
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "pipelines.md"
@@ -48,7 +48,7 @@ class Site:
         """Run a script; return its code, what it printed, and what it told. A terminal gets both in one."""
         command = ["bash", "-euo", "pipefail", "-c", script]
         if self.is_terminal:
-            code, shown = program_on_a_terminal(command, TERM="xterm-256color")
+            code, shown = run_program_in_pty(command, TERM="xterm-256color")
             text = shown.replace("\r\n", "\n")
             return code, text, text
         done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -67,7 +67,7 @@ def glyph_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the built-in digits drawn and the run `small`, trained on them."""
     folder = tmp_path_factory.mktemp("glyphs") / "home"
     words = ("train", "--dataset", "glyphs", "--recipe", "fast", "--name", "small", "-q")
-    done = mnistae(*words, env={**os.environ, "MNISTAE_HOME": str(folder)})
+    done = run_process(*words, env={**os.environ, "MNISTAE_HOME": str(folder)})
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -161,7 +161,7 @@ def check_the_photos(site: Site, printed: str, told: str) -> None:
 
 
 def check_the_worst(site: Site, printed: str, told: str) -> None:
-    errors = site.model.reconstruct(site.images("test")[0][:100]).measures.mse
+    errors = site.model.reconstruct(site.images("test")[0][:100]).metrics.mse
     found = measured(told)
     assert np.allclose(list(found.values()), np.sort(errors)[:-6:-1], rtol=1e-3)
     assert next(iter(found)) == f"test:{errors.argmax()}"

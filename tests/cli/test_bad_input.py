@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Cli, mnistae
+from tests.conftest import Cli, run_cli
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -296,9 +296,9 @@ def test_moved_data_is_missing_data(cli: Cli, tiny: Path) -> None:
 
 def test_closed_and_empty_standard_input(trained: str) -> None:
     """`-` with nothing to read is exit 4 at once."""
-    empty = mnistae("reconstruct", "-")
+    empty = run_cli("reconstruct", "-")
     assert (empty.returncode, empty.stderr.splitlines()[0]) == (4, b"error: standard input is empty")
-    closed = mnistae("reconstruct", "-", stdin=None, preexec_fn=lambda: os.close(0))
+    closed = run_cli("reconstruct", "-", stdin=None, preexec_fn=lambda: os.close(0))
     assert (closed.returncode, closed.stderr.splitlines()[0]) == (4, b"error: standard input is closed")
 
 

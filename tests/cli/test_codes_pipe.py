@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Answer, Cli, mnistae
+from tests.conftest import Cli, Result, run_cli
 
 PROGRAM = f"{sys.executable} -m mnistae"
 
@@ -141,10 +141,10 @@ def test_codes_before_a_break_are_delivered(trained: str, kind: str) -> None:
     """An array that breaks off gives the codes before that, whole in every format, an error line and code 4."""
     np.save("x.npy", np.zeros((200, 28, 28), np.uint8))
     Path("x.npy").write_bytes(Path("x.npy").read_bytes()[:-1])
-    done = mnistae("encode", "x.npy", "1", "-o", f"c.{kind}")
+    done = run_cli("encode", "x.npy", "1", "-o", f"c.{kind}")
     assert (done.returncode, done.stdout) == (4, f"c.{kind}\n".encode())
     assert b"error: an array cut short" in done.stderr
-    read = mnistae("decode", f"c.{kind}", "-o", "y.npy")
+    read = run_cli("decode", f"c.{kind}", "-o", "y.npy")
     assert read.returncode == 0, read.stderr
     assert len(np.load("y.npy")) == 193
 
@@ -174,7 +174,7 @@ def test_what_is_refused(cli: Cli, trained: str, words: tuple[str, ...]) -> None
     Path("empty").write_bytes(b"")
     Path("many").write_text("[1,1,1,1,1,1,1,1]\n" * 1001)
     code, message = REFUSED[words]
-    answer: Answer = cli(*words)
+    answer: Result = cli(*words)
     assert answer.code == code
     assert answer.out == "" or "--json" in words
     assert message in answer.err.splitlines()[-2]
@@ -193,7 +193,7 @@ def test_another_checkpoints_codes_are_refused(cli: Cli, trained: str, tiny: Pat
 @pytest.mark.parametrize("kind", ["npy", "jsonl"])
 def test_the_whole_of_mnist_flows(real_mnist: Path, trained: str, kind: str) -> None:
     """60,000 images go through the pipe, and neither process takes 300 MiB."""
-    mnistae("encode", 0, "--dataset", "mnist")  # the cache of verified arrays is made here, once
+    run_cli("encode", 0, "--dataset", "mnist")  # the cache of verified arrays is made here, once
     out = " -o -" if kind == "npy" else ""
     line = f"{PROGRAM} encode --split train --dataset mnist -f {kind}{out} | {PROGRAM} decode -o x.npy"
     # A small process in between: a child's peak counts from that of the process it was forked from.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import mnistae, on_a_terminal
+from tests.conftest import run_cli, run_in_pty
 
 RESULTS = [
     ("reconstruct", "1"),
@@ -30,7 +30,7 @@ RESULTS = [
 @pytest.mark.parametrize("words", RESULTS, ids=" ".join)
 def test_json_is_one_document_and_quiet_is_quiet(trained: str, words: tuple[str, ...]) -> None:
     """With --json -q standard output parses as one document with schema and command, and standard error is empty."""
-    done = mnistae(*words, "--json", "-q")
+    done = run_cli(*words, "--json", "-q")
     document = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, b"")
     assert document["schema"] == 1
@@ -41,8 +41,8 @@ def test_json_is_one_document_and_quiet_is_quiet(trained: str, words: tuple[str,
 @pytest.mark.parametrize("words", RESULTS, ids=" ".join)
 def test_same_command_same_output(trained: str, words: tuple[str, ...]) -> None:
     """A command says the same thing twice, and standard error does not change what standard output gets."""
-    first = mnistae(*words)
-    second = mnistae(*words, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    first = run_cli(*words)
+    second = run_cli(*words, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout
     assert first.stdout
@@ -65,8 +65,8 @@ def test_same_command_same_output(trained: str, words: tuple[str, ...]) -> None:
 def test_dash_writes_the_files_bytes(trained: str, words: tuple[str, ...], magic: bytes) -> None:
     """`-o -` writes the bytes of the file, the same as into a file, and nothing before or after."""
     suffix = {b"\x89PNG": "png", b"<?xml": "svg", b"%PDF": "pdf", b"GIF89a": "gif", b"\x93NUMPY": "npy"}[magic]
-    piped = mnistae(*words, "-o", "-")
-    filed = mnistae(*words, "-o", f"out.{suffix}")
+    piped = run_cli(*words, "-o", "-")
+    filed = run_cli(*words, "-o", f"out.{suffix}")
     assert (piped.returncode, filed.stdout) == (0, f"out.{suffix}\n".encode())
     assert piped.stdout.startswith(magic)
     assert piped.stdout == Path(f"out.{suffix}").read_bytes()
@@ -74,8 +74,8 @@ def test_dash_writes_the_files_bytes(trained: str, words: tuple[str, ...], magic
 
 def test_array_on_standard_input(trained: str) -> None:
     """Frames from one command are images of the next, through a pipe, without a file."""
-    frames = mnistae("interpolate", "1", "2", "--steps", 3, "-f", "npy", "-o", "-")
-    done = mnistae("reconstruct", "-", "--json", "-q", stdin=None, input=frames.stdout)
+    frames = run_cli("interpolate", "1", "2", "--steps", 3, "-f", "npy", "-o", "-")
+    done = run_cli("reconstruct", "-", "--json", "-q", stdin=None, input=frames.stdout)
     assert [image["image"] for image in json.loads(done.stdout)["images"]] == ["-[0]", "-[1]", "-[2]"]
 
 
@@ -84,7 +84,7 @@ def test_reader_that_leaves_ends_with_141(trained: str, words: tuple[str, ...]) 
     """When whoever reads standard output is gone the command ends quietly with 141."""
     read, write = os.pipe()
     os.close(read)
-    done = mnistae(*words, stdout=write, stderr=subprocess.PIPE)
+    done = run_cli(*words, stdout=write, stderr=subprocess.PIPE)
     os.close(write)
     assert (done.returncode, b"Traceback" in done.stderr, b"rror" in done.stderr) == (141, False, False)
 
@@ -92,7 +92,7 @@ def test_reader_that_leaves_ends_with_141(trained: str, words: tuple[str, ...]) 
 @pytest.mark.parametrize("words", [("summary",), ("reconstruct", "1"), ("checkpoints", "list")], ids=" ".join)
 def test_closed_standard_output_is_exit_seven(trained: str, words: tuple[str, ...]) -> None:
     """A result that has nowhere to go is an error, after the work was done."""
-    done = mnistae(*words, stdout=None, stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1))
+    done = run_cli(*words, stdout=None, stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1))
     assert done.returncode == 7
     assert done.stderr.splitlines()[-2] == b"error: standard output is closed"
     assert Path("reconstruct-1.png").exists() == (words[0] == "reconstruct")
@@ -103,28 +103,28 @@ def test_closed_standard_output_is_exit_seven(trained: str, words: tuple[str, ..
 def test_full_device_is_exit_seven(trained: str, words: tuple[str, ...]) -> None:
     """Standard output that takes no more bytes is an error, not a success."""
     with Path("/dev/full").open("wb") as full:
-        done = mnistae(*words, stdout=full, stderr=subprocess.PIPE)
+        done = run_cli(*words, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 7
     assert b"error: cannot write to standard output: No space left on device" in done.stderr
 
 
 def test_private_file_stays_private(trained: str) -> None:
     """A figure that is made anew keeps the rights of the file that it replaces."""
-    assert mnistae("reconstruct", "1").returncode == 0
+    assert run_cli("reconstruct", "1").returncode == 0
     Path("reconstruct-1.png").chmod(0o600)
-    assert mnistae("reconstruct", "1").returncode == 0
+    assert run_cli("reconstruct", "1").returncode == 0
     assert Path("reconstruct-1.png").stat().st_mode & 0o777 == 0o600
 
 
 def test_closed_standard_error_is_no_reason_to_fail(trained: str) -> None:
     """Notes that nobody can read do not change the result."""
-    done = mnistae("reconstruct", "1", stderr=None, stdout=subprocess.PIPE, preexec_fn=lambda: os.close(2))
+    done = run_cli("reconstruct", "1", stderr=None, stdout=subprocess.PIPE, preexec_fn=lambda: os.close(2))
     assert (done.returncode, done.stdout) == (0, b"reconstruct-1.png\n")
 
 
 def test_bytes_are_not_written_to_a_terminal(trained: str) -> None:
     """`-o -` on a terminal is a usage error."""
-    code, text = on_a_terminal("reconstruct", "1", "-o", "-")
+    code, text = run_in_pty("reconstruct", "1", "-o", "-")
     assert code == 2
     assert "standard output is a terminal" in text
     assert "PNG" not in text
@@ -132,7 +132,7 @@ def test_bytes_are_not_written_to_a_terminal(trained: str) -> None:
 
 def test_dash_does_not_wait_for_a_terminal(trained: str) -> None:
     """`-` as an image on a terminal is a usage error at once."""
-    code, text = on_a_terminal("reconstruct", "-")
+    code, text = run_in_pty("reconstruct", "-")
     assert code == 2
     assert "'-' reads a picture from standard input, which is a terminal" in text
 
@@ -141,11 +141,11 @@ def test_dash_does_not_wait_for_a_terminal(trained: str) -> None:
 def test_odd_paths_work_and_do_not_reach_the_terminal(trained: str, name: str) -> None:
     """A figure may have any name; standard output carries it exactly, messages make it safe."""
     path = f"{name}.png" if name == "-dash" else f"odd/{name}.png"
-    done = mnistae("reconstruct", "1", f"--output={path}")
+    done = run_cli("reconstruct", "1", f"--output={path}")
     assert (done.returncode, done.stdout) == (0, f"{path}\n".encode())
     assert Path(path).exists()
 
-    missing = mnistae("reconstruct", f"missing/{name}.png")
+    missing = run_cli("reconstruct", f"missing/{name}.png")
     assert missing.returncode == 4
     assert len(missing.stderr.splitlines()) == 2
     assert not {0x07, 0x1B} & set(missing.stderr)
@@ -157,12 +157,12 @@ def test_odd_paths_work_and_do_not_reach_the_terminal(trained: str, name: str) -
 def test_locales_do_not_matter(trained: str, locale: str, encoding: str) -> None:
     """No locale and no encoding ends in an error, also where a name cannot be encoded."""
     environment = {**os.environ, "LC_ALL": locale, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    done = mnistae("summary", "--json", env=environment)
+    done = run_cli("summary", "--json", env=environment)
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)
-    failed = mnistae("summary", "-c", "grün-😀", env=environment)
+    failed = run_cli("summary", "-c", "grün-😀", env=environment)
     assert failed.returncode == 2
     assert b"not a name for a run" in failed.stderr
-    drawn = mnistae("reconstruct", "1", "-o", "grün-😀.png", env=environment)
+    drawn = run_cli("reconstruct", "1", "-o", "grün-😀.png", env=environment)
     assert (drawn.returncode, drawn.stdout) == (0, "grün-😀.png\n".encode())
     assert Path("grün-😀.png").is_file()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Answer, Cli, mnistae
+from tests.conftest import Cli, Result, run_cli
 
 SHARED = {"schema", "command", "dataset", "split", "figure"}
 """What a document has once, however many checkpoints it is about."""
@@ -23,7 +23,7 @@ def second(cli: Cli, trained: str, tiny: Path) -> str:
     return "small"
 
 
-def document(answer: Answer) -> Any:
+def document(answer: Result) -> Any:
     """Return the JSON document of an answer that has to be a success."""
     assert answer.code == 0, answer.err
     return json.loads(answer.out)
@@ -154,7 +154,7 @@ def test_figures(cli: Cli, trained: str, part: tuple[object, ...]) -> None:
         assert np.asarray(picture.convert("L")).std() > 10
     assert document(cli("evaluate", *part, "-o", "x.png", "--json"))["figure"] == "x.png"
     assert Path("x.png").read_bytes() == first
-    assert mnistae("evaluate", *part, "-f", "png", "-q").stdout == first
+    assert run_cli("evaluate", *part, "-f", "png", "-q").stdout == first
 
 
 def test_unlabelled_pictures_have_all_but_labels(cli: Cli, trained: str, digits: dict[str, np.ndarray]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from mnistae.store import runs
 from mnistae.store.export import FORMATS
-from tests.conftest import Cli, mnistae, on_a_terminal
+from tests.conftest import Cli, run_cli, run_in_pty
 
 
 def need_onnx() -> None:
@@ -65,15 +65,15 @@ def test_parts_say_what_they_take_and_give(cli: Cli, trained: str) -> None:
 
 def test_an_export_goes_through_a_pipe(trained: str) -> None:
     """With -o - the bytes of the file go to standard output, and nothing with them; not to a terminal, nor to nobody."""
-    done = mnistae("checkpoints", "export", trained, "-f", "npz", "-o", "-")
+    done = run_cli("checkpoints", "export", trained, "-f", "npz", "-o", "-")
     assert done.returncode == 0, done.stderr
     with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
         assert len(archive.files) == 8
     end, pipe = os.pipe()
     os.close(end)
-    assert mnistae("checkpoints", "export", "-f", "npz", "-o", "-", stdout=pipe).returncode == 141
+    assert run_cli("checkpoints", "export", "-f", "npz", "-o", "-", stdout=pipe).returncode == 141
     os.close(pipe)
-    code, text = on_a_terminal("checkpoints", "export", trained, "-f", "npz", "-o", "-")
+    code, text = run_in_pty("checkpoints", "export", trained, "-f", "npz", "-o", "-")
     assert code == 2
     assert "standard output is a terminal" in text
 

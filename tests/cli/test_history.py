@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from mnistae.store import runs
-from tests.conftest import REFERENCE, Cli, mnistae, on_a_terminal
+from tests.conftest import REFERENCE, Cli, run_cli, run_in_pty
 
 COLOURS = {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "LC_ALL": "C.UTF-8"}
 
@@ -58,7 +58,7 @@ def test_a_figure_of_several_runs(cli: Cli, trained: str, other: str) -> None:
     assert cli("history", trained, other, "-o", "both.svg").code == 0
     assert Path("both.svg").read_bytes() == before
     assert cli("history", trained, other, "-f", "pdf").out == "history-tiny-other.pdf\n"
-    assert mnistae("history", trained, other, "-f", "svg", "-o", "-").stdout == before
+    assert run_cli("history", trained, other, "-f", "svg", "-o", "-").stdout == before
 
 
 def test_a_figure_of_one_run_is_the_runs_own(cli: Cli, trained: str, home: Path) -> None:
@@ -108,18 +108,18 @@ def test_an_empty_store_shows_the_built_in_run(cli: Cli) -> None:
 
 def test_a_terminal_gets_a_plot(trained: str, other: str) -> None:
     """On a terminal of 80 columns the curves are drawn in its width, without colour in ASCII, and no rows are printed."""
-    code, text = on_a_terminal("history", trained, other, **COLOURS)
+    code, text = run_in_pty("history", trained, other, **COLOURS)
     assert code == 0
     assert "\x1b[36m" in text
     assert "learning_rate" not in text
     lines = re.sub(r"\x1b\[\d+m", "", text).replace("\r", "").splitlines()
     assert max(map(len, lines)) == 80
     assert len(lines) <= 24
-    plain = on_a_terminal("history", trained, other, **COLOURS, NO_COLOR="1")[1]
+    plain = run_in_pty("history", trained, other, **COLOURS, NO_COLOR="1")[1]
     assert "\x1b" not in plain
     assert "** tiny" in plain
     assert "oo other" in plain
-    ascii_only = on_a_terminal("history", trained, **{**COLOURS, "LC_ALL": "C"})[1]
+    ascii_only = run_in_pty("history", trained, **{**COLOURS, "LC_ALL": "C"})[1]
     assert ascii_only.isascii()
     assert "**" in ascii_only
     assert "learning_rate" not in ascii_only

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Cli, mnistae, on_a_terminal
+from tests.conftest import Cli, run_cli, run_in_pty
 
 SCREEN = {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "LC_ALL": "C.UTF-8", "COLORTERM": ""}
 
@@ -31,7 +31,7 @@ def codes(cli: Cli, trained: str) -> None:
 @pytest.mark.parametrize("words", DRAWING, ids=" ".join)
 def test_a_terminal_gets_the_pictures(words: tuple[str, ...]) -> None:
     """Half-blocks in grey, no line wider than 80 columns, about a screen of them, and every colour given back."""
-    code, text = on_a_terminal(*words, **SCREEN)
+    code, text = run_in_pty(*words, **SCREEN)
     assert code == 0, text
     assert "▀" in text
     assert "\x1b[38;5;" in text
@@ -45,7 +45,7 @@ def test_a_terminal_gets_the_pictures(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"LC_ALL": "C"}, {"TERM": "vt100"}], ids=str)
 def test_without_colour_pictures_are_characters(environment: dict[str, str]) -> None:
     """Where colours or characters are missing the picture is ASCII, without any colour."""
-    code, text = on_a_terminal("reconstruct", "1", **{**SCREEN, **environment})
+    code, text = run_in_pty("reconstruct", "1", **{**SCREEN, **environment})
     assert code == 0
     assert text.isascii()
     assert "\x1b[38;" not in text
@@ -55,7 +55,7 @@ def test_without_colour_pictures_are_characters(environment: dict[str, str]) -> 
 @pytest.mark.parametrize("words", DRAWING, ids=" ".join)
 def test_a_pipe_gets_no_pictures(words: tuple[str, ...]) -> None:
     """Nor does a file: standard error has notes and tables alone, whatever the terminal could show."""
-    done = mnistae(*words, env={**os.environ, **SCREEN})
+    done = run_cli(*words, env={**os.environ, **SCREEN})
     assert done.returncode == 0
     assert not re.search("▀|[-.:=+*#%@]{6}|\x1b", (done.stdout + done.stderr).decode())
 
@@ -63,36 +63,36 @@ def test_a_pipe_gets_no_pictures(words: tuple[str, ...]) -> None:
 def test_a_wide_terminal_gets_the_walks_of_all_units() -> None:
     """A row a unit, where eight frames fit side by side; elsewhere there is the table alone."""
     wide = {**SCREEN, "COLUMNS": "140", "LINES": "80"}
-    text = on_a_terminal("traverse", "1", **wide)[1]
+    text = run_in_pty("traverse", "1", **wide)[1]
     assert all(re.search(rf"^unit {unit}\b", text, re.MULTILINE) for unit in range(8))
     assert "▀" in text
-    assert "▀" not in on_a_terminal("traverse", "1", **SCREEN)[1]
+    assert "▀" not in run_in_pty("traverse", "1", **SCREEN)[1]
 
 
 def test_evaluate_shows_the_worst_above_its_table() -> None:
     """The images with the largest error are there beside their reconstructions; the table is the result, and comes last."""
-    text = on_a_terminal("evaluate", "--extremes", "2", **SCREEN)[1]
+    text = run_in_pty("evaluate", "--extremes", "2", **SCREEN)[1]
     assert "▀" in text
     assert text.rindex("▀") < text.index("living bottleneck units")
-    assert "▀" not in on_a_terminal("evaluate", **SCREEN)[1]
+    assert "▀" not in run_in_pty("evaluate", **SCREEN)[1]
 
 
 def test_quiet_shows_nothing_and_json_shows_what_tables_do() -> None:
     """-q leaves the path alone; --json leaves pictures to standard error, as it does with tables."""
-    assert on_a_terminal("interpolate", "1", "2", "-q", **SCREEN) == (0, "interpolate-1-2.png\r\n")
-    assert "▀" in on_a_terminal("reconstruct", "1", "--json", **SCREEN)[1]
-    assert "▀" not in on_a_terminal("reconstruct", "1", "--json", "-q", **SCREEN)[1]
+    assert run_in_pty("interpolate", "1", "2", "-q", **SCREEN) == (0, "interpolate-1-2.png\r\n")
+    assert "▀" in run_in_pty("reconstruct", "1", "--json", **SCREEN)[1]
+    assert "▀" not in run_in_pty("reconstruct", "1", "--json", "-q", **SCREEN)[1]
 
 
 def test_the_bar_has_the_losses_and_the_active_units_below(tiny: Path, home: Path) -> None:
     """Training shows a sparkline and the living units below its bar, no bars in the C locale, and its bytes are a pipe's."""
     words = ("train", "--dataset", tiny, "-e", 60, "-b", 256, "--name", "live", "--force")
-    code, text = on_a_terminal(*words, **SCREEN)
+    code, text = run_in_pty(*words, **SCREEN)
     assert code == 0
     assert re.search(r"[▁-█]{30,}  [1-8] of 8 units alive", text)
     watched = (home / "checkpoints" / "live" / "state.safetensors").read_bytes()
-    plain = on_a_terminal(*words, **{**SCREEN, "LC_ALL": "C"})[1]
+    plain = run_in_pty(*words, **{**SCREEN, "LC_ALL": "C"})[1]
     assert re.search(r"[1-8] of 8 units alive", plain)
     assert not re.search("[▁-█]", plain)
-    assert mnistae(*words).returncode == 0
+    assert run_cli(*words).returncode == 0
     assert (home / "checkpoints" / "live" / "state.safetensors").read_bytes() == watched

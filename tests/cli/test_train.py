@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from mnistae.core.config import RECIPES
-from tests.conftest import Cli, mnistae, on_a_terminal
+from tests.conftest import Cli, run_cli, run_in_pty
 
 
 def run_files(home: Path, name: str) -> dict[str, bytes]:
@@ -238,7 +238,7 @@ def test_two_trainers_of_one_name_are_one(tiny: Path, cli: Cli) -> None:
     assert first.stderr is not None
     while b"epoch" not in first.stderr.readline():
         pass
-    second = mnistae(*command[3:])
+    second = run_cli(*command[3:])
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=30)
 
@@ -256,7 +256,7 @@ def test_training_survives_a_reader_that_leaves(tiny: Path, cli: Cli) -> None:
     read, write = os.pipe()
     os.close(read)
     words = ("train", "--dataset", tiny, "-e", 2, "-b", 256, "--name", "alone")
-    done = mnistae(*words, stdout=write, stderr=write)
+    done = run_cli(*words, stdout=write, stderr=write)
     os.close(write)
     assert done.returncode == 141
     assert json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"][0]["state"] == "finished"
@@ -265,7 +265,7 @@ def test_training_survives_a_reader_that_leaves(tiny: Path, cli: Cli) -> None:
 def test_terminal_gets_a_bar_that_is_cleared(tiny: Path) -> None:
     """On a terminal a live bar shows epoch, loss, rate, speed and time left, and gives the cursor back."""
     words = ("train", "--dataset", tiny, "-e", 60, "-b", 256)
-    code, text = on_a_terminal(*words, TERM="xterm-256color", COLUMNS="100")
+    code, text = run_in_pty(*words, TERM="xterm-256color", COLUMNS="100")
     assert code == 0
     assert "/60" in text
     assert "images/s" in text

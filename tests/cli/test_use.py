@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import REFERENCE, Answer, Cli
+from tests.conftest import REFERENCE, Cli, Result
 
 
-def document(answer: Answer) -> Any:
+def document(answer: Result) -> Any:
     """Return the JSON document of an answer that has to be a success."""
     assert answer.code == 0, answer.err
     return json.loads(answer.out)

@@ -1,4 +1,4 @@
-"""Make docs/reliability.md of the campaign's ledger: `python report.py LEDGER COMMAND SECONDS [REMARK]`, on standard output."""
+"""Write docs/reliability.md from the campaign's log: `python report.py LOG COMMAND SECONDS [REMARK]`, to standard output."""
 
 import json
 import os
@@ -123,15 +123,15 @@ AT_LEAST = {
 }
 """Trials that the long form owes."""
 
-SABOTAGED = ("A1", "A2", "A3", "A5", "B1", "C1", "C3", "C7", "C8", "D1", "D4", "G1", "G2", "G4")
-"""Rows that owe a sabotage leg."""
+CONTROLLED = ("A1", "A2", "A3", "A5", "B1", "C1", "C3", "C7", "C8", "D1", "D4", "G1", "G2", "G4")
+"""Rows that owe a negative control."""
 
 
 def main() -> None:
     """Print the page."""
-    ledger, command, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+    log, command, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for line in ledger.read_text().splitlines():
+    for line in log.read_text().splitlines():
         entry = json.loads(line)
         found[entry["row"]].append(entry)
     day, cores = datetime.now(UTC).date().isoformat(), len(os.sched_getaffinity(0))
@@ -143,9 +143,9 @@ def main() -> None:
         f"Run on {day} by `{command}` in {seconds / 60:.0f} minutes: {cores} cores, Python {platform.python_version()},"
         f" {platform.system()}.",
         *sys.argv[4:],
-        "A *sabotage leg* breaks the product on purpose, and the test has to see it.",
+        "A *negative control* breaks the product on purpose, and the test has to notice it.",
         "",
-        "| row | what is done | trials | failures | sabotage leg | notes |",
+        "| row | what is done | trials | failures | negative control | notes |",
         "|---|---|---|---|---|---|",
     ]
     lines += [_row(row, about, found[row]) for row, about in ROWS.items()]
@@ -159,11 +159,11 @@ def _row(row: str, about: str, entries: list[dict[str, Any]]) -> str:
         note = ELSEWHERE.get(row, "**no result**: failed, or not run")
         return f"| {row} | {about} | | | | {note} |"
     trials, failures = (sum(entry[key] for entry in entries) for key in ("trials", "failures"))
-    sabotage, notes = ("; ".join(dict.fromkeys(e[key] for e in entries if e[key])) for key in ("sabotage", "note"))
+    control, notes = ("; ".join(dict.fromkeys(e[key] for e in entries if e[key])) for key in ("control", "note"))
     debts = [f"**of {AT_LEAST[row]:,} trials**"] if trials < AT_LEAST.get(row, 0) else []
-    debts += ["**no sabotage leg**"] if row in SABOTAGED and not sabotage else []
+    debts += ["**no negative control**"] if row in CONTROLLED and not control else []
     notes = "; ".join([*debts, *([notes] if notes else [])]).replace("|", "\\|")
-    return f"| {row} | {about} | {trials:,} | {failures} | {sabotage} | {notes} |".replace("  ", " ")
+    return f"| {row} | {about} | {trials:,} | {failures} | {control} | {notes} |".replace("  ", " ")
 
 
 if __name__ == "__main__":

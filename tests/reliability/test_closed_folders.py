@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_idx
-from tests.support.client import LONG, ForkServer, one_line, record
-from tests.support.invocations import FOR_OTHERS, furnish
-from tests.support.resumable import check_store, digest, run_folder, train_whole
+from tests.support.client import LONG, ForkServer, is_clean_error, log_result
+from tests.support.invocations import UNPRIVILEGED, create_fixtures
+from tests.support.resumable import check_store, digest, run_folder, train_reference
 
 NOBODY = 65534
 
@@ -75,13 +75,13 @@ def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: 
     work = open_folder / "work"
     data = write_idx(open_folder / "data", digits)
     train = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 8, "--name", "r")
-    train_whole(forks, work, (*train, "-q"))
+    train_reference(forks, work, (*train, "-q"))
     picture = open_folder / "pictures" / "out.gif"
     picture.parent.mkdir()
     home = work / "home"
-    furnished = furnish(open_folder, "plain", digits, (run_folder(work) / "model.safetensors").read_bytes())
-    places = {name: word.replace("./", f"{open_folder}/") for name, word in furnished.items()} | {"run": "r"}
-    forks.run("datasets", "verify", places["data"], home=work)  # what is verified is remembered
+    furnished = create_fixtures(open_folder, "plain", digits, (run_folder(work) / "model.safetensors").read_bytes())
+    substitutions = {name: word.replace("./", f"{open_folder}/") for name, word in furnished.items()} | {"run": "r"}
+    forks.run("datasets", "verify", substitutions["data"], home=work)  # what is verified is remembered
     for path in [open_folder, *open_folder.rglob("*")]:
         os.chown(path, NOBODY, NOBODY)
     close, reads = FOLDERS[kind]
@@ -95,14 +95,14 @@ def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: 
         ((*train, "--force"), 7),
         (("train", "--resume", "--name", "r", "-e", 2), 7),
     ]
-    walk = [*commands, *walked(places, kind, reads)]
+    walk = [*commands, *walked(substitutions, kind, reads)]
     for number, (words, code) in enumerate(walk):
         log = open_folder / f"audit{number}"
         streams = open_folder / f"streams{number}"
-        hooks = (("audit", str(log)), ("child_faults.stranger", NOBODY))
+        hooks = (("audit", str(log)), ("child_faults.drop_privileges", NOBODY))
         end = forks.run(*words, home=streams, env={"MNISTAE_HOME": str(home)}, before=hooks)
         assert end.code == code, (words, end)
-        assert code == 0 or one_line(end)
+        assert code == 0 or is_clean_error(end)
         assert not re.search(r"epoch +[0-9]+/", end.err)
         attempts = [path for _event, path in map(json.loads, log.read_text().splitlines()) if path.startswith(str(home))]
         is_writer = words[0] == "train" or words[:2] in {("checkpoints", "import"), ("checkpoints", "remove")}
@@ -110,16 +110,19 @@ def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: 
             attempts = [path for path in attempts if path != str(home) and not path.startswith(str(home / "cache"))]
         assert is_writer or attempts == [], (words, attempts)
     assert picture.exists() == (reads == 0)
-    record("B4", trials=len(walk), note=f"{kind}: as another user")
+    log_result("B4", trials=len(walk), note=f"{kind}: as another user")
 
 
-def walked(places: Mapping[str, str], kind: str, reads: int) -> Iterator[tuple[tuple[object, ...], int]]:
+def walked(substitutions: Mapping[str, str], kind: str, reads: int) -> Iterator[tuple[tuple[object, ...], int]]:
     """Yield every command with the code that it ends with."""
-    for use in FOR_OTHERS if LONG else FOR_OTHERS[list(FOLDERS).index(kind) % 3 :: 3]:
-        code = 7 if use.writes else reads if use.needs_run else use.code
-        if use.command == "checkpoints remove" or (use.command, kind) == ("checkpoints list", "no right to enter"):
+    for invocation in UNPRIVILEGED if LONG else UNPRIVILEGED[list(FOLDERS).index(kind) % 3 :: 3]:
+        code = 7 if invocation.writes else reads if invocation.needs_run else invocation.code
+        if invocation.command == "checkpoints remove" or (invocation.command, kind) == (
+            "checkpoints list",
+            "no right to enter",
+        ):
             code = 3  # what cannot be made is not there to be removed, and what cannot be seen is no empty store
-        yield use.words(places), code
+        yield invocation.words(substitutions), code
 
 
 def moved(home: Path) -> None:
@@ -161,13 +164,13 @@ def test_store_goes_away(
     assert done.code in {0, 7}, done
     assert done.seconds < 20
     if happens in {replaced_by_file, replaced_by_link}:
-        assert (done.code, one_line(done)) == (7, True)
+        assert (done.code, is_clean_error(done)) == (7, True)
         assert not (tmp_path / "elsewhere" / "loss.png").exists()  # which the end of a run writes
     else:
-        assert one_line(done) or done.code == 0
+        assert is_clean_error(done) or done.code == 0
         check_store(tmp_path)
-        train_whole(forks, tmp_path / "whole", words)
+        train_reference(forks, tmp_path / "whole", words)
         if done.code == 7:  # it was in the middle of a file
             assert forks.run("train", "--resume", "--name", "r", "-q", home=tmp_path).code == 0
         assert digest(tmp_path) == digest(tmp_path / "whole")
-    record("B7", trials=1, note=f"{happens.__name__.replace('_', ' ')}: {done.code}")
+    log_result("B7", trials=1, note=f"{happens.__name__.replace('_', ' ')}: {done.code}")

@@ -15,7 +15,7 @@ from mnistae.store import runs
 from tests.conftest import write_idx
 from tests.support import child_workers
 from tests.support.child_faults import NO_LOCKS
-from tests.support.client import Ended, ForkServer, Running, one_line, record, trials
+from tests.support.client import ForkServer, Result, Running, is_clean_error, log_result, trials
 
 WRITERS, READERS = 8, 4
 NO_FLOCK = (("child_faults.no_locks", 0),)
@@ -27,7 +27,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def answer(ended: Ended) -> dict[str, Any]:
+def answer(ended: Result) -> dict[str, Any]:
     assert ended.code == 0, ended.err
     said: dict[str, Any] = json.loads(ended.out)
     return said
@@ -56,7 +56,9 @@ def test_writers_and_readers(forks: ForkServer, place: Path, monkeypatch: pytest
             f"w{k}": (saves, saves) for k in range(WRITERS)
         }
         assert not list((place / str(k) / "home").rglob("*.tmp"))
-    record("G1", trials=rounds * (WRITERS * saves + READERS * loads), note=f"{WRITERS * saves} saves, {READERS * loads} loads")
+    log_result(
+        "G1", trials=rounds * (WRITERS * saves + READERS * loads), note=f"{WRITERS * saves} saves, {READERS * loads} loads"
+    )
 
 
 def test_writers_of_one_run_without_locks(forks: ForkServer, place: Path) -> None:
@@ -64,15 +66,15 @@ def test_writers_of_one_run_without_locks(forks: ForkServer, place: Path) -> Non
     rounds, saves, loads = trials(1, 5), trials(12, 50), trials(120, 500)
     for k in range(rounds):
         assert share(forks, place / str(k), saves=saves, loads=loads, one_name=True, before=NO_FLOCK) == []
-    record("G1", trials=rounds * (WRITERS * saves + READERS * loads), note="the same of one run and without locks")
+    log_result("G1", trials=rounds * (WRITERS * saves + READERS * loads), note="the same of one run and without locks")
 
 
-def test_writers_and_readers_sabotage(forks: ForkServer, place: Path) -> None:
-    """G1, the sabotage leg: files written in place are seen torn, though the locks hold."""
+def test_writers_and_readers_control(forks: ForkServer, place: Path) -> None:
+    """G1, the negative control: files written in place are seen torn, though the locks hold."""
     in_place = (("write_in_place", None),)
     seen = [bool(share(forks, place / str(k), saves=12, loads=120, before=in_place)) for k in range(trials(1, 5))]
     assert all(seen)
-    record("G1", trials=0, sabotage=f"files written in place: seen {sum(seen)} times of {len(seen)}")
+    log_result("G1", trials=0, control=f"files written in place: seen {sum(seen)} times of {len(seen)}")
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def words(place: Path, digits: dict[str, np.ndarray]) -> tuple[object, ...]:
     return ("train", "--dataset", data, "-b", 256, "--hidden", 64, "--name", "r")
 
 
-def compete(forks: ForkServer, home: Path, words: tuple[object, ...], before: Any = ()) -> tuple[list[Ended], list[Ended]]:
+def compete(forks: ForkServer, home: Path, words: tuple[object, ...], before: Any = ()) -> tuple[list[Result], list[Result]]:
     """Start eight trainers of one name, then three more one by one, and interrupt who goes on; return how they ended."""
     running = [forks.start(*words, "-e", 10_000, home=home, save_every=10, before=before) for _ in range(8)]
     end = time.monotonic() + 10
@@ -105,22 +107,22 @@ def test_eight_trainers_of_one_name(forks: ForkServer, place: Path, words: tuple
         ended, late = compete(forks, place / str(k), words)
         assert sorted(child.code or 0 for child in ended) == [8] * 7 + [130], [child.err for child in ended]
         assert [child.code for child in late] == [8] * 3
-        assert all(one_line(child) for child in (*ended, *late) if child.code == 8)
+        assert all(is_clean_error(child) for child in (*ended, *late) if child.code == 8)
         assert sorted(child.seconds for child in late)[1] <= 1, "nobody waits for the lock"
         assert forks.run("checkpoints", "verify", home=place / str(k)).code == 0
-    record("G2", trials=trials(2, 20), note="one goes on, seven end with 8, and who comes later does so within a second")
+    log_result("G2", trials=trials(2, 20), note="one goes on, seven end with 8, and who comes later does so within a second")
 
 
 def test_eight_trainers_without_locks(forks: ForkServer, place: Path, words: tuple[object, ...]) -> None:
-    """G2, the sabotage leg: with locks that do nothing all eight go on, which is seen, and still every file is whole."""
+    """G2, the negative control: with locks that do nothing all eight go on, which is seen, and still every file is whole."""
     for k in range(trials(1, 5)):
         ended, _ = compete(forks, place / str(k), words, NO_FLOCK)
         assert sorted(child.code or 0 for child in ended) == [130] * 8
         assert forks.run("checkpoints", "verify", home=place / str(k)).code == 0
         resumed = forks.run("train", "--resume", "--name", "r", "-e", 1, home=place / str(k))
         assert resumed.code in {0, 2}, resumed.err
-    record(
-        "G2", trials=trials(1, 5), sabotage=f"locks off: seen {trials(1, 5)} times of {trials(1, 5)}", note="no file damaged"
+    log_result(
+        "G2", trials=trials(1, 5), control=f"locks off: seen {trials(1, 5)} times of {trials(1, 5)}", note="no file damaged"
     )
 
 
@@ -138,7 +140,7 @@ def test_file_system_without_locks(forks: ForkServer, place: Path, words: tuple[
         killed.kill(signal.SIGKILL)
         assert killed.wait().code == -signal.SIGKILL
     assert forks.run(*words, "-e", 1, "--force", home=place, before=before).code == 0
-    record("T16", trials=3, note="a file system without locks")
+    log_result("T16", trials=3, note="a file system without locks")
 
 
 @pytest.fixture
@@ -173,8 +175,8 @@ def test_holder_is_killed(holder: Callable[[int], Running], place: Path, monkeyp
             except LockedError:
                 assert time.monotonic() - started < 1
         held.wait()
-    record("G3", trials=trials(15, 50), note="each within a second")
-    record("T16", trials=trials(15, 50), note="holders killed")
+    log_result("G3", trials=trials(15, 50), note="each within a second")
+    log_result("T16", trials=trials(15, 50), note="holders killed")
 
 
 def test_removal_while_others_read(forks: ForkServer, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +198,7 @@ def test_removal_while_others_read(forks: ForkServer, place: Path, monkeypatch: 
     assert surveyed["damaged"] == []
     assert surveyed["rounds"] > 10
     assert runs.run_names() == ["stays"]
-    record("G5", trials=trials(50, 500), note="removals under two readers and one that lists and verifies")
+    log_result("G5", trials=trials(50, 500), note="removals under two readers and one that lists and verifies")
 
 
 def test_removal_while_another_trains(forks: ForkServer, place: Path, words: tuple[object, ...]) -> None:
@@ -211,4 +213,4 @@ def test_removal_while_another_trains(forks: ForkServer, place: Path, words: tup
     assert running.wait().code == 130
     assert [ended.code for ended in refused] == [8] * 5
     assert forks.run("checkpoints", "verify", home=place).code == 0
-    record("G5", trials=5, note="removals of a run in training: exit 8")
+    log_result("G5", trials=5, note="removals of a run in training: exit 8")

@@ -14,27 +14,27 @@ import pytest
 from mnistae.core.files import atomic
 from mnistae.store import format as checkpoint_format
 from tests.conftest import write_idx
-from tests.support.client import ForkServer, record, trials
+from tests.support.client import ForkServer, log_result, trials
 from tests.support.faults import Fault
-from tests.support.resumable import Whole, check_store, digest, go_on, leftovers, run_folder, train_whole
+from tests.support.resumable import ReferenceRun, check_store, digest, leftovers, resume_args, run_folder, train_reference
 
 EPOCHS = 4
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: dict[str, np.ndarray]) -> Whole:
+def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: dict[str, np.ndarray]) -> ReferenceRun:
     """Three batches an epoch, a state after each; the data's path is the same for all, as it stands in the checkpoint."""
     folder = tmp_path_factory.mktemp("whole")
     data = write_idx(folder / "data", digits)
     words = ("train", "--dataset", data, "-e", EPOCHS, "-b", 256, "--hidden", 64, "--name", "r", "-q")
-    return train_whole(forks, folder, words)
+    return train_reference(forks, folder, words)
 
 
-def kill_often(forks: ForkServer, whole: Whole, home: Path, moments: Iterator[float]) -> int:
+def kill_often(forks: ForkServer, whole: ReferenceRun, home: Path, moments: Iterator[float]) -> int:
     """Kill the run once for each of the moments; return how many kills hit it alive."""
     hits = 0
     for moment in moments:
-        running = forks.start(*go_on(home, whole), home=home)
+        running = forks.start(*resume_args(home, whole), home=home)
         time.sleep(moment)
         running.kill(signal.SIGKILL)
         hits += running.wait().code == -signal.SIGKILL
@@ -43,15 +43,15 @@ def kill_often(forks: ForkServer, whole: Whole, home: Path, moments: Iterator[fl
     return hits
 
 
-def check_end(forks: ForkServer, whole: Whole, home: Path) -> None:
+def check_end(forks: ForkServer, whole: ReferenceRun, home: Path) -> None:
     """Let a run end: with the bytes of the undisturbed one, and without litter."""
-    ended = forks.run(*go_on(home, whole), home=home)
+    ended = forks.run(*resume_args(home, whole), home=home)
     assert ended.code == 0, ended.err
     assert digest(home) == whole.digest, home
     assert leftovers(home) == []
 
 
-def test_killed_at_random_moments(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+def test_killed_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """A1: SIGKILL at random moments, resumed until done: the bytes of the uninterrupted run."""
     rng = random.Random(1)
     kills, goal, runs = 0, trials(60, 1000), 0
@@ -60,11 +60,11 @@ def test_killed_at_random_moments(forks: ForkServer, whole: Whole, tmp_path: Pat
         kills += kill_often(forks, whole, home, iter([rng.uniform(0, whole.seconds) for _ in range(5)]))
         check_end(forks, whole, home)
         runs += 1
-    record("A1", trials=kills, note=f"kills that hit a living process, in {runs} runs")
+    log_result("A1", trials=kills, note=f"kills that hit a living process, in {runs} runs")
 
 
-def test_killed_sabotage(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
-    """A1, the sabotage leg: a run that goes on after a SIGKILL without the optimizer's moments ends with other bytes."""
+def test_killed_control(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
+    """A1, the negative control: a run that goes on after a SIGKILL without the optimizer's moments ends with other bytes."""
     seen = 0
     for k in range(1, EPOCHS):
         home = tmp_path / str(k)
@@ -73,17 +73,17 @@ def test_killed_sabotage(forks: ForkServer, whole: Whole, tmp_path: Path) -> Non
         ended = forks.run(*whole.words, home=home, faults=(Fault("kill", "replace", at=3 * k),))
         assert ended.code == -signal.SIGKILL
         forget(run_folder(home) / "state.safetensors")
-        assert forks.run(*go_on(home, whole), home=home).code == 0
+        assert forks.run(*resume_args(home, whole), home=home).code == 0
         seen += digest(home) != whole.digest
     assert seen == EPOCHS - 1
-    record("A1", trials=0, sabotage=f"Adam's moments dropped after a kill: seen {seen} times of {seen}")
+    log_result("A1", trials=0, control=f"Adam's moments dropped after a kill: seen {seen} times of {seen}")
 
 
-def test_fifty_kills_of_one_run(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+def test_fifty_kills_of_one_run(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """A8: one run killed again and again, long before its end, ends with the same bytes and without litter."""
     epochs, kills = 250, 0
     words = tuple(epochs if word == EPOCHS else word for word in whole.words)
-    long = train_whole(forks, tmp_path / "long", words)
+    long = train_reference(forks, tmp_path / "long", words)
     for k in range(runs := trials(1, 5)):
         rng, home = random.Random(k), tmp_path / str(k)
         kills += kill_often(forks, long, home, iter([rng.uniform(0, whole.seconds / 2) for _ in range(50)]))
@@ -91,11 +91,11 @@ def test_fifty_kills_of_one_run(forks: ForkServer, whole: Whole, tmp_path: Path)
         assert 0 < len(state.history) < epochs  # so every kill met it before its end
         check_end(forks, long, home)
     assert kills == 50 * runs
-    record("A8", trials=runs, note="runs of 50 kills each")
+    log_result("A8", trials=runs, note="runs of 50 kills each")
 
 
-def test_without_the_optimizers_state_the_bytes_differ(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
-    """A5, the sabotage leg: a resume that has forgotten Adam's moments is seen, at every epoch that it can be cut at."""
+def test_without_the_optimizers_state_the_bytes_differ(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
+    """A5, the negative control: a resume that has forgotten Adam's moments is seen, at every epoch that it can be cut at."""
     for cut in range(1, EPOCHS):
         exact, forgetful = tmp_path / f"exact{cut}", tmp_path / f"forgetful{cut}"
         for home in (exact, forgetful):
@@ -106,7 +106,7 @@ def test_without_the_optimizers_state_the_bytes_differ(forks: ForkServer, whole:
             assert forks.run("train", "--resume", "--name", "r", "-e", EPOCHS, "-q", home=home).code == 0
         assert digest(exact) == whole.digest
         assert digest(forgetful) != whole.digest
-    record("A5", trials=EPOCHS - 1, sabotage=f"Adam's moments dropped: seen {EPOCHS - 1} times of {EPOCHS - 1}")
+    log_result("A5", trials=EPOCHS - 1, control=f"Adam's moments dropped: seen {EPOCHS - 1} times of {EPOCHS - 1}")
 
 
 def forget(path: Path) -> None:

@@ -22,7 +22,7 @@ from mnistae.data.sets import cache, resolve
 from mnistae.data.sets.dataset import Split
 from mnistae.data.sets.registry import DATASETS
 from tests.conftest import write_idx
-from tests.support.client import ForkServer, one_line, record, trials
+from tests.support.client import ForkServer, is_clean_error, log_result, trials
 from tests.support.downloads import archives, collection, is_right, leftovers, sums
 from tests.support.http_mirror import BEHAVIOURS, Handler, Mirror
 
@@ -74,7 +74,7 @@ def test_killed_download(forks: ForkServer, files: dict[str, bytes], slow_mirror
             assert is_right(home, files)
             assert leftovers(home) == []
     assert swept, "no kill hit an open file: the moments are wrong"
-    record("D3", trials=hits, note=f"{swept} times a killed download's temporary file lay there; the next one removed it")
+    log_result("D3", trials=hits, note=f"{swept} times a killed download's temporary file lay there; the next one removed it")
 
 
 def check_visible(home: Path, files: dict[str, bytes]) -> None:
@@ -109,7 +109,7 @@ def test_eight_cold_starts(forks: ForkServer, files: dict[str, bytes], slow_mirr
             more += asked > len(files)
     assert more
     seen = f"flock made to do nothing: second requests seen {more} times of {rounds}, every hash right"
-    record("D4", trials=2 * rounds, sabotage=seen, note=f"rounds of {STARTS} processes")
+    log_result("D4", trials=2 * rounds, sabotage=seen, note=f"rounds of {STARTS} processes")
 
 
 def test_eight_cold_starts_of_one_archive_for_all(
@@ -129,7 +129,7 @@ def test_eight_cold_starts_of_one_archive_for_all(
                 assert 1 <= start_at_once(forks, ("datasets", "fetch", "emnist-digits", "-q"), home, mirror, *steps) <= most
                 found = {path.name: path.read_bytes() for path in (home / "home" / "datasets" / "emnist-digits").iterdir()}
                 assert found == right
-    record("D4", trials=2 * rounds, note=f"rounds of {STARTS} processes on EMNIST's zip, half of them without locks")
+    log_result("D4", trials=2 * rounds, note=f"rounds of {STARTS} processes on EMNIST's zip, half of them without locks")
 
 
 def test_download_leaves_others_alone(forks: ForkServer, files: dict[str, bytes], slow_mirror: Mirror, tmp_path: Path) -> None:
@@ -164,14 +164,16 @@ def test_offline(forks: ForkServer, digits: dict[str, np.ndarray], trained: str,
         for words in COMMANDS:
             ended = forks.run(*words, home=work, env={"MNISTAE_OFFLINE": "1"}, before=watch)
             assert ended.code == (0 if is_here else 4), ended.err
-            assert is_here or one_line(ended), ended.err
+            assert is_here or is_clean_error(ended), ended.err
             assert log.read_text() == "", words
     online = forks.run(
         "datasets", "fetch", "mnist", home=work, env={**ONLINE, "MNISTAE_MIRROR": "http://127.0.0.1:9/"}, before=watch
     )
     assert online.code == 4
     assert "socket.connect" in log.read_text()
-    record("D5", trials=2 * len(COMMANDS), sabotage="the same watch on a command that is allowed to connect: seen 1 time of 1")
+    log_result(
+        "D5", trials=2 * len(COMMANDS), control="the same watch on a command that is allowed to connect: seen 1 time of 1"
+    )
 
 
 class Canary:
@@ -242,8 +244,8 @@ def test_tampered_data(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         with changed(paths[-2], rng, keeps_time=False):
             wrong += outcome(right) == "wrong"
     assert wrong
-    record(
+    log_result(
         "T10",
         trials=trials(1000, 10_000),
-        sabotage=f"the published sums taken out: changed data seen to pass {wrong} times of 20",
+        control=f"the published sums taken out: changed data seen to pass {wrong} times of 20",
     )

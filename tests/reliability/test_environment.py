@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import mnistae, write_idx
-from tests.support.client import LONG, Ended, ForkServer, one_line, record, trials
-from tests.support.invocations import FOR_OTHERS, USES, furnish
+from tests.conftest import run_process, write_idx
+from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result, trials
+from tests.support.invocations import INVOCATIONS, UNPRIVILEGED, create_fixtures
 from tests.support.resumable import digest
 
 HUGE = "9" * 10_000  # more digits than int() takes
@@ -51,11 +51,11 @@ def values(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def check(ended: Ended, case: object) -> None:
+def check(ended: Result, case: object) -> None:
     """Check that a command worked, or failed as documented, in one line and a hint."""
     assert ended.code in DOCUMENTED, (case, ended.code, ended.err[-2000:])
     assert "Traceback" not in ended.out + ended.err, case
-    assert ended.code == 0 or one_line(ended), (case, ended.err[-2000:])
+    assert ended.code == 0 or is_clean_error(ended), (case, ended.err[-2000:])
 
 
 NAMELESS = ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")
@@ -68,10 +68,10 @@ def with_home(name: str, value: str, tmp_path: Path) -> dict[str, str | None]:
     return extra | {name: value}
 
 
-def in_full(*words: object, variables: Mapping[str, str | None]) -> Ended:
+def in_full(*words: object, variables: Mapping[str, str | None]) -> Result:
     """Run a command in a process of its own."""
-    done = mnistae(*words, env={key: value for key, value in {**os.environ, **variables}.items() if value is not None})
-    return Ended(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), 0)
+    done = run_process(*words, env={key: value for key, value in {**os.environ, **variables}.items() if value is not None})
+    return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), 0)
 
 
 def test_variables(forks: ForkServer, tmp_path: Path, data: Path) -> None:
@@ -90,8 +90,8 @@ def test_variables(forks: ForkServer, tmp_path: Path, data: Path) -> None:
     heavy = [(name, value) for name in HEAVY for value in values(tmp_path).items()]
     for name, (kind, value) in random.Random(1).sample(heavy, trials(1, len(heavy))):  # read when torch and others are imported
         check(in_full(*train, variables={name: value}), (name, kind, "train"))
-    record("F2", trials=len(chosen), note="pairs of a variable and a value")
-    record("T11", trials=len(chosen), note="see F2")
+    log_result("F2", trials=len(chosen), note="pairs of a variable and a value")
+    log_result("T11", trials=len(chosen), note="see F2")
 
 
 def test_variables_in_every_command(
@@ -99,18 +99,20 @@ def test_variables_in_every_command(
 ) -> None:
     """F2: nor does any of them in any command; the pairs take turns with the uses, and every use gets some."""
     cases = [(name, value) for name in LIGHT for value in values(tmp_path).items()]
-    chosen = random.Random(2).sample(cases, trials(len(USES), len(cases)))
-    places = furnish(tmp_path, "plain", digits, (trained_store / "checkpoints" / "tiny" / "model.safetensors").read_bytes())
-    count, share = 0, trials(len(USES), 8)
+    chosen = random.Random(2).sample(cases, trials(len(INVOCATIONS), len(cases)))
+    substitutions = create_fixtures(
+        tmp_path, "plain", digits, (trained_store / "checkpoints" / "tiny" / "model.safetensors").read_bytes()
+    )
+    count, share = 0, trials(len(INVOCATIONS), 8)
     for number, (name, (kind, value)) in enumerate(chosen):
-        for use in USES[number % share :: share]:
+        for invocation in INVOCATIONS[number % share :: share]:
             home = tmp_path / f"home{count}"
             shutil.copytree(trained_store, home)
-            ended = forks.run(*use.words(places), home=tmp_path, env={"MNISTAE_HOME": str(home), name: value})
-            check(ended, (name, kind, use))
+            ended = forks.run(*invocation.words(substitutions), home=tmp_path, env={"MNISTAE_HOME": str(home), name: value})
+            check(ended, (name, kind, invocation))
             shutil.rmtree(home)
             count += 1
-    record("F2", trials=count, note="every command")
+    log_result("F2", trials=count, note="every command")
 
 
 @pytest.mark.parametrize("name", ["TERMINAL_WIDTH", "COLUMNS", "LINES"])
@@ -118,7 +120,7 @@ def test_width_of_many_digits(name: str) -> None:
     """F2: a width of more digits than int() takes, which typer reads at its import, is as none."""
     for command in ("--help", "summary"):
         assert in_full(command, variables={name: HUGE}).code == 0
-    record("F2", trials=2)
+    log_result("F2", trials=2)
 
 
 @pytest.fixture
@@ -134,10 +136,12 @@ def commons(digits: dict[str, np.ndarray]) -> Iterator[Path]:
 def test_homes(forks: ForkServer, commons: Path, digits: dict[str, np.ndarray], trained_store: Path) -> None:
     """F1: without a home, with an odd one, and for a user without a name: it works or says why; nobody gets a folder ~."""
     if os.geteuid() != 0:
-        record("F1", trials=0, note="not run: only root can become another user")
+        log_result("F1", trials=0, note="not run: only root can become another user")
         pytest.skip("only root can become another user")
     model = (trained_store / "checkpoints" / "tiny" / "model.safetensors").read_bytes()
-    places = {name: word.replace("./", f"{commons}/") for name, word in furnish(commons, "plain", digits, model).items()}
+    substitutions = {
+        name: word.replace("./", f"{commons}/") for name, word in create_fixtures(commons, "plain", digits, model).items()
+    }
     (commons / "file").touch()
     (commons / "locked").mkdir(mode=0o755)
     homes: dict[str, dict[str, str | None]] = {
@@ -155,7 +159,7 @@ def test_homes(forks: ForkServer, commons: Path, digits: dict[str, np.ndarray], 
     }
     train = ("train", "--dataset", commons / "data", "-e", 1, "-b", 256, "--hidden", 16)
     commands = [("summary",), ("checkpoints", "list"), train, ("evaluate",), ("reconstruct", "1")]
-    walked = [use.words(places) for use in FOR_OTHERS]
+    walked = [invocation.words(substitutions) for invocation in UNPRIVILEGED]
     none: dict[str, str | None] = dict.fromkeys(("MNISTAE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "HOME"))
     users, count = (STRANGER, NOBODY)[: trials(1, 2)], 0
     for user in users:
@@ -167,12 +171,12 @@ def test_homes(forks: ForkServer, commons: Path, digits: dict[str, np.ndarray], 
             (commons / "me").chmod(0o777)
             for command in (*commands, *(walked if LONG else walked[number :: len(homes)])):
                 count += 1
-                ended = forks.run(*command, home=place, env=none | variables, before=(("child_faults.stranger", user),))
+                ended = forks.run(*command, home=place, env=none | variables, before=(("child_faults.drop_privileges", user),))
                 check(ended, (user, kind, command))
                 assert ended.code == 0 or kind not in {"relative", "empty"} or command not in commands, (kind, command, ended)
             shutil.rmtree(commons / "me")
             assert not [path for path in place.rglob("*") if "~" in path.name]
-    record(
+    log_result(
         "F1",
         trials=count,
         note="seven homes, every command, two users, one of them without a name",
@@ -186,9 +190,9 @@ def test_home_that_is_named(forks: ForkServer, commons: Path) -> None:
     env: dict[str, str | None] = {"HOME": None, "USER": None, "LOGNAME": None}
     train = ("train", "--dataset", commons / "data", "-e", 1, "-b", 256, "--name", "r", "-q")
     for command in (train, ("evaluate",), ("reconstruct", "1"), ("interpolate", "1", "2"), ("checkpoints", "verify")):
-        ended = forks.run(*command, home=commons, env=env, before=(("child_faults.stranger", STRANGER),))
+        ended = forks.run(*command, home=commons, env=env, before=(("child_faults.drop_privileges", STRANGER),))
         assert ended.code == 0, ended.err
-    record("F1", trials=5, note="with MNISTAE_HOME all of it works")
+    log_result("F1", trials=5, note="with MNISTAE_HOME all of it works")
 
 
 def test_clocks(forks: ForkServer, tmp_path: Path, data: Path) -> None:
@@ -212,7 +216,7 @@ def test_clocks(forks: ForkServer, tmp_path: Path, data: Path) -> None:
         for path in (tmp_path / "backwards" / "home").rglob("*"):
             os.utime(path, (moment, moment))
         check_newest(forks, tmp_path / "backwards")
-    record("F3", trials=len(kinds) + 6, note="jumps, zones, and file times that are all the same or in the future")
+    log_result("F3", trials=len(kinds) + 6, note="jumps, zones, and file times that are all the same or in the future")
 
 
 def check_newest(forks: ForkServer, home: Path) -> None:

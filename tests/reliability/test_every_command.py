@@ -13,9 +13,9 @@ import pytest
 from mnistae.cli import console
 from mnistae.cli.app import COMMANDS
 from tests.conftest import Cli
-from tests.support.client import LONG, record
+from tests.support.client import LONG, log_result
 from tests.support.hostile import HOSTILE, MARKUP, STEERING, steers
-from tests.support.invocations import USES, Parameter, furnish, parameters
+from tests.support.invocations import INVOCATIONS, Parameter, create_fixtures, parameters
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
 
@@ -33,8 +33,8 @@ def watch(monkeypatch: pytest.MonkeyPatch, reporter: str) -> None:
 
 def test_table_has_every_command() -> None:
     """A command that is new in the registry fails here until the table has it."""
-    assert {use.command for use in USES} == set(COMMANDS)
-    placed = {word for use in USES for word in re.findall(r"{(\w+)}", use.text)}
+    assert {invocation.command for invocation in INVOCATIONS} == set(COMMANDS)
+    placed = {word for invocation in INVOCATIONS for word in re.findall(r"{(\w+)}", invocation.text)}
     assert placed == {"run", "data", "picture", "folder", "pattern", "model", "codes", "out"}
     assert {parameter.command for parameter in parameters()} <= set(COMMANDS)
     assert len(list(parameters())) > 80
@@ -70,7 +70,7 @@ def test_every_parameter(cli: Cli, trained: str, reporter: str, monkeypatch: pyt
                 assert answer.code == 0 or STEERING.search(answer.out) is None, (parameter, value, answer)
                 assert reporter == "pipe" or not steers(answer), (parameter, value, answer)
                 tried += 1
-    record("T12", trials=tried, note="every parameter of every command")
+    log_result("T12", trials=tried, note="every parameter of every command")
 
 
 def test_every_parameter_takes_markup_for_text(cli: Cli, trained: str) -> None:
@@ -84,7 +84,7 @@ def test_every_parameter_takes_markup_for_text(cli: Cli, trained: str) -> None:
             quoted = suffix if suffix and parameter.name == "output" else foreign
             assert not parameter.is_text or quoted in answer.err, (parameter, foreign, answer)
             tried += 1
-    record("T13", trials=tried, note="every parameter of every command")
+    log_result("T13", trials=tried, note="every parameter of every command")
 
 
 @pytest.mark.parametrize("reporter", SCREENS)
@@ -98,25 +98,25 @@ def test_files_of_hostile_names(
     watch(monkeypatch, reporter)
     tried = 0
     for foreign in (*MANY, *MARKUP) if LONG else (MANY[reporter == "pipe"] + MARKUP[0],):
-        places = furnish(Path(), foreign.replace("/", ""), digits, model_of(home))
-        for use in USES:
-            answer = cli(*use.words(places))
-            needs_pipe = reporter == "terminal" and use.text.endswith("-f npy")
-            assert answer.code == (2 if needs_pipe else use.code), (use, answer)
-            assert STEERING.search(answer.err) is None, (use, answer)
-            assert (reporter == "pipe" and use.prints_names) or not steers(answer), (use, answer)
+        substitutions = create_fixtures(Path(), foreign.replace("/", ""), digits, model_of(home))
+        for invocation in INVOCATIONS:
+            answer = cli(*invocation.words(substitutions))
+            needs_pipe = reporter == "terminal" and invocation.text.endswith("-f npy")
+            assert answer.code == (2 if needs_pipe else invocation.code), (invocation, answer)
+            assert STEERING.search(answer.err) is None, (invocation, answer)
+            assert (reporter == "pipe" and invocation.prints_names) or not steers(answer), (invocation, answer)
             tried += 1
-    record("T12", trials=tried, note="files of hostile names in every command")
+    log_result("T12", trials=tried, note="files of hostile names in every command")
 
 
 def test_files_of_hostile_names_in_documents(cli: Cli, trained: str, home: Path, digits: dict[str, np.ndarray]) -> None:
     """T12: with --json each of them is in one document of plain ASCII."""
-    places = furnish(Path(), MANY[2].replace("/", ""), digits, model_of(home))
-    uses = [use for use in USES if not use.text.endswith(("--json", "-f csv", "-f npy"))]
-    for use in uses:
-        answer = cli(*use.words(places, "--json"))
-        assert answer.code == use.code, (use, answer)
-        assert not steers(answer), (use, answer)
+    substitutions = create_fixtures(Path(), MANY[2].replace("/", ""), digits, model_of(home))
+    uses = [invocation for invocation in INVOCATIONS if not invocation.text.endswith(("--json", "-f csv", "-f npy"))]
+    for invocation in uses:
+        answer = cli(*invocation.words(substitutions, "--json"))
+        assert answer.code == invocation.code, (invocation, answer)
+        assert not steers(answer), (invocation, answer)
         assert answer.out.isascii()
         assert json.loads(answer.out)["schema"] == 1
-    record("T12", trials=len(uses), note="and in JSON")
+    log_result("T12", trials=len(uses), note="and in JSON")

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import Cli, mnistae, write_idx
-from tests.support.client import LONG, Ended, ForkServer, one_line, record
+from tests.conftest import Cli, run_process, write_idx
+from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result
 from tests.support.faults import Fault, injected
 from tests.support.http_mirror import Mirror
 from tests.support.resumable import Case, check_store, finish, leftovers, make_case, tree
@@ -33,13 +33,13 @@ def case(forks: ForkServer, data: Path) -> Case:
     return make_case(forks, "overwrite", data.parent, data, hidden=392)
 
 
-def ended(done: "subprocess.CompletedProcess[bytes]") -> Ended:
-    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode(), 0)
+def ended(done: "subprocess.CompletedProcess[bytes]") -> Result:
+    return Result(done.returncode, done.stdout.decode(), done.stderr.decode(), 0)
 
 
-def check_failed(forks: ForkServer, case: Case, home: Path, end: Ended, reason: str) -> None:
+def check_failed(forks: ForkServer, case: Case, home: Path, end: Result, reason: str) -> None:
     """The command failed as the contract has it, the run of before is as it was, and going on works."""
-    assert (end.code, one_line(end)) == (7, True), end
+    assert (end.code, is_clean_error(end)) == (7, True), end
     assert reason in end.err
     assert leftovers(home) == []
     check_store(home)
@@ -57,16 +57,16 @@ def test_file_size_limit(forks: ForkServer, case: Case, tmp_path: Path, monkeypa
         home = tmp_path / str(limit)
         shutil.copytree(case.base, home)
         monkeypatch.setenv("MNISTAE_HOME", str(home / "home"))
-        done = mnistae(*case.words, preexec_fn=lambda size=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
+        done = run_process(*case.words, preexec_fn=lambda size=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
         check_failed(forks, case, home, ended(done), "File too large")
-    record("B2", trials=len(limits), note="limits on the size of a file")
+    log_result("B2", trials=len(limits), note="limits on the size of a file")
 
 
-def on_tmpfs(case: Case, home: Path, options: str, *, row: str, fill: str = "true") -> Ended:
+def on_tmpfs(case: Case, home: Path, options: str, *, row: str, fill: str = "true") -> Result:
     """Run the case's words in a real process whose home is a small file system of its own; copy what is left to `home`."""
     probe = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=1m none "$0"', tempfile.gettempdir()]
     if not shutil.which("unshare") or subprocess.run(probe, capture_output=True, check=False).returncode:
-        record(row, trials=0, note="a file system of its own: not run, this user may not mount")
+        log_result(row, trials=0, note="a file system of its own: not run, this user may not mount")
         pytest.skip("this user may not mount a file system of its own")
     disk = home.parent / "disk"
     disk.mkdir()
@@ -84,7 +84,7 @@ def test_full_file_system(forks: ForkServer, case: Case, tmp_path: Path) -> None
     """A file system with room for one checkpoint and a half keeps the one that is there."""
     end = on_tmpfs(case, tmp_path / "home", "size=12m", row="B2")
     check_failed(forks, case, tmp_path / "home", end, FULL)
-    record("B2", trials=1, note="a real file system of 12 MiB")
+    log_result("B2", trials=1, note="a real file system of 12 MiB")
 
 
 def test_no_inode_is_left(forks: ForkServer, case: Case, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_no_inode_is_left(forks: ForkServer, case: Case, tmp_path: Path) -> None
     fill = 'i=0; while touch "$DISK/$i"; do i=$((i+1)); done'
     end = on_tmpfs(case, tmp_path / "home", "size=40m,nr_inodes=40", row="B8", fill=fill)
     check_failed(forks, case, tmp_path / "home", end, FULL)
-    record("B8", trials=1, note="no inode left")
+    log_result("B8", trials=1, note="no inode left")
 
 
 def test_disk_fills_after_the_space_was_claimed(forks: ForkServer, case: Case, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_disk_fills_after_the_space_was_claimed(forks: ForkServer, case: Case, t
     shutil.copytree(case.base, tmp_path / "home")
     end = forks.run(*case.words, home=tmp_path / "home", faults=(Fault("error", "write", errno=errno.ENOSPC),), save_every=1e9)
     check_failed(forks, case, tmp_path / "home", end, FULL)
-    record("B3", trials=1, note="between the reservation and the write of a save")
+    log_result("B3", trials=1, note="between the reservation and the write of a save")
 
 
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")
@@ -118,12 +118,14 @@ def test_disk_fills_during_a_download(cli: Cli, mirror: Mirror, home: Path) -> N
         if archives == 4 and "datasets" not in shim.calls[k][1]:  # the cache, which is done without
             assert answer.code == 0
         else:
-            assert (answer.code, FULL in answer.err, one_line(Ended(7, answer.out, answer.err, 0))) == (7, True, True), answer
+            assert (answer.code, FULL in answer.err, is_clean_error(Result(7, answer.out, answer.err, 0))) == (7, True, True), (
+                answer
+            )
         for path in folder.glob("*") if folder.exists() else ():
             assert path.read_bytes() == mirror.files[path.name]
         shutil.rmtree(home)
     assert sorted(path.name for path in folder.iterdir()) == sorted(mirror.files)
-    record("B3", trials=k, note="every call of a download of four archives; what is unpacked is never on the disk")
+    log_result("B3", trials=k, note="every call of a download of four archives; what is unpacked is never on the disk")
 
 
 LONG_NAMES: list[tuple[tuple[object, ...], str, int]] = [
@@ -145,8 +147,8 @@ def test_names_that_are_too_long(
         monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / where))
     words = (*words, "--dataset", data) if words[0] == "train" else words
     answer = cli(*words)
-    assert (answer.code, one_line(Ended(code, answer.out, answer.err, 0))) == (code, True), answer
-    record("B8", trials=1, note="names and paths that are too long")
+    assert (answer.code, is_clean_error(Result(code, answer.out, answer.err, 0))) == (code, True), answer
+    log_result("B8", trials=1, note="names and paths that are too long")
 
 
 def test_names_that_differ_by_case(cli: Cli, trained: str, tiny: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,4 +160,4 @@ def test_names_that_differ_by_case(cli: Cli, trained: str, tiny: Path, home: Pat
     assert answer.code == 7
     assert "the run 'TINY' exists already" in answer.err
     assert tree(home.parent) == before
-    record("B8", trials=1, note="names that differ by case: the file system imitated")
+    log_result("B8", trials=1, note="names that differ by case: the file system imitated")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.reliability import fuzz
-from tests.support.client import LONG, record, trials
+from tests.support.client import LONG, log_result, trials
 from tests.support.resource_limits import Costs
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -25,10 +25,10 @@ def test_corpus(reader: str) -> None:
     for path in files:
         costs.of(fuzz.READERS[reader], path.read_bytes())
     assert costs.are_low, str(costs)
-    record("C5", trials=len(files), note=f"{reader}: {len(files)} kept inputs, {costs}")
+    log_result("C5", trials=len(files), note=f"{reader}: {len(files)} kept inputs, {costs}")
 
 
-def test_corpus_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_corpus_control(monkeypatch: pytest.MonkeyPatch) -> None:
     """C5: a reader that lets a foreign error through is seen in the same corpus."""
     from mnistae.store import format as checkpoint_format
 
@@ -40,7 +40,7 @@ def test_corpus_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
         except (KeyError, AssertionError):
             seen += 1
     assert seen > 0
-    record("C5", trials=0, sabotage=f"tensors not compared with the schema: {seen} inputs of the corpus see it")
+    log_result("C5", trials=0, control=f"tensors not compared with the schema: {seen} inputs of the corpus see it")
 
 
 @pytest.mark.skipif(not LONG, reason="coverage-guided fuzzing is part of the campaign")
@@ -49,7 +49,7 @@ def test_corpus_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fuzzing(reader: str, tmp_path: Path) -> None:
     """C5: minutes of coverage-guided fuzzing bring nothing out of a reader but its error."""
     if importlib.util.find_spec("atheris") is None:
-        record("C5", trials=0, note="not run: atheris is not installed (the group `fuzz`)")
+        log_result("C5", trials=0, note="not run: atheris is not installed (the group `fuzz`)")
         pytest.skip("atheris is not installed: pip install --group fuzz")
     command = [sys.executable, "-m", "tests.reliability.fuzz", reader, str(SECONDS), str(tmp_path), str(CORPUS / reader)]
     done = subprocess.run(
@@ -64,4 +64,4 @@ def test_fuzzing(reader: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     runs = re.search(r"stat::number_of_executed_units:\s*([0-9]+)", done.stderr)
     assert runs is not None
-    record("C5", trials=int(runs[1]), note=f"{reader}: {SECONDS} s of atheris")
+    log_result("C5", trials=int(runs[1]), note=f"{reader}: {SECONDS} s of atheris")

@@ -20,7 +20,7 @@ from mnistae.core.files import atomic
 from mnistae.store import runs
 from tests.conftest import write_idx
 from tests.support import child_workers
-from tests.support.client import ForkServer, one_line, record, trials
+from tests.support.client import ForkServer, is_clean_error, log_result, trials
 from tests.support.resumable import digest, run_folder
 
 CONSOLE_SCRIPT = Path(sys.executable).with_name("mnistae")
@@ -106,11 +106,11 @@ def test_links_in_the_store(home: Path, tmp_path: Path, place: str, kind: str) -
         assert not (store / place).is_symlink(), "a link is replaced, not followed"
     attempt(lambda: runs.remove("one"))
     assert snapshot(outside) == before
-    record("T8", trials=1, note="links to files, folders, nothing and what was there, in eight places")
+    log_result("T8", trials=1, note="links to files, folders, nothing and what was there, in eight places")
 
 
-def test_links_in_the_store_sabotage(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """T8, the sabotage leg: a reader that follows links takes what lies elsewhere for the store's."""
+def test_links_in_the_store_control(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T8, the negative control: a reader that follows links takes what lies elsewhere for the store's."""
     child_workers.save("one", 1)
     for file, read in ((runs.MODEL, child_workers.model_number), (runs.STATE, child_workers.state_number)):
         path = runs.folder("one") / file
@@ -120,7 +120,7 @@ def test_links_in_the_store_sabotage(home: Path, tmp_path: Path, monkeypatch: py
             patch.delattr(os, "O_NOFOLLOW")
             assert read("one") == 1
         assert attempt(lambda read=read: read("one"))  # type: ignore[misc]
-    record("T8", trials=0, sabotage="O_NOFOLLOW taken out: seen 2 times of 2")
+    log_result("T8", trials=0, control="O_NOFOLLOW taken out: seen 2 times of 2")
 
 
 def test_link_that_a_user_names(home: Path, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_link_that_a_user_names(home: Path, tmp_path: Path) -> None:
     child_workers.save("one", 1)
     (tmp_path / "mine.safetensors").symlink_to(runs.folder("one") / runs.MODEL)
     assert runs.load(str(tmp_path / "mine.safetensors")).metadata.history[0].loss == 1
-    record("T8", trials=1, note="a path that is named may be a link")
+    log_result("T8", trials=1, note="a path that is named may be a link")
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo", "dangling"])
@@ -148,15 +148,15 @@ def test_planted_lock(forks: ForkServer, tmp_path: Path, data: Path, kind: str) 
     words = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 16, "--name", "r", "-q")
     ended = forks.run(*words, home=tmp_path, timeout=20)
     assert ended.code == (0 if kind == "fifo" else 7), ended.err  # the kernel locks a pipe as it does a file
-    assert ended.code == 0 or one_line(ended)
+    assert ended.code == 0 or is_clean_error(ended)
     assert not target.exists() or target.read_bytes() == SECRET
-    record("T16", trials=1, note="a link, a folder, a pipe in the lock's place")
+    log_result("T16", trials=1, note="a link, a folder, a pipe in the lock's place")
 
 
 def test_other_users(forks: ForkServer, tmp_path: Path, data: Path) -> None:
     """T17: runs and locks are their owner's alone, whatever the umask; another user reads none of them."""
     if os.geteuid() != 0:
-        record("T17", trials=0, note="not run: only root can become another user")
+        log_result("T17", trials=0, note="not run: only root can become another user")
         pytest.skip("only root can become another user")
     words = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 16, "--name", "r", "-q")
     before = os.umask(0)
@@ -182,11 +182,11 @@ def test_other_users(forks: ForkServer, tmp_path: Path, data: Path) -> None:
         place.mkdir(exist_ok=True)
         place.chmod(0o777)
         env: dict[str, str | None] = {"MNISTAE_HOME": str(tmp_path / "home")}
-        ended = forks.run(*command, home=place, env=env, before=(("child_faults.stranger", 65534),))
+        ended = forks.run(*command, home=place, env=env, before=(("child_faults.drop_privileges", 65534),))
         assert ended.code in {3, 7}, (command, ended)
-        assert one_line(ended)
+        assert is_clean_error(ended)
     assert forks.run("checkpoints", "verify", "r", home=tmp_path).code == 0
-    record("T17", trials=4, note="as nobody, in somebody else's store")
+    log_result("T17", trials=4, note="as nobody, in somebody else's store")
 
 
 def test_messages_keep_secrets(forks: ForkServer, tmp_path: Path) -> None:
@@ -194,19 +194,19 @@ def test_messages_keep_secrets(forks: ForkServer, tmp_path: Path) -> None:
     env: dict[str, str | None] = {"HF_TOKEN": "hunter2", "MNISTAE_PASSWORD": "hunter2"}
     for command in (("summary",), ("checkpoints", "list"), ("train", "--dataset", "glyphs")):
         ended = forks.run(*command, home=tmp_path, env=env, before=(("child_faults.no_memory", 5),))
-        assert one_line(ended), ended.err
+        assert is_clean_error(ended), ended.err
         assert "hunter2" not in ended.out + ended.err
         assert len(ended.err.splitlines()) <= 4
     assert app.build(()).pretty_exceptions_enable is False
-    record("T18", trials=3)
+    log_result("T18", trials=3)
 
 
 def test_what_is_not_there() -> None:
     """T14, T19: there is no HTML report that could be injected into; no service here looks for holes in dependencies."""
     sources = "".join(path.read_text() for path in Path(mnistae.__file__).parent.rglob("*.py")).lower()
     assert not re.search(r"<html|<script|text/html|jinja", sources)
-    record("T14", trials=0, note="not run: there is no HTML report")
-    record("T19", trials=0, note="not run: no service audits the dependencies; their lower bounds are in pyproject.toml")
+    log_result("T14", trials=0, note="not run: there is no HTML report")
+    log_result("T19", trials=0, note="not run: no service audits the dependencies; their lower bounds are in pyproject.toml")
 
 
 CANARY = "import pathlib; pathlib.Path({mark!r}).touch()\nraise SystemExit(99)\n"
@@ -245,4 +245,4 @@ def test_hostile_folder(forks: ForkServer, tmp_path: Path, data: Path, kind: str
     assert pictures[0] == pictures[1]
     for path in (path for path in clean.iterdir() if path.suffix in {".png", ".svg", ".gif"}):
         assert (folder / path.name).read_bytes() == path.read_bytes()
-    record("T20", trials=len(commands), note="the console script; `python -m mnistae` has the working folder on its path")
+    log_result("T20", trials=len(commands), note="the console script; `python -m mnistae` has the working folder on its path")

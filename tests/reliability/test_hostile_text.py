@@ -20,9 +20,9 @@ from mnistae.core.files import atomic
 from mnistae.data import references
 from mnistae.model import device
 from mnistae.store import names
-from tests.conftest import Cli, on_a_terminal
+from tests.conftest import Cli, run_in_pty
 from tests.support.checkpoint_bytes import forged
-from tests.support.client import LONG, record, trials
+from tests.support.client import LONG, log_result, trials
 from tests.support.hostile import HOSTILE, MARKUP, steers
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
@@ -92,7 +92,7 @@ def test_known_escapes(cli: Cli, trained: str, home: Path, reporter: str) -> Non
                 assert "Traceback" not in answer.err
                 assert answer.code != 1, (command, answer)
                 tried += 1
-    record("T12", trials=tried, note=f"{len(HOSTILE)} escapes by 25 commands, in text and in JSON, piped and on a terminal")
+    log_result("T12", trials=tried, note=f"{len(HOSTILE)} escapes by 25 commands, in text and in JSON, piped and on a terminal")
 
 
 def test_names_too_long(cli: Cli, trained: str, tiny: Path) -> None:
@@ -131,16 +131,16 @@ def test_any_text(cli: Cli, trained: str, home: Path) -> None:
         assert answer.code != 1, (command, answer)
 
     try_one()
-    record("T12", trials=tried, note=f"{tried} generated texts")
+    log_result("T12", trials=tried, note=f"{tried} generated texts")
 
 
-def test_escapes_sabotage(cli: Cli, trained: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_escapes_control(cli: Cli, trained: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """T12: without the escaping nearly every command lets an escape through, so the tests above are sensitive."""
     monkeypatch.setattr(text, "_escape", lambda ch: ch)
     commands = told(cli, HOSTILE[0], home)
     seen = sum(steers(cli(*command)) for command in commands)
     assert seen > len(commands) / 2
-    record("T12", trials=0, sabotage=f"characters not escaped: seen in {seen} of {len(commands)} commands")
+    log_result("T12", trials=0, control=f"characters not escaped: seen in {seen} of {len(commands)} commands")
 
 
 def test_on_a_real_terminal(trained: str, home: Path, tiny: Path) -> None:
@@ -150,12 +150,12 @@ def test_on_a_real_terminal(trained: str, home: Path, tiny: Path) -> None:
     run.parent.mkdir()
     run.write_bytes(checkpoint("\x1b]0;x\x07[/foo]"))
     for command in (("summary", "-c", "foreign"), ("train", "--dataset", str(odd), "-e", "1", "-b", "256", "--hidden", "9")):
-        code, shown = on_a_terminal(*command, TERM="xterm-256color")
+        code, shown = run_in_pty(*command, TERM="xterm-256color")
         assert code == 0, shown
         assert "\x07" not in shown
         assert "\x1b]" not in shown
         assert ("[/foo]" if "-c" in command else "d[bold]") in shown
-    record("T12", trials=2, note="2 on a pseudo-terminal")
+    log_result("T12", trials=2, note="2 on a pseudo-terminal")
 
 
 def test_markup_is_text(cli: Cli, trained: str, home: Path, reporter: str) -> None:
@@ -171,7 +171,7 @@ def test_markup_is_text(cli: Cli, trained: str, home: Path, reporter: str) -> No
     with console.Reporter("x", quiet=False, as_json=False).progress() as progress:
         for foreign in MARKUP:
             progress(foreign, 0, None)
-    record("T13", trials=tried + len(MARKUP))
+    log_result("T13", trials=tried + len(MARKUP))
 
 
 SLOW = [
@@ -226,4 +226,4 @@ def test_no_pattern_takes_long() -> None:
     worst = max(slowest(use) for use in USES)
     assert worst <= 0.05
     assert seconds(lambda value: re.fullmatch("(a|a?)+b", value), "a" * 22) > 0.05  # one that does
-    record("T15", trials=len(USES) * len(SLOW) * len(BEGINNINGS), note=f"8 patterns, at most {1000 * worst:.0f} ms")
+    log_result("T15", trials=len(USES) * len(SLOW) * len(BEGINNINGS), note=f"8 patterns, at most {1000 * worst:.0f} ms")

@@ -14,7 +14,7 @@ from mnistae.core.errors import DataError
 from mnistae.data.sets import idx_folder
 from mnistae.data.sets.registry import DATASETS, ROLES, DatasetInfo
 from tests.conftest import Cli, write_idx
-from tests.support.client import LONG, record, trials
+from tests.support.client import LONG, log_result, trials
 from tests.support.http_mirror import Mirror
 from tests.support.idx_damage import DAMAGES
 
@@ -66,10 +66,10 @@ def test_damaged_files(cli: Cli, mirror: Mirror, digits: Digits, home: Path, mon
         assert all(arrays[role].tobytes() == digits[role].tobytes() for role in ROLES), what
         tried += 1
     assert tried == 4 * 18 + 6
-    record("C7", trials=tried, note="refused offline with exit 4; fetched again online, to the bit")
+    log_result("C7", trials=tried, note="refused offline with exit 4; fetched again online, to the bit")
 
 
-def test_damaged_files_sabotage(tmp_path: Path, digits: Digits) -> None:
+def test_damaged_files_control(tmp_path: Path, digits: Digits) -> None:
     """C7: without the published sums some of the same damages go through, so the test above is sensitive."""
     blind, missed = dataclasses.replace(MNIST, torchvision="", sha256={}), []
     for what in damaged_folders(tmp_path / "a", digits):
@@ -79,7 +79,7 @@ def test_damaged_files_sabotage(tmp_path: Path, digits: Digits) -> None:
             continue
         missed.append(what)
     assert missed == [f"{name}, one value 10" for name in FILES if "images" in name]
-    record("C7", trials=0, sabotage=f"sums not compared: {len(missed)} damages taken, the others break the structure")
+    log_result("C7", trials=0, control=f"sums not compared: {len(missed)} damages taken, the others break the structure")
 
 
 def found_bytes(entry: DatasetInfo, folder: Path, number: int) -> int:
@@ -105,7 +105,7 @@ def test_single_bytes(tmp_path: Path, digits: Digits, entry: DatasetInfo) -> Non
     assert found_bytes(entry, folder, number) == number
     blind = found_bytes(dataclasses.replace(MNIST, torchvision="", sha256={}), folder, 500)
     assert blind < 300
-    record("C8", trials=number, sabotage=f"sums not compared: {500 - blind} of 500 changes taken")
+    log_result("C8", trials=number, control=f"sums not compared: {500 - blind} of 500 changes taken")
 
 
 def test_single_bytes_of_the_real_files(tmp_path: Path, real_mnist: Path) -> None:
@@ -114,4 +114,4 @@ def test_single_bytes_of_the_real_files(tmp_path: Path, real_mnist: Path) -> Non
     for name in FILES:
         (tmp_path / name).write_bytes(gzip.decompress((real_mnist / f"{name}.gz").read_bytes()))
     assert found_bytes(MNIST, tmp_path, number) == number
-    record("C8", trials=number, note=f"{number} of them on the real files")
+    log_result("C8", trials=number, note=f"{number} of them on the real files")

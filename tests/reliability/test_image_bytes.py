@@ -15,7 +15,7 @@ from PIL import Image
 from mnistae.core.errors import DataError
 from mnistae.data.images import decode
 from tests.reliability.fuzz import image
-from tests.support.client import LONG, record, trials
+from tests.support.client import LONG, log_result, trials
 from tests.support.images import SEEDS, chunk, five, png, saved
 from tests.support.resource_limits import Costs
 
@@ -52,10 +52,10 @@ def test_damage_is_an_error_or_an_image() -> None:
     """C6: whatever is damaged in a picture, it is an error or images in [0, 1], and costs little."""
     costs = damaged_seeds(image, trials(1000, 10_000))
     assert costs.are_low, str(costs)
-    record("C6", trials=costs.calls, note=f"{len(SEEDS)} kinds of file, damaged: {costs}")
+    log_result("C6", trials=costs.calls, note=f"{len(SEEDS)} kinds of file, damaged: {costs}")
 
 
-def test_damage_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_control(monkeypatch: pytest.MonkeyPatch) -> None:
     """C6: without the border that turns foreign errors into ours, the same damage is a traceback."""
 
     def unguarded(data: bytes) -> None:
@@ -72,7 +72,7 @@ def test_damage_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
         except Exception:  # noqa: BLE001 - any of the dozen kinds
             seen += 1
     assert seen >= 5
-    record("C6", trials=0, sabotage=f"the reader without its border, seeds cut: {seen} tracebacks of {len(SEEDS)}")
+    log_result("C6", trials=0, control=f"the reader without its border, seeds cut: {seen} tracebacks of {len(SEEDS)}")
 
 
 def flat_png(width: int, height: int, color: int, channels: int) -> bytes:
@@ -141,7 +141,7 @@ def test_bombs(bomb: str) -> None:
     for raw in (False, True):
         costs.of(refuse, data, raw)
     assert costs.are_low, str(costs)
-    record("C6", trials=costs.calls, note=f"{len(BOMBS)} bombs")
+    log_result("C6", trials=costs.calls, note=f"{len(BOMBS)} bombs")
 
 
 def test_lies_in_memory_that_was_used_before() -> None:
@@ -152,10 +152,10 @@ def test_lies_in_memory_that_was_used_before() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_bombs_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bombs_control(monkeypatch: pytest.MonkeyPatch) -> None:
     """C6: without the limit on pixels a small file does cost more than 64 MiB."""
     data, costs = flat_png(9_000, 9_000, 0, 1), Costs()
     monkeypatch.setattr(decode, "MAX_PIXELS", 2**40)
     costs.of(image, data)
     assert not costs.are_low
-    record("C6", trials=0, sabotage=f"no limit on pixels: {len(data):,} bytes take {costs.bytes / 2**20:.0f} MiB")
+    log_result("C6", trials=0, control=f"no limit on pixels: {len(data):,} bytes take {costs.bytes / 2**20:.0f} MiB")

@@ -15,7 +15,7 @@ import mnistae
 from mnistae.core.files import atomic
 from mnistae.store import names
 from tests.conftest import write_idx
-from tests.support.client import LONG, ForkServer, record, trials
+from tests.support.client import LONG, ForkServer, log_result, trials
 from tests.support.resumable import digest
 
 CONSOLE_SCRIPT = Path(sys.executable).with_name("mnistae")
@@ -69,7 +69,7 @@ def test_rules_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         patch.setattr(os, "name", "nt")
         atomic._replace(source, target)
     assert target.read_bytes() == b"new"
-    record("F8", trials=len(WINDOWS) + 5, note="reserved names, and a file that is held twice")
+    log_result("F8", trials=len(WINDOWS) + 5, note="reserved names, and a file that is held twice")
 
 
 @pytest.mark.parametrize("flags", [("-W", "error"), ("-O",), ("-OO",), ("-I",), ("-X", "dev")][: trials(2, 5)], ids=" ".join)
@@ -82,7 +82,7 @@ def test_interpreter_modes(forks: ForkServer, tmp_path: Path, data: Path, flags:
     done = subprocess.run(command, env=env, capture_output=True, timeout=100, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert digest(tmp_path / "odd") == digest(tmp_path / "plain")
-    record("F9", trials=1, note="-W error, -O, -OO, -I, -X dev")
+    log_result("F9", trials=1, note="-W error, -O, -OO, -I, -X dev")
 
 
 def test_packed_package(tmp_path: Path, data: Path) -> None:
@@ -98,7 +98,7 @@ def test_packed_package(tmp_path: Path, data: Path) -> None:
         [sys.executable, "-c", code, *map(str, words)], env=env, capture_output=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stderr
-    record("F9", trials=1, note="from a zip archive")
+    log_result("F9", trials=1, note="from a zip archive")
 
 
 @pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
@@ -107,8 +107,8 @@ def test_other_versions(version: str) -> None:
     python = shutil.which(f"python{version}")
     probe = [python or "", "-c", "import torch, typer, mnistae"]
     if python is None or subprocess.run(probe, capture_output=True, timeout=100, check=False).returncode:
-        record("F9", trials=0, note=f"not run under Python {version}: it is not here with the dependencies")
+        log_result("F9", trials=0, note=f"not run under Python {version}: it is not here with the dependencies")
         pytest.skip(f"Python {version} is not here with the dependencies")
     done = subprocess.run([python, "-m", "mnistae", "summary"], capture_output=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
-    record("F9", trials=1, note=f"Python {version}")
+    log_result("F9", trials=1, note=f"Python {version}")

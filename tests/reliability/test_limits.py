@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import mnistae, write_idx
-from tests.support.client import LONG, Ended, ForkServer, one_line, record, trials
-from tests.support.resumable import check_store, digest, go_on, train_whole
+from tests.conftest import run_process, write_idx
+from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result, trials
+from tests.support.resumable import check_store, digest, resume_args, train_reference
 
 MIB = 2**20
 
@@ -23,14 +23,14 @@ def words(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray
     return ("train", "--dataset", data, "-e", 3, "-b", 256, "--name", "r", "-q")
 
 
-def told(ended: Ended) -> bool:
+def told(ended: Result) -> bool:
     """Whether a command worked, or failed in a line and a hint, without a traceback."""
-    return ended.code == 0 or (ended.code is not None and ended.code > 0 and one_line(ended))
+    return ended.code == 0 or (ended.code is not None and ended.code > 0 and is_clean_error(ended))
 
 
 def test_little_memory(forks: ForkServer, words: tuple[object, ...], tmp_path: Path) -> None:
     """F4: with any amount of memory a run ends well or with a line; the store is whole, and a resume gives the same bytes."""
-    whole = train_whole(forks, tmp_path / "whole", words)
+    whole = train_reference(forks, tmp_path / "whole", words)
     steps = [2**k * MIB for k in range(10)] + [3 * 2**k * MIB for k in range(8)]
     steps = sorted(steps)[:: trials(5, 1)]
     failed = aborted = 0
@@ -43,17 +43,17 @@ def test_little_memory(forks: ForkServer, words: tuple[object, ...], tmp_path: P
         aborted += is_aborted
         failed += ended.code != 0
         check_store(home)
-        again = forks.run(*go_on(home, whole), home=home)
+        again = forks.run(*resume_args(home, whole), home=home)
         assert again.code == 0, again.err
         assert digest(home) == whole.digest
     assert 0 < failed < len(steps), "some of them are too little, and not all"
     note = f"1 to 512 MiB more than at the start: {failed} times too little, of which safetensors aborted {aborted}"
-    record("F4", trials=len(steps), note=note)
+    log_result("F4", trials=len(steps), note=note)
 
 
 def test_memory_errors(forks: ForkServer, words: tuple[object, ...], tmp_path: Path) -> None:
     """F4: a MemoryError in any function of the product ends in a line, and costs nothing that was saved."""
-    whole = train_whole(forks, tmp_path / "whole", words)
+    whole = train_reference(forks, tmp_path / "whole", words)
     places = [int(3000 ** (k / 24)) for k in range(1, 26)][:: trials(6, 1)]
     failed = 0
     for place in places:
@@ -62,10 +62,10 @@ def test_memory_errors(forks: ForkServer, words: tuple[object, ...], tmp_path: P
         assert told(ended), (place, ended.code, ended.err)
         failed += ended.code != 0
         check_store(home)
-        assert forks.run(*go_on(home, whole), home=home).code == 0
+        assert forks.run(*resume_args(home, whole), home=home).code == 0
         assert digest(home) == whole.digest
     assert failed > len(places) // 2
-    record("F4", trials=len(places), note=f"MemoryError in the k-th function that is called: {failed} times the end")
+    log_result("F4", trials=len(places), note=f"MemoryError in the k-th function that is called: {failed} times the end")
 
 
 @pytest.mark.parametrize(
@@ -75,13 +75,13 @@ def test_limits(forks: ForkServer, words: tuple[object, ...], tmp_path: Path, bo
     """F5: with few files, processes or little stack a command works, or says what it lacks."""
     commands = (words, ("summary",), ("checkpoints", "list"), ("reconstruct", "1"), ("evaluate",))
     if "NPROC" in bounds and os.geteuid() == 0:
-        record("F5", trials=0, note="a limit of processes not run: it does not bind root")
+        log_result("F5", trials=0, note="a limit of processes not run: it does not bind root")
         pytest.skip("a limit of processes does not bind root")
     for command in commands:
         ended = forks.run(*command, home=tmp_path, before=(("child_faults.limit", bounds),))
         assert told(ended), (bounds, command, ended.code, ended.err)
     check_store(tmp_path)
-    record("F5", trials=len(commands), note="limits of files, processes and stack")
+    log_result("F5", trials=len(commands), note="limits of files, processes and stack")
 
 
 def test_few_files_from_the_start() -> None:
@@ -90,9 +90,9 @@ def test_few_files_from_the_start() -> None:
     def few() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
 
-    done = mnistae("summary", preexec_fn=few)
+    done = run_process("summary", preexec_fn=few)
     assert done.returncode == 0, done.stderr
-    record("F5", trials=1)
+    log_result("F5", trials=1)
 
 
 VARIABLES = [
@@ -104,9 +104,9 @@ VARIABLES = [
 @pytest.mark.parametrize(("name", "value"), VARIABLES if LONG else VARIABLES[2:3])
 def test_threads_and_devices(words: tuple[object, ...], home: Path, name: str, value: str) -> None:
     """F5: whatever the numbers of threads and devices are, a whole process trains."""
-    done = mnistae(*words, env={**os.environ, name: value})
+    done = run_process(*words, env={**os.environ, name: value})
     assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
-    record("F5", trials=1, note="odd OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES")
+    log_result("F5", trials=1, note="odd OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES")
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:99", "xpu", "mps"])
@@ -114,9 +114,9 @@ def test_absent_device(forks: ForkServer, words: tuple[object, ...], tmp_path: P
     """F6: a device that was asked for and is absent ends with 5 and makes no run; another one is never taken instead."""
     ended = forks.run(*words, "--device", device, home=tmp_path, env={"CUDA_VISIBLE_DEVICES": ""})
     assert ended.code == 5, ended.err
-    assert one_line(ended)
+    assert is_clean_error(ended)
     assert not (tmp_path / "home" / "checkpoints" / "r").exists()
-    record("F6", trials=1, note="absent: exit 5")
+    log_result("F6", trials=1, note="absent: exit 5")
 
 
 @pytest.mark.parametrize("fault", ["has no kernel", "has no memory", "has no driver", "computes wrong"])
@@ -125,25 +125,25 @@ def test_device_that_fails(forks: ForkServer, words: tuple[object, ...], tmp_pat
     before = (("child_faults.device_that", fault),)
     ended = forks.run(*words, "--device", "cuda", home=tmp_path, before=before)
     assert ended.code == 5, ended.err
-    assert one_line(ended)
+    assert is_clean_error(ended)
     assert not (tmp_path / "home" / "checkpoints" / "r").exists()
     chosen = forks.run(*words, "--device", "auto", "--json", home=tmp_path, before=before)
     assert (chosen.code, json.loads(chosen.out)["device"]) == (0, "cpu"), chosen.err
-    record("F6", trials=2, note="listed and failing: exit 5, auto takes the CPU")
+    log_result("F6", trials=2, note="listed and failing: exit 5, auto takes the CPU")
 
 
 def test_device_that_fills_up(forks: ForkServer, words: tuple[object, ...], tmp_path: Path) -> None:
     """F6: a device that runs out of memory while it trains ends with 5; what was trained is kept and goes on."""
-    whole = train_whole(forks, tmp_path / "whole", words)
+    whole = train_reference(forks, tmp_path / "whole", words)
     for at, epochs in ((1, 0), (5, 1), (9, 2)):
         home = tmp_path / str(at)
         ended = forks.run(*words, home=home, before=(("child_faults.no_more_memory_at_step", at),))
         assert ended.code == 5, ended.err
-        assert one_line(ended), ended.err
+        assert is_clean_error(ended), ended.err
         assert (home / "home" / "checkpoints" / "r").exists() == bool(epochs)
-        assert forks.run(*go_on(home, whole), home=home).code == 0
+        assert forks.run(*resume_args(home, whole), home=home).code == 0
         assert digest(home) == whole.digest
-    record("F6", trials=3, note="out of memory in training: exit 5, resumed to the same bytes")
+    log_result("F6", trials=3, note="out of memory in training: exit 5, resumed to the same bytes")
 
 
 def test_real_device(forks: ForkServer, words: tuple[object, ...], tmp_path: Path) -> None:
@@ -151,10 +151,10 @@ def test_real_device(forks: ForkServer, words: tuple[object, ...], tmp_path: Pat
     import torch
 
     if not torch.cuda.is_available():
-        record("F6", trials=0, note="not run on a GPU: none here")
+        log_result("F6", trials=0, note="not run on a GPU: none here")
         pytest.skip("this machine has no CUDA device")
     for home in ("a", "b"):
-        done = mnistae(*words, "--json", env={**os.environ, "MNISTAE_HOME": str(tmp_path / home / "home")})
+        done = run_process(*words, "--json", env={**os.environ, "MNISTAE_HOME": str(tmp_path / home / "home")})
         assert json.loads(done.stdout)["device"].startswith("cuda"), done.stderr
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
-    record("F6", trials=2, note="on a GPU")
+    log_result("F6", trials=2, note="on a GPU")

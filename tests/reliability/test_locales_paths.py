@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.conftest import mnistae
-from tests.support.client import LONG, Ended, ForkServer, record
-from tests.support.invocations import USES, furnish
+from tests.conftest import run_process
+from tests.support.client import LONG, ForkServer, Result, log_result
+from tests.support.invocations import INVOCATIONS, create_fixtures
 
 SETTINGS: dict[str, dict[str, str | None]] = {
     "C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
@@ -41,7 +41,7 @@ def test_settings(trained: str) -> None:
     for name, setting in SETTINGS.items():
         env = {key: value for key, value in {**os.environ, **setting}.items() if value is not None}
         for words, code in COMMANDS:
-            done = mnistae(*words, env=env)
+            done = run_process(*words, env=env)
             assert done.returncode == code, (name, words, done.stderr)
             assert b"Traceback" not in done.stderr
             assert b"UnicodeEncodeError" not in done.stderr
@@ -51,19 +51,19 @@ def test_settings(trained: str) -> None:
                 assert done.stdout.isascii()
                 documents.add(done.stdout)
     assert len(documents) == 1
-    record("E6", trials=count, note=f"{len(SETTINGS)} settings")
-    record("E8", trials=len(SETTINGS), note="the same document under every setting")
+    log_result("E6", trials=count, note=f"{len(SETTINGS)} settings")
+    log_result("E8", trials=len(SETTINGS), note="the same document under every setting")
 
 
 def test_every_command_under_settings(trained: str, home: Path, digits: dict[str, np.ndarray]) -> None:
     """E6 and E8: every command, with names beyond ASCII, does under any of them what it always does."""
     work, model = home.parent, (home / "checkpoints" / trained / "model.safetensors").read_bytes()
-    places, count = furnish(work, "grün-😀", digits, model), 0
+    substitutions, count = create_fixtures(work, "grün-😀", digits, model), 0
     for number, (name, setting) in enumerate(SETTINGS.items() if LONG else list(SETTINGS.items())[:5:4]):
         with ForkServer(setting) as server:
-            for use in USES if LONG else USES[number % QUARTER :: QUARTER]:
-                ended = server.run(*use.words(places), home=work, env=setting)
-                assert ended.code == use.code, (name, use, ended)
+            for invocation in INVOCATIONS if LONG else INVOCATIONS[number % QUARTER :: QUARTER]:
+                ended = server.run(*invocation.words(substitutions), home=work, env=setting)
+                assert ended.code == invocation.code, (name, invocation, ended)
                 assert "Traceback" not in ended.err
                 assert "UnicodeEncodeError" not in ended.err
                 count += 1
@@ -71,8 +71,8 @@ def test_every_command_under_settings(trained: str, home: Path, digits: dict[str
             assert (document.code, document.out[:1]) == (0, "{"), (name, document)
             path = json.loads(document.out)["runs"][0]["path"]
             assert path.encode("utf-8", "surrogateescape") == "grün-😀.safetensors".encode()
-    record("E6", trials=count, note="every command")
-    record("E8", trials=number + 1, note="and of a name beyond ASCII")
+    log_result("E6", trials=count, note="every command")
+    log_result("E8", trials=number + 1, note="and of a name beyond ASCII")
 
 
 NAMES = {
@@ -93,24 +93,24 @@ def test_odd_paths(forks: ForkServer, digits: dict[str, np.ndarray], trained: st
     """E7: a path of any bytes works wherever a command takes one; messages about it are harmless text."""
     work, model, count = home.parent, (home / "checkpoints" / trained / "model.safetensors").read_bytes(), 0
     for number, name in enumerate(NAMES.values()):
-        places = furnish(work, name, digits, model)
-        for use in USES if LONG else USES[number % QUARTER :: QUARTER]:
-            check(forks.run(*use.words(places), home=work), use.code)
+        substitutions = create_fixtures(work, name, digits, model)
+        for invocation in INVOCATIONS if LONG else INVOCATIONS[number % QUARTER :: QUARTER]:
+            check(forks.run(*invocation.words(substitutions), home=work), invocation.code)
             count += 1
         ended = forks.run("checkpoints", "list", "--json", home=work, env={"MNISTAE_HOME": str(work / name / "home")})
         check(ended, 0)
         json.loads(ended.out)
         count += 1
-    record("E7", trials=count, note=f"every command; {', '.join(NAMES)}")
+    log_result("E7", trials=count, note=f"every command; {', '.join(NAMES)}")
 
 
 def test_path_too_long(forks: ForkServer, home: Path) -> None:
     """E7: a path that no file system takes is an expected failure."""
     assert forks.run("summary", "-c", f"./{'n' * 251}.safetensors", home=home.parent).code in {2, 3}
-    record("E7", trials=1)
+    log_result("E7", trials=1)
 
 
-def check(ended: Ended, code: int) -> None:
+def check(ended: Result, code: int) -> None:
     """Check how a command ended, and that what it told is harmless text."""
     assert ended.code == code, ended
     assert "Traceback" not in ended.err

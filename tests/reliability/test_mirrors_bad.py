@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.client import LONG, Ended, ForkServer, one_line, record
+from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result
 from tests.support.downloads import DEADLINE, STALL, archives, is_right, leftovers, sums
 from tests.support.http_mirror import BEHAVIOURS, Mirror, closed_url
 
@@ -32,7 +32,7 @@ class Fetching:
     files: dict[str, bytes]
     home: Path
 
-    def __call__(self, *mirrors: str, before: tuple[tuple[str, object], ...] = (), **env: str) -> Ended:
+    def __call__(self, *mirrors: str, before: tuple[tuple[str, object], ...] = (), **env: str) -> Result:
         folder = self.home / "home" / "datasets" / "mnist"
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in self.files.items():
@@ -58,7 +58,7 @@ def fetching(forks: ForkServer, digits: dict[str, np.ndarray], tmp_path: Path) -
     return lambda: Fetching(forks, files, tmp_path / f"fetch{next(homes)}")
 
 
-def check_success(fetching: Fetching, ended: Ended) -> None:
+def check_success(fetching: Fetching, ended: Result) -> None:
     assert ended.code == 0, ended.err
     assert is_right(fetching.home, fetching.files)
     assert leftovers(fetching.home) == []
@@ -66,9 +66,9 @@ def check_success(fetching: Fetching, ended: Ended) -> None:
     assert ended.seconds < DEADLINE + SLACK
 
 
-def check_failure(fetching: Fetching, ended: Ended, reasons: int) -> None:
+def check_failure(fetching: Fetching, ended: Result, reasons: int) -> None:
     assert ended.code == 4, ended.err
-    assert one_line(ended), ended.err
+    assert is_clean_error(ended), ended.err
     line = next(line for line in ended.err.splitlines() if line.startswith("error:"))
     assert f"cannot download '{FIRST}': " in line
     assert line.count("; ") == reasons - 1
@@ -91,7 +91,7 @@ def test_bad_mirror_then_a_good_one(fetching: Callable[[], Fetching]) -> None:
         with Mirror((run := fetching()).files) as good:
             check_success(run, run(address, good.url))
     check_sabotage(fetching())
-    record("D1", trials=len(kinds) + len(NOWHERE), sabotage="the comparison of sums left out: seen 1 time of 1")
+    log_result("D1", trials=len(kinds) + len(NOWHERE), control="the comparison of sums left out: seen 1 time of 1")
 
 
 def test_bad_mirrors_alone(fetching: Callable[[], Fetching]) -> None:
@@ -105,8 +105,8 @@ def test_bad_mirrors_alone(fetching: Callable[[], Fetching]) -> None:
         run = fetching()
         check_failure(run, run(address, address), 2)
     note = f"{len(kinds)} kinds of answer, and {', '.join(NOWHERE)}; one error line with a reason a mirror"
-    record("D2", trials=len(kinds) + len(NOWHERE), note=note)
-    record("T9", trials=2 * (len(kinds) + len(NOWHERE)), note="the trials of D1 and D2")
+    log_result("D2", trials=len(kinds) + len(NOWHERE), note=note)
+    log_result("T9", trials=2 * (len(kinds) + len(NOWHERE)), note="the trials of D1 and D2")
 
 
 def check_sabotage(run: Fetching) -> None:
@@ -125,7 +125,7 @@ def tls(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
     try:
         subprocess.run(options, cwd=tmp_path, check=True, capture_output=True, timeout=20)
     except (OSError, subprocess.CalledProcessError):
-        record("D6", trials=0, note="not run: no openssl to make a certificate with")
+        log_result("D6", trials=0, note="not run: no openssl to make a certificate with")
         pytest.skip("no openssl to make a certificate with")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
@@ -150,4 +150,4 @@ def test_downgrade(fetching: Callable[[], Fetching], tls: tuple[ssl.SSLContext, 
         assert plain.requests == []
         ended = run(plain.url)
         check_success(run, ended)  # the same address, asked for by the user, is no downgrade
-    record("D6", trials=len(statuses))
+    log_result("D6", trials=len(statuses))

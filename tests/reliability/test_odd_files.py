@@ -22,7 +22,7 @@ from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from tests.conftest import Cli
 from tests.support.checkpoint_bytes import MODEL_FILE, arrays, described, metadata
-from tests.support.client import ROOT, record, trials
+from tests.support.client import ROOT, log_result, trials
 
 
 class Canary:
@@ -67,7 +67,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     assert ours == f"{2 * len(found)} [] False"
     assert "pickle.find_class" in unpickled
     assert (tmp_path / "mark").exists()
-    record("T1", trials=2 * len(found), sabotage="a canary unpickled: it sings, and its class is seen looked up 1 time of 1")
+    log_result("T1", trials=2 * len(found), control="a canary unpickled: it sings, and its class is seen looked up 1 time of 1")
 
 
 def test_a_file_that_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,10 +80,10 @@ def test_a_file_that_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(checkpoint_format, "_digest", lambda _tensors, _fields: "0" * 64)
     seen = read_while_written(tmp_path / "b.safetensors", 200)[2]
     assert seen > 0
-    record(
+    log_result(
         "T4",
         trials=reads,
-        sabotage=f"digest not compared: {seen} mixtures of 200 taken",
+        control=f"digest not compared: {seen} mixtures of 200 taken",
         note=f"{taken} whole, {refused} refused",
     )
 
@@ -170,4 +170,4 @@ def test_what_is_no_file(cli: Cli, trained: str, kind: str) -> None:
         assert (answer.code, answer.out) == (4 if words[-1].endswith("png") else 3, ""), answer.err
         assert [line.partition(":")[0] for line in answer.err.splitlines()[-2:]] == ["error", "hint"]
         assert time.monotonic() - start < 1
-    record("T5", trials=len(READERS), note="8 kinds of file, 6 commands")
+    log_result("T5", trials=len(READERS), note="8 kinds of file, 6 commands")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_idx
-from tests.support.client import ForkServer, record
+from tests.support.client import ForkServer, log_result
 
 COMMANDS: list[tuple[str, ...]] = [
     ("summary",),
@@ -77,10 +77,10 @@ def test_writes_stay_below_output_and_data_folder(forks: ForkServer, store: Path
     hooks = (("audit", str(log)),)
     forks.run("reconstruct", "1", "-o", stray, home=tmp_path / "stray", env={"MNISTAE_HOME": str(store)}, before=hooks)
     assert outside(written(log), store, out) != set()
-    record(
+    log_result(
         "T21",
         trials=len(COMMANDS),
-        sabotage="a picture written elsewhere: seen 1 time of 1",
+        control="a picture written elsewhere: seen 1 time of 1",
         note="an audit hook watches",
     )
 
@@ -106,4 +106,4 @@ def test_whole_process(store: Path, tmp_path: Path, words: tuple[str, ...]) -> N
     assert done.returncode == 0, done.stderr
     assert written(log)
     assert outside(written(log), store, fonts, tmp_path / "work") == set()
-    record("T21", trials=1, note="and of whole processes")
+    log_result("T21", trials=1, note="and of whole processes")

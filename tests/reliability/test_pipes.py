@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mnistae.store import format as checkpoint_format
-from tests.support.client import LONG, ForkServer, one_line, record
-from tests.support.invocations import USES, furnish
+from tests.support.client import LONG, ForkServer, is_clean_error, log_result
+from tests.support.invocations import INVOCATIONS, create_fixtures
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
 
@@ -60,23 +60,28 @@ def test_streams_of_the_shell(trained: str, tiny: Path, home: Path) -> None:
             check_result(words, home)
             count += 1
     assert count >= len(SHELL)
-    record("E4", trials=count, note=f"{', '.join(SHELL)}; {len(COMMANDS)} commands")
+    log_result("E4", trials=count, note=f"{', '.join(SHELL)}; {len(COMMANDS)} commands")
 
 
 def test_every_command_without_a_reader(
     forks: ForkServer, trained: str, home: Path, digits: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     """E4: where nobody reads, or the disk is full, every command that has something to say ends with its code for that."""
-    places, count = furnish(tmp_path, "plain", digits, (home / "checkpoints" / trained / "model.safetensors").read_bytes()), 0
+    substitutions, count = (
+        create_fixtures(tmp_path, "plain", digits, (home / "checkpoints" / trained / "model.safetensors").read_bytes()),
+        0,
+    )
     for stream, code in (("gone", 141), ("full", 7)):
-        for use in USES if LONG else USES[stream == "full" :: 2]:
-            ended = forks.run(*use.words(places), home=tmp_path, before=(("child_faults.standard_output", stream),))
-            assert ended.code == (use.code or code), (stream, use, ended)
+        for invocation in INVOCATIONS if LONG else INVOCATIONS[stream == "full" :: 2]:
+            ended = forks.run(
+                *invocation.words(substitutions), home=tmp_path, before=(("child_faults.standard_output", stream),)
+            )
+            assert ended.code == (invocation.code or code), (stream, invocation, ended)
             assert "Traceback" not in ended.err
             assert "Exception" not in ended.err
-            assert ended.code != 7 or one_line(ended), (use, ended)
+            assert ended.code != 7 or is_clean_error(ended), (invocation, ended)
             count += 1
-    record("E4", trials=count, note="every command, with the reader gone and the disk full")
+    log_result("E4", trials=count, note="every command, with the reader gone and the disk full")
 
 
 def check_result(words: str, home: Path) -> None:

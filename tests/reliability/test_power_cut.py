@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_idx
-from tests.support.client import ForkServer, record
+from tests.support.client import ForkServer, log_result
 from tests.support.disk import History, Tree, read_tree, write_tree
 from tests.support.resumable import NEVER, Case, finish, make_case
 
@@ -86,7 +86,7 @@ def test_power_cut_in_a_save(forks: ForkServer, kind: str, data: Path, tmp_path:
     assert digests == case.digests
     flushes = ("_flush", "flush_folder")
     assert all(is_seen(forks, case, tmp_path / flush, flush, new) for flush in flushes)
-    record("A3", trials=count, sabotage="one of the two fsyncs left out: seen 2 times of 2", note=f"{kind}: {count} states")
+    log_result("A3", trials=count, control="one of the two fsyncs left out: seen 2 times of 2", note=f"{kind}: {count} states")
 
 
 def is_half_removed(tree: Tree, old: dict[str, bytes], *, is_over: bool) -> bool:
@@ -112,4 +112,4 @@ def test_power_cut_in_a_removal(forks: ForkServer, data: Path, tmp_path: Path) -
         shutil.rmtree(tmp_path / "cut")
     sabotaged = states(recorded(forks, base, tmp_path / "sabotaged", words, ("flush_folder",)))
     assert any(is_half_removed(tree, old, is_over=is_over) for tree, is_over in sabotaged)
-    record("A3", trials=count, sabotage="the folder's fsync left out: seen 1 time of 1", note=f"removal: {count} states")
+    log_result("A3", trials=count, control="the folder's fsync left out: seen 1 time of 1", note=f"removal: {count} states")

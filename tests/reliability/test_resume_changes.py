@@ -12,15 +12,15 @@ from mnistae.core.records import Metadata, Provenance
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from mnistae.training import run as training_run
-from tests.conftest import Answer, Cli
-from tests.support.client import Ended, one_line, record
+from tests.conftest import Cli
+from tests.support.client import Result, is_clean_error, log_result
 from tests.support.saved_runs import tree
 
 GO_ON = ("train", "--resume", "--name", "tiny", "-e", "3")
 
 
-def is_told(answer: Answer) -> bool:
-    return one_line(Ended(answer.code, answer.out, answer.err, 0))
+def is_told(answer: Result) -> bool:
+    return is_clean_error(Result(answer.code, answer.out, answer.err, 0))
 
 
 def described_as(name: str, change: Callable[[Provenance], Provenance]) -> None:
@@ -63,7 +63,7 @@ def test_what_changed_is_told(cli: Cli, trained: str, home: Path, what: str) -> 
     else:
         assert is_told(answer)
         assert tree(home) == before
-    record("A6", trials=1, note="versions, processor and device warn; data, settings and an absent device are refused")
+    log_result("A6", trials=1, note="versions, processor and device warn; data, settings and an absent device are refused")
 
 
 def test_unchanged_run_warns_of_nothing(cli: Cli, trained: str) -> None:
@@ -86,11 +86,11 @@ def test_threads_are_set_back(cli: Cli, trained: str) -> None:
         assert provenance.threads == 3
     finally:
         torch.set_num_threads(now)
-    record("A6", trials=1, note="threads are set back to what they were")
+    log_result("A6", trials=1, note="threads are set back to what they were")
 
 
 def test_silent_change_would_be_seen(cli: Cli, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sabotage leg: with the comparisons taken out, the checks above fail."""
+    """The negative control: with the comparisons taken out, the checks above fail."""
 
     def nothing(_metadata: Metadata, _now: object) -> list[str]:
         return []
@@ -102,7 +102,7 @@ def test_silent_change_would_be_seen(cli: Cli, trained: str, monkeypatch: pytest
         described_as(trained, change)
         answer = cli(*GO_ON, *options)
         assert (answer.code, message in answer.err) != (code, True)
-    record("A6", trials=0, sabotage="the comparisons left out: seen 2 times of 2")
+    log_result("A6", trials=0, control="the comparisons left out: seen 2 times of 2")
 
 
 def test_finished_run(cli: Cli, trained: str, home: Path) -> None:
@@ -110,7 +110,7 @@ def test_finished_run(cli: Cli, trained: str, home: Path) -> None:
     before = tree(home)
     answer = cli("train", "--resume", "--name", trained)
     assert (answer.code, "nothing to do" in answer.err, tree(home) == before) == (0, True, True)
-    record("A7", trials=1, note="finished: nothing to do")
+    log_result("A7", trials=1, note="finished: nothing to do")
 
 
 @pytest.mark.parametrize("words", [("--resume",), ("--resume", "--name", "nobody")], ids=" ".join)
@@ -118,7 +118,7 @@ def test_nothing_to_resume(cli: Cli, home: Path, words: tuple[str, ...]) -> None
     """A resume of nothing is a missing checkpoint, and makes no run."""
     answer = cli("train", *words)
     assert (answer.code, is_told(answer), runs.run_names()) == (3, True, [])
-    record("A7", trials=1, note="nothing: exit 3")
+    log_result("A7", trials=1, note="nothing: exit 3")
 
 
 def cut(path: Path) -> None:
@@ -146,4 +146,4 @@ def test_damaged_newest_state(cli: Cli, trained: str, home: Path, damage: Callab
     assert f"cannot use checkpoint '{runs.folder(trained) / runs.STATE}'" in answer.err
     assert tree(home) == before
     assert cli("train", "--resume", "--name", "older", "-e", 3, "-q").code == 0
-    record("A7", trials=1, note="damaged: refused by name; each file has one generation, so there is none to fall back to")
+    log_result("A7", trials=1, note="damaged: refused by name; each file has one generation, so there is none to fall back to")

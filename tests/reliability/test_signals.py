@@ -17,11 +17,11 @@ import pytest
 
 from mnistae.store import format as checkpoint_format
 from tests.conftest import write_idx
-from tests.support.client import Ended, ForkServer, Running, record, trials
+from tests.support.client import ForkServer, Result, Running, log_result, trials
 from tests.support.downloads import collection
 from tests.support.faults import Fault
 from tests.support.http_mirror import Mirror
-from tests.support.resumable import NEVER, Whole, check_store, digest, leftovers, run_folder
+from tests.support.resumable import NEVER, ReferenceRun, check_store, digest, leftovers, run_folder
 from tests.support.terminals import HIDE, Terminal, on, state_of, wait_until_caught
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see a process's handlers")
@@ -32,7 +32,7 @@ PROMPT = 2.0
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: dict[str, np.ndarray]) -> Whole:
+def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: dict[str, np.ndarray]) -> ReferenceRun:
     """A run of 40 epochs of three batches, so that signals meet the training as often as the saves."""
     folder = tmp_path_factory.mktemp("whole")
     data = write_idx(folder / "data", digits)
@@ -40,16 +40,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: d
     forks.run(*words, home=folder)
     ended = forks.run(*words, "--force", home=folder, save_every=NEVER)  # the data's cache is there now: as fast as it gets
     assert ended.code == 0, ended.err
-    return Whole(words, digest(folder), ended.seconds)
+    return ReferenceRun(words, digest(folder), ended.seconds)
 
 
-def with_cache(whole: Whole, home: Path) -> Path:
+def with_cache(whole: ReferenceRun, home: Path) -> Path:
     """Give a home the cache of the data, so that its run's first write is the run's."""
     shutil.copytree(Path(str(whole.words[2])).parent / "home" / "cache", home / "home" / "cache")
     return home
 
 
-def go_on(home: Path, whole: Whole) -> tuple[object, ...]:
+def resume_args(home: Path, whole: ReferenceRun) -> tuple[object, ...]:
     return ("train", "--resume", "--name", "r") if (run_folder(home) / "state.safetensors").exists() else whole.words
 
 
@@ -61,7 +61,7 @@ def send(running: Running, number: int, after: float) -> float:
     return time.monotonic()
 
 
-def check_ending(ended: Ended, number: int, since: float) -> bool:
+def check_ending(ended: Result, number: int, since: float) -> bool:
     """Check the code and the time; return whether the signal came before the end."""
     assert ended.code in {0, 128 + number}, ended
     assert "Traceback" not in ended.err
@@ -70,7 +70,7 @@ def check_ending(ended: Ended, number: int, since: float) -> bool:
     return ended.code != 0
 
 
-def check_kept(home: Path, ended: Ended) -> None:
+def check_kept(home: Path, ended: Result) -> None:
     """The store is whole, and holds every epoch that the command says it has finished."""
     check_store(home)
     assert leftovers(home) == []
@@ -80,7 +80,7 @@ def check_kept(home: Path, ended: Ended) -> None:
         assert len(state.history) == int(told[0])
 
 
-def test_train_at_random_moments(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+def test_train_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """E1: a signal at any moment of `train` ends it with its code and the last epoch kept; it goes on to the same bytes."""
     rng, hits, runs = random.Random(1), 0, 0
     goal = trials(15, 150)
@@ -89,14 +89,14 @@ def test_train_at_random_moments(forks: ForkServer, whole: Whole, tmp_path: Path
         runs += 1
         for _ in range(6):
             number = SIGNALS[hits % 3]
-            running = forks.start(*go_on(home, whole), home=home, save_every=0.1)
+            running = forks.start(*resume_args(home, whole), home=home, save_every=0.1)
             since = send(running, number, rng.uniform(0, whole.seconds))
             ended = running.wait()
             hits += check_ending(ended, number, since)
             check_kept(home, ended)
-        assert forks.run(*go_on(home, whole), home=home).code == 0
+        assert forks.run(*resume_args(home, whole), home=home).code == 0
         assert digest(home) == whole.digest
-    record("E1", trials=hits, note=f"signals that met a living `train`, in {runs} runs, each resumed to the same bytes")
+    log_result("E1", trials=hits, note=f"signals that met a living `train`, in {runs} runs, each resumed to the same bytes")
 
 
 OTHERS = [
@@ -128,7 +128,7 @@ def test_other_commands_at_random_moments(forks: ForkServer, trained: str, home:
             assert all(path.read_bytes() == whole[path.name] for path in work.glob("a.*"))
             assert not list(work.glob(".*.tmp"))
         hits += met
-    record("E1", trials=hits, note=f"signals that met {', '.join(words[0] for words in OTHERS)}")
+    log_result("E1", trials=hits, note=f"signals that met {', '.join(words[0] for words in OTHERS)}")
 
 
 def test_download_at_random_moments(forks: ForkServer, digits: dict[str, np.ndarray], tmp_path: Path) -> None:
@@ -141,10 +141,10 @@ def test_download_at_random_moments(forks: ForkServer, digits: dict[str, np.ndar
             since = send(running, SIGNALS[k % 3], 0.05 + 0.3 * k / goal)
             assert check_ending(running.wait(), SIGNALS[k % 3], since)
             assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file() and path.suffix != ".lock"]
-    record("E1", trials=goal, note="signals that met a stalled download")
+    log_result("E1", trials=goal, note="signals that met a stalled download")
 
 
-def test_whole_processes_at_random_moments(whole: Whole, tmp_path: Path) -> None:
+def test_whole_processes_at_random_moments(whole: ReferenceRun, tmp_path: Path) -> None:
     """E1: in processes of their own, imports included; SIGINT from the first line of ours, the others from the very start."""
     rng, goal, hits = random.Random(4), trials(6, 45), 0
     command = [sys.executable, "-m", "mnistae", *map(str, whole.words)]
@@ -161,14 +161,14 @@ def test_whole_processes_at_random_moments(whole: Whole, tmp_path: Path) -> None
         since = time.monotonic()
         _, err = process.communicate(timeout=30)
         code = 128 - process.returncode if process.returncode < 0 else process.returncode  # as a shell sees it
-        ended = Ended(code, "", err, 0)
+        ended = Result(code, "", err, 0)
         hits += check_ending(ended, number, since)
         check_kept(home, ended)
     assert hits > goal // 2
-    record("E1", trials=hits, note="signals to processes of their own, imports included")
+    log_result("E1", trials=hits, note="signals to processes of their own, imports included")
 
 
-def test_two_interrupts(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+def test_two_interrupts(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """E2: a second Ctrl-C 50 ms after the first costs nothing: the last finished epoch is saved all the same."""
     rng, goal, hits = random.Random(5), trials(4, 20), 0
     for k in range(goal):
@@ -181,10 +181,10 @@ def test_two_interrupts(forks: ForkServer, whole: Whole, tmp_path: Path) -> None
         hits += check_ending(ended, signal.SIGINT, since)
         check_kept(home, ended)
     assert hits
-    record("E2", trials=hits, note="two SIGINTs 50 ms apart")
+    log_result("E2", trials=hits, note="two SIGINTs 50 ms apart")
 
 
-def test_signal_during_a_save(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+def test_signal_during_a_save(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """E2: SIGTERM while a file of the save waits to be flushed or renamed: the save is done, and then the code told."""
     # The first two fsyncs are those of the store's folders, before the training.
     moments = [("replace", 0), ("fsync", 2), ("replace", 1), ("replace", 2), ("fsync", 3), ("fsync", 4)][: trials(2, 6)]
@@ -198,10 +198,10 @@ def test_signal_during_a_save(forks: ForkServer, whole: Whole, tmp_path: Path) -
         assert ended.code == 143, ended
         check_kept(home, ended)
         assert digest(home) == whole.digest
-    record("E2", trials=len(moments), note="SIGTERM while a save waits in fsync or rename")
+    log_result("E2", trials=len(moments), note="SIGTERM while a save waits in fsync or rename")
 
 
-def test_stop_and_go_on(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+def test_stop_and_go_on(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """E2: a run that is stopped by Ctrl-Z and continued, on a terminal whose window changes, ends with the same bytes."""
     rng, goal, halted = random.Random(6), trials(2, 15), 0
     for k in range(goal):
@@ -220,10 +220,10 @@ def test_stop_and_go_on(forks: ForkServer, whole: Whole, tmp_path: Path) -> None
             assert stopped in "TZ-" or k % 2 == 0, stopped  # a session of its own is orphaned: there SIGTSTP does nothing
             assert digest(tmp_path / str(k)) == whole.digest
             assert terminal.is_restored()
-    record("E2", trials=halted, note="stopped and continued, with ten SIGWINCH each")
+    log_result("E2", trials=halted, note="stopped and continued, with ten SIGWINCH each")
 
 
-def endings(whole: Whole, mirror: Mirror) -> Iterator[tuple[tuple[object, ...], int | None, dict[str, str]]]:
+def endings(whole: ReferenceRun, mirror: Mirror) -> Iterator[tuple[tuple[object, ...], int | None, dict[str, str]]]:
     """Yield commands with the signal to send, if any, and settings: every kind of ending but SIGKILL."""
     fetch = {"MNISTAE_OFFLINE": "0", "MNISTAE_MIRROR": mirror.url}
     for number in SIGNALS:
@@ -235,7 +235,7 @@ def endings(whole: Whole, mirror: Mirror) -> Iterator[tuple[tuple[object, ...], 
     yield ("train", "--nonsense"), None, {}
 
 
-def test_terminal_is_restored(forks: ForkServer, whole: Whole, digits: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_terminal_is_restored(forks: ForkServer, whole: ReferenceRun, digits: dict[str, np.ndarray], tmp_path: Path) -> None:
     """E3: after every ending the cursor is shown and the terminal's settings are what they were."""
     rng, tried, hidden, k = random.Random(7), 0, 0, 0
     with Mirror({"gzip.zip": collection(digits)}, "stall mid body") as mirror:
@@ -255,10 +255,10 @@ def test_terminal_is_restored(forks: ForkServer, whole: Whole, digits: dict[str,
                     hidden += HIDE in terminal.text()
                     tried += 1
     assert hidden
-    record("E3", trials=tried, note=f"the cursor had been hidden in {hidden} of them")
+    log_result("E3", trials=tried, note=f"the cursor had been hidden in {hidden} of them")
 
 
-def test_nohup_and_the_background(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+def test_nohup_and_the_background(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """E5: a signal that the caller ignores, as nohup does SIGHUP and a shell SIGINT of its background jobs, changes nothing."""
     for number in (signal.SIGHUP, signal.SIGINT):
         home = tmp_path / number.name
@@ -269,10 +269,10 @@ def test_nohup_and_the_background(forks: ForkServer, whole: Whole, tmp_path: Pat
             time.sleep(whole.seconds / 8)
         assert running.wait().code == 0
         assert digest(home) == whole.digest
-    record("E5", trials=2, note="SIGHUP ignored (nohup), SIGINT ignored (background)")
+    log_result("E5", trials=2, note="SIGHUP ignored (nohup), SIGINT ignored (background)")
 
 
-def test_closed_terminal(forks: ForkServer, whole: Whole, tmp_path: Path) -> None:
+def test_closed_terminal(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """E5: closing the window is SIGHUP: the last finished epoch is kept, and the run goes on to the same bytes."""
     codes = set()
     for k in range(goal := trials(2, 10)):
@@ -287,7 +287,7 @@ def test_closed_terminal(forks: ForkServer, whole: Whole, tmp_path: Path) -> Non
         codes.add(ended.code)
         check_store(home)
         assert leftovers(home) == []
-        assert forks.run(*go_on(home, whole), home=home).code == 0
+        assert forks.run(*resume_args(home, whole), home=home).code == 0
         assert digest(home) == whole.digest
     assert 129 in codes
-    record("E5", trials=goal, note="the terminal closed")
+    log_result("E5", trials=goal, note="the terminal closed")

@@ -18,7 +18,7 @@ from mnistae.core.errors import OutputError
 from mnistae.core.files import atomic
 from mnistae.store import runs, verification
 from tests.conftest import write_idx
-from tests.support.client import LONG, Ended, ForkServer, one_line, record
+from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result
 from tests.support.faults import Fault, injected
 from tests.support.resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
 from tests.support.saved_runs import METADATA, state
@@ -102,7 +102,7 @@ def test_every_error_at_every_primitive(store: Path, monkeypatch: pytest.MonkeyP
             with pytest.raises((AssertionError, pytest.fail.Exception)):
                 check_every_error(store, old)
     what = "files written in place, fsync's errors ignored, temporary files left"
-    record("B1", trials=count, sabotage=f"{what}: seen 3 times of 3", note="every primitive of a save times 6 errors")
+    log_result("B1", trials=count, control=f"{what}: seen 3 times of 3", note="every primitive of a save times 6 errors")
 
 
 @pytest.fixture(scope="module")
@@ -119,15 +119,15 @@ def undisturbed(case: Case, forks: ForkServer, tmp_path_factory: pytest.TempPath
     return home
 
 
-def disturbed(forks: ForkServer, case: Case, home: Path, *faults: Fault, **options: Any) -> Ended:
+def disturbed(forks: ForkServer, case: Case, home: Path, *faults: Fault, **options: Any) -> Result:
     shutil.copytree(case.base, home)
-    ended: Ended = forks.run(*case.words, home=home, faults=faults, save_every=NEVER, **options)
+    ended: Result = forks.run(*case.words, home=home, faults=faults, save_every=NEVER, **options)
     return ended
 
 
-def check_failed(forks: ForkServer, case: Case, home: Path, undisturbed: Path, ended: Ended) -> None:
+def check_failed(forks: ForkServer, case: Case, home: Path, undisturbed: Path, ended: Result) -> None:
     """The save failed as the contract has it; the store is old or new; going on ends with exact bytes."""
-    assert (ended.code, one_line(ended), ended.out) == (7, True, ""), ended
+    assert (ended.code, is_clean_error(ended), ended.out) == (7, True, ""), ended
     assert leftovers(home) == []
     check_store(home)
     assert neither(tree(home), tree(case.base), tree(undisturbed)) == []
@@ -143,16 +143,16 @@ def test_every_primitive_of_train(forks: ForkServer, case: Case, undisturbed: Pa
         home = tmp_path / "home"
         check_failed(forks, case, home, undisturbed, disturbed(forks, case, home, fault))
         shutil.rmtree(home)
-    record("B1", trials=len(faults), note=f"and of `train`, {len(ops)} primitives: 7, an error, a hint")
+    log_result("B1", trials=len(faults), note=f"and of `train`, {len(ops)} primitives: 7, an error, a hint")
 
 
 def test_temporary_file_that_cannot_be_removed(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
     """A disk that refuses the write and the clean-up after it leaves one file beside the run, which the next start sweeps."""
     home = tmp_path / "home"
     ended = disturbed(forks, case, home, *(Fault("error", op, errno=errno.EIO) for op in ("write", "unlink")))
-    assert (ended.code, one_line(ended), len(leftovers(home))) == (7, True, 1)
+    assert (ended.code, is_clean_error(ended), len(leftovers(home))) == (7, True, 1)
     assert finish(forks, case, home) in case.digests
-    record("B1", trials=1, note="and with the clean-up failing too")
+    log_result("B1", trials=1, note="and with the clean-up failing too")
 
 
 def test_close_and_fsync(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_close_and_fsync(forks: ForkServer, case: Case, undisturbed: Path, tmp_p
     for k, fault in enumerate(faults):
         home = tmp_path / str(k)
         check_failed(forks, case, home, undisturbed, disturbed(forks, case, home, fault))
-    record("B6", trials=len(faults), note="EIO of close and of fsync: the save has failed, the next one works")
+    log_result("B6", trials=len(faults), note="EIO of close and of fsync: the save has failed, the next one works")
 
 
 def test_slow_and_interrupted_disks(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_slow_and_interrupted_disks(forks: ForkServer, case: Case, undisturbed: 
     writes = [(tmp_path / f"{name}.log").read_text().count('["write"') for name in ("whole", "short")]
     assert writes[1] > 100 * writes[0]
     assert tree(tmp_path / "short") == tree(tmp_path / "whole")
-    record("B5", trials=3, note="a byte at a time, 1,000 signals a second, 2 s for an fsync: the same bytes")
+    log_result("B5", trials=3, note="a byte at a time, 1,000 signals a second, 2 s for an fsync: the same bytes")
 
 
 WRITE = "import sys; from pathlib import Path; from mnistae import atomic; atomic.write_bytes(Path(sys.argv[1]), b'new' * 5000)"
@@ -203,7 +203,7 @@ def test_kernel(tmp_path: Path) -> None:
     """What the shim pretends is what the kernel does: the same failures, made below the process."""
     strace = shutil.which("strace")
     if strace is None or subprocess.run([strace, "-qq", "-e", "trace=none", "true"], check=False).returncode:
-        record("B1", trials=0, note="kernel cross-check not run: no strace that may trace")
+        log_result("B1", trials=0, note="kernel cross-check not run: no strace that may trace")
         pytest.skip("strace is not there or may not trace")
     for number, (injection, (reason, contents)) in enumerate(INJECTIONS.items()):
         path = tmp_path / str(number) / "file"
@@ -218,4 +218,4 @@ def test_kernel(tmp_path: Path) -> None:
             assert list(path.parent.iterdir()) == [path]
             assert done.stderr.decode().endswith(f"cannot write '{path}': {reason}\n" if reason else ""), injection
             assert done.returncode == (1 if reason else 0)
-    record("B1", trials=len(INJECTIONS), note=f"{len(INJECTIONS)} faults made in the kernel, by strace")
+    log_result("B1", trials=len(INJECTIONS), note=f"{len(INJECTIONS)} faults made in the kernel, by strace")

@@ -19,7 +19,7 @@ from mnistae.core.files import atomic
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from tests.support import child_workers
-from tests.support.client import LONG, record, trials
+from tests.support.client import LONG, log_result, trials
 from tests.support.killed_writer import Second, dying
 
 NAMES = st.sampled_from(["a", "b", "C.1"])
@@ -234,7 +234,7 @@ def test_store(second: Second) -> None:
     """G4: whatever is done to the store, and wherever processes die, it holds what was durable and nothing else."""
     examples, steps = trials(12, 200), trials(40, 50)
     play(second, examples, steps)
-    record("G4", trials=examples * steps, note=f"{examples} games of up to {steps} steps")
+    log_result("G4", trials=examples * steps, note=f"{examples} games of up to {steps} steps")
 
 
 def in_place(path: Path, data: bytes) -> None:
@@ -258,8 +258,8 @@ class Agreeing(str):
         return False
 
 
-def test_store_sabotage(second: Second, monkeypatch: pytest.MonkeyPatch) -> None:
-    """G4, the sabotage leg: files written in place, no sweep, and no digest are each seen within a few games."""
+def test_store_control(second: Second, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G4, the negative control: files written in place, no sweep, and no digest are each seen within a few games."""
     real = checkpoint_format._digest
     sabotages: dict[str, tuple[object, str, object]] = {
         "files written in place": (atomic, "write_bytes", in_place),
@@ -271,4 +271,4 @@ def test_store_sabotage(second: Second, monkeypatch: pytest.MonkeyPatch) -> None
             patch.setattr(module, name, defect)
             with pytest.raises((AssertionError, BaseExceptionGroup)):
                 play(second, 100, 40)
-    record("G4", trials=0, sabotage=f"{', '.join(sabotages)}: seen {len(sabotages)} times of {len(sabotages)}")
+    log_result("G4", trials=0, control=f"{', '.join(sabotages)}: seen {len(sabotages)} times of {len(sabotages)}")

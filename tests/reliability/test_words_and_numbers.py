@@ -11,7 +11,7 @@ from mnistae.cli.app import COMMANDS, load
 from mnistae.core.errors import MnistaeError
 from mnistae.store import names, runs
 from tests.conftest import TEST, TRAIN, Cli
-from tests.support.client import LONG, record, trials
+from tests.support.client import LONG, log_result, trials
 from tests.support.invocations import parameters
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
@@ -52,7 +52,7 @@ def test_image_numbers(cli: Cli, trained: str, command: str, monkeypatch: pytest
         assert answer.code == 0, answer.err
         assert f'"{word}"' in answer.out
         tried += 1
-    record("C9", trials=tried, note=f"commands: {', '.join(TAKES_IMAGES)}")
+    log_result("C9", trials=tried, note=f"commands: {', '.join(TAKES_IMAGES)}")
 
 
 INTEGERS = {
@@ -94,7 +94,7 @@ FLOATS = {
 
 def told(least: int, most: int) -> str:
     """Return the range as the hint has it: where 0 stands for none, it is no number of the range."""
-    return f"a whole number from {max(least, 1) if most == 100 else least} to {most}"
+    return f" from {max(least, 1) if most == 100 else least} to {most}"
 
 
 def test_every_number_has_its_range() -> None:
@@ -129,7 +129,7 @@ def test_numbers_out_of_range(cli: Cli, trained: str, tiny: Path, home: Path) ->
             assert refused(cli, (*words, text), hint), (words, text)
             tried += 1
     assert sorted(home.rglob("*")) == before
-    record("C10", trials=tried)
+    log_result("C10", trials=tried)
 
 
 def test_numbers_at_the_ends_of_their_ranges(cli: Cli, trained: str, tiny: Path) -> None:
@@ -155,7 +155,7 @@ def test_numbers_at_the_ends_of_their_ranges(cli: Cli, trained: str, tiny: Path)
     for words in good:
         assert cli(*words).code == 0, words
     assert cli("summary", "--hidden", "1_0").out == cli("summary", "--hidden", "10").out
-    record("C10", trials=len(good))
+    log_result("C10", trials=len(good))
 
 
 UNSAFE = [
@@ -198,7 +198,7 @@ def test_unsafe_names(cli: Cli, trained: str, home: Path, tmp_path: Path) -> Non
             answer = cli(*words, name)
             assert answer.code == 2, (words, name, answer.err)
     assert sorted(tmp_path.rglob("*")) == before
-    record("T7", trials=len(UNSAFE), note=f"{len(UNSAFE)} known attacks in 5 commands")
+    log_result("T7", trials=len(UNSAFE), note=f"{len(UNSAFE)} known attacks in 5 commands")
 
 
 FRAGMENTS = st.sampled_from(
@@ -232,4 +232,4 @@ def test_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     try_one()
     seen = sum(tried[number:])
     assert seen > 100
-    record("T7", trials=number, sabotage=f"names not checked: {seen} of {len(tried) - number} texts lead out of the store")
+    log_result("T7", trials=number, control=f"names not checked: {seen} of {len(tried) - number} texts lead out of the store")

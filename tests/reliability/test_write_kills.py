@@ -11,7 +11,7 @@ import pytest
 
 from mnistae.core.errors import CheckpointError
 from tests.conftest import write_idx
-from tests.support.client import LONG, ForkServer, record
+from tests.support.client import LONG, ForkServer, log_result
 from tests.support.faults import Fault
 from tests.support.resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
 
@@ -81,4 +81,4 @@ def test_killed_at_every_primitive(forks: ForkServer, case: Case, tmp_path: Path
         with pytest.raises((AssertionError, CheckpointError)):
             check_old_or_new(home, old, new)
     note = f"{case.name}: {len(ops)} primitives, {len(outcomes)} different stores"
-    record("A2", trials=len(faults), sabotage=f"written in place: seen {files} times of {files}", note=note)
+    log_result("A2", trials=len(faults), control=f"written in place: seen {files} times of {files}", note=note)

@@ -19,7 +19,7 @@ def limit(bounds: dict[str, int]) -> None:
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (in_use + bound, in_use + bound))
 
 
-def stranger(user: int) -> None:
+def drop_privileges(user: int) -> None:
     """Become another user, for whom matplotlib has not looked for a folder yet."""
     import matplotlib as mpl
 
@@ -120,8 +120,8 @@ def not_finite(place: tuple[str, int, str]) -> None:
     _put(Adam, "step", poisoned_update)
 
 
-def blind(_argument: object) -> None:
-    """Take out the check that numbers are finite, the sabotage of the training loop."""
+def disable_finite_check(_argument: object) -> None:
+    """Take out the check that numbers are finite, as a negative control of the training loop."""
     from mnistae.training import loop
 
     vars(loop)["math"] = SimpleNamespace(isfinite=lambda _number: True)

@@ -1,4 +1,4 @@
-"""What a child of the fork server does to itself before it becomes the command: named in `before=` of the harness."""
+"""Hooks that a child of the fork server runs before the command, for `before=(("NAME", argument),)` of `ForkServer.start`."""
 
 import json
 import os
@@ -14,7 +14,7 @@ CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.syml
 
 
 def write_in_place(_argument: object) -> None:
-    """Write files as everybody does, the sabotage of the atomic writer."""
+    """Write files as everybody does, as a negative control of the atomic writer."""
     from mnistae.core.files import atomic
 
     primitives = vars(atomic)["os"]
@@ -42,13 +42,6 @@ def interrupt(seconds: float) -> None:
     """Let a signal with a handler arrive again and again: every system call that waits is interrupted."""
     signal.signal(signal.SIGALRM, lambda _number, _frame: None)
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
-
-
-def become(user: int) -> None:
-    """Give up root, whom no rights stop."""
-    os.setgroups([])
-    os.setgid(user)
-    os.setuid(user)
 
 
 def audit(log: str) -> None:

@@ -1,8 +1,11 @@
-"""What the reliability tests share: the fork server's client, the number of trials, and the ledger of what was found.
+"""What the reliability tests share: the fork server's client, the number of trials, and the log of their results.
 
-`make campaign` runs them long and writes docs/reliability.md from the ledger; `make check` runs the quick set.
+A test makes a quick set of its trials in `make check`, and all of them in `make campaign`, which sets MNISTAE_CAMPAIGN=long,
+runs for an hour, and writes docs/reliability.md from the log.
 """
 
+import atexit
+import functools
 import itertools
 import json
 import os
@@ -18,8 +21,13 @@ from typing import Any, Self
 from tests.support.faults import Fault
 
 LONG = os.environ.get("MNISTAE_CAMPAIGN") == "long"
-LEDGER = os.environ.get("MNISTAE_LEDGER")
-"""The file that `record` appends to; without one nothing is kept. Read before a test's own environment begins."""
+READ_AT_START = re.compile(
+    "LC_|LANG|PYTHON|OMP_|MKL_|MPL|MATPLOTLIB|TORCH|CUDA|CUBLAS|HOME|XDG_|TERMINAL_WIDTH|FORCE_COLOR|NO_COLOR|PY_COLORS|GITHUB"
+)
+"""Variables that matter when an interpreter starts or a module is imported: a forked child cannot be given other values."""
+
+LOG = os.environ.get("MNISTAE_LEDGER")
+"""The file that results are appended to, if any. Read before a test's own environment begins."""
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,71 +37,71 @@ def trials(quick: int, long: int) -> int:
     return long if LONG else quick
 
 
-def record(row: str, *, trials: int, failures: int = 0, sabotage: str = "", note: str = "") -> None:
-    """Keep what a row of the matrix showed: how many trials, how many failed, and what its sabotage leg did.
+def log_result(row: str, *, trials: int, failures: int = 0, control: str = "", note: str = "") -> None:
+    """Log what a row of the matrix showed: how many trials, how many failed, and what its negative control found.
 
-    `sabotage` says what was broken on purpose and how often the test saw it. Called after the row's assertions.
+    `control` says what was broken on purpose, and how often the test noticed. Called after the row's assertions.
     """
-    if LEDGER:
-        line = {"row": row, "trials": trials, "failures": failures, "sabotage": sabotage, "note": note}
-        with Path(LEDGER).open("a") as ledger:
-            ledger.write(json.dumps(line) + "\n")
+    if LOG:
+        line = {"row": row, "trials": trials, "failures": failures, "control": control, "note": note}
+        with Path(LOG).open("a") as log:
+            log.write(json.dumps(line) + "\n")
 
 
-def rows_of(*texts: str) -> list[str]:
-    """Return the rows that the first of the texts (of a test, then of its module) begins with that begins with any."""
-    for text in texts:
-        if begins := re.match(r"(?:Rows? )?(?:[A-G]|T)[0-9]+\b[^:]*:", text):
-            return re.findall(r"\b(?:[A-G]|T)[0-9]+\b", begins[0])
+def rows_of(*docstrings: str) -> list[str]:
+    """Return the rows that the first docstring (of a test, then of its module) starts with that starts with any."""
+    for docstring in docstrings:
+        if start := re.match(r"(?:Rows? )?(?:[A-G]|T)[0-9]+\b[^:]*:", docstring):
+            return re.findall(r"\b(?:[A-G]|T)[0-9]+\b", start[0])
     return []
 
 
-def note_ending(test: str, rows: list[str], *, failed: bool, reason: str) -> None:
-    """Keep that a test failed or was left out, in each of its rows, or under no row if it has none."""
+def log_outcome(test: str, rows: list[str], *, failed: bool, reason: str) -> None:
+    """Log a test that failed or was skipped, in each of its rows, or under no row if it has none."""
     for row in rows or [""]:
-        record(row, trials=0, failures=int(failed), note=f"**failed**: {test}" if failed else f"not run: {reason}")
+        log_result(row, trials=0, failures=int(failed), note=f"**failed**: {test}" if failed else f"not run: {reason}")
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a command ended: its code (None: it hung and was killed; negative: a signal), what it wrote, and the seconds."""
+class Result:
+    """How a command ended: its code (None: killed after the time limit; negative: a signal), its output, and the seconds."""
 
     code: int | None
     out: str
     err: str
-    seconds: float
+    seconds: float = 0
 
 
 class Running:
     """A command in a child of the fork server."""
 
     def __init__(self, server: "ForkServer", pid: int, out: Path, err: Path) -> None:
-        self.pid = pid
-        self._server, self._out, self._err = server, out, err
+        self.pid, self.out, self.err = pid, out, err
+        self._server = server
         self._started = time.monotonic()
 
     def kill(self, number: int) -> None:
         """Send a signal; a child that has ended already does not mind."""
         os.kill(self.pid, number)
 
-    def wait(self, timeout: float = 30) -> Ended:
+    def wait(self, timeout: float = 30) -> Result:
         """Wait for the end; a child that hangs is killed."""
         code = self._server.ask({"wait": self.pid, "timeout": timeout})["code"]
         seconds = time.monotonic() - self._started
-        out, err = (path.read_text(errors="replace") if path.exists() else "" for path in (self._out, self._err))
-        return Ended(code, out, err, seconds)
+        out, err = (path.read_text(errors="replace") if path.exists() else "" for path in (self.out, self.err))
+        return Result(code, out, err, seconds)
 
 
 class ForkServer:
-    """Starts commands. One for the whole session of tests; its children get everything from the request.
+    """Starts commands. One serves the whole test session; its children get everything from the request.
 
-    But for what an interpreter reads when it starts, such as its locale: that it has from `setting`.
+    What an interpreter reads when it starts, such as its locale, comes from `setting`.
     """
 
     _counter = itertools.count(1)  # of all servers: their streams may lie in one folder
 
     def __init__(self, setting: Mapping[str, str | None] | None = None) -> None:
-        environment = {name: value for name, value in {**os.environ, **(setting or {})}.items() if value is not None}
+        self._environment = environment = _without_none({**os.environ, **(setting or {})})
         command = [sys.executable, "-m", "tests.support.forkserver"]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="ascii", env=environment, cwd=ROOT
@@ -103,11 +111,23 @@ class ForkServer:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the server."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(30)
         self._process.stdout.close()
+
+    def is_ready_for(self, environment: Mapping[str, str]) -> bool:
+        """Whether a command would find in this environment what the interpreter and its imports have read at their start."""
+        return all(
+            environment.get(name) == self._environment.get(name)
+            for name in environment.keys() | self._environment.keys()
+            if READ_AT_START.match(name)
+        )
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send one request and return the answer."""
@@ -122,17 +142,18 @@ class ForkServer:
         self,
         *argv: object,
         home: Path,
+        cwd: Path | None = None,
         faults: tuple[Fault, ...] = (),
         log: Path | None = None,
-        save_every: float = 0,
+        save_every: float | None = 0,
         env: dict[str, str | None] | None = None,
         before: tuple[tuple[str, object], ...] = (),
     ) -> Running:
-        """Start a command whose store and working folder are in `home`; its streams go to files there.
+        """Start a command whose store is in `home`, the working folder by default; its streams go to files there.
 
-        A state is saved after each epoch unless `save_every` says another number of seconds. `log` gets the names of
-        the writer's primitives in their order. `before` names functions of children.py, or of
-        another MODULE.FUNCTION, each with its argument.
+        A state is saved after each epoch; `save_every` sets another number of seconds, and None leaves the product's own.
+        `log` gets the names of the writer's primitives in their order. `before` names functions of child_hooks.py, or
+        MODULE.FUNCTION of another module of tests.support, each with its argument.
         """
         home.mkdir(parents=True, exist_ok=True)
         count = next(self._counter)
@@ -140,8 +161,8 @@ class ForkServer:
         environment = {**os.environ, "MNISTAE_HOME": str(home / "home"), **(env or {})}
         request = {
             "argv": [str(word) for word in argv],
-            "env": {name: value for name, value in environment.items() if value is not None},
-            "cwd": str(home),
+            "env": _without_none(environment),
+            "cwd": str(cwd or home),
             "out": str(out),
             "err": str(err),
             "faults": [fault.to_json() for fault in faults],
@@ -151,12 +172,24 @@ class ForkServer:
         }
         return Running(self, self.ask({"start": request})["pid"], out, err)
 
-    def run(self, *argv: object, home: Path, timeout: float = 30, **options: Any) -> Ended:
+    def run(self, *argv: object, home: Path, timeout: float = 30, **options: Any) -> Result:
         """Start a command and wait for its end."""
         return self.start(*argv, home=home, **options).wait(timeout)
 
 
-def one_line(ended: Ended) -> bool:
-    """Whether a failure was told as the contract has it: an error and a hint, a line each, and no traceback."""
-    lines = [line.partition(":")[0] for line in ended.err.splitlines() if line.startswith(("error:", "hint:"))]
-    return lines == ["error", "hint"] and "Traceback" not in ended.err + ended.out
+def _without_none(environment: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if value is not None}
+
+
+@functools.cache
+def shared_server() -> ForkServer:
+    """Return the fork server of this session, which starts when it is first needed. Its help is 100 columns wide."""
+    server = ForkServer({"TERMINAL_WIDTH": "100", "FORCE_COLOR": None, "PY_COLORS": None, "GITHUB_ACTIONS": None})
+    atexit.register(server.close)
+    return server
+
+
+def is_clean_error(result: Result) -> bool:
+    """Whether a failure was reported as the contract has it: an error and a hint, a line each, and no traceback."""
+    lines = [line.partition(":")[0] for line in result.err.splitlines() if line.startswith(("error:", "hint:"))]
+    return lines == ["error", "hint"] and "Traceback" not in result.err + result.out

@@ -89,7 +89,8 @@ def run(request: dict[str, Any]) -> None:
             os.dup2(fd, number)
             os.close(fd)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        training_run.SAVE_EVERY = request["save_every"]
+        if request["save_every"] is not None:
+            training_run.SAVE_EVERY = request["save_every"]
         if request["faults"] or request["log"]:
             from tests.support.faults import Fault, Shim
 

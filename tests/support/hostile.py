@@ -2,7 +2,7 @@
 
 import re
 
-from tests.conftest import Answer
+from tests.conftest import Result
 
 STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffd\ud800-\udfff]")
 """Every control character but the end of a line, what turns the direction of writing, what has no width, half characters,
@@ -39,6 +39,6 @@ MARKUP = [
 ]
 
 
-def steers(answer: Answer) -> bool:
+def steers(answer: Result) -> bool:
     """Whether any of what a command wrote could steer a terminal."""
     return STEERING.search(answer.out + answer.err) is not None

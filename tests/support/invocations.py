@@ -14,8 +14,8 @@ from mnistae.cli.app import COMMANDS, load
 
 
 @dataclass(frozen=True)
-class Use:
-    """A command's words, with what stands in `places` in braces, and the code that it ends with.
+class Invocation:
+    """A command's words, with what stands in `substitutions` in braces, and the code that it ends with.
 
     `writes`: it changes the store. `prints_names`: its standard output is for programs, and has names in it as they are.
     """
@@ -35,54 +35,54 @@ class Use:
         """Whether it works on a run of the store."""
         return "{run}" in self.text
 
-    def words(self, places: Mapping[str, str], *extra: str) -> tuple[str, ...]:
+    def words(self, substitutions: Mapping[str, str], *extra: str) -> tuple[str, ...]:
         """Return the words, filled in."""
-        return (*(word.format_map(places) for word in self.text.split()), *extra)
+        return (*(word.format_map(substitutions) for word in self.text.split()), *extra)
 
 
-USES = (
-    Use("train --dataset {data} -e 1 -b 256 --hidden 8 --name new --force", writes=True),
-    Use("train --resume --name {run} -e 3", writes=True),
-    Use("history {run}", prints_names=True),
-    Use("history {run} {model}", prints_names=True),
-    Use("history {model} -o {out}.svg", prints_names=True),
-    Use("summary -z 8"),
-    Use("summary -c {run}"),
-    Use("summary -c {model}"),
-    Use("reconstruct 1 {picture} -c {run} --dataset {data} -o {out}.png", prints_names=True),
-    Use("reconstruct {picture} -c {model} --json"),
-    Use("denoise {picture} -o {out}.png", prints_names=True),
-    Use("denoise {folder} -c {run} --noise mask -o {out}.svg", prints_names=True),
-    Use("interpolate 1 {picture} -c {run} --dataset {data} -o {out}.gif", prints_names=True),
-    Use("traverse {picture} -c {run} -o {out}.npy", prints_names=True),
-    Use("traverse 1 -c {model} --dataset {data} --unit 2 -o {out}.svg", prints_names=True),
-    Use("encode {folder} 1 -c {run} --dataset {data}", prints_names=True),
-    Use("encode {pattern} -c {model} -o {out}.csv", prints_names=True),
-    Use("encode --split test -c {run} --dataset {data} -f npy", prints_names=True),
-    Use("decode {codes} -c {run} -o {out}.png", prints_names=True),
-    Use("decode {codes} -c {model} -o {out}.d/", prints_names=True),
-    Use("decode {codes} -c {run} -f npy -o {out}.npy", prints_names=True),
-    Use("evaluate -c {run} --dataset {data}"),
-    Use("evaluate -c {model} --dataset {data} --extremes 3 --knn 3 -o {out}.png", prints_names=True),
-    Use("evaluate {run} {model} --dataset {data} --denoising --extremes 2"),
-    Use("evaluate {run} {model} --dataset {data} --denoising -f csv", prints_names=True),
-    Use("doctor"),
-    Use("checkpoints list"),
-    Use("checkpoints show {run}"),
-    Use("checkpoints path {model}", prints_names=True),
-    Use("checkpoints import {model} --name new --force", writes=True, prints_names=True),
-    Use("checkpoints export {run} -o {out}.npz", prints_names=True),
-    Use("checkpoints export {model} --part encoder -f onnx -o {out}.bin", prints_names=True),
-    Use("checkpoints verify {run}"),
-    Use("checkpoints remove new", writes=True),
-    Use("datasets list"),
-    Use("datasets fetch mnist", code=4),
-    Use("datasets verify {data}"),
-    Use("datasets path mnist", code=4),
+INVOCATIONS = (
+    Invocation("train --dataset {data} -e 1 -b 256 --hidden 8 --name new --force", writes=True),
+    Invocation("train --resume --name {run} -e 3", writes=True),
+    Invocation("history {run}", prints_names=True),
+    Invocation("history {run} {model}", prints_names=True),
+    Invocation("history {model} -o {out}.svg", prints_names=True),
+    Invocation("summary -z 8"),
+    Invocation("summary -c {run}"),
+    Invocation("summary -c {model}"),
+    Invocation("reconstruct 1 {picture} -c {run} --dataset {data} -o {out}.png", prints_names=True),
+    Invocation("reconstruct {picture} -c {model} --json"),
+    Invocation("denoise {picture} -o {out}.png", prints_names=True),
+    Invocation("denoise {folder} -c {run} --noise mask -o {out}.svg", prints_names=True),
+    Invocation("interpolate 1 {picture} -c {run} --dataset {data} -o {out}.gif", prints_names=True),
+    Invocation("traverse {picture} -c {run} -o {out}.npy", prints_names=True),
+    Invocation("traverse 1 -c {model} --dataset {data} --unit 2 -o {out}.svg", prints_names=True),
+    Invocation("encode {folder} 1 -c {run} --dataset {data}", prints_names=True),
+    Invocation("encode {pattern} -c {model} -o {out}.csv", prints_names=True),
+    Invocation("encode --split test -c {run} --dataset {data} -f npy", prints_names=True),
+    Invocation("decode {codes} -c {run} -o {out}.png", prints_names=True),
+    Invocation("decode {codes} -c {model} -o {out}.d/", prints_names=True),
+    Invocation("decode {codes} -c {run} -f npy -o {out}.npy", prints_names=True),
+    Invocation("evaluate -c {run} --dataset {data}"),
+    Invocation("evaluate -c {model} --dataset {data} --extremes 3 --knn 3 -o {out}.png", prints_names=True),
+    Invocation("evaluate {run} {model} --dataset {data} --denoising --extremes 2"),
+    Invocation("evaluate {run} {model} --dataset {data} --denoising -f csv", prints_names=True),
+    Invocation("doctor"),
+    Invocation("checkpoints list"),
+    Invocation("checkpoints show {run}"),
+    Invocation("checkpoints path {model}", prints_names=True),
+    Invocation("checkpoints import {model} --name new --force", writes=True, prints_names=True),
+    Invocation("checkpoints export {run} -o {out}.npz", prints_names=True),
+    Invocation("checkpoints export {model} --part encoder -f onnx -o {out}.bin", prints_names=True),
+    Invocation("checkpoints verify {run}"),
+    Invocation("checkpoints remove new", writes=True),
+    Invocation("datasets list"),
+    Invocation("datasets fetch mnist", code=4),
+    Invocation("datasets verify {data}"),
+    Invocation("datasets path mnist", code=4),
 )
 """At least one use of every command; in this order they go well again and again, if the store has the run. No network."""
 
-FOR_OTHERS = tuple(use for use in USES if "onnx" not in use.text)
+UNPRIVILEGED = tuple(invocation for invocation in INVOCATIONS if "onnx" not in invocation.text)
 """What another user can do too, who may not be let to the interpreter's own files: onnx reads some of them late."""
 
 BESIDE = {
@@ -149,7 +149,7 @@ FEW = 60
 """Images of a half: what takes all of them takes as little as it can."""
 
 
-def furnish(work: Path, name: str, digits: dict[str, np.ndarray], model: bytes) -> dict[str, str]:
+def create_fixtures(work: Path, name: str, digits: dict[str, np.ndarray], model: bytes) -> dict[str, str]:
     """Put data, pictures, a checkpoint and codes of this name into a folder; return what the words of the table mean."""
     from PIL import Image
 

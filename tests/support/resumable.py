@@ -13,7 +13,7 @@ NEVER = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
-class Whole:
+class ReferenceRun:
     """An undisturbed run: the words that start it, its model's digest, and its seconds."""
 
     words: tuple[object, ...]
@@ -21,11 +21,11 @@ class Whole:
     seconds: float
 
 
-def train_whole(forks: ForkServer, home: Path, words: tuple[object, ...]) -> Whole:
+def train_reference(forks: ForkServer, home: Path, words: tuple[object, ...]) -> ReferenceRun:
     """Train the run `r` undisturbed."""
     ended = forks.run(*words, home=home)
     assert ended.code == 0, ended.err
-    return Whole(words, digest(home), ended.seconds)
+    return ReferenceRun(words, digest(home), ended.seconds)
 
 
 def run_folder(home: Path) -> Path:
@@ -37,7 +37,7 @@ def digest(home: Path) -> str:
     return hashlib.sha256((run_folder(home) / "model.safetensors").read_bytes()).hexdigest()
 
 
-def go_on(home: Path, whole: Whole) -> tuple[object, ...]:
+def resume_args(home: Path, whole: ReferenceRun) -> tuple[object, ...]:
     """Return the words that a user would go on with: a resume, or a new start if nothing was kept."""
     if (run_folder(home) / "state.safetensors").exists():
         return ("train", "--resume", "--name", "r", "-q")
@@ -80,28 +80,28 @@ class Case:
     name: str
     base: Path
     words: tuple[object, ...]
-    whole: Whole
+    whole: ReferenceRun
     digests: set[str]
 
 
 def make_case(forks: ForkServer, name: str, folder: Path, data: Path, *, hidden: int = 64) -> Case:
     """Prepare a first save, an overwrite or a resume, of two epochs. The cache of the data is in the store already."""
     words = ("train", "--dataset", data, "-e", 2, "-b", 256, "--hidden", hidden, "--name", "r", "-q")
-    whole = train_whole(forks, folder / "whole", words)
+    whole = train_reference(forks, folder / "whole", words)
     base = folder / "base"
     if name == "first save":
         shutil.copytree(folder / "whole" / "home" / "cache", base / "home" / "cache")
         return Case(name, base, words, whole, {whole.digest})
     if name == "overwrite":
-        other = train_whole(forks, base, (*words, "--seed", 5))
+        other = train_reference(forks, base, (*words, "--seed", 5))
         return Case(name, base, (*words, "--force"), whole, {whole.digest, other.digest})
-    train_whole(forks, base, tuple(1 if word == 2 else word for word in words))
+    train_reference(forks, base, tuple(1 if word == 2 else word for word in words))
     return Case(name, base, ("train", "--resume", "--name", "r", "-e", 2, "-q"), whole, {whole.digest})
 
 
 def finish(forks: ForkServer, case: Case, home: Path) -> str:
     """Go on as a user would, and return the digest that this ends with."""
-    words = go_on(home, case.whole)
+    words = resume_args(home, case.whole)
     ended = forks.run(*words, *(("-e", 2) if "--resume" in words else ()), home=home)
     assert ended.code == 0, ended.err
     assert leftovers(home) == []

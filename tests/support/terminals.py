@@ -24,6 +24,7 @@ class Terminal:
         self._settings = termios.tcgetattr(self._child)
         self._pieces: list[bytes] = []
         self._is_closing = False
+        self._is_drained = threading.Event()
         self._thread = threading.Thread(target=self._collect, daemon=True)
 
     def __enter__(self) -> Self:
@@ -43,7 +44,8 @@ class Terminal:
 
     def text(self) -> str:
         """Return what was written so far."""
-        time.sleep(0.02)  # the collector may have a piece in its hands
+        self._is_drained.clear()
+        self._is_drained.wait(5)
         return b"".join(self._pieces).decode(errors="replace")
 
     def is_restored(self) -> bool:
@@ -57,8 +59,10 @@ class Terminal:
             try:
                 self._pieces.append(os.read(self._parent, 4096))
             except BlockingIOError:
+                self._is_drained.set()
                 time.sleep(0.002)
             except OSError:
+                self._is_drained.set()
                 return
 
 

@@ -13,7 +13,7 @@ from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.model import backend
 from mnistae.model.backend import Network
 from mnistae.store import importer, runs
-from tests.conftest import REFERENCE, mnistae
+from tests.conftest import REFERENCE, run_process
 from tests.support.photos import PHOTOS
 
 Array = np.ndarray
@@ -27,7 +27,7 @@ def glyphs_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with a network that knows the built-in digits, and their cache."""
     home = tmp_path_factory.mktemp("glyphs")
     environment = {**os.environ, "MNISTAE_HOME": str(home)}
-    done = mnistae("train", "--recipe", "fast", "--dataset", "glyphs", "--name", "fast", "-q", env=environment)
+    done = run_process("train", "--recipe", "fast", "--dataset", "glyphs", "--name", "fast", "-q", env=environment)
     assert done.returncode == 0, done.stderr
     return home
 
