@@ -22,7 +22,7 @@ from mnistae.store.onnx_graph import Part
 from tests.support.saved_runs import refusal
 
 SMALL = ModelConfig(hidden=24, bottleneck=5)
-REPORT = "this is a fault of mnistae or its packages: report it"
+REPORT = "this is a bug in mnistae or its dependencies; please report it"
 
 
 def network(config: ModelConfig, seed: int = 0) -> tuple[Autoencoder, dict[str, Array]]:
@@ -132,7 +132,7 @@ def test_a_graph_that_computes_something_else_is_refused(part: Part, monkeypatch
         return build({**weights, name: bias}, config, part)
 
     monkeypatch.setattr(onnx_graph, "build", faulty)
-    message = f"nothing was written: onnxruntime does not compute from the {part} what the checkpoint does"
+    message = f"export failed verification: the output of onnxruntime for the {part} differs from the checkpoint's"
     assert refusal(export.encode, weights, "onnx", part) == (OutputError, message, REPORT)
 
 
@@ -149,7 +149,7 @@ def test_arrays_that_change_on_the_way_are_refused(kind: str, monkeypatch: pytes
         return data, stored
 
     monkeypatch.setattr(export, f"_{kind}", faulty)
-    message = f"nothing was written: the {kind} file read back does not hold the checkpoint's arrays"
+    message = f"export failed verification: the {kind} export differs from the checkpoint's arrays"
     assert refusal(export.encode, weights, kind) == (OutputError, message, REPORT)
 
 

@@ -25,11 +25,11 @@ from mnistae.store import importer
 from tests.conftest import REFERENCE
 
 SIZES = ModelConfig(hidden=16, bottleneck=2)
-STATE_DICT = "the file has to hold the state dict of the lab's network: fc1.weight … fc4.bias"
-NO_NETWORK = "it does not hold the lab's network"
-NEITHER = "it is neither a PyTorch nor a safetensors file"
-NO_PYTORCH = "it is not a readable PyTorch file"
-RUNS_CODE = "it holds more than tensors, and loading it could run code"
+STATE_DICT = "the file must contain the state dict of the lab's network: fc1.weight … fc4.bias"
+NO_NETWORK = "no network of the lab's architecture found"
+NEITHER = "neither a PyTorch nor a safetensors file"
+NO_PYTORCH = "unreadable PyTorch file"
+RUNS_CODE = "refused: contains pickled objects other than tensors"
 
 
 def weights(sizes: ModelConfig = SIZES) -> dict[str, Tensor]:
@@ -130,7 +130,7 @@ def huge() -> Tensor:
     return torch.zeros(1).expand(10**6, 10**6)
 
 
-NOT_FINITE = ("'fc3.bias' holds numbers that are not finite", "the training of this file diverged")
+NOT_FINITE = ("'fc3.bias' contains NaN or infinity", "import a checkpoint whose training did not diverge")
 
 
 @pytest.mark.parametrize(
@@ -144,11 +144,11 @@ NOT_FINITE = ("'fc3.bias' holds numbers that are not finite", "the training of t
         (changed("fc5.weight", torch.zeros(3)), NO_NETWORK, STATE_DICT),
         (prefixed("a.") | prefixed("b."), NO_NETWORK, STATE_DICT),
         ({name: tensor for name, tensor in weights().items() if name != "fc4.bias"}, NO_NETWORK, STATE_DICT),
-        (changed("fc1.bias", 3), "'fc1.bias' is not a tensor of numbers", STATE_DICT),
-        (changed("fc1.bias", [0.0] * 16), "'fc1.bias' is not a tensor of numbers", STATE_DICT),
-        (changed("fc1.bias", torch.zeros(16, dtype=torch.int64)), "'fc1.bias' is not a tensor of numbers", STATE_DICT),
-        (changed("fc1.bias", torch.zeros(16, dtype=torch.complex64)), "'fc1.bias' is not a tensor of numbers", STATE_DICT),
-        (changed("fc1.bias", torch.empty(16, device="meta")), "'fc1.bias' is not a plain tensor", STATE_DICT),
+        (changed("fc1.bias", 3), "'fc1.bias' is not a floating-point tensor", STATE_DICT),
+        (changed("fc1.bias", [0.0] * 16), "'fc1.bias' is not a floating-point tensor", STATE_DICT),
+        (changed("fc1.bias", torch.zeros(16, dtype=torch.int64)), "'fc1.bias' is not a floating-point tensor", STATE_DICT),
+        (changed("fc1.bias", torch.zeros(16, dtype=torch.complex64)), "'fc1.bias' is not a floating-point tensor", STATE_DICT),
+        (changed("fc1.bias", torch.empty(16, device="meta")), "'fc1.bias' is not a dense tensor", STATE_DICT),
         (changed("fc1.bias", torch.zeros(17)), "'fc1.bias' has the shape (17,), not (16,)", STATE_DICT),
         (changed("fc1.weight", torch.zeros(16, 28, 28)), "'fc1.weight' has the shape (16, 28, 28), not (16, 784)", STATE_DICT),
         (changed("fc1.weight", huge()), "'fc1.weight' has the shape (1000000, 1000000), not (16, 784)", STATE_DICT),
@@ -165,8 +165,8 @@ NOT_FINITE = ("'fc3.bias' holds numbers that are not finite", "the training of t
         ),
         (changed("fc3.bias", torch.full((16,), torch.nan)), *NOT_FINITE),
         (changed("fc3.bias", torch.full((16,), 1e300, dtype=torch.float64)), *NOT_FINITE),
-        (Autoencoder(SIZES), RUNS_CODE, "save the state dict alone: torch.save(model.state_dict(), FILE)"),
-        (changed("fc1.bias", np.zeros(16)), RUNS_CODE, "save the state dict alone: torch.save(model.state_dict(), FILE)"),
+        (Autoencoder(SIZES), RUNS_CODE, "save only the state dict: torch.save(model.state_dict(), FILE)"),
+        (changed("fc1.bias", np.zeros(16)), RUNS_CODE, "save only the state dict: torch.save(model.state_dict(), FILE)"),
     ],
 )
 def test_other_contents(tmp_path: Path, content: object, message: str, hint: str) -> None:
@@ -180,7 +180,7 @@ def test_sparse(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torch calls the layout a beta
         torch.save(changed("fc1.weight", torch.zeros(16, 784).to_sparse_csr()), tmp_path / "lab.pth")
-        assert refusal(tmp_path / "lab.pth") == ("cannot import 'FILE': 'fc1.weight' is not a plain tensor", STATE_DICT)
+        assert refusal(tmp_path / "lab.pth") == ("cannot import 'FILE': 'fc1.weight' is not a dense tensor", STATE_DICT)
 
 
 class Canary:
@@ -198,7 +198,7 @@ def test_malicious_pickle(tmp_path: Path, zipped: bool) -> None:
     """A pickle that would run code is refused and does not run it; read as everybody does, it does."""
     mark, path = tmp_path / "mark", tmp_path / "lab.pth"
     torch.save(changed("x", Canary(mark)), path, _use_new_zipfile_serialization=zipped)
-    hint = "save the state dict alone: torch.save(model.state_dict(), FILE)"
+    hint = "save only the state dict: torch.save(model.state_dict(), FILE)"
     assert refusal(path) == (f"cannot import 'FILE': {RUNS_CODE}", hint)
     assert not mark.exists()
     torch.load(path, weights_only=False)

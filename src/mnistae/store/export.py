@@ -1,4 +1,4 @@
-"""A checkpoint in the formats of other programs: ONNX, NumPy's .npz, and a PyTorch state dict in safetensors."""
+"""Export to ONNX, NumPy's .npz, and a PyTorch state dict in safetensors."""
 
 import importlib.util
 import io
@@ -15,10 +15,10 @@ from mnistae.store.onnx_graph import Part
 FORMATS = ("onnx", "npz", "safetensors")
 
 PROBES = 256
-"""Random inputs on which an ONNX graph has to agree with our own network."""
+"""Number of random inputs on which an ONNX graph must agree with our own network."""
 
 TOLERANCE = 1e-5
-"""What it may differ by: absolutely, or of the largest number where that is above 1."""
+"""Largest difference allowed: absolute, or relative to the largest output if that is above 1."""
 
 
 def check_can_write(kind: str) -> None:
@@ -32,18 +32,18 @@ def check_can_write(kind: str) -> None:
 
 
 def encode(weights: Weights, kind: str, part: Part = Part.WHOLE) -> bytes:
-    """Return the bytes of one of the FORMATS, read back and found right; only ONNX knows parts.
+    """Return the bytes of one of the FORMATS, read back and verified; `part` applies to ONNX only.
 
-    npz and safetensors hold the eight float32 arrays under their plain names, and nothing else. Raises OutputError.
+    npz and safetensors contain the eight float32 arrays under their plain names and nothing else. Raises OutputError.
     """
     if kind == "onnx":
         return _onnx(weights, part)
-    names = NumpyNetwork.from_weights(weights).config.shapes()  # in the network's order, in whichever they were read
+    names = NumpyNetwork.from_weights(weights).config.shapes()  # in the network's order
     arrays = {name: np.asarray(weights[name], "<f4", order="C") for name in names}
     data, stored = _npz(arrays) if kind == "npz" else _safetensors(arrays)
     is_right = stored.keys() == arrays.keys() and all(_is_same(stored[name], array) for name, array in arrays.items())
     if not is_right:
-        raise _wrong(f"the {kind} file read back does not hold the checkpoint's arrays")
+        raise _wrong(f"the {kind} export differs from the checkpoint's arrays")
     return data
 
 
@@ -59,7 +59,7 @@ def _npz(arrays: dict[str, Array]) -> tuple[bytes, dict[str, Array]]:
 def _safetensors(arrays: dict[str, Array]) -> tuple[bytes, dict[str, Array]]:
     import safetensors.numpy
 
-    data = safetensors.numpy.save(arrays, {"format": "pt"})  # a mark that some PyTorch tools insist on
+    data = safetensors.numpy.save(arrays, {"format": "pt"})  # required by some PyTorch tools
     return data, safetensors.numpy.load(data)
 
 
@@ -70,12 +70,12 @@ def _onnx(weights: Weights, part: Part) -> bytes:
     found = onnx_graph.run(data, inputs)
     allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if found.shape != expected.shape or not np.allclose(found, expected, rtol=0, atol=allowed, equal_nan=True):
-        raise _wrong(f"onnxruntime does not compute from the {part} what the checkpoint does")
+        raise _wrong(f"the output of onnxruntime for the {part} differs from the checkpoint's")
     return data
 
 
 def _probe(network: NumpyNetwork, part: Part) -> tuple[Array, Array]:
-    """Return random inputs (PROBES, width) of a part, and what it makes of them."""
+    """Return random inputs (PROBES, width) of a part, and its outputs."""
     generator = np.random.default_rng(0)
     images = generator.random((PROBES, network.weights["fc1.weight"].shape[1]), np.float32)
     if part is Part.WHOLE:
@@ -83,7 +83,7 @@ def _probe(network: NumpyNetwork, part: Part) -> tuple[Array, Array]:
     codes = network.encode(images)
     if part is Part.ENCODER:
         return images, codes
-    codes = generator.permuted(codes, axis=0)  # each number as it occurs, in codes that do not
+    codes = generator.permuted(codes, axis=0)  # realistic values in new combinations
     return codes, network.decode(codes)
 
 
@@ -92,4 +92,6 @@ def _is_same(a: Array, b: Array) -> bool:
 
 
 def _wrong(reason: str) -> OutputError:
-    return OutputError(f"nothing was written: {reason}", hint="this is a fault of mnistae or its packages: report it")
+    return OutputError(
+        f"export failed verification: {reason}", hint="this is a bug in mnistae or its dependencies; please report it"
+    )

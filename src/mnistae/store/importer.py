@@ -1,4 +1,4 @@
-"""Import of weights from elsewhere: course checkpoints (.pth) and plain safetensors. The one place that meets a pickle."""
+"""Import of weights from PyTorch (.pth) and safetensors files. The only module that reads pickles."""
 
 import io
 import pickle
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_FILE = 256 * 2**20
 
-_HINT = "the file has to hold the state dict of the lab's network: fc1.weight … fc4.bias"
+_HINT = "the file must contain the state dict of the lab's network: fc1.weight … fc4.bias"
 
 
 def read(path: Path) -> tuple[Weights, Metadata]:
@@ -54,17 +54,17 @@ def _load_pytorch(data: bytes) -> object:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            "it holds more than tensors, and loading it could run code",
-            hint="save the state dict alone: torch.save(model.state_dict(), FILE)",
+            "refused: contains pickled objects other than tensors",
+            hint="save only the state dict: torch.save(model.state_dict(), FILE)",
         ) from error
     except CheckpointError:
         raise
     except Exception as error:
-        raise CheckpointError("it is not a readable PyTorch file", hint=_HINT) from error
+        raise CheckpointError("unreadable PyTorch file", hint=_HINT) from error
 
 
 def _check_unpacked_size(data: bytes) -> None:
-    """Raise CheckpointError for an archive that would fill the memory: PyTorch stores, but would also inflate."""
+    """Raise CheckpointError for a zip bomb: PyTorch writes uncompressed archives, but reads compressed ones too."""
     if data[:2] != b"PK":
         return
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -76,7 +76,7 @@ def _load_safetensors(data: bytes) -> object:
     import safetensors
     import safetensors.torch
 
-    # its own limit is 100 MB of header, which take it seconds and gigabytes
+    # safetensors' own limit is a header of 100 MB, which takes it seconds and gigabytes
     if int.from_bytes(data[:8], "little") > checkpoint_format.MAX_HEADER:
         raise _unknown()
     try:
@@ -86,16 +86,16 @@ def _load_safetensors(data: bytes) -> object:
 
 
 def _unknown() -> CheckpointError:
-    return CheckpointError("it is neither a PyTorch nor a safetensors file", hint=_HINT)
+    return CheckpointError("neither a PyTorch nor a safetensors file", hint=_HINT)
 
 
 def _find_network(content: object) -> "dict[str, torch.Tensor]":
-    """Return the eight tensors, wherever the file keeps them: at its top or one mapping deeper, under any prefix."""
+    """Return the eight tensors, at the top level or one mapping deeper, under any prefix."""
     candidates = [content, *(content.values() if isinstance(content, Mapping) else ())]
     for candidate in candidates:
         if isinstance(candidate, Mapping) and (tensors := _strip_prefix(candidate)):
             return {name: _check_tensor(name, tensors[name]) for name in tensors}
-    raise CheckpointError("it does not hold the lab's network", hint=_HINT)
+    raise CheckpointError("no network of the lab's architecture found", hint=_HINT)
 
 
 def _strip_prefix(candidate: Mapping[Any, Any]) -> dict[str, Any] | None:
@@ -112,24 +112,24 @@ def _check_tensor(name: str, tensor: object) -> "torch.Tensor":
     import torch
 
     if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-        raise CheckpointError(f"'{name}' is not a tensor of numbers", hint=_HINT)
+        raise CheckpointError(f"'{name}' is not a floating-point tensor", hint=_HINT)
     if tensor.layout != torch.strided or tensor.device.type != "cpu":  # sparse, or on "meta" and without numbers
-        raise CheckpointError(f"'{name}' is not a plain tensor", hint=_HINT)
+        raise CheckpointError(f"'{name}' is not a dense tensor", hint=_HINT)
     return tensor
 
 
 def _to_array(name: str, tensor: "torch.Tensor") -> Array:
-    """Return the numbers. To be called once the shape is known to be a network's: a stride of 0 makes much out of little."""
+    """Return the values as float32. The shape must have been checked: a stride of 0 can make a tiny file huge."""
     import torch
 
     array: Array = tensor.detach().to(torch.float32).contiguous().numpy().copy()
     if not np.isfinite(array).all():
-        raise CheckpointError(f"'{name}' holds numbers that are not finite", hint="the training of this file diverged")
+        raise CheckpointError(f"'{name}' contains NaN or infinity", hint="import a checkpoint whose training did not diverge")
     return array
 
 
 def _sizes(tensors: "Mapping[str, torch.Tensor]") -> ModelConfig:
-    """Return the sizes that the shapes tell, if all of them agree."""
+    """Return the network's sizes if all shapes agree."""
     shape = tensors["fc2.weight"].shape
     if len(shape) != 2:
         raise CheckpointError("'fc2.weight' is not a matrix", hint=_HINT)

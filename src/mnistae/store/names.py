@@ -1,4 +1,4 @@
-"""Names of runs: what may stand in the store, and nothing that could lead out of it."""
+"""Names of runs: valid on every file system, and never a path out of the store."""
 
 import hashlib
 import re
@@ -11,7 +11,7 @@ _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\..*)?", re.ASCII |
 
 
 def is_valid(name: str) -> bool:
-    """Whether `name` may name a run on every file system: ASCII, no separator, not a device of Windows, not a file's."""
+    """Whether `name` is valid for a run: ASCII, no separator, no device name of Windows, no .safetensors suffix."""
     return bool(_VALID.fullmatch(name)) and not name.endswith((".", ".safetensors")) and not _RESERVED.fullmatch(name)
 
 
@@ -26,9 +26,9 @@ def check(name: str) -> str:
 
 
 def default(model: ModelConfig, config: TrainConfig, *, dataset: str) -> str:
-    """Return the name that follows from a run's settings: recipe, data set, what differs from the recipe, and the seed.
+    """Return the name derived from a run's settings: recipe, data set, what differs from the recipe, and the seed.
 
-    The number of epochs is left out where a longer run is the same run, gone on with.
+    The number of epochs is omitted if a longer run is the same run continued.
     """
     usual = RECIPES[config.recipe]
     parts = [config.recipe, dataset]
@@ -50,9 +50,9 @@ def default(model: ModelConfig, config: TrainConfig, *, dataset: str) -> str:
     if is_valid(name):
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9._-]+', '', name)[:55]}-{digest}"  # a folder's name may be anything, of any length
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '', name)[:55]}-{digest}"  # the data set may be a folder of any name
 
 
 def _format_number(number: float) -> str:
-    """Return a number to its last digit, in the characters of a name."""
+    """Return a number in full precision, in characters valid in a name."""
     return repr(float(number)).removesuffix(".0").replace("+", "")

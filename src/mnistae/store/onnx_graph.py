@@ -1,4 +1,4 @@
-"""The network as an ONNX graph, built without torch, and what onnxruntime makes of one."""
+"""The network as an ONNX graph, built without torch, and its execution in onnxruntime."""
 
 from enum import StrEnum
 
@@ -10,11 +10,11 @@ from mnistae.core.config import PIXELS, ModelConfig
 from mnistae.core.records import Weights
 
 OPSET, IR_VERSION = 13, 7
-"""The oldest in which Gemm, Relu and Sigmoid are as they are today: runtimes since 2020 read the file."""
+"""The oldest versions with today's Gemm, Relu and Sigmoid: runtimes since 2020 read the file."""
 
 
 class Part(StrEnum):
-    """How much of the network a graph holds."""
+    """Part of the network."""
 
     WHOLE = "whole"
     ENCODER = "encoder"

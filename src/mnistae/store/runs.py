@@ -1,4 +1,4 @@
-"""The folders of the store: one a run, found by name or by path, written file by file, listed newest first."""
+"""The checkpoint store: a folder for each run, found by name or path and listed newest first."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ STATE = "state.safetensors"
 HISTORY = "history.csv"
 LOSS_FIGURE = "loss.png"
 RECENT_FILE = ".recent"
-"""The pointer file: names of runs, a line each, the newest first. Neither clocks nor names decide what is newest.
+"""The pointer file: names of runs, one on each line, the newest first, independent of clocks and names.
 
 It begins with a dot, as no run does.
 """
@@ -38,7 +38,7 @@ class Checkpoint:
 
     @property
     def is_builtin(self) -> bool:
-        """Whether it came with the package."""
+        """Whether it is part of the package."""
         return self.path.parent.parent == builtin.FOLDER
 
 
@@ -53,7 +53,7 @@ def exists(name: str) -> bool:
 
 
 def run_names() -> list[str]:
-    """Return the names of the runs, the newest first, then those the pointer file does not know. Raises CheckpointError."""
+    """Return the names of the runs, newest first, then those missing from the pointer file. Raises CheckpointError."""
     try:
         found = {path.name for path in paths.checkpoints_dir().iterdir() if names.is_valid(path.name) and exists(path.name)}
     except PermissionError as error:
@@ -66,7 +66,7 @@ def run_names() -> list[str]:
 
 
 def checkpoint_names() -> list[str]:
-    """Return all names that `load` takes: the runs as listed, then what is built in. Raises CheckpointError."""
+    """Return all names that `load` accepts: the runs, then the built-in checkpoints. Raises CheckpointError."""
     found = run_names()
     return found + [name for name in builtin.NAMES if name not in found]
 
@@ -136,7 +136,7 @@ def check_exists(name: str) -> None:
 
 
 def is_builtin(name: str) -> bool:
-    """Whether this name means a checkpoint that came with the package."""
+    """Whether this name refers to a built-in checkpoint."""
     return name in builtin.NAMES and not exists(name)
 
 
@@ -147,7 +147,7 @@ def check_is_new(name: str, *, force: bool, hint: str) -> None:
 
 
 def save(name: str, state: TrainingState, metadata: Metadata) -> None:
-    """Write a run's state, then its model, then its history, then the pointer. Each is whole or as it was."""
+    """Write a run's state, model and history, then the pointer, each atomically."""
     home = _make_folder(name)
     atomic.write_bytes(home / STATE, checkpoint_format.encode_state(state, metadata))
     atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(state.weights, metadata))
@@ -156,7 +156,7 @@ def save(name: str, state: TrainingState, metadata: Metadata) -> None:
 
 
 def save_model(name: str, weights: Weights, metadata: Metadata) -> Path:
-    """Write a model that comes with no training state, and the pointer; return the model's path."""
+    """Write a model without a training state, and the pointer; return the model's path."""
     home = _make_folder(name)
     atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(weights, metadata))
     try:
@@ -169,7 +169,7 @@ def save_model(name: str, weights: Weights, metadata: Metadata) -> Path:
 
 
 def remove(name: str) -> None:
-    """Remove a run as a whole: it loses its name first, then its files. Raises CheckpointError, LockedError, OutputError."""
+    """Remove a run: its folder is renamed, then deleted. Raises CheckpointError, LockedError, OutputError."""
     home = folder(name)
     check_exists(name)
     with lock(name):

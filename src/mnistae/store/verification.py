@@ -1,4 +1,4 @@
-"""What is wrong with the checkpoints of the store, also while other processes save and remove them."""
+"""Verification of checkpoints, also while other processes save and remove them."""
 
 import contextlib
 from collections.abc import Callable
