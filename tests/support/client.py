@@ -22,7 +22,7 @@ from tests.support.faults import Fault
 
 LONG = os.environ.get("MNISTAE_CAMPAIGN") == "long"
 READ_AT_START = re.compile(
-    "LC_|LANG|PYTHON|OMP_|MKL_|MPL|MATPLOTLIB|TORCH|CUDA|CUBLAS|HOME|XDG_|TERMINAL_WIDTH|FORCE_COLOR|NO_COLOR|PY_COLORS|GITHUB"
+    "LC_|LANG|PYTHON|OMP_|MKL_|MPL|TORCH|CUDA|HOME|XDG_|TERMINAL_WIDTH|FORCE_COLOR|NO_COLOR|PY_COLORS|GITHUB"
 )
 """Variables that matter when an interpreter starts or a module is imported: a forked child cannot be given other values."""
 
