@@ -1,6 +1,6 @@
-"""Write docs/cli.md from the application itself; with --check only say whether it is fresh.
+"""Write docs/cli.md from the application; with --check only test whether it is up to date.
 
-The page is made from the commands, not from the look of their help, which changes with typer's releases.
+The page is generated from the commands, not from their help pages, whose layout changes with Typer's releases.
 """
 
 import inspect
@@ -18,14 +18,14 @@ from mnistae.cli.app import COMMANDS, load
 TARGET = Path(__file__).with_name("cli.md")
 HEAD = """# The command line
 
-Every command answers to `-h`/`--help`, `-q`/`--quiet` and `--json`; `mnistae --version` prints the version. This page is
-made from the application by `docs/generate.py`.
+Every command has `-h`/`--help`, `-q`/`--quiet` and `--json`; `mnistae --version` prints the version. This page is generated
+by `docs/generate.py`.
 """
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """An argument or option as its command declares it."""
+    """An argument or option of a command."""
 
     info: ArgumentInfo | OptionInfo
     kind: type
@@ -34,13 +34,13 @@ class Parameter:
 
     @property
     def word(self) -> str:
-        """An argument as it stands in the usage."""
+        """The argument in the usage line."""
         text = f"{self.info.metavar}..." if self.is_list else str(self.info.metavar)
         return text if self.default is inspect.Parameter.empty else f"[{text}]"
 
     @property
     def names(self) -> str:
-        """The words that stand on the command line."""
+        """The argument, or the option with its value, in the table."""
         if isinstance(self.info, ArgumentInfo):
             return f"`{_in_table(self.word)}`"
         value = "" if self.kind is bool else f" `{_in_table(self.info.metavar or self._kind_name())}`"
@@ -48,12 +48,12 @@ class Parameter:
 
     @property
     def flags(self) -> list[str]:
-        """The option's long and short name; typer keeps the first one apart, where a default might stand."""
+        """The option's long and short name; Typer keeps the first one in `default`."""
         return [str(flag) for flag in (self.info.default, *(self.info.param_decls or ())) if str(flag).startswith("-")]
 
     @property
     def about(self) -> str:
-        """What it is for, its default and its environment variable."""
+        """The help with default and environment variable."""
         has_default = self.default not in {None, False, inspect.Parameter.empty}
         facts = [f"default `{getattr(self.default, 'value', self.default)}`"] if has_default else []
         facts += [f"environment `{self.info.envvar}`"] if self.info.envvar else []
@@ -70,7 +70,7 @@ def _in_table(text: str) -> str:
 
 
 def document() -> str:
-    """Return the page: a section a command, in the order of the help."""
+    """Return the page: a section for each command, in the order of the help."""
     return HEAD + "".join(_section(name) for name in COMMANDS)
 
 
@@ -107,7 +107,7 @@ def main() -> int:
         return 0
     if TARGET.exists() and TARGET.read_text(encoding="utf-8") == page:
         return 0
-    sys.stderr.write("docs/cli.md is stale: run 'make docs'\n")
+    sys.stderr.write("docs/cli.md is out of date: run 'make docs'\n")
     return 1
 
 

@@ -8,15 +8,15 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     from mnistae.cli import signals
 
-    signals.install()  # before the imports that take time: during those a signal ends the process on the spot
-    _tame_environment()
+    signals.install()  # before the slow imports, during which a signal ends the process at once
+    _sanitize_environment()
     from mnistae.cli import main
 
     sys.exit(main.run())
 
 
-def _tame_environment() -> None:
-    """Take out settings of libraries that would end them at their import, and let no character end a message."""
+def _sanitize_environment() -> None:
+    """Remove settings that make libraries fail on import, and let no character make a message fail."""
     for name in ("TERMINAL_WIDTH", "COLUMNS", "LINES"):
         width = os.environ.get(name, "1")
         if not (width.isascii() and width.isdigit() and len(width) < 10):  # int() refuses 4,301 digits

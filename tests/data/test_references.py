@@ -276,8 +276,8 @@ def closed() -> io.StringIO:
 @pytest.mark.parametrize(
     ("stream", "family", "message"),
     [
-        (None, DataError, "standard input is closed"),
-        (closed(), DataError, "standard input is closed"),
+        (None, DataError, "stdin is closed"),
+        (closed(), DataError, "stdin is closed"),
         (io.TextIOWrapper(io.BytesIO(b"")), DataError, "standard input is empty"),
         (io.TextIOWrapper(io.BytesIO(b"<!doctype html>")), DataError, "not an image of a known kind: 'standard input'"),
         (Terminal(), UsageError, "'-' reads a picture from standard input, which is a terminal"),

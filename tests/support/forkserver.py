@@ -41,9 +41,9 @@ LATE = (
 
 def prepare() -> None:
     """Import what commands import late. No tensor is touched: a thread pool would not survive a fork."""
-    from mnistae.__main__ import _tame_environment
+    from mnistae.__main__ import _sanitize_environment
 
-    _tame_environment()  # as a command does before these imports
+    _sanitize_environment()  # as a command does before these imports
     for module in LATE:
         importlib.import_module(module)
 

@@ -12,6 +12,9 @@ import typer
 
 from mnistae.cli.console import Reporter
 
+MAX_STEPS = 1000
+"""Frames per segment or unit."""
+
 IMAGE_HELP = "index (N, train:N, test:N), digit:D[/K], a file, a folder, 'scans/*.png', or - for stdin."
 
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE", help=f"Image: {IMAGE_HELP}", show_default=False)]

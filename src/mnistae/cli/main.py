@@ -1,4 +1,4 @@
-"""The one place where failures become text and an exit code."""
+"""The one place where failures become messages and exit codes."""
 
 import contextlib
 import itertools
@@ -13,57 +13,57 @@ from mnistae.core.errors import ExitCode, MnistaeError
 
 
 def run() -> int:
-    """Run the command line of sys.argv and return the process's exit code. Nothing but that gets out of here."""
+    """Run the command line of sys.argv and return the exit code of the process. No exception leaves this function."""
     try:
         signals.raise_on_signal()
         code = _run()
         signals.restore_handlers()
-    except signals.Interrupted as ending:  # only one is ever raised: nothing interrupts this row
+    except signals.Interrupted as interrupt:  # raised only once: nothing interrupts this line
         signals.show_cursor()
-        return 128 + ending.number
+        return 128 + interrupt.number
     return code
 
 
-def _run() -> int:  # noqa: PLR0911 - a row a kind of ending
+def _run() -> int:  # noqa: PLR0911 - one for each kind of exit
     try:
         code = app.build(_words())(standalone_mode=False)
         return _flush_stdout(int(code or ExitCode.DONE))
     except OSError as error:
-        if error.filename is not None:  # a file's trouble is told where the file is known: this one is a bug of ours
+        if error.filename is not None:  # errors of files are handled where the file is known: this is a bug
             return _unexpected(error)
-        return _report(f"cannot write to standard output: {error.strerror}", "is the disk full?", ExitCode.OUTPUT)
-    except SystemExit as ending:  # typer's: 0 after the shell's completion, else the reader of a help page is gone
-        return ExitCode.SIGPIPE if ending.code else ExitCode.DONE
+        return _report(f"cannot write to stdout: {error.strerror}", "is the disk full?", ExitCode.OUTPUT)
+    except SystemExit as exit_:  # Typer's: 0 after shell completion, else the reader of a help page has gone
+        return ExitCode.SIGPIPE if exit_.code else ExitCode.DONE
     except console.StdoutClosedError:
         _silence_stdout()
         return ExitCode.SIGPIPE
-    except KeyboardInterrupt:  # where nobody installed our handlers
+    except KeyboardInterrupt:  # our handlers are not installed
         return ExitCode.SIGINT
     except MnistaeError as error:
         return _report(error.message, error.hint, error.exit_code)
     except typer.Abort:
         return ExitCode.SIGINT
-    except typer.TyperException as error:  # an argument that typer itself refuses
-        message = _one_line(error.format_message())
-        # without a word to go on typer shows its help, and has nothing more to say
+    except typer.TyperException as error:  # an argument that Typer rejects
+        message = _one_line(error.format_message()).replace("Value error, ", "")  # words of pydantic, which Typer lets through
+        # without arguments Typer has shown the help, and there is no message
         return _report(message, _usage_hint(), ExitCode.USAGE) if message else ExitCode.USAGE
-    except Exception as error:  # noqa: BLE001 - the border of the process: what is left is a bug of ours
+    except Exception as error:  # noqa: BLE001 - the boundary of the process: what is left is a bug
         return _unexpected(error)
 
 
 def _words() -> list[str]:
-    """Return the words of the command line, or of the one that the shell wants to complete."""
+    """Return the arguments of the command line, or of the one that the shell completes."""
     asked = (os.environ.get(name, "") for name in ("COMP_WORDS", "_TYPER_COMPLETE_ARGS"))
     return [*sys.argv[1:], *" ".join(asked).split()]
 
 
 def _unexpected(error: Exception) -> int:
     message = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
-    return _report(message, "set MNISTAE_DEBUG=1 for the traceback, and report it", ExitCode.UNEXPECTED)
+    return _report(message, "this is a bug; please report it with the traceback (MNISTAE_DEBUG=1)", ExitCode.UNEXPECTED)
 
 
 def _report(message: str, hint: str, code: ExitCode) -> int:
-    """Say what happened on standard error, and with --json also in the one document on standard output."""
+    """Report a failure on stderr, and with --json also as the one document on stdout."""
     if os.environ.get("MNISTAE_DEBUG") == "1":
         traceback.print_exc()
     console.print_error(message, hint)
@@ -75,7 +75,7 @@ def _report(message: str, hint: str, code: ExitCode) -> int:
 
 
 def _flush_stdout(code: int) -> int:
-    """Return `code` after standard output has taken everything."""
+    """Return `code` once stdout has been flushed, else that of a closed stdout."""
     if sys.stdout is None or sys.stdout.closed:
         return code
     try:
@@ -87,15 +87,15 @@ def _flush_stdout(code: int) -> int:
 
 
 def _silence_stdout() -> None:
-    """Point standard output to nowhere, so that the interpreter's last flush does not complain."""
+    """Redirect stdout to the null device, so that the interpreter's last flush does not fail."""
     with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
 
 
 def _usage_hint() -> str:
-    """Name the help of as much of the command as is one."""
+    """Name the help of the longest valid prefix of the command."""
     words = list(itertools.takewhile(str.isalpha, sys.argv[1:3]))
     while words and not any(f"{name} ".startswith(f"{' '.join(words)} ") for name in app.COMMANDS):
         words.pop()

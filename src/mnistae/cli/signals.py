@@ -1,7 +1,7 @@
-"""SIGINT, SIGTERM and SIGHUP: an ending with 128 plus the signal's number, at once or after training has saved its work.
+"""SIGINT, SIGTERM and SIGHUP: exit with 128 plus the signal's number, at once or after training has saved its work.
 
-The first signal makes the ending; while that is under way another one changes nothing, so that a second Ctrl-C does not cost
-the save; should it take longer than GRACE, another one ends the process on the spot.
+The first signal starts the shutdown. Further ones are ignored meanwhile, so that a second Ctrl-C does not cost the save; if the
+shutdown takes longer than GRACE, the next one ends the process at once.
 """
 
 import contextlib
@@ -14,13 +14,13 @@ from types import FrameType
 TERMINATION_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 GRACE = 5.0
-"""Seconds that an ending may take."""
+"""Seconds that a shutdown may take."""
 
 _IMPORTS = "<frozen importlib._bootstrap>"
 
 
 class Interrupted(BaseException):
-    """Somebody wants the process to end. No Exception: nothing may catch it by accident."""
+    """A signal asks the process to end. Not an Exception, so that nothing catches it by accident."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -28,36 +28,36 @@ class Interrupted(BaseException):
 
 
 class StopRequest:
-    """Whether, and by which signal, somebody asked for the end."""
+    """Whether a signal has asked for the end, and which one."""
 
     def __init__(self) -> None:
         self.number: int | None = None
 
     def is_set(self) -> bool:
-        """Answer the training loop."""
+        """Whether a signal has arrived: the training loop polls this."""
         return self.number is not None
 
 
 def install() -> None:
-    """Let the ending signals end the process on the spot. One that the caller ignores (nohup) stays ignored."""
+    """Let the signals end the process at once. One that the parent ignores (nohup) stays ignored."""
     for number in TERMINATION_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
 
 
 def raise_on_signal() -> None:
-    """From here on the ending signals raise Interrupted, where `install` was called."""
+    """Let the signals raise Interrupted from here on, if `install` has been called."""
     _swap_handlers(_end, _raise)
 
 
 def restore_handlers() -> None:
-    """Undo `catch`: the work is done, nothing is left to clean up."""
+    """Undo `raise_on_signal`: the work is done and nothing is left to clean up."""
     _swap_handlers(_raise, _end)
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[StopRequest]:
-    """Within the block a signal only makes the request: who runs it sees to the end."""
+    """Let a signal within the block only set the request: the block has to end itself."""
     request = StopRequest()
     grace_period = _GracePeriod()
 
@@ -80,7 +80,7 @@ def deferred() -> Iterator[StopRequest]:
 
 
 class _GracePeriod:
-    """The handler while an ending is under way."""
+    """The handler during a shutdown: ignores signals until GRACE is over."""
 
     def __init__(self) -> None:
         self.since = time.monotonic()
@@ -91,7 +91,7 @@ class _GracePeriod:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    # An import that is cut in its middle may swallow the exception or crash in C; and nothing is unfinished then.
+    # An import may swallow the exception or crash in C code; and during one there is no work to save.
     if _is_importing(frame):
         _end(number, frame)
     _swap_handlers(_raise, _GracePeriod())
@@ -104,7 +104,7 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 
 def show_cursor() -> None:
-    """Give the terminal its cursor back: a signal may come where a bar has hidden it and is not yet, or no longer, a bar."""
+    """Show the terminal's cursor, which a progress bar may have hidden."""
     with contextlib.suppress(OSError):
         if os.isatty(2) and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}:
             os.write(2, b"\x1b[?25h")

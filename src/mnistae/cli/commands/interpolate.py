@@ -8,7 +8,8 @@ import typer
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import FrameOutput, Images, InputOptions
+from mnistae.cli.groups import MAX_STEPS, FrameOutput, Images, InputOptions
+from mnistae.core import config as configs
 from mnistae.core.errors import UsageError
 from mnistae.data import references
 from mnistae.outputs import figures, image_io
@@ -25,8 +26,6 @@ class PathOptions:
         typer.Option(
             "--steps",
             "-n",
-            min=2,
-            max=1000,
             help="Frames per segment, endpoints included. A strip, GIF or array holds frames that segments share only once.",
         ),
     ] = 8
@@ -36,7 +35,8 @@ class PathOptions:
     ping_pong: Annotated[bool, typer.Option("--ping-pong", help="Play forwards, then backwards (GIF only).")] = False
 
     def __post_init__(self) -> None:
-        if not 0.1 <= self.fps <= 50:  # Typer's own range check lets NaN through
+        configs.check_integer("--steps", self.steps, 2, MAX_STEPS)
+        if not 0.1 <= self.fps <= 50:
             raise UsageError(f"invalid value for --fps: {self.fps:g}", hint="must be a number from 0.1 to 50")
         if self.closed and self.ping_pong:
             raise UsageError("--closed and --ping-pong cannot be combined", hint="leave one of them out")

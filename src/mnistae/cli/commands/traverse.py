@@ -8,8 +8,9 @@ import typer
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import IMAGE_HELP, FrameOutput, InputOptions
+from mnistae.cli.groups import IMAGE_HELP, MAX_STEPS, FrameOutput, InputOptions
 from mnistae.cli.inputs import Inputs
+from mnistae.core import config as configs
 from mnistae.core.errors import UsageError
 from mnistae.core.records import UnitRange, count_active
 from mnistae.data.sets.dataset import Split
@@ -24,7 +25,7 @@ HEADINGS = ("unit", "from", "to", "image")
 
 Image = Annotated[str, typer.Argument(metavar="IMAGE", help=f"Starting image: {IMAGE_HELP}", show_default=False)]
 Unit = Annotated[int | None, typer.Option("--unit", metavar="K", help="Traverse only unit K, counted from 0 (default: all).")]
-Steps = Annotated[int, typer.Option("--steps", "-n", min=2, max=1000, help="Frames per unit, both ends of its range included.")]
+Steps = Annotated[int, typer.Option("--steps", "-n", help="Frames per unit, both ends of its range included.")]
 
 
 def traverse(
@@ -37,6 +38,7 @@ def traverse(
     animation of all units side by side (gif) or an array of them, unit after unit (npy). Prints the path.
     For imported checkpoints the ranges are computed from the training images of the data set.
     """
+    configs.check_integer("--steps", steps, 2, MAX_STEPS)
     changed = {f"unit{unit}": unit is not None, f"steps{steps}": steps != 8}
     suffixes = [name for name, is_changed in changed.items() if is_changed]
     target = results.for_images(reporter, [image], source, out, suffixes=suffixes)
@@ -66,8 +68,8 @@ def _units(job: Inputs, unit: int | None, steps: int) -> list[int]:
     if len(job.images) != 1:
         raise UsageError(f"traverse takes exactly one image, got {len(job.images)}", hint="name an image file or an index")
     size = job.network.config.bottleneck
-    if unit is not None and not 0 <= unit < size:
-        raise UsageError(f"invalid value for --unit: {unit}", hint=f"must be an integer from 0 to {size - 1}")
+    if unit is not None:
+        configs.check_integer("--unit", unit, 0, size - 1)
     units = list(range(size)) if unit is None else [unit]
     if len(units) * steps > MAX_FRAMES:
         raise UsageError(

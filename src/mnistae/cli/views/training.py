@@ -1,4 +1,4 @@
-"""A run while it is running: a live bar with the losses so far on a terminal, one plain line an epoch elsewhere."""
+"""Training progress: a live bar with the losses so far on a terminal, one line per epoch elsewhere."""
 
 import math
 import sys
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from mnistae.training.run import Run
 
 COUNT_EVERY = 1.0
-"""Seconds between two counts of the living units, each of which takes some milliseconds from the training."""
+"""Seconds between two counts of the active units, each of which takes a few milliseconds."""
 
 
 def show_training(reporter: Reporter, run: "Run", should_stop: Callable[[], bool]) -> None:
-    """Train, and show each epoch as it ends and show each as it comes."""
+    """Train the run and show each epoch when it ends."""
     if not reporter.quiet and console.is_terminal(sys.stderr):
         _live_view(run, should_stop)
         return
@@ -48,8 +48,8 @@ def _live_view(run: "Run", should_stop: Callable[[], bool]) -> None:
     terminal = console.error_console()
     bar, below = Progress(*columns, console=terminal, expand=True), Text(no_wrap=True)
     task = bar.add_task("", total=run.spec.config.epochs, completed=len(run.history), facts="loss …")
-    alive, counted = 0, -math.inf
-    has_bars = console.supports_unicode(sys.stderr)  # before rich puts its own stream in that place
+    active, counted = 0, -math.inf
+    has_bars = console.supports_unicode(sys.stderr)  # before rich replaces the stream
     with Live(Group(bar, below), console=terminal, transient=True, refresh_per_second=10):
         started = time.monotonic()
         for epoch in run.epochs(should_stop):
@@ -57,9 +57,9 @@ def _live_view(run: "Run", should_stop: Callable[[], bool]) -> None:
             speed = run.images_per_epoch / (now - started)
             facts = f"loss {epoch.loss:.5f}  lr {epoch.learning_rate:g}  {speed:,.0f} images/s"
             if now - counted >= COUNT_EVERY:
-                alive, counted = run.count_active(), now
+                active, counted = run.count_active(), now
             bar.update(task, completed=epoch.number, facts=facts)
-            units = f"{alive} of {run.spec.model.bottleneck} units alive"
+            units = f"{active} of {run.spec.model.bottleneck} units active"
             losses = sparkline([epoch.loss for epoch in run.history], terminal.width - len(units) - 2)
             below.plain = f"{losses}  {units}" if has_bars else units
             started = time.monotonic()
