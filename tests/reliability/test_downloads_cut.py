@@ -109,7 +109,7 @@ def test_eight_cold_starts(forks: ForkServer, files: dict[str, bytes], slow_mirr
             more += asked > len(files)
     assert more
     seen = f"flock made to do nothing: second requests seen {more} times of {rounds}, every hash right"
-    log_result("D4", trials=2 * rounds, sabotage=seen, note=f"rounds of {STARTS} processes")
+    log_result("D4", trials=2 * rounds, control=seen, note=f"rounds of {STARTS} processes")
 
 
 def test_eight_cold_starts_of_one_archive_for_all(

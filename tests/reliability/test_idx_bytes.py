@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mnistae.core.errors import DataError
-from mnistae.data.sets import idx_folder
+from mnistae.data.sets import idx
 from mnistae.data.sets.registry import DATASETS, ROLES, DatasetInfo
 from tests.conftest import Cli, write_idx
 from tests.support.client import LONG, log_result, trials
@@ -62,7 +62,7 @@ def test_damaged_files(cli: Cli, mirror: Mirror, digits: Digits, home: Path, mon
         assert [line.partition(":")[0] for line in refused.err.splitlines()] == ["error", "hint"]
         monkeypatch.setenv("MNISTAE_OFFLINE", "0")
         assert cli("datasets", "fetch", "mnist").code == 0, what
-        arrays = idx_folder.read(DATASETS["mnist"], folder)
+        arrays = idx.read(DATASETS["mnist"], folder)
         assert all(arrays[role].tobytes() == digits[role].tobytes() for role in ROLES), what
         tried += 1
     assert tried == 4 * 18 + 6
@@ -74,7 +74,7 @@ def test_damaged_files_control(tmp_path: Path, digits: Digits) -> None:
     blind, missed = dataclasses.replace(MNIST, torchvision="", sha256={}), []
     for what in damaged_folders(tmp_path / "a", digits):
         try:
-            idx_folder.read(blind, tmp_path / "a")
+            idx.read(blind, tmp_path / "a")
         except DataError:
             continue
         missed.append(what)
@@ -92,7 +92,7 @@ def found_bytes(entry: DatasetInfo, folder: Path, number: int) -> int:
         data[rng.randrange(len(data))] ^= rng.randrange(1, 256)
         (folder / name).write_bytes(data)
         try:
-            idx_folder.read(entry, folder)
+            idx.read(entry, folder)
         except DataError:
             found += 1
         (folder / name).write_bytes(contents[name])

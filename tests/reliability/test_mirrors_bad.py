@@ -100,7 +100,7 @@ def test_bad_mirrors_alone(fetching: Callable[[], Fetching]) -> None:
     for behaviour in kinds:
         with Mirror((run := fetching()).files, behaviour) as first, Mirror(run.files, behaviour) as second:
             check_failure(run, ended := run(first.url, second.url), 2)
-            assert ended.err.count("silent for") == 2 * (behaviour in SILENT), behaviour
+            assert ended.err.count("no data for") == 2 * (behaviour in SILENT), behaviour
     for address in NOWHERE.values():
         run = fetching()
         check_failure(run, run(address, address), 2)
@@ -145,7 +145,7 @@ def test_downgrade(fetching: Callable[[], Fetching], tls: tuple[ssl.SSLContext, 
             with Mirror(run.files, "lure", tls=tls[0]) as mirror:
                 ended = run(mirror.url, SSL_CERT_FILE=tls[1])
                 check_failure(run, ended, 1)
-                assert "redirects from https to http" in ended.err
+                assert "redirect from https to http" in ended.err
                 assert len(mirror.requests) == 1
         assert plain.requests == []
         ended = run(plain.url)

@@ -38,14 +38,13 @@ def sums(files: dict[str, bytes]) -> dict[str, str]:
 def be_tiny(published: dict[str, Any]) -> None:
     """Let the catalogue have these `sha256`; `mirrors` and `deadline` stand for the published ones if they are given."""
     from mnistae.data.sets import download, registry
-    from mnistae.data.sets.transport import Limits
 
     mnist = registry.DATASETS["mnist"]
     mirrors = tuple(published.get("mirrors", mnist.mirrors))
     registry.DATASETS["mnist"] = dataclasses.replace(mnist, sha256=published["sha256"], mirrors=mirrors)
-    defaults = download.fetch.__kwdefaults__
+    defaults = download.fetch_archive.__kwdefaults__
     assert defaults is not None
-    defaults["limits"] = Limits(published.get("stall", 10.0), published.get("deadline", 20.0))
+    defaults["limits"] = download.Limits(published.get("stall", 10.0), published.get("deadline", 20.0), pauses=(0.05,))
 
 
 def collection(digits: dict[str, np.ndarray]) -> bytes:
@@ -103,4 +102,4 @@ def compare_nothing(_argument: object) -> None:
     """Take what a mirror sends without comparing sums."""
     from mnistae.data.sets import download
 
-    vars(download)["_Check"].finish = lambda _self: None
+    vars(download)["_compare"] = lambda *_: None

@@ -175,12 +175,6 @@ def _drip(handler: Handler, body: bytes) -> None:
             return
 
 
-def _drip_headers(handler: Handler, _body: bytes) -> None:
-    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Padding: ")
-    while not handler.wait(0.05):
-        handler.wfile.write(b"x")
-
-
 def _endless(handler: Handler, _body: bytes) -> None:
     handler.start()
     handler.wfile.write(b"\x1f\x8b\x08\x08" + bytes(6))  # a sound gzip stream so far: its file name follows
@@ -209,6 +203,12 @@ def _not_http(handler: Handler, _body: bytes) -> None:
 
 def _redirect(handler: Handler, _body: bytes, *, location: str, status: int = 302) -> None:
     handler.answer(HTML, status=status, Location=location.format(name=handler.path.rpartition("/")[2]))
+
+
+def _endless_redirect(handler: Handler, _body: bytes) -> None:
+    handler.start(302, Location="/again" + handler.path)
+    while not handler.mirror.closing.is_set():
+        handler.wfile.write(b"x" * (1 << 16))
 
 
 def _moved(handler: Handler, body: bytes) -> None:
@@ -256,11 +256,11 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "stall after headers": partial(_stall, sent=0.0),
     "stall mid body": partial(_stall, sent=0.5),
     "drip": _drip,
-    "drip headers": _drip_headers,
     "endless": _endless,
     "announced too long": lambda handler, body: handler.answer(body, length=1 << 40),
     # These lead astray.
     "redirect loop": partial(_redirect, location="/again/{name}"),
+    "endless redirect": _endless_redirect,
     "redirect to http elsewhere": partial(_redirect, location=f"http://{ELSEWHERE}/{{name}}"),
     "redirect to ftp": partial(_redirect, location=f"ftp://{ELSEWHERE}/{{name}}"),
     "redirect to file": partial(_redirect, location="file:///etc/hostname"),

@@ -1,22 +1,47 @@
-"""Download from mirrors that nobody vouches for: an archive is whole and right under its name, or not there."""
+"""Download from untrusted mirrors: an archive is complete and verified under its name, or not there."""
 
 import contextlib
+import functools
 import hashlib
+import http.client
+import os
+import ssl
 import time
+import urllib.error
+import urllib.request
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPMessage
 from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+from urllib.request import Request
 
 from mnistae.core import paths
-from mnistae.core.errors import DataError, UsageError
+from mnistae.core.errors import DataError
 from mnistae.core.files import atomic
 from mnistae.core.files import read as files
 from mnistae.core.text import safe_text
-from mnistae.data.sets.transport import PIECE, Attempt, Limits, RefusedError, answer, objection_to, pieces
+from mnistae.data.sets import idx, registry, urls
+from mnistae.data.sets.dataset import Progress, no_progress
+from mnistae.data.sets.registry import DatasetInfo
+
+CHUNK_SIZE = 1 << 16
+MAX_REDIRECTS = 3
+EMNIST_ARCHIVE = "gzip.zip"
+"""EMNIST comes as one archive of 560 MB that holds all its variants."""
 
 _MANUAL_HINT = "put the files into a folder and set MNISTAE_DATA_DIR to it, or use --dataset glyphs"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long the download of one archive may take, in seconds."""
+
+    stall: float = 30.0  # without any data
+    deadline: float = 600.0  # for all mirrors and retries, checked after each read; each mirror gets an even share
+    pauses: tuple[float, ...] = (1.0, 2.0)  # before each further round over the mirrors
 
 
 DEFAULT_LIMITS = Limits()
@@ -24,133 +49,113 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Archive:
-    """A published file. One whose name ends in `.gz` must be exactly one complete gzip stream, nothing after it."""
+    """A published file, verified by the SHA-256 of what a .gz unpacks to (a mirror may compress it again), or by its MD5."""
 
     name: str
     urls: tuple[str, ...]  # the same archive on several mirrors, tried in order
-    max_bytes: int  # of the archive
-    max_content: int  # of what a .gz unpacks to
-    content_sha256: str | None = None  # of what a .gz unpacks to, since a mirror may compress anew
-    md5: str | None = None  # of the archive, where nothing better is published
-
-    def __post_init__(self) -> None:
-        if self.name != Path(self.name).name or self.name in {"", ".."}:
-            raise ValueError(f"not a file name: {self.name!r}")
-        if not (self.content_sha256 or self.md5):
-            raise ValueError(f"{self.name} has no sum to check it by")
+    max_bytes: int = 64 * 2**20  # of the archive
+    max_content: int = idx.MAX_CONTENT  # of what a .gz unpacks to
+    content_sha256: str | None = None
+    md5: str | None = None
 
 
-Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if known; a new mirror starts at 0 again
+class FetchError(Exception):
+    """Why a download from one mirror failed, in a few words. `is_final`: a retry would not help."""
+
+    def __init__(self, reason: str, *, is_final: bool = False) -> None:
+        super().__init__(reason)
+        self.is_final = is_final
 
 
-def no_progress(_received: int, _total: int | None) -> None:
-    """Show nothing."""
+def fetch(entry: DatasetInfo, folder: Path, progress: Progress) -> None:
+    """Download and verify each file of the entry that `folder` lacks. Raises DataError, OutputError."""
+    if paths.is_offline():
+        message = f"data set '{entry.name}' is not installed and downloads are disabled (MNISTAE_OFFLINE)"
+        raise DataError(message, hint=f"unset MNISTAE_OFFLINE, {_MANUAL_HINT}")
+    if not (missing := idx.missing(folder, entry.files)):
+        return
+    sums = {} if entry.sha256 else registry.archive_sums(entry)
+    own = os.environ.get("MNISTAE_MIRROR")
+    mirrors = (urls.mirror_base(own),) if own else entry.mirrors
+    if EMNIST_ARCHIVE in sums:
+        _fetch_emnist(entry, folder, mirrors, sums[EMNIST_ARCHIVE], progress)
+        return
+    for name in missing:
+        archive = Archive(
+            name=f"{name}.gz",
+            urls=tuple(f"{mirror}{name}.gz" for mirror in mirrors),
+            content_sha256=entry.sha256.get(name),
+            md5=sums.get(f"{name}.gz"),
+        )
+        fetch_archive(archive, folder, progress=progress)
 
 
-def fetch(archive: Archive, folder: Path, *, on_progress: Progress = no_progress, limits: Limits = DEFAULT_LIMITS) -> Path:
+def _fetch_emnist(entry: DatasetInfo, folder: Path, mirrors: tuple[str, ...], md5: str, progress: Progress) -> None:
+    addresses = tuple(mirror if mirror.endswith(EMNIST_ARCHIVE) else f"{mirror}{EMNIST_ARCHIVE}" for mirror in mirrors)
+    archive = Archive(name=EMNIST_ARCHIVE, urls=addresses, max_bytes=2**30, md5=md5)
+    limits = Limits(deadline=3600)
+    with download_lock(folder / entry.name, limits.deadline):
+        if not idx.missing(folder, entry.files):  # another process has fetched them meanwhile
+            return
+        path = fetch_archive(archive, folder, progress=progress, limits=limits)
+        try:
+            unpack_zip(path, {f"gzip/{name}.gz": f"{name}.gz" for name in entry.files}, folder, max_bytes=idx.MAX_CONTENT)
+        except DataError:
+            if idx.missing(folder, entry.files):  # else, where locks do not work, another process has unpacked and removed it
+                raise
+        path.unlink(missing_ok=True)
+
+
+def fetch_archive(archive: Archive, folder: Path, *, progress: Progress = no_progress, limits: Limits = DEFAULT_LIMITS) -> Path:
     """Return `folder/archive.name`, verified and durable, from the first mirror that delivers it.
 
-    A sound file that is already there is kept, a damaged one replaced. Processes that start together fetch it
-    once. Raises DataError (offline, or no mirror delivers it) and OutputError (the folder cannot be written).
+    A valid file that is already there is kept, a damaged one replaced. Processes that start together fetch it
+    once. Raises DataError (no mirror delivers it) and OutputError (the folder cannot be written).
     """
-    if paths.is_offline():
-        message = f"'{archive.name}' is missing and MNISTAE_OFFLINE forbids to download it"
-        raise DataError(message, hint=f"unset MNISTAE_OFFLINE, {_MANUAL_HINT}")
     target = folder / archive.name
     with download_lock(target, limits.deadline):
-        if not is_valid(target, archive):
-            _fetch_from_any(target, archive, limits, on_progress)
+        try:
+            verify(target, archive)
+        except FetchError:
+            _download(archive, target, limits, progress)
     return target
 
 
-def is_valid(path: Path, archive: Archive) -> bool:
-    """Whether `path` is a readable file with exactly the published content."""
-    check = _Check(archive)
+def verify(path: Path, archive: Archive) -> None:
+    """Raise FetchError unless `path` is a regular file with exactly the published content."""
     try:
-        if not path.is_file():  # a pipe would block for ever
-            return False
-        with path.open("rb") as file:
-            while piece := file.read(PIECE):
-                check.feed(piece)
-        check.finish()
-    except (OSError, RefusedError):
-        return False
-    return True
+        if archive.content_sha256:
+            content = idx.gunzip(files.read_bytes(path, limit=archive.max_bytes), limit=archive.max_content)
+            _compare("SHA-256", hashlib.sha256(content).hexdigest(), archive.content_sha256)
+        else:
+            with files.open_regular(path) as file:
+                digest = hashlib.file_digest(file, functools.partial(hashlib.md5, usedforsecurity=False))
+            _compare("MD5", digest.hexdigest(), archive.md5)
+    except (OSError, files.UnreadableError, idx.IdxError) as error:
+        raise FetchError(str(error)) from error
 
 
-def checked_mirror(url: str) -> str:
-    """Return the base address of a mirror with one slash at its end. Raises UsageError."""
-    objection = objection_to(url)
-    if objection is None and ("?" in url or "#" in url):
-        objection = "it has a query or a fragment"
-    if objection is not None:
-        shown = safe_text(url.rpartition("@")[2])  # a password stays out of bug reports
-        hint = "give an address such as https://example.org/mnist/"
-        raise UsageError(f"cannot use the mirror '{shown}': {objection}", hint=hint)
-    return url.rstrip("/") + "/"
-
-
-def unpack_zip(archive_path: Path, members: Mapping[str, str], folder: Path, *, max_bytes: int) -> None:
-    """Extract `members` (name in the zip → file name in `folder`), none larger than `max_bytes`.
-
-    Each is whole or not there. Raises DataError for a damaged zip, OutputError where a file cannot be written.
-    """
-    with _naming_damage(archive_path):
-        archive = zipfile.ZipFile(archive_path)
-    with archive:
-        for member, name in members.items():
-            with atomic.open_atomic(folder / name) as writer:
-                for piece in _unpacked(archive, member, archive_path, max_bytes):
-                    writer.write(piece)
+def _compare(kind: str, found: str, published: str | None) -> None:
+    if found != published:
+        raise FetchError(f"checksum mismatch ({kind})")
 
 
 @contextlib.contextmanager
-def download_lock(target: Path, patience: float) -> Iterator[None]:
-    """Hold the lock of `target` if it can be had: it saves second downloads, and nothing else depends on it.
+def download_lock(target: Path, timeout: float) -> Iterator[None]:
+    """Hold the lock of `target` if it can be acquired: it saves duplicate downloads; correctness does not depend on it.
 
-    What killed downloads of it left is swept. `target` may be the beginning of several files' names.
+    Removes temporary files of killed downloads of `target`, which may be the beginning of several files' names.
     """
     import filelock
 
     lock_path = target.parent / f".{target.name}.lock"
     with contextlib.ExitStack() as stack:
-        # None to be had: held for too long, a folder that is read-only, a share that knows no locks.
+        # It cannot be acquired if it is held for too long, in a read-only folder, on a share without locks.
         with contextlib.suppress(OSError, NotImplementedError):
-            stack.enter_context(filelock.FileLock(lock_path).acquire(timeout=patience))
-            stack.callback(_unlink, lock_path)  # while it is held: who waits for this file sees that it is gone
+            stack.enter_context(filelock.FileLock(lock_path).acquire(timeout=timeout))
+            stack.callback(_unlink, lock_path)  # while it is held: whoever waits for this file sees that it is gone
             atomic.remove_stale_temps(target.parent, target.name)
         yield
-
-
-def _fetch_from_any(target: Path, archive: Archive, limits: Limits, on_progress: Progress) -> None:
-    end = time.monotonic() + limits.deadline
-    reasons = []
-    for index, url in enumerate(archive.urls):
-        now = time.monotonic()
-        share = (end - now) / (len(archive.urls) - index)
-        try:
-            _fetch_from(Attempt(url, limits, now + share), target, archive, on_progress)
-        except RefusedError as reason:
-            reasons.append(f"{_host(url)}: {safe_text(reason)}")
-        else:
-            return
-    raise DataError(f"cannot download '{archive.name}': {'; '.join(reasons) or 'no mirror is known'}", hint=_MANUAL_HINT)
-
-
-def _fetch_from(attempt: "Attempt", target: Path, archive: Archive, on_progress: Progress) -> None:
-    # The writer comes first: a folder that cannot be written is found before anybody is asked.
-    with atomic.open_atomic(target) as writer, answer(attempt) as response:
-        check = _Check(archive)
-        total = response.length
-        if total is not None and total > archive.max_bytes:
-            raise RefusedError(f"longer than {archive.max_bytes} bytes")
-        writer.reserve(total or 0)
-        on_progress(0, total)
-        for piece in pieces(response, total, attempt):
-            check.feed(piece)
-            writer.write(piece)
-            on_progress(check.received, total)
-        check.finish()
 
 
 def _unlink(path: Path) -> None:
@@ -158,74 +163,130 @@ def _unlink(path: Path) -> None:
         path.unlink()
 
 
-class _Check:
-    """The limits and sums of an archive, fed with its bytes in order. Raises RefusedError."""
-
-    def __init__(self, archive: Archive) -> None:
-        self.received = 0
-        self._archive = archive
-        self._unpacked = 0
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
-        self._gzip = zlib.decompressobj(wbits=31) if archive.name.endswith(".gz") else None
-
-    def feed(self, piece: bytes) -> None:
-        """Take the next bytes."""
-        self.received += len(piece)
-        if self.received > self._archive.max_bytes:
-            raise RefusedError(f"longer than {self._archive.max_bytes} bytes")
-        self._md5.update(piece)
-        if self._gzip is None:
-            self._sha256.update(piece)
-        else:
-            self._unpack(self._gzip, piece)
-
-    def finish(self) -> None:
-        """Compare the sums."""
-        if self._gzip is not None and not self._gzip.eof:
-            raise RefusedError("its gzip stream is cut off")
-        if self._archive.content_sha256 not in {None, self._sha256.hexdigest()}:
-            raise RefusedError("its content is not the published one (SHA-256)")
-        if self._archive.md5 not in {None, self._md5.hexdigest()}:
-            raise RefusedError("it is not the published archive (MD5)")
-
-    def _unpack(self, gzip: "zlib._Decompress", piece: bytes) -> None:
-        while piece and not gzip.eof:
+def _download(archive: Archive, target: Path, limits: Limits, progress: Progress) -> None:
+    end = time.monotonic() + limits.deadline
+    failures: dict[int, FetchError] = {}  # by mirror, the first of each
+    for pause in (0.0, *limits.pauses):
+        left = [i for i in range(len(archive.urls)) if not (i in failures and failures[i].is_final)]
+        if failures and (not left or time.monotonic() + pause >= end):
+            break
+        time.sleep(pause)
+        for number, i in enumerate(left):
+            now = time.monotonic()
+            share = (end - now) / (len(left) - number)  # no mirror can starve the next one
             try:
-                content = gzip.decompress(piece, PIECE)
-            except zlib.error as error:
-                raise RefusedError("it is not a sound gzip stream") from error
-            piece = gzip.unconsumed_tail
-            self._sha256.update(content)
-            self._unpacked += len(content)
-            if self._unpacked > self._archive.max_content:
-                raise RefusedError(f"it unpacks to more than {self._archive.max_content} bytes")
-        if piece or gzip.unused_data:
-            raise RefusedError("there is something after its gzip stream")
+                _download_from(archive.urls[i], limits.stall, now + share, archive, target, progress)
+            except FetchError as error:
+                failures.setdefault(i, error)
+            else:
+                return
+    hosts = [url.partition("://")[2].partition("/")[0].rpartition("@")[2] for url in archive.urls]
+    reasons = "; ".join(f"{safe_text(hosts[i])}: {safe_text(error)}" for i, error in sorted(failures.items()))
+    raise DataError(f"cannot download '{archive.name}': {reasons}", hint=_MANUAL_HINT)
 
 
-def _host(url: str) -> str:
-    return safe_text(url.partition("://")[2].partition("/")[0].rpartition("@")[2] or url)
+def _download_from(url: str, stall: float, end: float, archive: Archive, target: Path, progress: Progress) -> None:
+    # The writer comes first: a folder that is not writable is found before any mirror is contacted.
+    with atomic.open_atomic(target) as writer, contextlib.closing(_stream(url, stall, end)) as stream:
+        received = 0
+        for chunk, total in stream:
+            received += len(chunk)
+            if max(received, total or 0) > archive.max_bytes:
+                raise FetchError(f"larger than {archive.max_bytes} bytes")
+            if not chunk:
+                writer.reserve(total or 0)
+            writer.write(chunk)
+            progress(archive.name, received, total)
+        verify(writer.temporary, archive)
 
 
-def _unpacked(archive: zipfile.ZipFile, member: str, path: Path, max_bytes: int) -> Iterator[bytes]:
-    size = 0
-    with _naming_damage(path), archive.open(member) as source:
-        # The other methods unpack a portion without a cap.
-        if archive.getinfo(member).compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            raise zipfile.BadZipFile(f"{member} is not packed by deflate")
-        while piece := source.read(PIECE):
-            size += len(piece)
-            if size > max_bytes:
-                raise zipfile.BadZipFile(f"{member} unpacks to more than {max_bytes} bytes")
-            yield piece
-
-
-@contextlib.contextmanager
-def _naming_damage(path: Path) -> Iterator[None]:
+def _stream(url: str, stall: float, end: float) -> Generator[tuple[bytes, int | None], None, None]:
+    """Yield nothing, then the body of a response chunk by chunk, each with the total length if known. Raises FetchError."""
+    if problem := urls.problem_of(url):
+        raise FetchError(problem, is_final=True)
+    request = Request(url, headers={"User-Agent": "mnistae"})  # noqa: S310 - checked above
+    proxies = urllib.request.ProxyHandler({} if urls.is_loopback(urlsplit(url).hostname) else None)
+    tls = urllib.request.HTTPSHandler(context=ssl.create_default_context())
+    response: http.client.HTTPResponse
+    timeout = min(stall, end - time.monotonic())
+    if timeout <= 0:
+        raise FetchError("timed out")
     try:
-        yield
-    # A border where foreign bytes are parsed: zipfile lets the errors of struct, zlib and others through.
+        with urllib.request.build_opener(proxies, tls, _Redirects).open(request, timeout=timeout) as response:
+            if response.status != http.HTTPStatus.OK:
+                raise _http_error(response.status)
+            total, received = response.length, 0
+            yield b"", total
+            # Counted here: `read1` of Python 3.11 does not, and would wait for a mirror that keeps the connection open.
+            while received != total:
+                chunk = response.read1(CHUNK_SIZE if total is None else min(CHUNK_SIZE, total - received))
+                if not chunk and total is None:
+                    return
+                if not chunk:
+                    raise FetchError(f"connection closed after {received} of {total} bytes")
+                if time.monotonic() >= end:
+                    raise FetchError("timed out")
+                received += len(chunk)
+                yield chunk, total
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise _http_error(error.code) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise FetchError(_reason(error, timeout)) from error
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Redirects to allowed URLs, at most MAX_REDIRECTS, and none from https to http."""
+
+    def http_error_302(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage) -> Any:
+        """Follow a redirect without reading its body, which may have any length."""
+        fp.close()
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302  # as in the base class
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        """Return the next request. Raises FetchError."""
+        if problem := urls.problem_of(newurl):
+            raise FetchError(f"redirect to a disallowed URL: {problem}", is_final=True)
+        if req.type == "https" and urlsplit(newurl).scheme == "http":
+            raise FetchError("redirect from https to http", is_final=True)
+        if sum(getattr(req, "redirect_dict", {}).values()) >= MAX_REDIRECTS:
+            raise FetchError(f"more than {MAX_REDIRECTS} redirects", is_final=True)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _reason(error: Exception, timeout: float) -> str:
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, TimeoutError):
+        return f"no data for {timeout:.2g} s"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"certificate not accepted: {cause.verify_message}"
+    if isinstance(cause, http.client.IncompleteRead):
+        return "connection closed early"
+    return (cause.strerror or str(cause)) if isinstance(cause, OSError) else "invalid HTTP response"
+
+
+def _http_error(code: int) -> FetchError:
+    is_final = 400 <= code < 500 and code not in {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS}
+    return FetchError(f"HTTP {code} {http.client.responses.get(code, '')}".strip(), is_final=is_final)
+
+
+def unpack_zip(path: Path, members: Mapping[str, str], folder: Path, *, max_bytes: int) -> None:
+    """Extract `members` (name in the zip → file name in `folder`), none larger than `max_bytes`.
+
+    Each is complete or not there. Raises DataError for a damaged zip, OutputError where a file cannot be written.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member, name in members.items():
+                info = archive.getinfo(member)  # its size is the most that is unpacked; other methods buffer without a cap
+                if info.file_size > max_bytes or info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                    raise zipfile.BadZipFile(f"'{member}' is too large or not deflated")
+                with archive.open(info) as source, atomic.open_atomic(folder / name) as writer:
+                    while chunk := source.read(CHUNK_SIZE):
+                        writer.write(chunk)
     except files.DAMAGED_ZIP as error:
-        message = f"cannot unpack '{path}': {safe_text(error)}"
-        raise DataError(message, hint="delete that file and fetch the data set again") from error
+        raise DataError(f"cannot unpack '{path}': {safe_text(error)}", hint="delete it and fetch the data set again") from error

@@ -13,7 +13,7 @@ from mnistae.core import paths
 from mnistae.core.arrays import NO_LABEL, flatten, to_bytes
 from mnistae.core.errors import DataError
 from mnistae.data.images import decode
-from mnistae.data.sets import custom, glyphs, idx_folder, registry
+from mnistae.data.sets import custom, glyphs, idx, registry
 from mnistae.data.sets.dataset import Arrays, Dataset, DatasetSpec, Progress, no_progress
 from mnistae.data.sets.registry import DatasetInfo
 
@@ -85,7 +85,7 @@ def find_folder(entry: DatasetInfo) -> Path | None:
     Some of them in our own folder are a download cut short, which the next one takes up.
     """
     for folder in _candidates(entry):
-        found = [idx_folder.find(folder, name) for name in entry.files]
+        found = [idx.find(folder, name) for name in entry.files]
         if all(found):
             return folder
         if any(found) and folder != download_dir(entry):
@@ -103,15 +103,10 @@ def download_dir(entry: DatasetInfo) -> Path:
 
 
 def fetch(entry: DatasetInfo, *, progress: Progress = no_progress) -> Path:
-    """Download what our own folder lacks of the entry, verified, and return the folder. Raises DataError, OutputError."""
-    if paths.is_offline():
-        raise DataError(
-            f"the data set '{entry.name}' is not here, and MNISTAE_OFFLINE forbids to download it",
-            hint="put its files into a folder and set MNISTAE_DATA_DIR to that, or use --dataset glyphs",
-        )
-    from mnistae.data.sets import mirrors  # brings the network modules, which most starts do without
+    """Download the files missing from our own folder, verified, and return the folder. Raises DataError, OutputError."""
+    from mnistae.data.sets import download  # imports the network modules, which most commands do not need
 
-    mirrors.fetch(entry, download_dir(entry), progress)
+    download.fetch(entry, download_dir(entry), progress)
     return download_dir(entry)
 
 
@@ -123,7 +118,7 @@ def _named(entry: DatasetInfo, progress: Progress) -> Dataset:
     if folder != download_dir(entry) or paths.is_offline() or _is_sound(dataset):
         return dataset
     for name in entry.files:  # our own copy is damaged: what cannot be used need not be kept
-        idx_folder.remove(folder, name)
+        idx.remove(folder, name)
     return Dataset(_idx_source(entry, fetch(entry, progress=progress)))
 
 
@@ -135,12 +130,12 @@ def _is_sound(dataset: Dataset) -> bool:
 
 
 def _idx_source(entry: DatasetInfo, folder: Path) -> DatasetSpec:
-    members = [path for name in entry.files if (path := idx_folder.find(folder, name))]
+    members = [path for name in entry.files if (path := idx.find(folder, name))]
     return DatasetSpec(
         name=entry.name,
         location=f"{entry.name} in {folder}",
         fingerprint=_fingerprint(entry.name, members),
-        build=lambda: idx_folder.read(entry, folder),
+        build=lambda: idx.read(entry, folder),
     )
 
 
@@ -160,7 +155,7 @@ def _glyphs(progress: Progress) -> DatasetSpec:
 
 
 def _path(path: Path) -> DatasetSpec:
-    if path.is_dir() and (found := idx_folder.recognise(path)):
+    if path.is_dir() and (found := idx.detect(path)):
         return _idx_source(*found)
     return DatasetSpec(path.name, str(path), _fingerprint("files", custom.members(path)), lambda: custom.read(path))
 
@@ -170,7 +165,7 @@ def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
     try:
         stats = [(str(path), stat.st_size, stat.st_mtime_ns) for path in members for stat in [path.stat()]]
     except OSError as error:
-        raise DataError(f"cannot read the data set: {error}", hint="look at the folder's rights") from error
+        raise DataError(f"cannot read the data set: {error}", hint="check the folder's permissions") from error
     return [kind, hashlib.sha256(json.dumps(stats).encode()).hexdigest()]
 
 

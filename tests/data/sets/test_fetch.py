@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mnistae.core.errors import DataError, UsageError
-from mnistae.data.sets import download, idx_folder, mirrors, registry
+from mnistae.data.sets import download, idx, registry
 from mnistae.data.sets.dataset import no_progress
 from mnistae.data.sets.download import Archive
 from mnistae.data.sets.registry import DATASETS, ROLES, DatasetInfo
@@ -33,6 +33,7 @@ def folder(tmp_path: Path) -> Path:
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
     """Allow the network, which is a mirror on this machine."""
     monkeypatch.setenv("MNISTAE_OFFLINE", "0")
+    monkeypatch.setitem(download.fetch_archive.__kwdefaults__ or {}, "limits", download.Limits(pauses=()))
 
 
 def archives_of(entry: DatasetInfo, digits: Digits) -> dict[str, bytes]:
@@ -68,9 +69,9 @@ def test_every_archive(entry: DatasetInfo, folder: Path, monkeypatch: pytest.Mon
         return into / archive.name
 
     unpacked: dict[str, str] = {}
-    monkeypatch.setattr(download, "fetch", fetch)
+    monkeypatch.setattr(download, "fetch_archive", fetch)
     monkeypatch.setattr(download, "unpack_zip", lambda _path, members, _folder, **_options: unpacked.update(members))
-    mirrors.fetch(entry, folder, no_progress)
+    download.fetch(entry, folder, no_progress)
     brought = [name for archive in asked for name in (unpacked.values() if archive.name.endswith(".zip") else [archive.name])]
     assert brought == [f"{name}.gz" for name in entry.files]
     sums = [archive.content_sha256 or archive.md5 for archive in asked]
@@ -90,11 +91,11 @@ def test_fetch(name: str, digits: Digits, folder: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(registry, "archive_sums", lambda _entry: md5s(archives))
     with Mirror(archives) as mirror:
         monkeypatch.setenv("MNISTAE_MIRROR", mirror.url)
-        mirrors.fetch(entry, folder, no_progress)
-        mirrors.fetch(entry, folder, no_progress)
+        download.fetch(entry, folder, no_progress)
+        download.fetch(entry, folder, no_progress)
         assert mirror.requests == [f"/{archive}" for archive in archives]
     assert sorted(path.name for path in folder.iterdir()) == sorted(f"{file}.gz" for file in entry.files)
-    np.testing.assert_array_equal(idx_folder.read(entry, folder)["test_images"], digits["test_images"].reshape(-1, 784))
+    np.testing.assert_array_equal(idx.read(entry, folder)["test_images"], digits["test_images"].reshape(-1, 784))
 
 
 def test_only_what_is_missing(digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +108,7 @@ def test_only_what_is_missing(digits: Digits, folder: Path, monkeypatch: pytest.
     told: list[str] = []
     with Mirror(archives) as mirror:
         monkeypatch.setenv("MNISTAE_MIRROR", mirror.url)
-        mirrors.fetch(entry, folder, lambda what, _done, _total: told.append(what))
+        download.fetch(entry, folder, lambda what, _done, _total: told.append(what))
         assert mirror.requests == [f"/{entry.files[1]}.gz", f"/{entry.files[3]}.gz"]
     assert list(dict.fromkeys(told)) == [f"{entry.files[1]}.gz", f"{entry.files[3]}.gz"]
 
@@ -119,11 +120,11 @@ def test_other_archives(name: str, digits: Digits, folder: Path, monkeypatch: py
     archives = archives_of(entry, digits)
     with Mirror(archives) as mirror:
         monkeypatch.setenv("MNISTAE_MIRROR", mirror.url)
-        with pytest.raises(DataError, match=r"cannot download '.*': 127.0.0.1:\d+: it is not the published archive \(MD5\)"):
-            mirrors.fetch(entry, folder, no_progress)
+        with pytest.raises(DataError, match=r"cannot download '.*': 127.0.0.1:\d+: checksum mismatch \(MD5\)"):
+            download.fetch(entry, folder, no_progress)
         assert list(folder.iterdir()) == []
         monkeypatch.setattr(registry, "archive_sums", lambda _entry: md5s(archives))
-        mirrors.fetch(entry, folder, no_progress)
+        download.fetch(entry, folder, no_progress)
     assert len(list(folder.iterdir())) == 4
 
 
@@ -138,11 +139,11 @@ def test_mirror_with_other_content(digits: Digits, folder: Path, monkeypatch: py
     )
     with Mirror(archives_of(entry, digits), "other content") as mirror:
         monkeypatch.setenv("MNISTAE_MIRROR", mirror.url)
-        with pytest.raises(DataError, match="its content is not the published one"):
-            mirrors.fetch(entry, folder, no_progress)
+        with pytest.raises(DataError, match=r"checksum mismatch \(SHA-256\)"):
+            download.fetch(entry, folder, no_progress)
         mirror.behaviour = "compressed anew"
-        mirrors.fetch(entry, folder, no_progress)
-    assert idx_folder.read(entry, folder).keys() == digits.keys()
+        download.fetch(entry, folder, no_progress)
+    assert idx.read(entry, folder).keys() == digits.keys()
 
 
 @pytest.mark.parametrize(
@@ -153,5 +154,5 @@ def test_mirror_that_will_not_do(address: str, folder: Path, monkeypatch: pytest
     """A mirror of the user's that is not https is a usage error, whatever the data set."""
     monkeypatch.setenv("MNISTAE_MIRROR", address)
     for name in ("mnist", "emnist-digits"):
-        with pytest.raises(UsageError, match="cannot use the mirror"):
-            mirrors.fetch(DATASETS[name], folder, no_progress)
+        with pytest.raises(UsageError, match="invalid MNISTAE_MIRROR"):
+            download.fetch(DATASETS[name], folder, no_progress)
