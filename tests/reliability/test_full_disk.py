@@ -158,6 +158,6 @@ def test_names_that_differ_by_case(cli: Cli, trained: str, tiny: Path, home: Pat
     before = tree(home.parent)
     answer = cli("train", "--dataset", tiny, "-e", 1, "--name", trained.upper())
     assert answer.code == 7
-    assert "the run 'TINY' exists already" in answer.err
+    assert "run 'TINY' already exists" in answer.err
     assert tree(home.parent) == before
     log_result("B8", trials=1, note="names that differ by case: the file system imitated")

@@ -1,13 +1,11 @@
-"""T8, T14, T16 to T20 of the threats: links, planted locks, other users, secrets, and hostile working folders."""
+"""T14, T16 to T20 of the threats: planted locks, other users, secrets, and hostile working folders."""
 
 import os
 import re
-import shutil
 import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +13,7 @@ import pytest
 
 import mnistae
 from mnistae.cli import app
-from mnistae.core.errors import MnistaeError
-from mnistae.core.files import atomic
-from mnistae.store import runs
 from tests.conftest import write_idx
-from tests.support import child_workers
 from tests.support.client import ForkServer, is_clean_error, log_result, trials
 from tests.support.resumable import digest, run_folder
 
@@ -36,99 +30,6 @@ def script(*words: object, cwd: Path, **variables: str) -> subprocess.CompletedP
 @pytest.fixture
 def data(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
     return write_idx(tmp_path / "data", digits)
-
-
-PLACES = (
-    "one",
-    f"one/{runs.MODEL}",
-    f"one/{runs.STATE}",
-    f"one/{runs.HISTORY}",
-    f"one/{runs.LOSS_FIGURE}",
-    runs.RECENT_FILE,
-    ".locks",
-    ".locks/one.lock",
-)
-
-
-def plant(place: Path, kind: str, outside: Path) -> None:
-    """Put a link in the place of a file or folder of the store; what was there becomes the link's target."""
-    target = outside / "target"
-    if kind == "moved" and place.exists():
-        shutil.move(place, target)
-    elif kind == "dangling":
-        target = outside / "nowhere"
-    elif kind == "folder":
-        target.mkdir()
-        (target / "file").write_bytes(SECRET)
-    else:
-        target.write_bytes(SECRET)
-    if place.is_dir():
-        shutil.rmtree(place)
-    place.unlink(missing_ok=True)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.symlink_to(target)
-
-
-def snapshot(folder: Path) -> dict[str, bytes | None]:
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
-
-
-def attempt(action: Callable[[], object]) -> bool:
-    """Whether an action is refused as an expected failure. It may also do its work."""
-    try:
-        action()
-    except MnistaeError as error:
-        return bool(error.message)
-    return False
-
-
-def work() -> None:
-    """Do to the run `one` what training does."""
-    with runs.lock("one"):
-        child_workers.save("one", 2)
-        atomic.write_bytes(runs.folder("one") / runs.LOSS_FIGURE, b"picture")
-
-
-@pytest.mark.parametrize("kind", ["secret", "dangling", "folder", "moved"])
-@pytest.mark.parametrize("place", PLACES)
-def test_links_in_the_store(home: Path, tmp_path: Path, place: str, kind: str) -> None:
-    """T8: a link in the store is never written through; as a run or a checkpoint it is refused, not read."""
-    store, outside = home / "checkpoints", tmp_path / "outside"
-    outside.mkdir()
-    child_workers.save("one", 1)
-    plant(store / place, kind, outside)
-    before = snapshot(outside)
-    if place in {"one", f"one/{runs.MODEL}"}:
-        assert attempt(lambda: runs.load("one"))
-    if place in {"one", f"one/{runs.STATE}"}:
-        assert attempt(lambda: runs.load_state("one"))
-    if not attempt(work):
-        assert not (store / place).is_symlink(), "a link is replaced, not followed"
-    attempt(lambda: runs.remove("one"))
-    assert snapshot(outside) == before
-    log_result("T8", trials=1, note="links to files, folders, nothing and what was there, in eight places")
-
-
-def test_links_in_the_store_control(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """T8, the negative control: a reader that follows links takes what lies elsewhere for the store's."""
-    child_workers.save("one", 1)
-    for file, read in ((runs.MODEL, child_workers.model_number), (runs.STATE, child_workers.state_number)):
-        path = runs.folder("one") / file
-        shutil.move(path, tmp_path / file)
-        path.symlink_to(tmp_path / file)
-        with monkeypatch.context() as patch:
-            patch.delattr(os, "O_NOFOLLOW")
-            assert read("one") == 1
-        assert attempt(lambda read=read: read("one"))  # type: ignore[misc]
-    log_result("T8", trials=0, control="O_NOFOLLOW taken out: seen 2 times of 2")
-
-
-def test_link_that_a_user_names(home: Path, tmp_path: Path) -> None:
-    """T8: a path that the user names may be a link: it is the user's own."""
-    child_workers.save("one", 1)
-    (tmp_path / "mine.safetensors").symlink_to(runs.folder("one") / runs.MODEL)
-    assert runs.load(str(tmp_path / "mine.safetensors")).metadata.history[0].loss == 1
-    log_result("T8", trials=1, note="a path that is named may be a link")
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo", "dangling"])

@@ -84,7 +84,7 @@ def test_power_cut_in_a_save(forks: ForkServer, kind: str, data: Path, tmp_path:
         digests.add(finish(forks, case, home))
         shutil.rmtree(home)
     assert digests == case.digests
-    flushes = ("_flush", "flush_folder")
+    flushes = ("_fsync", "fsync_dir")
     assert all(is_seen(forks, case, tmp_path / flush, flush, new) for flush in flushes)
     log_result("A3", trials=count, control="one of the two fsyncs left out: seen 2 times of 2", note=f"{kind}: {count} states")
 
@@ -110,6 +110,6 @@ def test_power_cut_in_a_removal(forks: ForkServer, data: Path, tmp_path: Path) -
         write_tree(tmp_path / "cut", tree)
         assert forks.run("checkpoints", "verify", home=tmp_path / "cut").code == 0
         shutil.rmtree(tmp_path / "cut")
-    sabotaged = states(recorded(forks, base, tmp_path / "sabotaged", words, ("flush_folder",)))
+    sabotaged = states(recorded(forks, base, tmp_path / "sabotaged", words, ("fsync_dir",)))
     assert any(is_half_removed(tree, old, is_over=is_over) for tree, is_over in sabotaged)
     log_result("A3", trials=count, control="the folder's fsync left out: seen 1 time of 1", note=f"removal: {count} states")

@@ -95,7 +95,7 @@ def test_every_error_at_every_primitive(store: Path, monkeypatch: pytest.MonkeyP
     save(0)
     old = files(store)
     count = check_every_error(store, {}) + check_every_error(store, old)
-    sabotages: dict[str, Callable[..., None]] = {"write_bytes": in_place, "_flush": careless, "discard": lambda _self: None}
+    sabotages: dict[str, Callable[..., None]] = {"write_bytes": in_place, "_fsync": careless, "discard": lambda _self: None}
     for name, sabotage in sabotages.items():
         with monkeypatch.context() as patch:
             patch.setattr(atomic.Writer if name == "discard" else atomic, name, sabotage)
@@ -185,8 +185,8 @@ def test_slow_and_interrupted_disks(forks: ForkServer, case: Case, undisturbed: 
     log_result("B5", trials=3, note="a byte at a time, 1,000 signals a second, 2 s for an fsync: the same bytes")
 
 
-WRITE = "import sys; from pathlib import Path; from mnistae import atomic; atomic.write_bytes(Path(sys.argv[1]), b'new' * 5000)"
-
+WRITE = """import sys; from pathlib import Path; from mnistae.core.files import atomic
+atomic.write_bytes(Path(sys.argv[1]), b"new" * 5000)"""
 
 INJECTIONS = {
     "fsync:error=EIO:when=1": ("Input/output error", {b"old"}),

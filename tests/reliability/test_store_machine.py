@@ -263,7 +263,7 @@ def test_store_control(second: Second, monkeypatch: pytest.MonkeyPatch) -> None:
     real = checkpoint_format._digest
     sabotages: dict[str, tuple[object, str, object]] = {
         "files written in place": (atomic, "write_bytes", in_place),
-        "leftovers not swept": (atomic, "sweep", lambda _folder: None),
+        "leftovers not swept": (atomic, "remove_stale_temps", lambda _folder: None),
         "digest not compared": (checkpoint_format, "_digest", lambda *parts: Agreeing(real(*parts))),
     }
     for module, name, defect in sabotages.values():

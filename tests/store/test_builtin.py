@@ -59,7 +59,7 @@ def test_built_in_checkpoints_stay(cli: Cli) -> None:
     )
     assert cli("train", "--resume", "--name", "lab").code == ExitCode.CHECKPOINT
     rows = json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"]
-    assert [(row["name"], row["state"]) for row in rows] == [("lab", "built in"), ("denoise", "built in")]
+    assert [(row["name"], row["state"]) for row in rows] == [("lab", "built-in"), ("denoise", "built-in")]
     assert cli("checkpoints", "verify", "lab").code == 0
     assert runs.load("lab").path.read_bytes() == before
 

@@ -11,6 +11,7 @@ import pytest
 
 from mnistae.core.errors import CheckpointError, LockedError, OutputError, UsageError
 from mnistae.store import runs, verification
+from tests.support.client import log_result
 from tests.support.saved_runs import METADATA, arrays, refusal, save, state, tree
 
 
@@ -30,7 +31,7 @@ def test_remove(store: Path) -> None:
 
 
 def test_linked_run(store: Path, tmp_path: Path) -> None:
-    """A run whose folder is a link is used like any other; its removal removes the link and nothing behind it."""
+    """T8: a run whose folder is a link works like any other; its removal removes the link and nothing behind it."""
     save("one")
     shutil.move(store / "one", tmp_path / "elsewhere")
     (store / "one").symlink_to(tmp_path / "elsewhere")
@@ -44,11 +45,12 @@ def test_linked_run(store: Path, tmp_path: Path) -> None:
     assert (runs.run_names(), os.path.lexists(store / "one")) == ([], False)
     assert tree(tmp_path / "elsewhere") == before
     assert before.keys() == {runs.MODEL, runs.STATE, runs.HISTORY}
+    log_result("T8", trials=1, note="a run, a file of a run and the store as links; removal leaves what a link leads to")
 
 
 @pytest.mark.parametrize("file", [runs.MODEL, runs.STATE, runs.HISTORY])
 def test_linked_file(store: Path, tmp_path: Path, file: str) -> None:
-    """A file of a run that is a link is read and written where it leads to, and the link stays."""
+    """T8: a file of a run that is a link is read and written where it leads to, and the link stays."""
     save("one")
     shutil.move(store / "one" / file, tmp_path / file)
     (store / "one" / file).symlink_to(tmp_path / file)
@@ -58,10 +60,11 @@ def test_linked_file(store: Path, tmp_path: Path, file: str) -> None:
     assert verification.verify("one") is None
     assert (store / "one" / file).is_symlink()
     assert (tmp_path / file).stat().st_size > 0
+    log_result("T8", trials=1)
 
 
 def test_linked_store(store: Path, tmp_path: Path) -> None:
-    """A store that is a link to another place holds its runs there."""
+    """T8: a store that is a link to another place holds its runs there."""
     (tmp_path / "elsewhere").mkdir()
     store.parent.mkdir()
     store.symlink_to(tmp_path / "elsewhere")
@@ -72,6 +75,7 @@ def test_linked_store(store: Path, tmp_path: Path) -> None:
     runs.remove("one")
     assert runs.run_names() == []
     assert store.is_symlink()
+    log_result("T8", trials=1)
 
 
 @pytest.fixture

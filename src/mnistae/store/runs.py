@@ -2,9 +2,10 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from mnistae.core import paths
 from mnistae.core.errors import CheckpointError, LockedError, OutputError, UsageError
@@ -15,6 +16,8 @@ from mnistae.core.records import Metadata, TrainingState, Weights
 from mnistae.core.text import csv_text
 from mnistae.store import builtin, names
 from mnistae.store import format as checkpoint_format
+
+T = TypeVar("T")
 
 MODEL = "model.safetensors"
 STATE = "state.safetensors"
@@ -104,11 +107,7 @@ def load(reference: str | None) -> Checkpoint:
         raise UsageError("empty checkpoint name", hint="leave out -c and MNISTAE_CHECKPOINT to use the newest run")
     path = model_path(reference)
     name = None if reference is not None and is_path(reference) else path.parent.name
-    _check_there(path, name)
-    try:
-        weights, metadata = checkpoint_format.decode_model(_read(path))
-    except CheckpointError as error:
-        raise _damaged(path, error) from error
+    weights, metadata = _read(path, name, checkpoint_format.decode_model)
     return Checkpoint(path, name, weights, metadata)
 
 
@@ -120,11 +119,7 @@ def load_state(name: str) -> tuple[TrainingState, Metadata]:
     if is_imported or is_builtin(name):
         why = "it was imported" if is_imported else "it is built in"
         raise CheckpointError(f"cannot resume '{name}': {why} and has no training state", hint="train a new run")
-    _check_there(path, name)
-    try:
-        return checkpoint_format.decode_state(_read(path))
-    except CheckpointError as error:
-        raise _damaged(path, error) from error
+    return _read(path, name, checkpoint_format.decode_state)
 
 
 def check_exists(name: str) -> None:
@@ -132,7 +127,7 @@ def check_exists(name: str) -> None:
     if is_builtin(name):
         raise CheckpointError(f"'{name}' is built in and cannot be removed", hint="run 'mnistae checkpoints list' for the runs")
     if not exists(name):
-        raise _missing(name)
+        raise _missing(folder(name), name)
 
 
 def is_builtin(name: str) -> bool:
@@ -151,7 +146,8 @@ def save(name: str, state: TrainingState, metadata: Metadata) -> None:
     home = _make_folder(name)
     atomic.write_bytes(home / STATE, checkpoint_format.encode_state(state, metadata))
     atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(state.weights, metadata))
-    atomic.write_text(home / HISTORY, history_csv(metadata))
+    rows = [[epoch.number, epoch.loss, epoch.learning_rate] for epoch in metadata.history]
+    atomic.write_text(home / HISTORY, csv_text([["epoch", "loss", "learning_rate"], *rows]))
     mark_newest(name)
 
 
@@ -213,12 +209,6 @@ def lock(name: str) -> Iterator[None]:
         yield
 
 
-def history_csv(metadata: Metadata) -> str:
-    """Return the epochs as CSV, with a header."""
-    rows = [[epoch.number, epoch.loss, epoch.learning_rate] for epoch in metadata.history]
-    return csv_text([["epoch", "loss", "learning_rate"], *rows])
-
-
 def _make_folder(name: str) -> Path:
     home = folder(name)
     try:
@@ -236,29 +226,27 @@ def _cannot_remove(home: Path, error: OSError) -> OutputError:
     return OutputError(f"cannot remove '{home}': {error.strerror or error}", hint="check the folder's permissions")
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
+    """Return what a file of the run `name`, or a file outside the store, contains. Raises CheckpointError."""
+    if not os.path.lexists(path):
+        raise _missing(path, name)
     try:
-        return files.read_bytes(path, limit=checkpoint_format.MAX_FILE)
+        return decode(files.read_bytes(path, limit=checkpoint_format.MAX_FILE))
     except files.UnreadableError as error:
-        raise CheckpointError(str(error), hint="name a run of 'mnistae checkpoints list', or a .safetensors file") from error
+        hint = "name a run of 'mnistae checkpoints list', or a .safetensors file"
+        raise CheckpointError(f"cannot use checkpoint '{path}': {error}", hint=hint) from error
+    except CheckpointError as error:
+        raise CheckpointError(f"cannot use checkpoint '{path}': {error.message}", hint=error.hint) from error
 
 
-def _check_there(path: Path, name: str | None) -> None:
-    if os.path.lexists(path):
-        return
+def _missing(path: Path, name: str | None) -> CheckpointError:
     if name is None:
-        raise CheckpointError(f"no such checkpoint file: '{path}'", hint="run 'mnistae checkpoints list' for the names of runs")
+        return CheckpointError(
+            f"no such checkpoint file: '{path}'", hint="run 'mnistae checkpoints list' for the names of runs"
+        )
     if exists(name):  # killed after its first state, before its first model
-        raise CheckpointError(f"run '{name}' has no model yet", hint=f"resume it with 'mnistae train --resume --name {name}'")
-    raise _missing(name)
-
-
-def _missing(name: str) -> CheckpointError:
+        return CheckpointError(f"run '{name}' has no model yet", hint=f"resume it with 'mnistae train --resume --name {name}'")
     return CheckpointError(f"no such checkpoint: '{name}'", hint=f"available: {', '.join(checkpoint_names()[:7])}")
-
-
-def _damaged(path: Path, error: CheckpointError) -> CheckpointError:
-    return CheckpointError(f"cannot use checkpoint '{path}': {error.message}", hint=error.hint)
 
 
 def _read_recent() -> list[str]:
