@@ -17,7 +17,7 @@ def main(dataset: str) -> None:
     print(f"code of the first image, a {labels[0]}: {codes[0].round(1)}")
 
     result = model.reconstruct(images[:100])
-    print(f"reconstructed: MSE {result.measures.mse.mean():.4f}, images {result.outputs.shape}")
+    print(f"reconstructed: MSE {result.metrics.mse.mean():.4f}, images {result.outputs.shape}")
 
     denoised = model.denoise(images[:100], "uniform", level=0.625)
     print(f"denoised: PSNR {denoised.before.psnr.mean():.1f} before, {denoised.after.psnr.mean():.1f} after")

@@ -79,7 +79,7 @@ def test_measures_are_those_of_the_commands(cli: Cli, trained: str, tiny: Path) 
     model = mnistae.load(trained)
     found = model.reconstruct(images)
     told = json.loads(cli("reconstruct", 4, 7, "--json").out)["images"]
-    assert found.measures.ssim.tolist() == [row["ssim"] for row in told]
+    assert found.metrics.ssim.tolist() == [row["ssim"] for row in told]
     assert found.outputs.shape == found.originals.shape == (2, 28, 28)
     clean = model.denoise(images, "mask", level=0.3, seed=5)
     told = json.loads(cli("denoise", 4, 7, "-c", trained, "--noise", "mask", "--level", 0.3, "--seed", 5, "--json").out)
@@ -167,16 +167,16 @@ def test_who_stops_asking_keeps_the_last_epoch(cli: Cli, tiny: Path) -> None:
         (lambda m: m.decode(np.full((1, 8), np.inf)), DataError, "not codes"),
         (lambda m: m.interpolate(np.zeros((1, 784))), UsageError, "from one image to another"),
         (lambda m: m.interpolate(np.zeros((2, 784)), steps=1), UsageError, "steps is '1'"),
-        (lambda m: m.denoise(np.zeros((2, 784)), "mask", level=2), UsageError, "noise level is '2'"),
-        (lambda m: m.denoise(np.zeros((2, 784)), seed=-1), UsageError, "seed is '-1'"),
+        (lambda m: m.denoise(np.zeros((2, 784)), "mask", level=2), UsageError, "invalid noise level: 2"),
+        (lambda m: m.denoise(np.zeros((2, 784)), seed=-1), UsageError, "invalid seed: -1"),
         (lambda m: m.denoise(np.zeros((2, 784)), "snow"), UsageError, "unknown noise: 'snow'"),
         (lambda _: mnistae.read_dataset("nothing"), UsageError, "'nothing'"),
         (lambda _: mnistae.read_dataset("glyphs", "half"), UsageError, "unknown split: 'half'"),
-        (lambda _: mnistae.train("glyphs", recipe="slow"), UsageError, "no such recipe: 'slow'"),
-        (lambda _: mnistae.train(np.zeros((2, 784)), epochs=0), UsageError, "epochs is '0'"),
+        (lambda _: mnistae.train("glyphs", recipe="slow"), UsageError, "invalid value for --recipe: slow"),
+        (lambda _: mnistae.train(np.zeros((2, 784)), epochs=0), UsageError, "invalid value for --epochs: 0"),
         (lambda _: mnistae.train(np.zeros((2, 784)), name="../x"), UsageError, "not a name for a run"),
         (lambda _: mnistae.train(np.zeros((2, 7))), DataError, "shape '(2, 7)'"),
-        (lambda _: next(mnistae.train(np.zeros((2, 784)), name="tiny")), OutputError, "the run 'tiny' exists already"),
+        (lambda _: next(mnistae.train(np.zeros((2, 784)), name="tiny")), OutputError, "run 'tiny' already exists"),
     ],
 )
 def test_bad_values_are_told_at_once(trained: str, call: Any, error: type[MnistaeError], message: str) -> None:

@@ -1,7 +1,7 @@
-"""The Python interface: the commands' work, on arrays. `import mnistae` offers these names and imports them when they are used.
+"""The Python API: what the commands do, on arrays. `import mnistae` exports these names and imports them on first use.
 
-Images go in as (n, 28, 28), (n, 784) or a single (28, 28): uint8, or floats in [0, 1], 0 the ground and 1 the ink. They come
-back as float32 (n, 28, 28). Expected failures are `mnistae.errors.MnistaeError`s.
+Images are passed as (n, 28, 28), (n, 784) or a single (28, 28): uint8, or floats in [0, 1] with 0 = background, 1 = stroke.
+They are returned as float32 (n, 28, 28). Expected errors are raised as MnistaeError.
 """
 
 import dataclasses
@@ -38,47 +38,47 @@ T = TypeVar("T", bound=StrEnum)
 
 @dataclass(frozen=True, repr=False)
 class Model:
-    """A checkpoint ready for use: what is known of it, and its encoder and decoder on whatever computes."""
+    """A loaded checkpoint: its metadata and its network."""
 
     checkpoint: Checkpoint
     network: Network
 
     def encode(self, images: ArrayLike) -> Array:
-        """Return the codes (n, bottleneck), each 0 or above, of images."""
+        """Return the codes (n, bottleneck) of images; no value is negative."""
         return self.network.encode(_rows(images))
 
     def decode(self, codes: ArrayLike) -> Array:
         """Return the images (n, 28, 28) of codes (n, bottleneck). Raises DataError."""
         array = np.asarray(codes, np.float32)
         if array.ndim != 2 or array.shape[1] != self.network.config.bottleneck or not np.isfinite(array).all():
-            wanted = f"give finite numbers of shape (n, {self.network.config.bottleneck})"
-            raise DataError(f"not codes of this network: an array of shape '{array.shape}'", hint=wanted)
-        return _pictures(self.network.decode(array))
+            expected = f"must be finite numbers of shape (n, {self.network.config.bottleneck})"
+            raise DataError(f"invalid codes: an array of shape '{array.shape}'", hint=expected)
+        return _to_images(self.network.decode(array))
 
     def reconstruct(self, images: ArrayLike) -> Reconstruction:
-        """Encode and decode images: `originals` and `outputs` (n, 28, 28), and `measures` of each pair."""
+        """Encode and decode images: `originals` and `outputs` (n, 28, 28), and `metrics` of each pair."""
         found = inference.reconstruct(self.network, _rows(images))
-        return dataclasses.replace(found, originals=_pictures(found.originals), outputs=_pictures(found.outputs))
+        return dataclasses.replace(found, originals=_to_images(found.originals), outputs=_to_images(found.outputs))
 
     def denoise(self, images: ArrayLike, noise: str = Noise.UNIFORM, *, level: float | None = None, seed: int = 0) -> Denoising:
-        """Add noise to images and let the network take it out: `originals`, `noisy` and `outputs` (n, 28, 28).
+        """Add noise to images and remove it with the network: `originals`, `noisy` and `outputs` (n, 28, 28).
 
-        `before` and `after` measure the latter two against the first. `noise` is uniform, gaussian, salt-pepper, mask, or
-        none for images that are noisy already. Raises UsageError.
+        `before` and `after` are the metrics of `noisy` and `outputs`. `noise` is uniform, gaussian, salt-pepper, mask, or none
+        for images that are already noisy. Raises UsageError.
         """
         kind = _parse_enum(Noise, noise)
         strength = noises.check_level(kind, level)
         found = inference.denoise(self.network, _rows(images), kind=kind, level=strength, seed=noises.check_seed(seed))
-        originals, noisy, outputs = map(_pictures, (found.originals, found.noisy, found.outputs))
+        originals, noisy, outputs = map(_to_images, (found.originals, found.noisy, found.outputs))
         return dataclasses.replace(found, originals=originals, noisy=noisy, outputs=outputs)
 
     def interpolate(self, images: ArrayLike, *, steps: int = 8, slerp: bool = False) -> Array:
-        """Return the frames (n, 28, 28) from each image to the next, one that two legs share only once.
+        """Return the frames (n, 28, 28) from each image to the next; a frame that two segments share occurs once.
 
-        A leg has `steps` frames, both ends among them. Raises UsageError.
+        A segment has `steps` frames, endpoints included. Raises UsageError.
         """
         frames = inference.interpolate(self.network, _rows(images), steps=steps, slerp=slerp)
-        return _pictures(inference.join_segments(frames))
+        return _to_images(inference.join_segments(frames))
 
     def __repr__(self) -> str:
         sizes = self.network.config
@@ -86,7 +86,7 @@ class Model:
 
 
 class Settings(TypedDict, total=False):
-    """Settings of a run that may differ from its recipe's."""
+    """Settings of a run that override its recipe."""
 
     epochs: int
     batch_size: int
@@ -97,24 +97,24 @@ class Settings(TypedDict, total=False):
 
 
 def load(checkpoint: str | os.PathLike[str] | None = None, *, device: str | None = None) -> Model:
-    """Return the model of a run in the store by its name, of a .safetensors file by its path, or of the newest run.
+    """Return the model of a run by its name, of a .safetensors file by its path, or of the newest run.
 
-    Without a `device` NumPy computes, which needs no torch. Raises CheckpointError, DeviceError, UsageError.
+    Without a `device` it computes with NumPy and does not import torch. Raises CheckpointError, DeviceError, UsageError.
     """
     if device is not None:
-        devices.check_choice(device)  # before anything is read: it costs nothing
+        devices.check_choice(device)  # before anything is read
     found = runs.load(str(Path(checkpoint).absolute()) if isinstance(checkpoint, os.PathLike) else checkpoint)
     return Model(found, backend.load_network(found.weights, device))
 
 
 def read_dataset(reference: str = "mnist", split: str = Split.TRAIN) -> tuple[Bytes, Bytes]:
-    """Return the images (n, 28, 28) and the labels (n,) of a data set by name or path, as bytes; 255 is no label.
+    """Return the images (n, 28, 28) and labels (n,) of a data set by name or path, as uint8; label 255 means unlabelled.
 
-    A data set that is not here is downloaded. Raises DataError, UsageError.
+    A data set that is not installed is downloaded. Raises DataError, UsageError.
     """
-    half = _parse_enum(Split, split)
-    found = resolve.open_dataset(reference)
-    return found.images(half).reshape(-1, SIDE, SIDE), found.labels(half)
+    parsed = _parse_enum(Split, split)
+    dataset = resolve.open_dataset(reference)
+    return dataset.images(parsed).reshape(-1, SIDE, SIDE), dataset.labels(parsed)
 
 
 def train(
@@ -128,10 +128,10 @@ def train(
     force: bool = False,
     **settings: Unpack[Settings],
 ) -> Iterator[EpochRecord]:
-    """Train a network on images, or on a data set by name or path, and keep it in the store; yield a record of each epoch.
+    """Train a network on images, or on a data set by name or path, and save it; yield a record of each epoch.
 
-    It is the run of `mnistae train` with these options, to the byte. It begins when the first record is asked for; whoever
-    stops asking keeps the last finished epoch. Then `load(name)`, or `load()`, is its model. Raises MnistaeError.
+    The result is byte-identical to that of `mnistae train`. Training starts with the first record; breaking out of the loop
+    keeps the last finished epoch. Afterwards `load(name)`, or `load()`, returns the model. Raises MnistaeError.
     """
     devices.check_choice(device)
     sizes = ModelConfig(hidden=hidden, bottleneck=bottleneck)
@@ -164,5 +164,5 @@ def _rows(images: ArrayLike) -> Array:
     return decode.from_array(np.asarray(images), name="images").reshape(-1, PIXELS)
 
 
-def _pictures(rows: Array) -> Array:
+def _to_images(rows: Array) -> Array:
     return rows.reshape(-1, SIDE, SIDE)

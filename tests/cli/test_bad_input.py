@@ -118,7 +118,7 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("traverse", "1", "--steps", "1"), 2, "invalid value for --steps: 1"),
     (("traverse", "1", "--unit", "8"), 2, "invalid value for --unit: 8"),
     (("traverse", "1", "--unit", "-1"), 2, "invalid value for --unit: -1"),
-    (("traverse", "1", "-n", "1000"), 2, "inches is too large"),
+    (("traverse", "1", "-n", "1000"), 2, "figure too large"),
     (("traverse", "1", "2"), 2, "unexpected extra argument"),
     (("traverse", "own.npy"), 2, "traverse takes exactly one image, got 3"),
     (("interpolate", "1"), 2, "an interpolation goes from one image to another"),

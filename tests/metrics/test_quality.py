@@ -1,4 +1,4 @@
-"""Measures of likeness against references."""
+"""Image quality against references."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_psnr_of_known_errors() -> None:
 
 
 def test_ssim_equals_scikit_image(pairs: tuple[np.ndarray, np.ndarray]) -> None:
-    """SSIM is scikit-image's with the settings of the paper."""
+    """SSIM equals scikit-image's with the settings of the paper."""
     a, b = pairs
     theirs = [
         structural_similarity(  # type: ignore[no-untyped-call] # scikit-image has no types
@@ -37,14 +37,3 @@ def test_ssim_equals_scikit_image(pairs: tuple[np.ndarray, np.ndarray]) -> None:
     ]
     np.testing.assert_allclose(quality.ssim(a, b), theirs, atol=1e-6)
     np.testing.assert_allclose(quality.ssim(a, a), 1)
-
-
-def test_pca_is_the_best_linear_code() -> None:
-    """The error of k components is the sum of the variances left out, by the singular values of the data."""
-    images = np.random.default_rng(1).random((300, 784), np.float32)
-    centred = images - images.mean(axis=0)
-    singular = np.linalg.svd(centred.astype(float), compute_uv=False)
-    pca = quality.PCA.fit(images, 5)
-
-    left_out = (singular[5:] ** 2).sum() / images.size
-    assert quality.mse(images, pca.reconstruct(images)).mean() == pytest.approx(left_out, rel=1e-5)

@@ -11,8 +11,7 @@ import pytest
 from mnistae.core.errors import UsageError
 from mnistae.core.records import EpochRecord
 from mnistae.outputs import figures
-from mnistae.outputs.figures import Section
-from mnistae.tasks.denoising import DenoisingResult
+from mnistae.outputs.figures import Gain, Section
 from mnistae.tasks.noise import Noise
 
 HISTORY = [EpochRecord(number, 0.1 / number, 1e-3) for number in range(1, 11)]
@@ -25,22 +24,22 @@ def texts(figure: object) -> list[str]:
 
 
 def shown(figure: Any) -> np.ndarray:
-    """Return the images (n, 28, 28) of a figure's axes, those of its parts in their order among them."""
+    """Return the images (n, 28, 28) of a figure's axes and of its subfigures, in order."""
     parts = figure.subfigs or [figure]
     return np.stack([axes.images[0].get_array() for part in parts for axes in part.axes if axes.images])
 
 
 def test_loss_curve_shows_the_losses() -> None:
-    """Figure 1 has the losses over the epochs, and axes that say so."""
+    """Figure 1 shows the losses over the epochs, with labelled axes."""
     (axes,) = figures.loss_curve(HISTORY).axes
     x, y = axes.lines[0].get_data()
     np.testing.assert_array_equal(x, [epoch.number for epoch in HISTORY])
     np.testing.assert_array_equal(y, [epoch.loss for epoch in HISTORY])
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("EpochRecord", "MSE")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Epoch", "MSE")
 
 
 def test_several_losses_have_a_legend() -> None:
-    """Curves of several runs bear their names as they stand, whatever matplotlib would make of them."""
+    """Several curves are labelled with their unchanged names, even if matplotlib would interpret them."""
     names = ["lab", "_hidden", "$x", "gr\u00fcn\n"]
     (axes,) = figures.loss_curve(*[HISTORY[k:] for k in range(4)], names=names).axes
     assert len(axes.lines) == 4
@@ -51,7 +50,7 @@ def test_several_losses_have_a_legend() -> None:
 
 
 def test_reconstructions_are_in_the_labs_layout() -> None:
-    """Figures 2 and 3: a row an image, the lab's two titles."""
+    """Figures 2 and 3: one row per image, the lab's two titles."""
     halves = IMAGES * np.float32(0.5)
     figure = figures.reconstructions(IMAGES, halves)
     assert texts(figure) == ["Original Image", "Reconstructed Output"] * 3
@@ -62,7 +61,7 @@ def test_reconstructions_are_in_the_labs_layout() -> None:
 
 @pytest.mark.parametrize("clean", [True, False])
 def test_denoisings_are_in_the_labs_layout(clean: bool) -> None:
-    """Figures 4 and 5: the lab's three titles; without a clean image the last two."""
+    """Figures 4 and 5: the lab's three titles; without clean images the last two."""
     parts = [IMAGES * np.float32(share) for share in (1, 0.5, 0.25)]
     figure = figures.denoisings(parts[0] if clean else None, *parts[1:])
     titles = ["Original Image", "Noisy Image", "Denoised Output"]
@@ -71,7 +70,7 @@ def test_denoisings_are_in_the_labs_layout(clean: bool) -> None:
 
 
 def test_interpolation_has_ten_images_in_a_row() -> None:
-    """Figure 6: an original, eight frames, the other original; a row a leg."""
+    """Figure 6: an original, eight frames, the other original; one row per segment."""
     frames = np.random.default_rng(0).random((2, 8, 784), np.float32)
     figure = figures.interpolations(IMAGES, frames)
     (axes,) = figure.axes
@@ -83,7 +82,7 @@ def test_interpolation_has_ten_images_in_a_row() -> None:
 
 
 def test_traversals_have_a_row_a_unit() -> None:
-    """Frames lie in rows under their values; a triangle marks the image's own, and a unit that stands still has none."""
+    """Frames are in rows under their values; a triangle marks the image's own value, unless the range is a single value."""
     frames = np.random.default_rng(0).random((2, 3, 784), np.float32)
     values = np.array([[0, 1, 2], [0, 0, 0]], np.float32)
     (axes,) = figures.traversals([4, 6], values, frames, np.array([0.5, 0], np.float32)).axes
@@ -96,7 +95,7 @@ def test_traversals_have_a_row_a_unit() -> None:
 
 
 def test_gallery_has_each_image_above_its_output() -> None:
-    """Each section has its images in a row under their captions, and below each what became of it."""
+    """Each section has its images in a row under their captions, and each reconstruction below its image."""
     first, last = Section("Worst", ["a", "b"], IMAGES[:2], IMAGES[1:]), Section("Best", ["c", "d"], IMAGES[1:], IMAGES[:2])
     figure = figures.gallery([first, last])
     expected = np.concatenate([first.originals, first.outputs, last.originals, last.outputs])
@@ -106,10 +105,11 @@ def test_gallery_has_each_image_above_its_output() -> None:
 
 
 def test_gains_are_drawn_over_the_level() -> None:
-    """A panel a kind of noise has a line a network: what denoising adds to the PSNR at each level."""
-    own = [DenoisingResult(kind, level, 0.1, 0.01) for kind in (Noise.MASK, Noise.UNIFORM) for level in (0.2, 0.4)]
-    other = [DenoisingResult(kind, level, 0.1, 1.0) for kind in (Noise.MASK, Noise.UNIFORM) for level in (0.2, 0.4)]
-    figure = figures.gains([("one", own), ("other", other)])
+    """The panel of each kind of noise has one line per network: the PSNR gain over the level."""
+    own, other = (
+        [Gain(kind, level, gain) for kind in (Noise.MASK, Noise.UNIFORM) for level in (0.2, 0.4)] for gain in (10, -10)
+    )
+    figure = figures.psnr_gains([("one", own), ("other", other)])
     assert texts(figure)[:2] == ["mask noise", "uniform noise"]
     for axes in figure.axes[:2]:
         _zero, *lines = axes.lines
@@ -117,15 +117,15 @@ def test_gains_are_drawn_over_the_level() -> None:
         np.testing.assert_allclose(np.array([line.get_xdata() for line in lines], float), [[0.2, 0.4]] * 2)
 
 
-def test_a_figure_without_measure_is_refused() -> None:
-    """More images than matplotlib can draw are a usage error, before anything is drawn."""
-    with pytest.raises(UsageError, match="inches is too large"):
+def test_an_oversized_figure_is_refused() -> None:
+    """More images than matplotlib can draw are a usage error before anything is drawn."""
+    with pytest.raises(UsageError, match="figure too large"):
         figures.traversals([0], np.zeros((1, 600), np.float32), np.zeros((1, 600, 784), np.float32), np.zeros(1, np.float32))
 
 
 @pytest.mark.parametrize(("kind", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_same_data_same_bytes(kind: str, magic: bytes) -> None:
-    """A figure's file holds no date and no random id."""
+    """A figure's file contains no date and no random id."""
     first, second = (figures.render(figures.loss_curve(HISTORY), kind) for _ in range(2))
     assert first.startswith(magic)
     assert first == second
@@ -134,7 +134,7 @@ def test_same_data_same_bytes(kind: str, magic: bytes) -> None:
 
 
 def test_users_matplotlib_settings_do_not_matter() -> None:
-    """Neither rcParams nor, in a process of its own, an unknown MPLBACKEND change a figure."""
+    """Neither rcParams nor, in a separate process, an unknown MPLBACKEND changes a figure."""
     import matplotlib as mpl
 
     before = figures.render(figures.loss_curve(HISTORY), "png")

@@ -1,6 +1,6 @@
-"""The figures of the lab and of our own as matplotlib objects, and the bytes of their files.
+"""The figures of the lab and others as matplotlib objects, and the bytes of their files.
 
-No pyplot, no backend, no settings file of the user: the same data give the same bytes.
+No pyplot, no backend and no matplotlibrc of the user: the same data give the same bytes.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import distribution
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,32 +21,24 @@ from mnistae.core.config import SIDE
 from mnistae.core.errors import UsageError
 from mnistae.core.records import EpochRecord
 from mnistae.core.text import escape
-from mnistae.tasks.noise import Noise
+from mnistae.tasks.noise import LEVEL_LABELS, Noise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mnistae.tasks.denoising import DenoisingResult
-
 
 GALLERY_COLUMNS = 8
 
-LEVEL_LABELS = {
-    Noise.UNIFORM: "half-width of the interval",
-    Noise.GAUSSIAN: "standard deviation",
-    Noise.SALT_PEPPER: "share of pixels set to 0 or 1",
-    Noise.MASK: "share of pixels set to 0",
-}
 DPI = 120
-"""Pixels in an inch of a figure."""
+"""Pixels per inch of a figure."""
 
 MAX_SIDE = 2**16
-"""Pixels that a figure's sides stay below: matplotlib draws no more."""
+"""Limit of matplotlib: the sides of a figure are shorter than this, in pixels."""
 
 
 def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> "Figure":
-    """Figure 1 of the lab: the training loss over the epochs; of several runs with a legend of their `names`."""
+    """Figure 1 of the lab: the training loss by epoch; for several runs with a legend of their `names`."""
     with _neutral_style():
         from matplotlib.ticker import MaxNLocator
 
@@ -55,7 +47,7 @@ def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> 
         for history in histories:
             marker = "o" if len(history) == 1 else None
             axes.plot([epoch.number for epoch in history], [epoch.loss for epoch in history], marker=marker)
-        axes.set(title="Training Loss", xlabel="EpochRecord", ylabel="MSE")
+        axes.set(title="Training Loss", xlabel="Epoch", ylabel="MSE")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)
         if len(histories) > 1:
@@ -64,7 +56,7 @@ def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> 
 
 
 def _name_lines(axes: "Axes", names: Sequence[str]) -> None:
-    """Add a legend of names as they stand: none of them is a formula, is hidden or lacks a letter in the font."""
+    """Add a legend of names, unchanged: no formulas, no hidden names, only letters of the font."""
     legend = axes.legend(axes.lines, [""] * len(names))
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
@@ -72,18 +64,18 @@ def _name_lines(axes: "Axes", names: Sequence[str]) -> None:
 
 
 def reconstructions(originals: Array, outputs: Array) -> "Figure":
-    """Figures 2 and 3 of the lab: each image (B, 784) beside its reconstruction."""
+    """Figures 2 and 3 of the lab: each image (B, 784) next to its reconstruction."""
     return _rows([("Original Image", originals), ("Reconstructed Output", outputs)])
 
 
 def denoisings(originals: Array | None, noisy: Array, outputs: Array) -> "Figure":
-    """Figures 4 and 5 of the lab: each image (B, 784) clean if that is known, noisy and denoised."""
+    """Figures 4 and 5 of the lab: each image (B, 784) clean if available, noisy and denoised."""
     clean = [("Original Image", originals)] if originals is not None else []
     return _rows([*clean, ("Noisy Image", noisy), ("Denoised Output", outputs)])
 
 
 def interpolations(originals: Array, frames: Array) -> "Figure":
-    """Figure 6 of the lab: a row for each leg: an original, the decoded frames, the next original.
+    """Figure 6 of the lab, one row per segment: an original, the decoded frames, the next original.
 
     `originals` is (K, 784), `frames` (K - 1, steps, 784).
     """
@@ -91,10 +83,10 @@ def interpolations(originals: Array, frames: Array) -> "Figure":
     with _neutral_style():
         figure = _new_figure(1.1 * columns, 1.35 * segments)
         figure.set_layout_engine("none")
-        axes = figure.add_axes((0, 0, 1, 1))  # one for them all: an axes takes the time of ten images
-        for leg in range(segments):
-            top = leg * 1.35  # a frame is 1 wide and 1 high
-            for column, image in enumerate([originals[leg], *frames[leg], originals[leg + 1]]):
+        axes = figure.add_axes((0, 0, 1, 1))  # one for all images: creating an axes takes as long as drawing ten
+        for segment in range(segments):
+            top = segment * 1.35  # a frame is 1 wide and 1 high
+            for column, image in enumerate([originals[segment], *frames[segment], originals[segment + 1]]):
                 _place(axes, image, left=column * 1.1, top=top)
             for left in (0, (columns - 1) * 1.1):
                 axes.text(left + 0.5, top - 0.08, "Original", ha="center", va="bottom", fontsize=9)
@@ -105,7 +97,7 @@ def interpolations(originals: Array, frames: Array) -> "Figure":
 
 @dataclass(frozen=True)
 class Section:
-    """Images (B, 784) with what became of them, a caption an image, under one heading."""
+    """Images (B, 784) with their reconstructions and captions, under one heading."""
 
     heading: str
     captions: Sequence[str]
@@ -114,60 +106,68 @@ class Section:
 
 
 def gallery(sections: Sequence[Section]) -> "Figure":
-    """Sections one below the other: each image above its reconstruction, at most GALLERY_COLUMNS in a row."""
+    """Sections from top to bottom: each image above its reconstruction, at most GALLERY_COLUMNS per row."""
     columns = min(GALLERY_COLUMNS, max(len(section.captions) for section in sections))
-    bands = [-(-len(section.captions) // columns) for section in sections]
+    rows = [-(-len(section.captions) // columns) for section in sections]
     with _neutral_style():
-        figure = _new_figure(max(1.15 * columns, 2.6), 2.5 * sum(bands) + 0.35 * len(sections))
-        parts = figure.subfigures(len(sections), 1, squeeze=False, height_ratios=bands)
-        for section, part, count in zip(sections, parts.ravel(), bands, strict=True):
+        figure = _new_figure(max(1.15 * columns, 2.6), 2.5 * sum(rows) + 0.35 * len(sections))
+        parts = figure.subfigures(len(sections), 1, squeeze=False, height_ratios=rows)
+        for section, part, count in zip(sections, parts.ravel(), rows, strict=True):
             part.suptitle(section.heading)
             grid = part.subplots(2 * count, columns, squeeze=False)
             for axes in grid.ravel():
                 axes.set_axis_off()
             for k, caption in enumerate(section.captions):
-                band, column = divmod(k, columns)
-                _show(grid[2 * band, column], section.originals[k])
-                _show(grid[2 * band + 1, column], section.outputs[k])
-                grid[2 * band, column].set_title(caption, fontsize=8)
+                row, column = divmod(k, columns)
+                _show(grid[2 * row, column], section.originals[k])
+                _show(grid[2 * row + 1, column], section.outputs[k])
+                grid[2 * row, column].set_title(caption, fontsize=8)
     return figure
 
 
-def gains(curves: "Sequence[tuple[str, Sequence[DenoisingResult]]]") -> "Figure":
-    """The PSNR that denoising gains, a panel a kind of noise: over the level, a line for each named network."""
-    kinds = list(dict.fromkeys(gain.kind for _, own in curves for gain in own))
+class Gain(NamedTuple):
+    """The increase of the PSNR by denoising one kind of noise at one level, in decibels."""
+
+    noise: Noise
+    level: float
+    psnr_gain: float
+
+
+def psnr_gains(curves: Sequence[tuple[str, Sequence[Gain]]]) -> "Figure":
+    """The PSNR gain of denoising over the noise level: one panel per kind of noise, one line per named network."""
+    kinds = list(dict.fromkeys(gain.noise for _, own in curves for gain in own))
     with _neutral_style():
         figure = _new_figure(7.2, 5.4)
         panels = figure.subplots(-(-len(kinds) // 2), 2, sharey=True, squeeze=False)
         for kind, axes in zip(kinds, panels.ravel(), strict=False):
             axes.axhline(0, color="black", linewidth=0.8)
             for _, own in curves:
-                chosen = [gain for gain in own if gain.kind is kind]
+                chosen = [gain for gain in own if gain.noise is kind]
                 axes.plot([gain.level for gain in chosen], [gain.psnr_gain for gain in chosen], marker="o", markersize=4)
             axes.set(title=f"{kind} noise", xlabel=LEVEL_LABELS[kind])
             axes.grid(alpha=0.3)
-        figure.supylabel("PSNR gained by denoising (dB)", fontsize="medium")
+        figure.supylabel("PSNR gain of denoising (dB)", fontsize="medium")
         if len(curves) > 1:
             lines = panels[0, 0].lines[1:]
             names = [name for name, _ in curves]
             columns = 3 if max(map(len, names)) < 24 else 1
             legend = figure.legend(lines, names, loc="outside lower center", ncols=columns)
             for text in legend.get_texts():
-                text.set_parse_math(False)  # a name is no formula
+                text.set_parse_math(False)  # a name is not a formula
     return figure
 
 
 def traversals(units: Sequence[int], values: Array, frames: Array, own: Array) -> "Figure":
-    """A row for each of U units: the frames (U, steps, 784) along its range under their values (U, steps).
+    """One row per unit: the frames (U, steps, 784) along its range, with their values (U, steps) above.
 
-    A triangle shows where in the row the image's own activation lies, `own` (U,); a unit that does not move has none.
+    A triangle marks the image's own activation, `own` (U,), unless the range is a single value.
     """
     count, steps = values.shape
     with _neutral_style():
         figure = _new_figure(1.05 * steps + 0.75, 1.35 * count + 0.25)
         axes = figure.subplots()
         for row in range(count):
-            top = row * 1.3  # a frame is 1 wide and 1 high; what is left is for its value
+            top = row * 1.3  # a frame is 1 wide and 1 high; the rest is for its value
             axes.text(-0.15, top + 0.5, f"unit {units[row]}", ha="right", va="center", fontsize=10)
             for column, (value, frame) in enumerate(zip(values[row], frames[row], strict=True)):
                 _place(axes, frame, left=column * 1.05, top=top)
@@ -181,7 +181,7 @@ def traversals(units: Sequence[int], values: Array, frames: Array, own: Array) -
 
 
 def render(figure: "Figure", kind: str) -> bytes:
-    """Return the bytes of a figure as "png", "svg" or "pdf", without a date in them."""
+    """Return the bytes of a figure as "png", "svg" or "pdf", without a date."""
     stream = io.BytesIO()
     dateless = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with _neutral_style():
@@ -192,7 +192,7 @@ def render(figure: "Figure", kind: str) -> bytes:
 
 
 def _rows(columns: Sequence[tuple[str, Array]]) -> "Figure":
-    """Lay out images in rows, a titled column each."""
+    """Lay out images in titled columns."""
     count = len(columns[0][1])
     with _neutral_style():
         figure = _new_figure(2.6 * len(columns), 2.7 * count + 0.1)
@@ -210,7 +210,7 @@ def _show(axes: "Axes", image: Array) -> None:
 
 
 def _place(axes: "Axes", image: Array, *, left: float, top: float) -> None:
-    """Show an image 1 wide and 1 high where its upper left corner is to be; downwards is up."""
+    """Show an image, 1 wide and 1 high, at its upper left corner; the y axis points down."""
     extent = (left, left + 1, top + 1, top)
     axes.imshow(image.reshape(SIDE, SIDE), cmap="gray", vmin=0, vmax=1, extent=extent)
 
@@ -219,31 +219,29 @@ def _new_figure(width: float, height: float) -> "Figure":
     from matplotlib.figure import Figure
 
     if max(width, height) * DPI >= MAX_SIDE:
-        raise UsageError(
-            f"a figure of {width:,.0f} by {height:,.0f} inches is too large", hint="take fewer images, units or --steps"
-        )
+        raise UsageError(f"figure too large: {width:,.0f} by {height:,.0f} inches", hint="use fewer images, units or --steps")
     return Figure(figsize=(width, height), layout="constrained")
 
 
 @contextlib.contextmanager
 def _neutral_style() -> Iterator[None]:
-    """Draw with matplotlib's own defaults, whatever the user's settings are."""
+    """Draw with matplotlib's defaults instead of the user's settings."""
     _import_matplotlib()
     import matplotlib as mpl
 
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams["svg.hashsalt"] = "mnistae"  # else the ids in an SVG are random
+        mpl.rcParams["svg.hashsalt"] = "mnistae"  # otherwise the ids in an SVG are random
         yield
 
 
 def _import_matplotlib() -> None:
-    """Import it without the settings that it looks for: a damaged file of those would end the import."""
+    """Import it without the user's settings: a damaged file would make the import fail."""
     if "matplotlib" in sys.modules:
         return
-    os.environ.pop("MPLBACKEND", None)  # a notebook's backend may not be installed here
+    os.environ.pop("MPLBACKEND", None)  # it may name a backend that is not installed here
     os.environ["MATPLOTLIBRC"] = str(distribution("matplotlib").locate_file("matplotlib/mpl-data/matplotlibrc"))
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a home that cannot be written to is no news for the user
-    # the working folder's settings come before all others
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no warning about a home that is not writable
+    # settings in the working directory take precedence over all others
     with contextlib.chdir(os.sep) if os.path.lexists("matplotlibrc") else contextlib.nullcontext():
         importlib.import_module("matplotlib")

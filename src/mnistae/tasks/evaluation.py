@@ -1,10 +1,11 @@
-"""How good networks are over a whole split: by digit, image by image, beside PCA of the same size, and at denoising.
+"""Evaluation of networks over a whole split: by digit, by image, against PCA of the same size, and at denoising.
 
-Several networks are measured on the same arrays, the same principal components and the same noise, each made once.
+Several networks share the arrays, the principal components and the noise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,76 +15,70 @@ from mnistae.core.records import count_active
 from mnistae.data.references import InputImage
 from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.metrics import knn, quality
+from mnistae.metrics.pca import PCA
 from mnistae.model.backend import Network
-from mnistae.tasks import denoising, inference
-from mnistae.tasks.denoising import DenoisingResult
+from mnistae.tasks import inference
+from mnistae.tasks import noise as noises
 from mnistae.tasks.inference import Metrics, Reconstruction
+from mnistae.tasks.noise import DEFAULT_LEVELS, Noise
+
+LAB_NOISE = (Noise.UNIFORM, DEFAULT_LEVELS[Noise.UNIFORM])
+"""The noise of the lab, which is part of every evaluation."""
+
+LEVEL_FACTORS = (0.4, 0.8, 1.0, 1.2, 1.6)
+"""The levels of the noise grid, relative to the default level of each kind."""
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What to look into beyond the usual: so many worst and best images, all kinds of noise, the votes of k neighbours."""
+    """Optional parts: the number of worst and best images, the noise grid, and k-nearest-neighbour accuracy."""
 
     extremes: int = 0
     denoising: bool = False
-    neighbours: int = 0
+    knn: int = 0
 
 
-@dataclass(frozen=True)
-class DigitMetrics:
-    """Means over the images of one digit, or over all of them. PSNR is that of the mean MSE."""
+class Record(NamedTuple):
+    """One number: a metric, the label and the item that it refers to, if any, and the value.
 
-    digit: int | None
-    count: int
-    mse: float
-    psnr: float
-    ssim: float
+    An item is a bottleneck unit, a number of neighbours, an image such as test:7, or a noise such as mask:0.5.
+    """
+
+    metric: str
+    label: int | None
+    item: str | int | None
+    value: float
 
 
 @dataclass(frozen=True)
 class Extremes:
-    """The images with the largest or the smallest MSE, the most extreme first, and what the network makes of them."""
+    """The images with the largest or the smallest MSE, the most extreme first."""
 
-    pictures: list[InputImage]
-    found: Reconstruction
-
-
-@dataclass(frozen=True)
-class KnnAccuracy:
-    """The share of labelled images that the k nearest training codes, each with a vote, label rightly."""
-
-    k: int
-    accuracy: float
+    images: list[InputImage]
+    reconstruction: Reconstruction
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` finds. `lab` is the gain under the lab's noise; parts that were not asked for are None.
-
-    A unit's activation is its mean over the training images. `vote` is None as well where labels are missing.
-    """
+    """The results of one network. PSNR is computed from the mean MSE; mean activations are over the training images."""
 
     split: Split
-    digits: tuple[DigitMetrics, ...]
-    total: DigitMetrics
-    active_units: int
-    activations: tuple[float, ...]
-    pca_mse: float
-    lab: DenoisingResult
-    gains: tuple[DenoisingResult, ...] | None
+    records: tuple[Record, ...]
     worst: Extremes | None
     best: Extremes | None
-    vote: KnnAccuracy | None
 
-    @property
-    def bottleneck(self) -> int:
-        """Numbers in a code."""
-        return len(self.activations)
+    def pivot(self, *metrics: str) -> dict[tuple[int | None, str | int | None], dict[str, float]]:
+        """Return the values of some metrics by label and item, and then by metric."""
+        rows: dict[tuple[int | None, str | int | None], dict[str, float]] = {}
+        for record in self.records:
+            if record.metric in metrics:
+                rows.setdefault((record.label, record.item), {})[record.metric] = record.value
+        return rows
 
 
 @dataclass(frozen=True)
 class _EvalData:
-    """The images (N, 784) of a split with their labels (N,), and the training images of the same data as bytes."""
+    """The images (N, 784) of a split with their labels (N,), and the training images of the same data set as bytes."""
 
     split: Split
     images: Array
@@ -91,87 +86,102 @@ class _EvalData:
     train: Bytes
     train_labels: Bytes
 
-    @classmethod
-    def of(cls, dataset: Dataset, split: Split) -> "_EvalData":
-        """Read what a data set has."""
-        images, labels = dataset.images(split), dataset.labels(split)
-        if split is Split.TRAIN:
-            return cls(split, to_float(images), labels, images, labels)
-        return cls(split, to_float(images), labels, dataset.images(Split.TRAIN), dataset.labels(Split.TRAIN))
-
 
 def evaluate(
-    networks: Sequence[Network], dataset: Dataset, split: Split, depth: EvaluationOptions | None = None
+    networks: Sequence[Network], dataset: Dataset, split: Split, options: EvaluationOptions | None = None
 ) -> list[Evaluation]:
-    """Measure networks on a split; activations, PCA and neighbours are those of the training images. Raises DataError."""
-    depth = depth or EvaluationOptions()
-    material = _EvalData.of(dataset, split)
-    pca = _pca_errors(material, {network.config.bottleneck for network in networks})
-    found = denoising.measure(networks, material.images, denoising.noise_grid() if depth.denoising else [denoising.LAB])
-    return [
-        _evaluate(network, material, depth, pca_mse=pca[network.config.bottleneck], measured=own)
-        for network, own in zip(networks, found, strict=True)
+    """Evaluate networks on a split. Activations, PCA and neighbours are those of the training images. Raises DataError."""
+    options = options or EvaluationOptions()
+    images, labels = dataset.images(split), dataset.labels(split)
+    train = (images, labels) if split is Split.TRAIN else (dataset.images(Split.TRAIN), dataset.labels(Split.TRAIN))
+    data = _EvalData(split, to_float(images), labels, *train)
+    sizes = [network.config.bottleneck for network in networks]
+    pca_mse = _pca_mse(data, set(sizes))
+    records = [[Record("bottleneck", None, None, size), Record("pca_mse", None, None, pca_mse[size])] for size in sizes]
+    for kind, level in _noise_grid() if options.denoising else [LAB_NOISE]:
+        noisy = noises.add(data.images, kind, level=level, seed=0)  # one copy at a time, shared by all networks
+        for own, network in zip(records, networks, strict=True):
+            own.extend(_denoising(network, data.images, noisy, (kind, level), is_listed=options.denoising))
+    return [_evaluate(network, data, options, own) for network, own in zip(networks, records, strict=True)]
+
+
+def _evaluate(network: Network, data: _EvalData, options: EvaluationOptions, shared: list[Record]) -> Evaluation:
+    result = inference.reconstruct(network, data.images)
+    codes = inference.encode_uint8(network, data.train)
+    records = list(_quality(result.metrics, data.labels))
+    records.append(Record("active_units", None, None, count_active(inference.unit_ranges(codes))))
+    activations = codes.mean(axis=0, dtype=np.float64).tolist()
+    records += [Record("mean_activation", None, unit, mean) for unit, mean in enumerate(activations)]
+    records += [*shared, *(_knn_accuracy(network, data, codes, options.knn) if options.knn else [])]
+    if not options.extremes:
+        return Evaluation(data.split, tuple(records), None, None)
+    ranks = [np.argsort(sign * result.metrics.mse, kind="stable")[: options.extremes] for sign in (-1, 1)]
+    worst, best = (_extremes(data, result, chosen) for chosen in ranks)
+    for metric, extremes in (("worst_mse", worst), ("best_mse", best)):
+        errors = extremes.reconstruction.metrics.mse.tolist()
+        records += [Record(metric, image.label, image.word, mse) for image, mse in zip(extremes.images, errors, strict=True)]
+    return Evaluation(data.split, tuple(records), worst, best)
+
+
+def _quality(metrics: Metrics, labels: Bytes) -> Iterator[Record]:
+    """Yield the means over all images and over those of each digit."""
+    digits = sorted({int(label) for label in np.unique(labels)} - {NO_LABEL})
+    for digit, chosen in [(None, np.ones(len(labels), bool)), *((digit, labels == digit) for digit in digits)]:
+        mse = float(metrics.mse[chosen].mean())
+        yield Record("count", digit, None, int(chosen.sum()))
+        yield Record("mse", digit, None, mse)
+        yield Record("psnr", digit, None, quality.psnr_of(mse))
+        yield Record("ssim", digit, None, float(metrics.ssim[chosen].mean()))
+
+
+def _noise_grid() -> list[tuple[Noise, float]]:
+    kinds = (kind for kind in Noise if kind is not Noise.NONE)
+    return [(kind, round(DEFAULT_LEVELS[kind] * factor, 4)) for kind in kinds for factor in LEVEL_FACTORS]
+
+
+def _denoising(
+    network: Network, images: Array, noisy: Array, noise: tuple[Noise, float], *, is_listed: bool
+) -> Iterator[Record]:
+    """Yield the errors before and after denoising: MSE for the lab's noise, PSNR if it is listed. Negative gains are losses."""
+    before = float(quality.mse(images, noisy).mean())
+    after = float(quality.mse(images, network.reconstruct(noisy)).mean())
+    if noise == LAB_NOISE:
+        yield Record("noisy_mse", None, None, before)
+        yield Record("denoised_mse", None, None, after)
+    if is_listed:
+        item = f"{noise[0]}:{noise[1]:g}"
+        yield Record("noisy_psnr", None, item, quality.psnr_of(before))
+        yield Record("denoised_psnr", None, item, quality.psnr_of(after))
+        yield Record("psnr_gain", None, item, quality.psnr_of(after) - quality.psnr_of(before))
+
+
+def _pca_mse(data: _EvalData, sizes: set[int]) -> dict[int, float]:
+    """Return the mean MSE of PCA by number of components. The components of a smaller PCA are the first of a larger one."""
+    train = data.images if data.split is Split.TRAIN else to_float(data.train)
+    largest = PCA.fit(train, max(sizes))
+    fitted = {size: PCA(largest.mean, largest.components[:size]) for size in sizes}
+    return {size: float(quality.mse(data.images, pca.reconstruct(data.images)).mean()) for size, pca in fitted.items()}
+
+
+def _extremes(data: _EvalData, result: Reconstruction, chosen: NDArray[np.intp]) -> Extremes:
+    labels = [None if label == NO_LABEL else int(label) for label in data.labels[chosen]]
+    images = [
+        InputImage(f"{data.split}:{index}", pixels, label)
+        for index, pixels, label in zip(chosen, data.images[chosen], labels, strict=True)
     ]
+    metrics = Metrics(result.metrics.mse[chosen], result.metrics.psnr[chosen], result.metrics.ssim[chosen])
+    return Extremes(images, Reconstruction(result.originals[chosen], result.outputs[chosen], metrics))
 
 
-def _evaluate(
-    network: Network, material: _EvalData, depth: EvaluationOptions, *, pca_mse: float, measured: tuple[DenoisingResult, ...]
-) -> Evaluation:
-    found = inference.reconstruct(network, material.images)
-    codes = inference.encode_uint8(network, material.train)
-    digits = sorted({int(label) for label in np.unique(material.labels)} - {NO_LABEL})
-    by_error = np.argsort(found.measures.mse, kind="stable")
-    by_falling_error = np.argsort(-found.measures.mse, kind="stable")
-    return Evaluation(
-        split=material.split,
-        digits=tuple(_row(found.measures, material.labels == digit, digit) for digit in digits),
-        total=_row(found.measures, np.ones(len(material.images), bool), None),
-        active_units=count_active(inference.unit_ranges(codes)),
-        activations=tuple(codes.mean(axis=0, dtype=np.float64).tolist()),
-        pca_mse=pca_mse,
-        lab=next(gain for gain in measured if (gain.kind, gain.level) == denoising.LAB),
-        gains=measured if depth.denoising else None,
-        worst=_extremes(material, found, by_falling_error[: depth.extremes]) if depth.extremes else None,
-        best=_extremes(material, found, by_error[: depth.extremes]) if depth.extremes else None,
-        vote=_vote(network, material, codes, depth.neighbours) if depth.neighbours else None,
-    )
+def _knn_accuracy(network: Network, data: _EvalData, codes: Array, k: int) -> Iterator[Record]:
+    """Yield how well the training codes (N, bottleneck) classify the split; on the training split leave-one-out.
 
-
-def _row(measures: Metrics, chosen: NDArray[np.bool_], digit: int | None) -> DigitMetrics:
-    error = float(measures.mse[chosen].mean())
-    return DigitMetrics(digit, int(chosen.sum()), error, quality.psnr_of(error), float(measures.ssim[chosen].mean()))
-
-
-def _pca_errors(material: _EvalData, sizes: set[int]) -> dict[int, float]:
-    """Return the mean error of PCA by its number of components. Fewer components are the first of more."""
-    train = material.images if material.split is Split.TRAIN else to_float(material.train)
-    widest = quality.PCA.fit(train, max(sizes))
-    images = material.images
-    fitted = {size: quality.PCA(widest.mean, widest.components[:size]) for size in sizes}
-    return {size: float(quality.mse(images, pca.reconstruct(images)).mean()) for size, pca in fitted.items()}
-
-
-def _extremes(material: _EvalData, found: Reconstruction, chosen: NDArray[np.intp]) -> Extremes:
-    labels = [None if label == NO_LABEL else int(label) for label in material.labels[chosen]]
-    pictures = [
-        InputImage(f"{material.split}:{index}", pixels, label)
-        for index, pixels, label in zip(chosen, material.images[chosen], labels, strict=True)
-    ]
-    measures = found.measures
-    shown = Metrics(measures.mse[chosen], measures.psnr[chosen], measures.ssim[chosen])
-    return Extremes(pictures, Reconstruction(found.originals[chosen], found.outputs[chosen], shown))
-
-
-def _vote(network: Network, material: _EvalData, codes: Array, k: int) -> KnnAccuracy | None:
-    """Return how well the training codes (N, bottleneck) label the split; on the training split each but its own.
-
-    Images without a label neither vote nor count. Where there are fewer than k labelled training images, all of them vote.
+    Images without a label are left out. With fewer than k labelled training images, k is their number.
     """
-    is_train = material.split is Split.TRAIN
-    voters, asked = material.train_labels != NO_LABEL, material.labels != NO_LABEL
-    k = min(k, int(voters.sum()) - int(is_train))
-    if k < 1 or not asked.any():
-        return None
-    queries = codes[asked] if is_train else network.encode(material.images[asked])
-    labels = knn.classify(codes[voters], material.train_labels[voters], queries, k, leave_one_out=is_train)
-    return KnnAccuracy(k, float((labels == material.labels[asked]).mean()))
+    is_train = data.split is Split.TRAIN
+    train, queries = data.train_labels != NO_LABEL, data.labels != NO_LABEL
+    k = min(k, int(train.sum()) - int(is_train))
+    if k > 0 and queries.any():
+        query_codes = codes[queries] if is_train else network.encode(data.images[queries])
+        labels = knn.classify(codes[train], data.train_labels[train], query_codes, k, leave_one_out=is_train)
+        yield Record("knn_accuracy", None, k, float((labels == data.labels[queries]).mean()))

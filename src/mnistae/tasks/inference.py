@@ -31,7 +31,7 @@ class Reconstruction:
 
     originals: Array
     outputs: Array
-    measures: Metrics
+    metrics: Metrics
 
 
 @dataclass(frozen=True)

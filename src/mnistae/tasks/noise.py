@@ -1,4 +1,4 @@
-"""The four kinds of noise. Arrays in, arrays out; the same seed gives the same noise."""
+"""The four kinds of noise. The same seed gives the same noise."""
 
 import math
 from enum import StrEnum
@@ -12,12 +12,12 @@ from mnistae.core.errors import UsageError
 
 
 class Noise(StrEnum):
-    """A kind of noise; what its level means stands beside it."""
+    """A kind of noise."""
 
-    UNIFORM = "uniform"  # half-width of the interval: the lab adds U(-0.625, 0.625)
-    GAUSSIAN = "gaussian"  # standard deviation
-    SALT_PEPPER = "salt-pepper"  # share of pixels set to 0 or 1, half of them each
-    MASK = "mask"  # share of pixels set to 0
+    UNIFORM = "uniform"
+    GAUSSIAN = "gaussian"
+    SALT_PEPPER = "salt-pepper"
+    MASK = "mask"
     NONE = "none"
 
 
@@ -28,7 +28,15 @@ DEFAULT_LEVELS: dict[Noise, float] = {
     Noise.MASK: 0.5,
     Noise.NONE: 0.0,
 }
-"""The level that is used where none is given; uniform's is the lab's."""
+"""The default levels; that of uniform noise is the lab's, U(-0.625, 0.625)."""
+
+LEVEL_LABELS = {
+    Noise.UNIFORM: "half-width of the interval",
+    Noise.GAUSSIAN: "standard deviation",
+    Noise.SALT_PEPPER: "fraction of pixels set to 0 or 1, half each",
+    Noise.MASK: "fraction of pixels set to 0",
+}
+"""The meaning of the levels."""
 
 FRACTIONAL = {Noise.SALT_PEPPER, Noise.MASK}
 
@@ -39,21 +47,23 @@ def check_level(kind: Noise, level: float | None) -> float:
         return DEFAULT_LEVELS[kind]
     highest = 1.0 if kind in FRACTIONAL else 100.0
     if not (math.isfinite(level) and 0 <= level <= highest):
-        raise UsageError(f"noise level is '{level}'", hint=f"give a number from 0 to {highest:g} for {kind.value} noise")
+        raise UsageError(
+            f"invalid noise level: {level:g}", hint=f"must be a number from 0 to {highest:g} for {kind.value} noise"
+        )
     return level
 
 
 def check_seed(seed: int) -> int:
-    """Return the seed if it is one. Raises UsageError."""
+    """Return the seed if it is valid. Raises UsageError."""
     if not 0 <= seed <= MAX_SEED:
-        raise UsageError(f"seed is '{seed}'", hint=f"give a whole number from 0 to {MAX_SEED}")
+        raise UsageError(f"invalid seed: {seed}", hint=f"must be an integer from 0 to {MAX_SEED}")
     return seed
 
 
 def add(images: Array, kind: Noise, *, level: float, seed: int) -> Array:
     """Return `images` (B, 784) in [0, 1] with noise added and clipped to [0, 1].
 
-    One draw a pixel, in the order of the images: the noise of the first k images does not depend on how many follow.
+    Pixels are drawn in the order of the images, so the noise of the first k images does not depend on the number of images.
     """
     if kind is Noise.NONE:
         return images.copy()

@@ -1,0 +1,201 @@
+"""Results of `evaluate` as a JSON document, CSV, tables and figures."""
+
+import csv
+import io
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mnistae.cli import inputs
+from mnistae.cli.console import format_table
+from mnistae.cli.views import images as image_view
+from mnistae.core.text import escape
+from mnistae.outputs import figures
+from mnistae.outputs.figures import Gain, Section
+from mnistae.store.runs import Checkpoint
+from mnistae.tasks.evaluation import Evaluation, Extremes
+from mnistae.tasks.noise import Noise
+
+CSV_COLUMNS = ("checkpoint", "metric", "label", "item", "value")
+SUMMARY = ("active_units", "bottleneck", "pca_mse", "noisy_mse", "denoised_mse")
+QUALITY = ("count", "mse", "psnr", "ssim")
+DENOISING = ("noisy_psnr", "denoised_psnr", "psnr_gain")
+WIDTH = 80
+
+FORMATS = {
+    "count": ("images", ",d"),
+    "mse": ("MSE", ".6f"),
+    "psnr": ("PSNR", ".2f"),
+    "ssim": ("SSIM", ".4f"),
+    "bottleneck": ("bottleneck units", "d"),
+    "active_units": ("active units", "d"),
+    "pca_mse": ("MSE of PCA, same size", ".4f"),
+    "noisy_mse": ("MSE, lab noise", ".4f"),
+    "denoised_mse": ("MSE, denoised", ".4f"),
+    "knn_accuracy": ("{}-NN accuracy", ".4f"),
+    "noisy_psnr": ("PSNR noisy", ".2f"),
+    "denoised_psnr": ("PSNR denoised", ".2f"),
+    "psnr_gain": ("gain, {}", ".2f"),
+}
+"""Headings and number formats of the metrics in tables; {} is the item."""
+
+COMPARED = FORMATS.keys() - {"count", "noisy_psnr", "denoised_psnr"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A checkpoint and its results."""
+
+    checkpoint: Checkpoint
+    result: Evaluation
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name, or its path if it has none."""
+        return self.checkpoint.name or str(self.checkpoint.path)
+
+
+def document(reports: Sequence[Report], dataset: str) -> dict[str, Any]:
+    """Return the JSON document; parts that were not requested, or need labels, are null."""
+    shared = {"dataset": dataset, "split": reports[0].result.split}
+    documents = [_document(report) for report in reports]
+    return {**shared, "evaluations": documents} if len(documents) > 1 else {**shared, **documents[0]}
+
+
+def _document(report: Report) -> dict[str, Any]:
+    result = report.result
+    digits = [{"digit": digit, **row} for (digit, _), row in result.pivot(*QUALITY).items()]
+    noises = [(str(item).partition(":"), row) for (_, item), row in result.pivot(*DENOISING).items()]
+    extremes = {"worst": result.worst, "best": result.best}
+    return {
+        "checkpoint": inputs.describe_checkpoint(report.checkpoint),
+        "digits": digits[1:],
+        "total": digits[0],
+        **result.pivot(*SUMMARY)[None, None],
+        "mean_activations": _values(result, "mean_activation"),
+        "denoising": [{"noise": kind, "level": float(level), **row} for (kind, _, level), row in noises] or None,
+        **{
+            name: image_view.documents(one.images, one.reconstruction.metrics) if one else None
+            for name, one in extremes.items()
+        },
+        "knn": next(({"k": k, "accuracy": row["knn_accuracy"]} for (_, k), row in result.pivot("knn_accuracy").items()), None),
+    }
+
+
+def as_csv(reports: Sequence[Report]) -> str:
+    """Return one line per number."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    writer.writerows((report.name, *record) for report in reports for record in report.result.records)
+    return text.getvalue()
+
+
+def render(reports: Sequence[Report], kind: str) -> bytes:
+    """Return a file: CSV, or the figure of one checkpoint's worst and best images, or of the PSNR gains of all."""
+    if kind == "csv":
+        return as_csv(reports).encode("utf-8", "surrogateescape")
+    first = reports[0].result
+    if first.worst and first.best:
+        drawn = figures.gallery([_section("Worst, above their reconstructions", first.worst), _section("Best", first.best)])
+    else:
+        drawn = figures.psnr_gains([(_short_ascii(report.name), _gains(report.result)) for report in reports])
+    return figures.render(drawn, kind)
+
+
+def lines(reports: Sequence[Report], dataset: str) -> list[str]:
+    """Return the tables of one checkpoint, or the comparison of several."""
+    return _compare(reports, dataset) if len(reports) > 1 else _describe(reports[0], dataset)
+
+
+def _describe(report: Report, dataset: str) -> list[str]:
+    result = report.result
+    value = result.pivot(*SUMMARY)[None, None]
+    activations = " ".join(["mean activations:", *(f"{mean:.2f}" for mean in _values(result, "mean_activation"))])
+    total, *digits = [("all" if digit is None else digit, *_cells(row)) for (digit, _), row in result.pivot(*QUALITY).items()]
+    lines = [
+        escape(f"{report.name} on the {result.split} images of {dataset}"),
+        "",
+        *format_table([("digit", *(FORMATS[metric][0] for metric in QUALITY)), *digits, total]),
+        "",
+        f"active bottleneck units: {value['active_units']} of {value['bottleneck']}",
+        *textwrap.wrap(activations, WIDTH, subsequent_indent="  "),
+        f"MSE of PCA with {value['bottleneck']} components: {value['pca_mse']:.4f}",
+        f"MSE with the lab's noise: {value['noisy_mse']:.4f} noisy, {value['denoised_mse']:.4f} denoised",
+    ]
+    for (_, k), row in result.pivot("knn_accuracy").items():
+        lines.append(f"{k}-nearest-neighbour accuracy on the codes: {row['knn_accuracy']:.2%}")
+    for heading, extremes in (("worst image", result.worst), ("best image", result.best)):
+        if extremes:
+            measured = image_view.rows(extremes.images, extremes.reconstruction.metrics)
+            lines += ["", *format_table([(heading, *image_view.HEADINGS[1:]), *measured])]
+    if noises := result.pivot(*DENOISING):
+        rows = [(*str(item).split(":"), *_cells(row)) for (_, item), row in noises.items()]
+        lines += ["", *format_table([("noise", "level", "PSNR noisy", "PSNR denoised", "gain"), *rows])]
+    return lines
+
+
+def _values(result: Evaluation, metric: str) -> list[float]:
+    return [record.value for record in result.records if record.metric == metric]
+
+
+def _cells(row: dict[str, float]) -> list[str]:
+    return [format(value, FORMATS[metric][1]) for metric, value in row.items()]
+
+
+def _compare(reports: Sequence[Report], dataset: str) -> list[str]:
+    first = reports[0].result
+    count = first.pivot("count")[None, None]["count"]
+    names, legend = _column_names([report.name for report in reports])
+    columns = [_column(report.result) for report in reports]
+    lines = [
+        escape(f"{len(reports)} checkpoints on the {count:,} {first.split} images of {dataset}"),
+        "",
+        *legend,
+        *format_table([("", *names), *((heading, *(column[heading] for column in columns)) for heading in columns[0])]),
+    ]
+    for heading, metric in (("worst", "worst_mse"), ("best", "best_mse")):
+        cells = [[f"{item} {row[metric]:.5f}" for (_, item), row in report.result.pivot(metric).items()] for report in reports]
+        ranked = [(rank, *row) for rank, row in enumerate(zip(*cells, strict=True), 1)]
+        lines += ["", *format_table([(heading, *names), *ranked])] if ranked else []
+    return lines
+
+
+def _column(result: Evaluation) -> dict[str, str]:
+    """Return the metrics by which checkpoints are compared: cells by heading. By digit that is only the MSE."""
+    cells = {}
+    for metric, label, item, value in result.records:
+        if metric in COMPARED and (label is None or metric == "mse"):
+            heading, number_format = FORMATS[metric]
+            heading = heading.format(str(item).replace(":", " "))
+            cells[heading if label is None else f"{heading} of digit {label}"] = format(value, number_format)
+    return cells
+
+
+def _column_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return headings of columns, and a legend: the names, or numbers if the names are too wide or not distinct."""
+    width = sum(2 + max(len(name), 9) for name in names) + len("gain, salt-pepper 0.25")
+    if width <= WIDTH and len(set(names)) == len(names):
+        return list(names), []
+    numbers = [str(number) for number in range(1, len(names) + 1)]
+    return numbers, [*(f"{number}  {escape(name)}" for number, name in zip(numbers, names, strict=True)), ""]
+
+
+def _gains(result: Evaluation) -> list[Gain]:
+    gains = [(str(item).partition(":"), row["psnr_gain"]) for (_, item), row in result.pivot("psnr_gain").items()]
+    return [Gain(Noise(kind), float(level), gain) for (kind, _, level), gain in gains]
+
+
+def _short_ascii(name: str) -> str:
+    """Return a name in the letters of the figure's font, and of a long one the end."""
+    plain = name.encode("ascii", "backslashreplace").decode()
+    return plain if len(plain) <= 60 else f"...{plain[-57:]}"
+
+
+def _section(heading: str, extremes: Extremes) -> Section:
+    captions = [
+        f"{image.word}{'' if image.label is None else f' ({image.label})'}\n{mse:.5f}"
+        for image, mse in zip(extremes.images, extremes.reconstruction.metrics.mse, strict=True)
+    ]
+    return Section(heading, captions, extremes.reconstruction.originals, extremes.reconstruction.outputs)
