@@ -19,7 +19,7 @@ from mnistae.core.files import atomic
 from mnistae.store import runs, verification
 from tests.conftest import write_idx
 from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result
-from tests.support.faults import Fault, injected
+from tests.support.faults import Fault, injected, write_in_place
 from tests.support.resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
 from tests.support.saved_runs import METADATA, state
 
@@ -69,19 +69,6 @@ def check_every_error(store: Path, old: dict[str, bytes]) -> int:
     return count * len(ERRORS)
 
 
-def in_place(path: Path, data: bytes) -> None:
-    """Write as everybody does: the first sabotage."""
-    primitives = vars(atomic)["os"]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        fd = primitives.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        primitives.write(fd, data)
-        primitives.fsync(fd)
-        primitives.close(fd)
-    except OSError as error:
-        raise OutputError(f"cannot write '{path}': {error.strerror}", hint="") from error
-
-
 def careless(fd: int) -> None:
     """Flush and do not mind a failure: the second sabotage."""
     try:
@@ -95,7 +82,11 @@ def test_every_error_at_every_primitive(store: Path, monkeypatch: pytest.MonkeyP
     save(0)
     old = files(store)
     count = check_every_error(store, {}) + check_every_error(store, old)
-    sabotages: dict[str, Callable[..., None]] = {"write_bytes": in_place, "_fsync": careless, "discard": lambda _self: None}
+    sabotages: dict[str, Callable[..., None]] = {
+        "write_bytes": write_in_place,
+        "_fsync": careless,
+        "discard": lambda _self: None,
+    }
     for name, sabotage in sabotages.items():
         with monkeypatch.context() as patch:
             patch.setattr(atomic.Writer if name == "discard" else atomic, name, sabotage)

@@ -20,6 +20,7 @@ from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from tests.support import child_workers
 from tests.support.client import LONG, log_result, trials
+from tests.support.faults import write_in_place
 from tests.support.killed_writer import Second, dying
 
 NAMES = st.sampled_from(["a", "b", "C.1"])
@@ -237,15 +238,6 @@ def test_store(second: Second) -> None:
     log_result("G4", trials=examples * steps, note=f"{examples} games of up to {steps} steps")
 
 
-def in_place(path: Path, data: bytes) -> None:
-    """Write as everybody does."""
-    primitives = vars(atomic)["os"]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd = primitives.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    primitives.write(fd, data)
-    primitives.close(fd)
-
-
 class Agreeing(str):
     """A digest that is right, and takes every other one for its like."""
 
@@ -262,7 +254,7 @@ def test_store_control(second: Second, monkeypatch: pytest.MonkeyPatch) -> None:
     """G4, the negative control: files written in place, no sweep, and no digest are each seen within a few games."""
     real = checkpoint_format._digest
     sabotages: dict[str, tuple[object, str, object]] = {
-        "files written in place": (atomic, "write_bytes", in_place),
+        "files written in place": (atomic, "write_bytes", write_in_place),
         "leftovers not swept": (atomic, "remove_stale_temps", lambda _folder: None),
         "digest not compared": (checkpoint_format, "_digest", lambda *parts: Agreeing(real(*parts))),
     }

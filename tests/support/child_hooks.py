@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.support import faults
+
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown"}
 
@@ -17,16 +19,7 @@ def write_in_place(_argument: object) -> None:
     """Write files as everybody does, as a negative control of the atomic writer."""
     from mnistae.core.files import atomic
 
-    primitives = vars(atomic)["os"]
-
-    def write_bytes(path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd = primitives.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        primitives.write(fd, data)
-        primitives.fsync(fd)
-        primitives.close(fd)
-
-    vars(atomic)["write_bytes"] = write_bytes
+    vars(atomic)["write_bytes"] = faults.write_in_place
 
 
 def without(functions: list[str]) -> None:

@@ -1,6 +1,6 @@
 """Faults in the primitives of the atomic writer: fail, die or lie at the k-th of them.
 
-The writer is pure Python and calls `os` by its name, so a stand-in for `os` inside `mnistae.atomic` reaches every primitive.
+The writer is pure Python and calls `os` by its name, so a stand-in for `os` inside `core.files.atomic` reaches every primitive.
 Used in a child of the fork server, or in a test's own process.
 """
 
@@ -101,3 +101,19 @@ def injected(*faults: Fault) -> Iterator[Shim]:
         yield shim
     finally:
         vars(atomic)["os"] = os
+
+
+def write_in_place(path: Path, data: bytes) -> None:
+    """Write without a temporary file: the negative control of the atomic writer, with the same errors."""
+    from mnistae.core.errors import OutputError
+    from mnistae.core.files import atomic
+
+    primitives = vars(atomic)["os"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        fd = primitives.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        primitives.write(fd, data)
+        primitives.fsync(fd)
+        primitives.close(fd)
+    except OSError as error:
+        raise OutputError(f"cannot write '{path}': {error.strerror}", hint="") from error

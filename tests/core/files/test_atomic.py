@@ -8,80 +8,42 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from mnistae.core.errors import OutputError
 from mnistae.core.files import atomic
+from tests.support.faults import Fault, injected, write_in_place
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the faults are those of POSIX")
 
 OLD, NEW = b"old" * 1000, b"new" * 5000
-PRIMITIVES = ("open", "posix_fallocate", "write", "fsync", "close", "replace")
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE)
 
 Write = Callable[[Path, bytes], None]
 
 
-class Faults:
-    """The primitives of `os` that the writer uses: each call is noted down, and the k-th of one kind fails."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, fail: str = "", k: int = 0, code: int = 0) -> None:
-        self.calls: list[str] = []
-        self.is_renamed = False
-        for name in PRIMITIVES:
-            monkeypatch.setattr(os, name, self._wrap(name, getattr(os, name), k if name == fail else -1, code))
-
-    def _wrap(self, name: str, real: Callable[..., Any], k: int, code: int) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:
-            is_due = self.calls.count(name) == k
-            self.calls.append(name)
-            if is_due and name != "close":
-                raise OSError(code, os.strerror(code))
-            answer = real(*args, **options)
-            if is_due:  # a close that fails closes all the same
-                raise OSError(code, os.strerror(code))
-            self.is_renamed |= name == "replace"
-            return answer
-
-        return call
-
-
-def in_place(path: Path, data: bytes) -> None:
-    """Write as everybody does: the sabotage."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    try:
-        os.write(fd, data)
-        os.fsync(fd)
-    except OSError as error:
-        raise OutputError(f"cannot write '{path}': {error.strerror}", hint="") from error
-    finally:
-        os.close(fd)
-
-
 def check_old_or_new(write: Write, path: Path, name: str, code: int) -> int:
-    """Let each call of one primitive fail in turn; return how often that was, once nothing failed any more."""
+    """Let each call of one primitive fail in turn; return the number of its calls."""
     for k in range(10):
-        path.unlink(missing_ok=True)
         for before in (None, OLD):
+            path.unlink(missing_ok=True)
             if before is not None:
                 path.write_bytes(before)
-            with pytest.MonkeyPatch.context() as patch:
-                faults = Faults(patch, name, k, code)
+            reason = None
+            with injected(Fault("error", name, at=k, errno=code)) as shim:
                 try:
                     write(path, NEW)
                 except OutputError as error:
-                    failure: OutputError | None = error
-                else:
-                    failure = None
-            if failure is None:
-                assert path.read_bytes() == NEW
-                return k
-            after = path.read_bytes() if path.exists() else None
-            assert after == (NEW if faults.is_renamed else before)
+                    reason = error.message
+            calls = [op for op, _name in shim.calls]
+            has_failed = calls.count(name) > k
+            is_renamed = "replace" in calls and not (has_failed and name == "replace")
+            assert reason == (f"cannot write '{path}': {os.strerror(code)}" if has_failed else None)
+            assert (path.read_bytes() if path.exists() else None) == (NEW if is_renamed else before)
             assert {file.name for file in path.parent.iterdir()} <= {path.name}
-            assert failure.message == f"cannot write '{path}': {os.strerror(code)}"
+        if not has_failed:
+            return k
     pytest.fail(f"{name} is called too often")
 
 
@@ -90,7 +52,7 @@ def check_old_or_new(write: Write, path: Path, name: str, code: int) -> int:
     ("name", "calls"), [("open", 2), ("posix_fallocate", 1), ("write", 1), ("fsync", 2), ("close", 2), ("replace", 1)]
 )
 def test_old_or_new(tmp_path: Path, name: str, calls: int, code: int) -> None:
-    """Whichever call fails, the file is whole, old or new, nothing lies beside it, and the reason is told."""
+    """Whichever call fails, the file is whole, old or new, without a temporary file beside it, and the reason is reported."""
     folder = tmp_path / "out"
     folder.mkdir()
     assert check_old_or_new(atomic.write_bytes, folder / "file", name, code) == calls
@@ -98,19 +60,19 @@ def test_old_or_new(tmp_path: Path, name: str, calls: int, code: int) -> None:
 
 @pytest.mark.parametrize("name", ["write", "fsync"])
 def test_old_or_new_control(tmp_path: Path, name: str) -> None:
-    """A writer that writes in place does not pass the test above."""
+    """A writer that writes in place fails the test above."""
     folder = tmp_path / "out"
     folder.mkdir()
     with pytest.raises(AssertionError):
-        check_old_or_new(in_place, folder / "file", name, errno.ENOSPC)
+        check_old_or_new(write_in_place, folder / "file", name, errno.ENOSPC)
 
 
 def is_durable(tmp_path: Path) -> bool:
     """Whether the bytes are flushed before the rename and the name after it."""
-    with pytest.MonkeyPatch.context() as patch:
-        faults = Faults(patch)
+    with injected() as shim:
         atomic.write_bytes(tmp_path / "file", NEW)
-    return [call for call in faults.calls if call in {"write", "fsync", "replace"}] == ["write", "fsync", "replace", "fsync"]
+    calls = [op for op, _name in shim.calls if op in {"write", "fsync", "replace"}]
+    return calls == ["write", "fsync", "replace", "fsync"]
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="F_FULLFSYNC stands for fsync there")
@@ -135,10 +97,9 @@ def test_order_control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flush: s
         ("fsync", 1, errno.EINVAL),
     ],
 )
-def test_what_a_file_system_cannot(tmp_path: Path, name: str, k: int, code: int) -> None:
+def test_unsupported_operations(tmp_path: Path, name: str, k: int, code: int) -> None:
     """A file system that can neither reserve space nor flush a folder is written to all the same."""
-    with pytest.MonkeyPatch.context() as patch:
-        Faults(patch, name, k, code)
+    with injected(Fault("error", name, at=k, errno=code)):
         atomic.write_bytes(tmp_path / "file", NEW)
     assert (tmp_path / "file").read_bytes() == NEW
 
@@ -160,7 +121,7 @@ def test_short_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: byt
 
 
 def test_file_size_limit(tmp_path: Path) -> None:
-    """A limit set by the system is an expected failure: the old file stays, and nothing lies beside it."""
+    """A limit set by the system is an expected error: the old file stays, and no temporary file."""
     path = tmp_path / "out" / "file"
     path.parent.mkdir()
     path.write_bytes(OLD)
@@ -178,7 +139,7 @@ atomic.write_bytes(Path(sys.argv[1]), bytes(8192))"""
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit, MemoryError, ValueError])
 def test_block_that_fails(tmp_path: Path, ending: type[BaseException]) -> None:
-    """Whatever ends the block, the old file stays, nothing lies beside it, and the exception goes its way."""
+    """Whatever ends the block, the old file stays, no temporary file does, and the exception propagates."""
     path = tmp_path / "out" / "file"
     path.parent.mkdir()
     path.write_bytes(OLD)
@@ -194,7 +155,7 @@ def test_block_that_fails(tmp_path: Path, ending: type[BaseException]) -> None:
 
 
 def test_nothing_is_seen_before_the_end(tmp_path: Path) -> None:
-    """While a file is written, its name shows what was there before, and a closed writer takes no more."""
+    """While a file is written, its name shows what was there before, and a closed writer cannot be written to."""
     path = tmp_path / "file"
     path.write_bytes(OLD)
     with atomic.open_atomic(path) as writer:
@@ -208,7 +169,7 @@ def test_nothing_is_seen_before_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o000, 0o666)])
 def test_umask(tmp_path: Path, mask: int, mode: int) -> None:
-    """A file's rights follow from the umask."""
+    """A new file's permissions follow from the umask."""
     before = os.umask(mask)
     try:
         atomic.write_text(tmp_path / "file", "ä")
@@ -244,7 +205,7 @@ def test_names(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(("failures", "waits"), [(0, 0), (2, 2), (4, 4), (5, None)])
 def test_scanner_on_windows(monkeypatch: pytest.MonkeyPatch, failures: int, waits: int | None) -> None:
-    """On Windows a target that somebody holds is tried again for a second, then given up."""
+    """On Windows a target that is in use is tried again for a second."""
     answers = [PermissionError(13, "held")] * failures
     slept: list[float] = []
 
