@@ -1,4 +1,4 @@
-"""The floor of a training step: its five large matrix products alone, and the whole step beside them, in turns.
+"""Lower bound of a training step: its five large matrix products alone, compared with the whole step in alternating rounds.
 
 `python floor.py [PRECISION] [DEVICE]` prints JSON: milliseconds of the products, of the step, and of the parts of the step.
 """
@@ -47,7 +47,7 @@ def products(dtype: torch.dtype, device: torch.device) -> Callable[[], None]:
 
 
 def captured(work: Callable[[], object]) -> Callable[[], object]:
-    """Return the replay of work that is captured as a CUDA graph: no time passes between its kernels."""
+    """Return a function that replays work captured as a CUDA graph, without gaps between its kernels."""
     work()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
@@ -60,7 +60,7 @@ def captured(work: Callable[[], object]) -> Callable[[], object]:
 
 
 def main() -> int:
-    """Measure in turns, so that both meet the same machine. The benchmark looks inside the loop on purpose."""
+    """Measure in alternating rounds, so that both run under the same load. Uses internals of the loop on purpose."""
     precision, device = [*sys.argv[1:], *("fp32", "cpu")[len(sys.argv) - 1 :]]
     found = measure_gpu(Precision(precision), device) if device != "cpu" else measure_cpu(Precision(precision))
     print(json.dumps({"precision": precision, "device": device, **found, "rate": found["products"] / found["step"]}))
@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def measure_gpu(precision: Precision, name: str) -> dict[str, float]:
-    """Return milliseconds of the products, of a replayed step and of one made kernel by kernel, each as a GPU sees it."""
+    """Return milliseconds of GPU time for the products, for a replayed step and for a step launched kernel by kernel."""
     device = prepare_device(name, precision)
     images = np.random.default_rng(0).integers(0, 256, (60_000, PIXELS), dtype=np.uint8)
     trainer = Trainer(images, model=ModelConfig(), config=TrainConfig(precision=precision), device=device)

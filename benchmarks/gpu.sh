@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Everything that only a GPU can show, in one go of a few minutes: `benchmarks/gpu.sh`, or `DEVICE=cpu benchmarks/gpu.sh` to rehearse.
+# All tests and measurements that need a GPU, in a few minutes: `benchmarks/gpu.sh`, or `DEVICE=cpu benchmarks/gpu.sh` to rehearse.
 #
-# Needs python3 with torch, and MNIST in MNISTAE_DATA_DIR. Wheels that the machine lacks are taken from the folder WHEELS. Each step
-# has a time limit, and its output is kept in the folder OUT; a step that fails does not stop the others.
+# Needs python3 with torch, and MNIST in MNISTAE_DATA_DIR. Missing wheels are installed from the folder WHEELS. Each step has a
+# time limit and writes its output to the folder OUT; a failed step does not stop the others.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export DEVICE=${DEVICE:-cuda} OUT=${OUT:-build/gpu} PYTHON=${PYTHON:-python3} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
@@ -46,7 +46,7 @@ if wants train; then
 fi
 if wants tests; then
   step tests-gpu 240 "$PYTHON" -m pytest -q -p no:cacheprovider -p no:benchmark -n 4 -m gpu
-  step tests-device 240 "$PYTHON" -m pytest -q -p no:cacheprovider -p no:benchmark -n 4 tests/training tests/test_inference.py
+  step tests-device 240 "$PYTHON" -m pytest -q -p no:cacheprovider -p no:benchmark -n 4 tests/training tests/tasks/test_inference.py
 fi
 if wants runs; then # resume, Ctrl-C, memory, devices
   mnistae train -q --epochs 2 --device "$DEVICE" --name whole

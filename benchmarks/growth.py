@@ -1,4 +1,4 @@
-"""How training grows: `python growth.py IMAGES WIDTH` trains on so many times the images, with so many times the hidden units.
+"""Scaling of training: `python growth.py IMAGES WIDTH` multiplies the number of images and of hidden units.
 
 Prints JSON: the median seconds of an epoch, and the peak memory above that of `import torch`, in MiB.
 """

@@ -1,4 +1,4 @@
-"""What happens when a GPU's memory runs out: `python memory_limit.py cuda` lets a run have 64 MiB and shows how it ends."""
+"""Out of GPU memory: `python memory_limit.py cuda` limits a run to 64 MiB and shows how it ends."""
 
 import sys
 
@@ -8,7 +8,7 @@ from mnistae.cli import main as cli
 
 
 def main() -> int:
-    """Train; return 0 if that ended with exit code 5."""
+    """Train; return 0 if the exit code is 5."""
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(64 * 2**20 / total)
     sys.argv[1:] = ["train", "--device", sys.argv[1], "--epochs", "1", "--name", "starved", "--force", "--json"]

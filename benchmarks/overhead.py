@@ -1,4 +1,4 @@
-"""What reliability costs: `python overhead.py` prints JSON.
+"""Cost of saving and verifying: `python overhead.py` prints JSON.
 
 A run as `train` makes it (signals deferred, asked to stop before each step, checked and kept after each epoch, saved every ten
 seconds and synced to the disk) and bare epochs of the same loop, in turns; and how long a checkpoint takes to be read and
@@ -31,7 +31,7 @@ LOADS = 50
 
 
 def main() -> int:
-    """Measure in turns, so that both meet the same machine. The benchmark looks inside the loop on purpose."""
+    """Measure in alternating rounds, so that both run under the same load. Uses internals of the loop on purpose."""
     data = resolve.open_dataset("mnist")
     with tempfile.TemporaryDirectory() as home:
         os.environ["MNISTAE_HOME"] = home

@@ -1,4 +1,4 @@
-"""The other ways to train the lab's network, each in a process of its own: `python peers.py NAME EPOCHS [DEVICE]` prints JSON.
+"""Other implementations of the lab's training, each in its own process: `python peers.py NAME EPOCHS [DEVICE]` prints JSON.
 
 All of them train 784-392-8-392-784 with Adam at 1e-3 and batches of 2048 on the training images in MNISTAE_DATA_DIR,
 and give the seconds of each epoch; the reader leaves the first out. A peer that is not installed ends with exit code 3.
@@ -31,7 +31,7 @@ def images() -> np.ndarray:
 
 
 def mnistae(epochs: int, precision: str = "fp32") -> Iterator[float]:
-    """Our own loop."""
+    """The training loop of mnistae."""
     import torch
 
     from mnistae.core.config import ModelConfig, Precision, TrainConfig
@@ -44,7 +44,7 @@ def mnistae(epochs: int, precision: str = "fp32") -> Iterator[float]:
 
 
 def between(records: Iterator[object]) -> Iterator[float]:
-    """Yield the seconds that each record took to come."""
+    """Yield the seconds between records."""
     started = time.perf_counter()
     for _ in records:
         now = time.perf_counter()
@@ -66,7 +66,7 @@ def network() -> "nn.Module":
 
 
 def write_raw(root: Path) -> None:
-    """Lay out the training images as torchvision wants to find them; nobody asks for the labels' values."""
+    """Write the training images in torchvision's layout; the labels' values are not used."""
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
     pixels = images()
@@ -77,7 +77,7 @@ def write_raw(root: Path) -> None:
 
 
 def course(epochs: int, workers: int = 0) -> Iterator[float]:
-    """The course's way: MNIST, ToTensor, DataLoader, plain Adam."""
+    """The course notebook: MNIST, ToTensor, DataLoader, plain Adam."""
     import torch
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
@@ -105,7 +105,7 @@ def course(epochs: int, workers: int = 0) -> Iterator[float]:
 
 
 def autograd(epochs: int, precision: str = "fp32") -> Iterator[float]:
-    """What a good engineer writes by hand: bytes in memory on the device, autograd, fused Adam, no graph."""
+    """A carefully written loop: bytes in memory on the device, autograd, fused Adam, no CUDA graph."""
     import torch
 
     pixels = torch.from_numpy(images().copy()).to(DEVICE)
@@ -131,7 +131,7 @@ def autograd(epochs: int, precision: str = "fp32") -> Iterator[float]:
 
 
 def lightning(epochs: int) -> Iterator[float]:
-    """Lightning's Trainer over tensors that are floats in memory already."""
+    """Lightning's Trainer on float tensors in memory."""
     import logging
     import warnings
 

@@ -1,4 +1,4 @@
-"""Where the seconds of a training command go: `python phases.py [DEVICE] [RECIPE] [SEED]` prints JSON.
+"""Time of each phase of a training command: `python phases.py [DEVICE] [RECIPE] [SEED]` prints JSON.
 
 The real MNIST and the parts of `mnistae train` in their order, in this process: importing torch, proving the device, reading
 the data, setting up, the first epoch (on CUDA it captures the step), the others, and the end with its files. `loop` is the
@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 
 def main() -> int:
-    """Train, and measure what each part takes."""
+    """Train, and measure each phase."""
     device, recipe, seed = [*sys.argv[1:], *("auto", "lab", "0")[len(sys.argv) - 1 :]]
     seconds: dict[str, float] = {}
     last = time.perf_counter()

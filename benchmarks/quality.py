@@ -1,4 +1,4 @@
-"""One run of a recipe on the real MNIST: `python quality.py RECIPE SEED [PRECISION] [DEVICE]` prints JSON.
+"""One run of a recipe on MNIST: `python quality.py RECIPE SEED [PRECISION] [DEVICE]` prints JSON.
 
 Seconds are those of the loop alone, the measurements after each epoch not counted; `reached` is when the test MSE first was
 that of the lab's own weights or better.

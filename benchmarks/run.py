@@ -1,4 +1,4 @@
-"""Every measurement in one process tree, in turns, as one table: `python benchmarks/run.py [--quick] [--out FOLDER]`.
+"""All measurements, in rounds, as one page of tables: `python benchmarks/run.py [--quick] [--out FOLDER]`.
 
 Needs the real MNIST (MNISTAE_DATA_DIR) and, for the peers, the group `bench`. Writes bench.md and bench.json.
 """
@@ -40,11 +40,11 @@ SHELL = {
     "train --epochs 2": ["train", "--epochs", "2", "--quiet", "--force"],
 }
 GROWTH = ((1, 1), (4, 1), (16, 1), (1, 4))
-"""Times the images, times the hidden units."""
+"""Factors for the number of images and of hidden units."""
 
 
 def script(name: str, *words: object) -> dict[str, Any]:
-    """Run one of the scripts beside this file; return the document on its last line."""
+    """Run one of the scripts in this folder; return the JSON document on its last line."""
     done = subprocess.run([sys.executable, HERE / name, *map(str, words)], check=False, capture_output=True, text=True)
     lines = done.stdout.strip().splitlines()
     if not lines:
@@ -61,14 +61,14 @@ def measure_floor(rounds: int) -> list[dict[str, Any]]:
 
 
 def measure_phases(recipe: str) -> list[dict[str, Any]]:
-    """Where the seconds of a training command go, on the CPU and on the GPU if there is one. The data set is cached by now."""
+    """Time of each phase of a training command, on the CPU and on a GPU if present. The data set is already cached."""
     asked = "import sys, torch; sys.exit(not torch.cuda.is_available())"
     devices = ["cpu"] if subprocess.run([sys.executable, "-c", asked], check=False).returncode else ["cpu", "cuda"]
     return [script("phases.py", device, recipe) for device in devices]
 
 
 def measure_epochs(rounds: int) -> dict[str, Any]:
-    """Seconds an epoch of each way to train, a process at a time, in rounds; the first epoch of each is left out."""
+    """Seconds per epoch of each implementation, one process at a time, in rounds; the first epoch is not counted."""
     seconds: dict[str, list[float]] = {peer: [] for peer in PEERS}
     missing: dict[str, str] = {}
     for _ in range(rounds):
@@ -81,7 +81,7 @@ def measure_epochs(rounds: int) -> dict[str, Any]:
 
 
 def measure_quality(recipes: dict[str, int]) -> dict[str, Any]:
-    """Test MSE, seconds of training and active units by recipe, over as many seeds as asked for."""
+    """Test MSE, seconds of training and active units by recipe, for the requested number of seeds."""
     return {recipe: [script("quality.py", recipe, seed) for seed in range(count)] for recipe, count in recipes.items()}
 
 
@@ -128,7 +128,7 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 
 def machine() -> dict[str, Any]:
-    """Say where and with what this was measured."""
+    """Describe the machine and the versions."""
     versions = {}
     for package in ("mnistae", "torch", "torchvision", "numpy", "lightning", "keras", "scikit-learn"):
         try:

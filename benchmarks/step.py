@@ -1,4 +1,4 @@
-"""What the hand-written step buys: an epoch of it and one with autograd, in turns: `python step.py [DEVICE]` prints a table.
+"""Speed of the hand-written step against autograd, in alternating epochs: `python step.py [DEVICE]` prints a table.
 
 The other way is what a good engineer writes first: the same bytes in memory, in-place activations, `torch.autocast` for bf16,
 autograd and `torch.optim.Adam(fused=True)`. Both meet the same machine in the same minute, so the ratio can be trusted.
@@ -53,7 +53,7 @@ def with_autograd(pixels: torch.Tensor, config: TrainConfig) -> Iterator[float]:
 
 
 def main() -> int:
-    """Measure in turns and print a row a case."""
+    """Measure in alternating rounds and print one row per case."""
     name = sys.argv[1] if len(sys.argv) > 1 else "cpu"
     images = resolve.open_dataset("mnist").images(Split.TRAIN)
     print("| batch | precision | hand-written, ms a step | autograd, ms a step | speed of autograd |\n|---|---|---|---|---|")

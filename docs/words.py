@@ -1,4 +1,4 @@
-"""Report words to avoid, with replacements: in the pages, and in the strings, docstrings and comments of the package."""
+"""Report words to avoid, with replacements: in the pages, and in strings, docstrings and comments of package and benchmarks."""
 
 import re
 import sys
@@ -66,7 +66,13 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
 
 def main() -> int:
     """Print each use as `file:line: 'word', use replacement`; return the exit code."""
-    paths = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*.py"), *ROOT.glob("src/**/*.py")]
+    paths = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/*.py"),
+        *ROOT.glob("src/**/*.py"),
+        *ROOT.glob("benchmarks/*"),
+    ]
     pages = sorted(path for path in paths if path.relative_to(ROOT).as_posix() not in EXCEPTIONS)
     found = [
         f"{path.relative_to(ROOT)}:{line}: {match[0]!r}, use: {list(REPLACEMENTS.values())[int(match.lastindex or 1) - 1]}"
