@@ -22,6 +22,7 @@ from mnistae.data.sets import cache, resolve
 from mnistae.data.sets.dataset import Split
 from mnistae.data.sets.registry import DATASETS
 from tests.conftest import write_idx
+from tests.support.canary import Canary
 from tests.support.client import ForkServer, is_clean_error, log_result, trials
 from tests.support.downloads import archives, collection, is_right, leftovers, sums
 from tests.support.http_mirror import BEHAVIOURS, Handler, Mirror
@@ -174,16 +175,6 @@ def test_offline(forks: ForkServer, digits: dict[str, np.ndarray], trained: str,
     log_result(
         "D5", trials=2 * len(COMMANDS), control="the same watch on a command that is allowed to connect: seen 1 time of 1"
     )
-
-
-class Canary:
-    """A pickle that leaves a file behind when it is loaded."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        return Path.touch, (self.path,)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -21,18 +20,9 @@ from mnistae.core.errors import CheckpointError
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from tests.conftest import Cli
+from tests.support.canary import Canary
 from tests.support.checkpoint_bytes import MODEL_FILE, arrays, described, metadata
 from tests.support.client import ROOT, log_result, trials
-
-
-class Canary:
-    """A pickle that leaves a mark when it is loaded."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.mark,)
 
 
 def polyglots(folder: Path) -> dict[str, bytes]:

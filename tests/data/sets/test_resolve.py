@@ -17,6 +17,7 @@ from mnistae.data.sets import cache, custom, glyphs, idx, registry, resolve
 from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.data.sets.registry import DATASETS, DatasetInfo
 from tests.conftest import idx_bytes, write_idx
+from tests.support.canary import Canary
 from tests.support.http_mirror import Mirror
 
 Digits = dict[str, np.ndarray]
@@ -227,17 +228,6 @@ def test_path_that_is_not_there() -> None:
     """A reference with a separator is a path: where nothing is, data are missing."""
     with pytest.raises(DataError, match="there is no data set at 'no/such/folder'"):
         resolve.open_dataset("no/such/folder")
-
-
-class Canary:
-    """An object whose unpickling leaves a trace."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Have the unpickler make the file."""
-        return Path.touch, (self.trace,)
 
 
 def test_planted_pickle(entry: DatasetInfo, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
