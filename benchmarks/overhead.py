@@ -1,8 +1,8 @@
 """Cost of saving and verifying: `python overhead.py` prints JSON.
 
 A run as `train` makes it (signals deferred, asked to stop before each step, checked and kept after each epoch, saved every ten
-seconds and synced to the disk) and bare epochs of the same loop, in turns; and how long a checkpoint takes to be read and
-verified.
+seconds and synced to the disk) and bare epochs of the same loop, interleaved; and the time to read and verify a
+checkpoint.
 """
 
 import functools

@@ -43,6 +43,8 @@ REPLACEMENTS = {
 }
 """What to look for, as regular expressions over whole words, and what to write instead."""
 
+FILES = ("*.md", "docs/*.md", "docs/*.py", "src/**/*.py", "benchmarks/*.py", "benchmarks/*.sh")
+
 EXCEPTIONS = {
     "docs/architecture.md": "generated from the package",
     "docs/cli.md": "generated from the package",
@@ -66,17 +68,10 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
 
 def main() -> int:
     """Print each use as `file:line: 'word', use replacement`; return the exit code."""
-    paths = [
-        *ROOT.glob("*.md"),
-        *ROOT.glob("docs/*.md"),
-        *ROOT.glob("docs/*.py"),
-        *ROOT.glob("src/**/*.py"),
-        *ROOT.glob("benchmarks/*"),
-    ]
-    pages = sorted(path for path in paths if path.relative_to(ROOT).as_posix() not in EXCEPTIONS)
+    paths = {path for pattern in FILES for path in ROOT.glob(pattern)} - {ROOT / path for path in EXCEPTIONS}
     found = [
         f"{path.relative_to(ROOT)}:{line}: {match[0]!r}, use: {list(REPLACEMENTS.values())[int(match.lastindex or 1) - 1]}"
-        for path in pages
+        for path in sorted(paths)
         for line, text in texts(path)
         for match in PATTERN.finditer(text)
     ]
