@@ -65,7 +65,7 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     *[((command, "train:", "1"), 2, "not an image: 'train:'") for command in USE],
     # pictures
     (("reconstruct", "missing.png"), 4, "missing.png"),
-    (("reconstruct", "text.png"), 4, "not an image of a known kind: 'text.png'"),
+    (("reconstruct", "text.png"), 4, "unsupported image format: 'text.png'"),
     (("reconstruct", "huge.png"), 4, "huge.png"),
     (("reconstruct", "empty.png"), 4, "empty.png"),
     (("reconstruct", "blank.png"), 4, "blank.png"),
@@ -121,7 +121,7 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("traverse", "1", "-n", "1000"), 2, "figure too large"),
     (("traverse", "1", "2"), 2, "unexpected extra argument"),
     (("traverse", "own.npy"), 2, "traverse takes exactly one image, got 3"),
-    (("interpolate", "1"), 2, "an interpolation goes from one image to another"),
+    (("interpolate", "1"), 2, "interpolation needs at least two images"),
     (("denoise", "1", "--level", "nan"), 2, "invalid noise level: nan"),
     (("denoise", "1", "--level", "-1"), 2, "invalid noise level: -1"),
     (("denoise", "1", "--noise", "mask", "--level", "1.5"), 2, "invalid noise level: 1.5"),
@@ -244,7 +244,7 @@ def test_damaged_data_is_never_trained_on(cli: Cli, tiny: Path, home: Path) -> N
 
 
 def test_cuda_without_cuda_is_exit_five(cli: Cli, trained: str, tiny: Path, home: Path) -> None:
-    """A device that was asked for and is not there ends with 5 and the reason, never with another device."""
+    """A requested device that is not available is exit code 5 with the reason, never another device."""
     import torch
 
     if torch.cuda.is_available():
@@ -253,12 +253,12 @@ def test_cuda_without_cuda_is_exit_five(cli: Cli, trained: str, tiny: Path, home
     for words in (("train", "--dataset", tiny, "--name", "x"), ("reconstruct", "1")):
         answer = cli(*words, "--device", "cuda")
         assert answer.code == 5
-        assert "error: device 'cuda' is not there: torch" in answer.err
+        assert "error: device 'cuda' is not available: torch" in answer.err
     assert snapshot(home) == store
 
 
 def test_missing_device_is_found_before_training(cli: Cli, tiny: Path, home: Path) -> None:
-    """Training on a device that is not there ends with 5 and leaves no run."""
+    """Training on a device that is not available is exit code 5 and leaves no run."""
     import torch
 
     if torch.backends.mps.is_available():
@@ -297,7 +297,7 @@ def test_moved_data_is_missing_data(cli: Cli, tiny: Path) -> None:
 def test_closed_and_empty_standard_input(trained: str) -> None:
     """`-` with nothing to read is exit 4 at once."""
     empty = run_cli("reconstruct", "-")
-    assert (empty.returncode, empty.stderr.splitlines()[0]) == (4, b"error: standard input is empty")
+    assert (empty.returncode, empty.stderr.splitlines()[0]) == (4, b"error: file is empty: 'standard input'")
     closed = run_cli("reconstruct", "-", stdin=None, preexec_fn=lambda: os.close(0))
     assert (closed.returncode, closed.stderr.splitlines()[0]) == (4, b"error: stdin is closed")
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Cli, Result, run_cli
+from tests.conftest import Cli, run_cli
+from tests.support.client import Result
 
 SHARED = {"schema", "command", "dataset", "split", "output"}
 """What a document has once, however many checkpoints it is about."""

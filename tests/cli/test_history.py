@@ -42,13 +42,13 @@ def test_the_newest_run_is_the_default(cli: Cli, trained: str, other: str, monke
 def test_json_has_the_losses(cli: Cli, trained: str, other: str) -> None:
     """One document with every run's epochs, and the figure if there is one."""
     document = json.loads(cli("history", trained, other, "--json").out)
-    assert (document["command"], document["figure"]) == ("history", None)
+    assert (document["command"], document["output"]) == ("history", None)
     assert [(run["name"], len(run["history"])) for run in document["runs"]] == [("tiny", 2), ("other", 1)]
     told = [epoch for run in document["runs"] for epoch in run["history"]]
     rows = list(csv.DictReader(cli("history", trained, other).out.splitlines()))
     names = {"number": "epoch", "loss": "loss", "learning_rate": "learning_rate"}
     assert told == [{name: float(row[column]) for name, column in names.items()} for row in rows]
-    assert json.loads(cli("history", "--json", "-o", "x.pdf").out)["figure"] == "x.pdf"
+    assert json.loads(cli("history", "--json", "-o", "x.pdf").out)["output"] == "x.pdf"
 
 
 def test_a_figure_of_several_runs(cli: Cli, trained: str, other: str) -> None:
@@ -76,7 +76,7 @@ def test_a_checkpoint_that_never_was_trained_here(cli: Cli, trained: str) -> Non
         answer = cli("history", *words)
         assert answer.code == 3
         assert answer.err.splitlines()[-2:] == [
-            "error: 'foreign' was imported: it has no history of losses",
+            "error: 'foreign' was imported and has no loss history",
             "hint: name a run that was trained here: see 'mnistae checkpoints list'",
         ]
     assert not Path("x.png").exists()
@@ -87,9 +87,9 @@ def test_a_checkpoint_that_never_was_trained_here(cli: Cli, trained: str) -> Non
     [
         (("nobody",), 3, "no such checkpoint: 'nobody'"),
         (("../x",), 3, "no such checkpoint file: '../x'"),
-        (("",), 2, "the checkpoint's name is empty"),
-        (("-o", "x.gif"), 2, "cannot write the format 'gif'"),
-        (("-o", "-", "--json"), 2, "both want standard output"),
+        (("",), 2, "empty checkpoint name"),
+        (("-o", "x.gif"), 2, "unsupported output format: 'gif'"),
+        (("-o", "-", "--json"), 2, "--json and -o - cannot be combined"),
     ],
     ids=str,
 )

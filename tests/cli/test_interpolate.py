@@ -27,12 +27,12 @@ def test_a_loop_ends_where_it_began(cli: Cli, trained: str) -> None:
 def test_a_film_there_and_back(cli: Cli, trained: str) -> None:
     """The way back leaves out both ends; the frames' duration is that of --fps, in the hundredths that a GIF counts in."""
     name = cli("interpolate", 0, 1, "-n", 5, "-f", "gif", "--ping-pong", "--fps", 20).out.strip()
-    assert name == "interpolate-0-1-steps5-fps20-ping-pong.gif"
+    assert name == "interpolate-0-1-steps5-fps20-ping_pong.gif"
     with Image.open(name) as film:
         assert film.n_frames == 8  # type: ignore[attr-defined]
         assert film.info["duration"] == 50
     frames = np.arange(5, dtype=np.float32)[None, :, None]
-    assert inference.join_segments(frames, back=True).ravel().tolist() == [0, 1, 2, 3, 4, 3, 2, 1]
+    assert inference.join_segments(frames, ping_pong=True).ravel().tolist() == [0, 1, 2, 3, 4, 3, 2, 1]
 
 
 def test_an_arc_keeps_the_length_of_codes() -> None:
@@ -66,8 +66,8 @@ def test_slerp_differs_from_straight(cli: Cli, trained: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--fps", 0), "fps is '0'"),
-        (("--fps", "nan"), "fps is 'nan'"),
+        (("--fps", 0), "invalid value for --fps: 0"),
+        (("--fps", "nan"), "invalid value for --fps: nan"),
         (("--fps", 12), "apply to GIF output only"),
         (("--ping-pong", "-o", "x.png"), "apply to GIF output only"),
         (("--closed", "--ping-pong", "-f", "gif"), "cannot be combined"),

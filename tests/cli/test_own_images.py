@@ -14,7 +14,7 @@ from mnistae.cli.groups import InputOptions
 from tests.conftest import Cli, run_cli
 
 KEEPS_GOING = ("encode", "reconstruct", "denoise")
-UNREADABLE = "not an image of a known kind: 'scans/2.png'"
+UNREADABLE = "unsupported image format: 'scans/2.png'"
 
 
 @pytest.fixture(autouse=True)

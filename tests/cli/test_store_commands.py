@@ -27,12 +27,12 @@ def test_import_list_show_path_verify_remove(cli: Cli, home: Path) -> None:
     path = home / "checkpoints" / "MLP.3" / "model.safetensors"
     assert (imported.code, imported.out, imported.err) == (0, f"{path}\n", "imported 784-20-3-20-784 as 'MLP.3'\n")
     rows = [line.split() for line in cli("checkpoints", "list").out.splitlines()]
-    assert rows[1] == ["MLP.3", "20-3", "-", "-", "-", "-", "imported"]
+    assert rows[1] == ["MLP.3", "20", "3", "-", "-", "-", "-", "imported"]
     assert cli("checkpoints", "path").out == f"{path}\n"
     assert cli("checkpoints", "path", path).out == f"{path}\n"
     assert "import MLP.3.pth" in cli("checkpoints", "show", "MLP.3").out
     verified = json.loads(cli("checkpoints", "verify", "--json").out)["checkpoints"]
-    assert verified == [{"name": name, "whole": True} for name in ("MLP.3", "lab", "denoise")]
+    assert verified == [{"name": name, "state": "ok"} for name in ("MLP.3", "lab", "denoise")]
     assert cli("train", "--resume", "--name", "MLP.3").code == 3
     removed = cli("checkpoints", "remove", "MLP.3")
     assert (removed.code, removed.out) == (0, "MLP.3\n")
@@ -94,8 +94,8 @@ def test_real_mnist_where_it_lies(cli: Cli, real_mnist: Path) -> None:
 def test_doctor_tells_what_a_bug_report_needs(cli: Cli, trained: str, home: Path) -> None:
     """Versions, devices, environment, paths, data and store, each with its state."""
     told = json.loads(cli("doctor", "--json").out)
-    assert list(told) == ["schema", "command", "versions", "devices", "environment", "paths", "data", "store"]
+    assert list(told) == ["schema", "command", "versions", "devices", "environment", "paths", "datasets", "checkpoints"]
     assert told["devices"]["cpu"].startswith("works: cpu")
     assert told["paths"]["checkpoints"] == str(home / "checkpoints")
-    assert told["store"] == dict.fromkeys(("tiny", "lab", "denoise"), "whole")
-    assert told["data"]["mnist"] == "not here"
+    assert told["checkpoints"] == dict.fromkeys(("tiny", "lab", "denoise"), "ok")
+    assert told["datasets"]["mnist"] == "not installed"

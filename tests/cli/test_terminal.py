@@ -89,10 +89,10 @@ def test_the_bar_has_the_losses_and_the_active_units_below(tiny: Path, home: Pat
     words = ("train", "--dataset", tiny, "-e", 60, "-b", 256, "--name", "live", "--force")
     code, text = run_in_pty(*words, **SCREEN)
     assert code == 0
-    assert re.search(r"[▁-█]{30,}  [1-8] of 8 units alive", text)
+    assert re.search(r"[▁-█]{30,}  [1-8] of 8 units active", text)
     watched = (home / "checkpoints" / "live" / "state.safetensors").read_bytes()
     plain = run_in_pty(*words, **{**SCREEN, "LC_ALL": "C"})[1]
-    assert re.search(r"[1-8] of 8 units alive", plain)
+    assert re.search(r"[1-8] of 8 units active", plain)
     assert not re.search("[▁-█]", plain)
     assert run_cli(*words).returncode == 0
     assert (home / "checkpoints" / "live" / "state.safetensors").read_bytes() == watched

@@ -29,7 +29,7 @@ def test_training_leaves_a_whole_run(cli: Cli, tiny: Path, home: Path) -> None:
     path = home / "checkpoints" / "lab-tiny-b256-seed0" / "model.safetensors"
     assert (answer.code, answer.out) == (0, f"{path}\n"), answer.err
     lines = answer.err.splitlines()
-    assert lines[0].startswith("data: tiny in ")
+    assert lines[0].startswith("using data set tiny in ")
     assert lines[1].startswith("training 'lab-tiny-b256-seed0' on cpu")
     assert [line[:9] for line in lines if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
     assert list(run_files(home, path.parent.name)) == ["history.csv", "loss.png", "model.safetensors", "state.safetensors"]
@@ -60,7 +60,7 @@ def test_json_tells_the_run(cli: Cli, tiny: Path) -> None:
     assert [epoch["number"] for epoch in document["history"]] == [1, 2]
     assert document["loss"] == document["history"][-1]["loss"]
     (listed,) = json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"][:1]
-    assert document["active_units"] == listed["units alive"]
+    assert document["active_units"] == listed["active_units"]
 
 
 def test_resume_raises_the_epochs_to_the_same_bytes(cli: Cli, tiny: Path, home: Path) -> None:
@@ -84,8 +84,8 @@ def test_existing_run_is_kept_unless_forced(cli: Cli, tiny: Path, home: Path, tr
     refused = cli(*words)
     assert (refused.code, refused.out) == (7, "")
     assert refused.err.splitlines()[-2:] == [
-        "error: the run 'tiny' exists already",
-        "hint: go on with --resume, replace it with --force, or choose a --name",
+        "error: run 'tiny' already exists",
+        "hint: use --resume to continue it, --force to replace it, or another --name",
     ]
     assert run_files(home, trained) == before
     assert cli(*words, "--force", "-q").code == 0
@@ -93,13 +93,13 @@ def test_existing_run_is_kept_unless_forced(cli: Cli, tiny: Path, home: Path, tr
 
 
 RESUME_ERRORS = [
-    (("--lr", "0.5"), 2, "learning rate of the run 'tiny' is '0.001', not '0.5'"),
-    (("--bottleneck", "4"), 2, "bottleneck of the run 'tiny' is '8', not '4'"),
-    (("--dataset", "glyphs"), 2, "dataset of the run 'tiny' is"),
-    (("--force",), 2, "--resume goes on with a run, --force replaces it"),
-    (("--epochs", "0"), 2, "epochs is '0'"),
+    (("--lr", "0.5"), 2, "cannot change --lr of run 'tiny' on resume: it is '0.001', not '0.5'"),
+    (("--bottleneck", "4"), 2, "cannot change --bottleneck of run 'tiny' on resume: it is '8', not '4'"),
+    (("--dataset", "glyphs"), 2, "cannot change --dataset of run 'tiny' on resume"),
+    (("--force",), 2, "--resume and --force cannot be combined"),
+    (("--epochs", "0"), 2, "invalid value for --epochs: 0"),
     (("--name", "nobody"), 3, "no such checkpoint: 'nobody'"),
-    (("--name", "../x"), 2, "not a name for a run: '../x'"),
+    (("--name", "../x"), 2, "invalid run name: '../x'"),
 ]
 
 
@@ -169,7 +169,7 @@ def test_bfloat16_without_instructions_is_warned_about(
 ) -> None:
     """Who asks for bf16 on a processor that has none is told; nobody else is."""
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has_it)  # stands for another processor
-    warning = "warning: this processor has no instructions for bfloat16"
+    warning = "warning: this CPU has no bfloat16 instructions"
     words = ("train", "--dataset", tiny, "-e", 1)
     assert (warning in cli(*words, "--precision", "bf16").err) is not has_it
     assert warning not in cli(*words).err
@@ -204,7 +204,7 @@ def test_dead_units_are_warned_about(cli: Cli, tiny: Path) -> None:
     """A unit that is always zero is counted and named as a loss."""
     answer = cli("train", "--dataset", tiny, "-e", 2, "-b", 256, "-z", 64)
     assert answer.code == 0
-    assert "bottleneck units are dead: always zero" in answer.err
+    assert "bottleneck units are dead (always zero): units " in answer.err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -221,7 +221,7 @@ def test_signal_keeps_the_last_whole_epoch(tiny: Path, home: Path, cli: Cli, num
     _, err = process.communicate(timeout=30)
 
     assert process.returncode == code
-    assert b"go on with: mnistae train --resume --name cut" in err
+    assert b"resume with: mnistae train --resume --name cut" in err
     assert cli("checkpoints", "verify").code == 0
     done = json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"][0]["epochs"]
     assert done >= 3
@@ -244,8 +244,8 @@ def test_two_trainers_of_one_name_are_one(tiny: Path, cli: Cli) -> None:
 
     assert second.returncode == 8
     assert second.stderr.decode().splitlines()[-2:] == [
-        "error: another process is working on the run 'one'",
-        "hint: wait for it, or choose another --name",
+        "error: run 'one' is locked by another process",
+        "hint: wait until it has finished, or choose another --name",
     ]
     assert first.returncode == 130
     assert cli("checkpoints", "verify").code == 0

@@ -96,7 +96,7 @@ def test_ranges_that_are_not_kept_are_measured(cli: Cli, trained: str, tiny: Pat
         rewritten(trained, unit_ranges=None)
     data = ("--dataset", tiny) if is_imported else ()
     answer = cli("traverse", 1, "-c", trained, "--json", *data)
-    assert "holds no ranges of its units: measured on the training images of tiny" in answer.err
+    assert "unit ranges are not stored in this checkpoint; computed from the training images of tiny" in answer.err
     units = json.loads(answer.out)["units"]
     for unit, other in zip(units, expected, strict=True):
         assert (unit["low"], unit["high"]) == pytest.approx((other["low"], other["high"]), rel=1e-5)
@@ -129,10 +129,8 @@ def test_a_dead_unit_is_named_and_stands_still(cli: Cli, trained: str, is_kept: 
     answer = cli("traverse", 1, "--unit", 5, "-o", "still.npy")
     warnings = [line for line in answer.err.splitlines() if line.startswith("warning:")]
     dead = [str(k) for k, unit in enumerate(ranges) if unit.is_dead]
-    names = f"unit {dead[0]}" if len(dead) == 1 else f"units {', '.join(dead)}"
-    assert warnings == [
-        f"warning: {len(dead)} of 8 bottleneck units are dead: always zero ({names})",
-    ]
+    verb, numbers = ("is", f"unit {dead[0]}") if len(dead) == 1 else ("are", f"units {', '.join(dead)}")
+    assert warnings == [f"warning: {len(dead)} of 8 bottleneck units {verb} dead (always zero): {numbers}"]
     frames = np.load("still.npy")
     assert (frames == frames[0]).all()
     assert cli("traverse", 1, "--unit", 5).out == "traverse-1-unit5.png\n"

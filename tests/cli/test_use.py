@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import REFERENCE, Cli, Result
+from tests.conftest import REFERENCE, Cli
+from tests.support.client import Result
 
 
 def document(answer: Result) -> Any:
@@ -58,9 +59,9 @@ def test_reconstruct_measures_each_image(cli: Cli, trained: str) -> None:
     one = images[0]
     assert shown.err.splitlines()[-2].split() == ["1", "0", f"{one['mse']:.6f}", f"{one['psnr']:.2f}", f"{one['ssim']:.4f}"]
     assert one["psnr"] == pytest.approx(-10 * np.log10(one["mse"]))
-    assert told["figure"] is None
+    assert told["output"] is None
     assert told["dataset"] == "tiny"
-    assert document(cli("reconstruct", "1", "--json", "-o", "x.png"))["figure"] == "x.png"
+    assert document(cli("reconstruct", "1", "--json", "-o", "x.png"))["output"] == "x.png"
     assert Path("x.png").exists()
 
 

@@ -62,7 +62,7 @@ COMMANDS = {
         ("mnistae traverse 1", "mnistae traverse digit:7 --unit 3 -o unit3.gif"),
     ),
     "evaluate": CommandInfo(
-        "Measure a checkpoint over the test set: MSE, PSNR and SSIM by digit, living units, PCA, denoising.",
+        "Measure a checkpoint over the test set: MSE, PSNR and SSIM by digit, active units, PCA, denoising.",
         USE,
         ("mnistae evaluate -c lab --extremes 8 -o extremes.png", "mnistae evaluate lab fast-mnist-seed0 --knn 5 -f csv"),
     ),

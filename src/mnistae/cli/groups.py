@@ -15,7 +15,7 @@ from mnistae.cli.console import Reporter
 MAX_STEPS = 1000
 """Frames per segment or unit."""
 
-IMAGE_HELP = "index (N, train:N, test:N), digit:D[/K], a file, a folder, 'scans/*.png', or - for stdin."
+IMAGE_HELP = "an index (N, train:N, test:N), digit:D, digit:D/K, a file, a folder, 'scans/*.png', or - for stdin."
 
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE", help=f"Image: {IMAGE_HELP}", show_default=False)]
 
@@ -39,7 +39,7 @@ def format_option(about: str = "Output format (default: from the file extension)
 
 def device_option(default: str) -> Any:
     """Return the option that names the device."""
-    about = f"Device: auto, cpu, cuda[:N], xpu or mps (default: {default})."
+    about = f"Device: auto, cpu, cuda, cuda:N, xpu or mps (default: {default})."
     return typer.Option("--device", metavar="DEVICE", envvar="MNISTAE_DEVICE", help=about)
 
 

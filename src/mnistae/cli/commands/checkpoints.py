@@ -1,7 +1,7 @@
 """`mnistae checkpoints`: manage the runs in the store."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -45,7 +45,7 @@ class ExportFormat(StrEnum):
 class ExportOutput(OutputOptions):
     """An exported checkpoint."""
 
-    output: Annotated[str, output_option("Output file, or - for stdout.")]
+    output: Annotated[str, output_option("Output file, or - for stdout.")] = field()  # required: no default is inherited
     format: Annotated[ExportFormat | None, format_option()] = None
     formats: ClassVar[type[StrEnum]] = ExportFormat
 

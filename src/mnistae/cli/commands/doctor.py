@@ -29,7 +29,7 @@ def doctor(*, reporter: Reporter) -> None:
     """Show versions, devices, paths, and the state of data sets and checkpoints."""
     found: dict[str, dict[str, Any]] = {
         "versions": _versions(),
-        "devices": {name: _device_state(name) for name in devices.ORDER},
+        "devices": {name: _device_state(name) for name in devices.AUTO_ORDER},
         "environment": {name: os.environ.get(name) for name in VARIABLES},
         "paths": {
             "checkpoints": str(paths.checkpoints_dir()),
