@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from tests.support import client
-from tests.support.client import Result
+from tests.support.client import Result as Result  # the tests of commands take it from here
 from tests.support.terminals import Terminal
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def run_cli(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]
         code = running.wait(100).code
         out, err = (path.read_bytes() for path in (running.out, running.err))
     assert code is not None, "it did not end"
-    return subprocess.CompletedProcess(list(args), code, out, err)
+    return subprocess.CompletedProcess([*map(str, args)], code, out, err)
 
 
 def run_in_pty(*args: object, **environment: str) -> tuple[int, str]:
@@ -205,7 +205,7 @@ def run_in_pty(*args: object, **environment: str) -> tuple[int, str]:
     if not client.shared_server().is_ready_for(environment):
         return run_program_in_pty([sys.executable, "-m", "mnistae", *map(str, args)], **environment)
     with tempfile.TemporaryDirectory() as folder, Terminal() as terminal:
-        code = _fork(args, Path(folder), environment, ("terminals.sit_at", terminal.name)).wait(100).code
+        code = _fork(args, Path(folder), environment, ("terminals.attach", terminal.name)).wait(100).code
         assert code is not None, "it did not end"
         return code, terminal.text()
 
@@ -245,6 +245,21 @@ def trained_store(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np
     ended = forks.run("train", "--dataset", data, "-e", 2, "-b", 256, "--name", "tiny", "-q", home=folder)
     assert ended.code == 0, ended.err
     return folder / "home"
+
+
+@pytest.fixture(scope="session")
+def glyphs_home(tmp_path_factory: pytest.TempPathFactory, forks: client.ForkServer) -> Path:
+    """A home with the built-in digits drawn and the run `fast` trained on them: once a session, for all its workers."""
+    from filelock import FileLock
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with FileLock(shared / "glyphs.lock"):
+        if not (shared / "glyphs" / "home" / "checkpoints" / "fast").exists():
+            words = ("train", "--dataset", "glyphs", "--recipe", "fast", "--name", "fast", "-q")
+            ended = forks.run(*words, home=shared / "glyphs", save_every=None, timeout=100)
+            assert ended.code == 0, ended.err
+    return shared / "glyphs" / "home"
 
 
 @pytest.fixture

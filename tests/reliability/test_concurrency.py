@@ -87,7 +87,7 @@ def compete(forks: ForkServer, home: Path, words: tuple[object, ...], before: An
     """Start eight trainers of one name, then three more one by one, and interrupt who goes on; return how they ended."""
     running = [forks.start(*words, "-e", 10_000, home=home, save_every=10, before=before) for _ in range(8)]
     end = time.monotonic() + 10
-    while time.monotonic() < end and not has_settled([child._err for child in running]):
+    while time.monotonic() < end and not has_settled([child.err for child in running]):
         time.sleep(0.01)
     late = [] if before else [forks.run(*words, "-e", 10_000, home=home) for _ in range(3)]
     for child in running:
@@ -135,7 +135,7 @@ def test_file_system_without_locks(forks: ForkServer, place: Path, words: tuple[
         assert (ended.code, "Warning" in ended.err) == (0, False), ended.err
         killed = forks.start(*words, "-e", 10_000, "--force", home=place, before=before)
         end = time.monotonic() + 20
-        while k and not has_settled([killed._err]) and time.monotonic() < end:
+        while k and not has_settled([killed.err]) and time.monotonic() < end:
             time.sleep(0.01)
         killed.kill(signal.SIGKILL)
         assert killed.wait().code == -signal.SIGKILL

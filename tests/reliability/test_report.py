@@ -26,7 +26,7 @@ def test_every_row_has_a_test() -> None:
     sources = "".join(path.read_text() for path in HERE.parent.rglob("test_*.py") if path != Path(__file__))
     recorded = set(re.findall(r'log_result\(\s*"([A-Z0-9]+)"', sources))
     assert recorded == set(report.ROWS) - set(report.ELSEWHERE)
-    assert set(report.AT_LEAST) | set(report.CONTROLLED) <= set(report.ROWS)
+    assert set(report.MIN_TRIALS) | set(report.CONTROLLED) <= set(report.ROWS)
 
 
 def test_failures_are_on_the_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

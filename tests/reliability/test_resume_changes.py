@@ -41,7 +41,7 @@ CHANGES: dict[str, tuple[Callable[[Provenance], Provenance], tuple[str, ...], in
     "mnistae": (with_version("mnistae"), (), 0, "warning: mnistae was '0.0' and is '"),
     "processor": (with_version("cpu"), (), 0, "warning: cpu was '0.0' and is '"),
     "device": (lambda p: dataclasses.replace(p, device="cuda:0"), ("--device", "cpu"), 0, "device was 'cuda:0' and is 'cpu'"),
-    "absent device": (lambda p: dataclasses.replace(p, device="cuda:7"), (), 5, "error: device 'cuda:7' is not there"),
+    "absent device": (lambda p: dataclasses.replace(p, device="cuda:7"), (), 5, "error: device 'cuda:7' is not available"),
     "data": (lambda p: dataclasses.replace(p, data_digest="0" * 64), (), 4, "data set has changed since this run was trained"),
     "settings": (lambda p: p, ("--lr", "0.5"), 2, "learning rate of the run 'tiny' is '0.001', not '0.5'"),
     "sizes": (lambda p: p, ("--bottleneck", "4"), 2, "bottleneck of the run 'tiny' is '8', not '4'"),
@@ -58,7 +58,7 @@ def test_what_changed_is_told(cli: Cli, trained: str, home: Path, what: str) -> 
     answer = cli(*GO_ON, *options)
     assert (answer.code, message in answer.err) == (code, True), answer
     if code == 0:
-        assert "the run goes on, but not to the same bytes" in answer.err
+        assert "results will no longer be byte-identical" in answer.err
         assert len(runs.load(trained).metadata.history) == 3
     else:
         assert is_told(answer)

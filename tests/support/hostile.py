@@ -1,12 +1,12 @@
-"""Text that steers a terminal, or that something would take for markup, and how it is seen to have got out."""
+"""Text that controls a terminal or that could be taken for markup, and a check that none of it was printed."""
 
 import re
 
-from tests.conftest import Result
+from tests.support.client import Result
 
 STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffd\ud800-\udfff]")
-"""Every control character but the end of a line, what turns the direction of writing, what has no width, half characters,
-and what bytes that are no text are read as.
+"""Every control character except the line feed, characters that change the writing direction or have no width, surrogates,
+and the replacement character.
 """
 
 HOSTILE = [
@@ -39,6 +39,6 @@ MARKUP = [
 ]
 
 
-def steers(answer: Result) -> bool:
-    """Whether any of what a command wrote could steer a terminal."""
-    return STEERING.search(answer.out + answer.err) is not None
+def steers(result: Result) -> bool:
+    """Whether any output of a command could control a terminal."""
+    return STEERING.search(result.out + result.err) is not None

@@ -1,4 +1,4 @@
-"""Pictures that the tests draw: a five in every kind of file."""
+"""Images that the tests draw: a five in every file format."""
 
 import io
 import struct
@@ -11,15 +11,15 @@ from PIL import Image, ImageDraw
 FIVE = [(0.68, 0.2), (0.36, 0.2), (0.33, 0.46), (0.56, 0.43), (0.68, 0.6), (0.6, 0.78), (0.32, 0.8)]
 
 
-def five(ink: object = 0, ground: object = 255, *, mode: str = "L", side: int = 120) -> Image.Image:
-    """Draw a five as a pen would: no symmetry, so that a turned or mirrored one is another picture."""
+def five(ink: object = 0, background: object = 255, *, mode: str = "L", side: int = 120) -> Image.Image:
+    """Draw a five as with a pen. It has no symmetry, so that rotating or mirroring it gives another image."""
     mask = Image.new("L", (4 * side, 4 * side))
     pen = ImageDraw.Draw(mask)
     points = [(4 * side * x, 4 * side * y) for x, y in FIVE]
     pen.line(points, fill=255, width=4 * side // 12, joint="curve")
-    picture = Image.new(mode, (side, side), ground)  # type: ignore[arg-type]  # a colour of any mode
-    picture.paste(ink, (0, 0), mask.resize((side, side), Image.Resampling.BOX))  # type: ignore[arg-type]
-    return picture
+    image = Image.new(mode, (side, side), background)  # type: ignore[arg-type]  # a colour of any mode
+    image.paste(ink, (0, 0), mask.resize((side, side), Image.Resampling.BOX))  # type: ignore[arg-type]
+    return image
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -30,7 +30,7 @@ def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 
 def npy(array: object) -> bytes:
     stream = io.BytesIO()
-    np.save(stream, array, allow_pickle=True)  # type: ignore[arg-type]  # bad kinds are made too
+    np.save(stream, array, allow_pickle=True)  # type: ignore[arg-type]  # invalid arrays too
     return stream.getvalue()
 
 
@@ -39,7 +39,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, rows: bytes, *, interlaced: bool = False) -> bytes:
-    """Put a grey 8-bit PNG together, whatever its header claims."""
+    """Assemble a grey 8-bit PNG, whatever its header claims."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, interlaced)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 

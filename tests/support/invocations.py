@@ -1,4 +1,4 @@
-"""Every command in use: the one table that rows walk which hold for all commands, and what the words in it stand for."""
+"""One table with invocations of every command, for tests of what must hold for all of them, and the files they need."""
 
 import glob
 import inspect
@@ -15,9 +15,9 @@ from mnistae.cli.app import COMMANDS, load
 
 @dataclass(frozen=True)
 class Invocation:
-    """A command's words, with what stands in `substitutions` in braces, and the code that it ends with.
+    """A command line with placeholders in braces, and its exit code.
 
-    `writes`: it changes the store. `prints_names`: its standard output is for programs, and has names in it as they are.
+    `writes`: it changes the store. `prints_names`: its standard output is for programs and contains names unescaped.
     """
 
     text: str
@@ -32,11 +32,11 @@ class Invocation:
 
     @property
     def needs_run(self) -> bool:
-        """Whether it works on a run of the store."""
+        """Whether it uses a run of the store."""
         return "{run}" in self.text
 
     def words(self, substitutions: Mapping[str, str], *extra: str) -> tuple[str, ...]:
-        """Return the words, filled in."""
+        """Return the arguments with the placeholders filled in."""
         return (*(word.format_map(substitutions) for word in self.text.split()), *extra)
 
 
@@ -80,18 +80,18 @@ INVOCATIONS = (
     Invocation("datasets verify {data}"),
     Invocation("datasets path mnist", code=4),
 )
-"""At least one use of every command; in this order they go well again and again, if the store has the run. No network."""
+"""At least one invocation of every command. In this order they succeed repeatedly if the store has the run, offline."""
 
 UNPRIVILEGED = tuple(invocation for invocation in INVOCATIONS if "onnx" not in invocation.text)
-"""What another user can do too, who may not be let to the interpreter's own files: onnx reads some of them late."""
+"""What another user can run too, who may not be able to read the interpreter's own files: onnx reads some of them late."""
 
-BESIDE = {
-    "checkpoints export": ("--output", "beside.npz"),
-    "checkpoints import": ("--name", "beside"),
-    "traverse": ("--output", "beside.png"),
+OPTIONS = {
+    "checkpoints export": ("--output", "other.npz"),
+    "checkpoints import": ("--name", "other"),
+    "traverse": ("--output", "other.png"),
 }
-ARGUMENTS = {"checkpoints import": ("beside.pth",), "decode": ("beside.jsonl",), "interpolate": ("1", "2")}
-"""What a command is given beside the one value under test: before it, and behind an option."""
+ARGUMENTS = {"checkpoints import": ("other.pth",), "decode": ("other.jsonl",), "interpolate": ("1", "2")}
+"""What a command needs in addition to the value under test: options before it, and arguments after an option."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ class Parameter:
     kind: type
 
     def words(self, value: str) -> tuple[str, ...]:
-        """Return a call with this value, in which all else is in order."""
-        beside = BESIDE.get(self.command, ())
-        before = () if self.option in beside else beside
+        """Return a command line with this value in which everything else is valid."""
+        others = OPTIONS.get(self.command, ())
+        before = () if self.option in others else others
         if not self.option:
             return (*self.command.split(), *before, "--", value)
         takes_image = {"image", "images"} & inspect.signature(load(self.command)).parameters.keys()
@@ -132,7 +132,7 @@ def parameters() -> Iterator[Parameter]:
 
 
 def _kind(declared: Any) -> type:
-    """Return what a value is made into: the type itself, or what stands in a list or beside None."""
+    """Return the type of a value: the declared one, or the element type of a list or an optional."""
     inner = [one for one in typing.get_args(declared) if one is not type(None)]
     return _kind(inner[0]) if inner else declared
 
@@ -146,11 +146,11 @@ def _option(name: str, about: Any) -> str:
 
 
 FEW = 60
-"""Images of a half: what takes all of them takes as little as it can."""
+"""Images in each split, so that commands that read all of them are fast."""
 
 
 def create_fixtures(work: Path, name: str, digits: dict[str, np.ndarray], model: bytes) -> dict[str, str]:
-    """Put data, pictures, a checkpoint and codes of this name into a folder; return what the words of the table mean."""
+    """Create data, images, a checkpoint and codes of this name in a folder; return the values of the table's placeholders."""
     from PIL import Image
 
     from tests.conftest import write_idx

@@ -1,4 +1,4 @@
-"""What foreign bytes cost the process that reads them: seconds of the processor, and memory at the peak."""
+"""What it costs to read foreign bytes: CPU seconds and peak memory."""
 
 import gc
 import time
@@ -12,23 +12,23 @@ from tests.support.client import LONG
 T = TypeVar("T")
 
 MOST_SECONDS, MOST_BYTES = 1.0 if LONG else 5.0, 64 * 2**20
-"""The bounds of one call. In `check`, which runs on machines that do other things, time only has to be of the right order."""
+"""The limits of one call. `check` runs on machines that do other work, so its time limit is only an order of magnitude."""
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class Costs:
-    """The dearest of many calls. Each may take MOST_SECONDS of the processor and MOST_BYTES."""
+    """The highest cost of many calls. Each may take MOST_SECONDS of CPU time and MOST_BYTES."""
 
     def __init__(self) -> None:
-        gc.collect()  # what earlier tests have left is no cost of these calls: to free a million objects takes a second
+        gc.collect()  # freeing what earlier tests left behind can take a second, which is no cost of these calls
         self.calls = 0
         self.seconds = 0.0
         self.bytes = 0
 
     def of(self, call: Callable[..., T], *args: object) -> T:
-        """Make a call, and keep what it cost if none before cost more."""
-        gc.freeze()  # the heap of a whole test session is not to be searched for rubbish at the cost of this call
+        """Make a call, and keep its cost if it is the highest so far."""
+        gc.freeze()  # a garbage collection over the heap of the whole test session is no cost of this call
         start = time.process_time()
         before = _reset_peak()
         try:
@@ -49,7 +49,7 @@ class Costs:
 
 
 def _reset_peak() -> int:
-    """Begin to measure the peak anew; return the memory in use."""
+    """Reset the peak; return the memory in use."""
     if _CLEAR.exists():
         _CLEAR.write_text("5")  # proc_pid_clear_refs(5): the peak becomes the resident size of now
         return _resident("VmHWM")

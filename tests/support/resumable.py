@@ -1,4 +1,4 @@
-"""A small run that can be killed, damaged and resumed: how it is started and gone on with, and what its store shows."""
+"""A small run to kill, damage and resume: how to start and resume it, and checks of its store."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,7 @@ NEVER = 1e9
 
 @dataclasses.dataclass(frozen=True)
 class ReferenceRun:
-    """An undisturbed run: the words that start it, its model's digest, and its seconds."""
+    """An undisturbed run: the command that starts it, its model's digest, and its seconds."""
 
     words: tuple[object, ...]
     digest: str
@@ -33,19 +33,19 @@ def run_folder(home: Path) -> Path:
 
 
 def digest(home: Path) -> str:
-    """Return the SHA-256 of the model that stands in the store."""
+    """Return the SHA-256 of the model in the store."""
     return hashlib.sha256((run_folder(home) / "model.safetensors").read_bytes()).hexdigest()
 
 
 def resume_args(home: Path, whole: ReferenceRun) -> tuple[object, ...]:
-    """Return the words that a user would go on with: a resume, or a new start if nothing was kept."""
+    """Return the command that a user would continue with: a resume, or a new start if nothing was kept."""
     if (run_folder(home) / "state.safetensors").exists():
         return ("train", "--resume", "--name", "r", "-q")
     return whole.words
 
 
 def check_store(home: Path) -> None:
-    """Read and verify every checkpoint file that is visible. Whatever was killed, they are whole."""
+    """Read and verify every visible checkpoint file. Whatever was killed, they are complete."""
     for path in run_folder(home).glob("*.safetensors"):
         decode = checkpoint_format.decode_state if path.stem == "state" else checkpoint_format.decode_model
         decode(path.read_bytes())
@@ -56,7 +56,7 @@ def leftovers(home: Path) -> list[str]:
 
 
 def tree(home: Path) -> dict[str, bytes]:
-    """Return every file of the store but the locks; of a temporary one only which file it was to become."""
+    """Return every file of the store except the locks; temporary files are named after their target and have no content."""
     store = home / "home" / "checkpoints"
     found = {}
     for path in sorted(store.rglob("*")):
@@ -68,14 +68,14 @@ def tree(home: Path) -> dict[str, bytes]:
 
 
 def neither(found: dict[str, bytes], old: dict[str, bytes], new: dict[str, bytes]) -> list[str]:
-    """Return the files that are neither as they were nor as they were to become, those that are gone among them."""
+    """Return the files that have neither their old nor their new content, missing files included."""
     names = old.keys() | new.keys() | found.keys()
     return [name for name in names if found.get(name) not in {old.get(name), new.get(name)}]
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A save to disturb: the store before it, its words, the run it belongs to, and the digests that this may end with."""
+    """A save to disturb: the store before it, its command, the run it belongs to, and the digests it may end with."""
 
     name: str
     base: Path
@@ -100,7 +100,7 @@ def make_case(forks: ForkServer, name: str, folder: Path, data: Path, *, hidden:
 
 
 def finish(forks: ForkServer, case: Case, home: Path) -> str:
-    """Go on as a user would, and return the digest that this ends with."""
+    """Continue as a user would, and return the final digest."""
     words = resume_args(home, case.whole)
     ended = forks.run(*words, *(("-e", 2) if "--resume" in words else ()), home=home)
     assert ended.code == 0, ended.err

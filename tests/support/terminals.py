@@ -1,4 +1,4 @@
-"""A terminal that a child of the fork server has as its own, and the moments at which a process may be sent signals."""
+"""A pseudo-terminal for a child of the fork server, and when a process is ready for signals."""
 
 import contextlib
 import fcntl
@@ -35,7 +35,7 @@ class Terminal:
         self.close()
 
     def close(self) -> None:
-        """Close it, as a window is closed: whoever has it as controlling terminal gets SIGHUP."""
+        """Close it like a window: the process whose controlling terminal it is gets SIGHUP."""
         if not self._is_closing:
             self._is_closing = True
             self._thread.join()
@@ -66,28 +66,28 @@ class Terminal:
                 return
 
 
-def sit_at(name: str) -> None:
-    """Take the terminal `name` for the standard streams and as controlling terminal: called in the child."""
+def attach(name: str) -> None:
+    """Make the terminal `name` the standard streams and the controlling terminal. Called in the child."""
     os.setsid()
     fd = os.open(name, os.O_RDWR)
     fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
     for stream in range(3):
         os.dup2(fd, stream)
     os.close(fd)
-    # The server's own streams were made for files and pipes, and remember it.
+    # The server's stream objects were opened on files and pipes.
     sys.stdin = os.fdopen(0, "r", closefd=False)
     sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1, closefd=False) for stream in (1, 2))
 
 
 def ignore(number: int) -> None:
-    """Ignore a signal from the start, as nohup and shells do for their children: called in the child."""
+    """Ignore a signal from the start, as nohup and shells make their children do. Called in the child."""
     signal.signal(number, signal.SIG_IGN)
 
 
 def on(terminal: Terminal) -> dict[str, Any]:
-    """Return what starts a command on that terminal."""
+    """Return the options of `ForkServer.start` that put a command on this terminal."""
     env = {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
-    return {"before": (("terminals.sit_at", terminal.name),), "env": env}
+    return {"before": (("terminals.attach", terminal.name),), "env": env}
 
 
 def wait_until_caught(pid: int, number: int = signal.SIGTERM) -> None:

@@ -1,6 +1,5 @@
 """Photos of a digit are as good for the network as the digit itself, whatever the camera, the paper and the pen."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,23 +12,13 @@ from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.model import backend
 from mnistae.model.backend import Network
 from mnistae.store import importer, runs
-from tests.conftest import REFERENCE, run_process
+from tests.conftest import REFERENCE
 from tests.support.photos import PHOTOS
 
 Array = np.ndarray
 
 WORST = 1.5
 """The error of a photo over that of its digit."""
-
-
-@pytest.fixture(scope="session")
-def glyphs_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a network that knows the built-in digits, and their cache."""
-    home = tmp_path_factory.mktemp("glyphs")
-    environment = {**os.environ, "MNISTAE_HOME": str(home)}
-    done = run_process("train", "--recipe", "fast", "--dataset", "glyphs", "--name", "fast", "-q", env=environment)
-    assert done.returncode == 0, done.stderr
-    return home
 
 
 def ten_digits(data: Dataset) -> Array:
