@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 
 from tests.support import client
-from tests.support.client import Result as Result  # the tests of commands take it from here
 from tests.support.terminals import Terminal
 
 if TYPE_CHECKING:
@@ -157,6 +156,7 @@ def real_mnist(monkeypatch: pytest.MonkeyPatch) -> Path:
     return REAL_MNIST
 
 
+Result = client.Result
 Cli = Callable[..., Result]
 
 
