@@ -9,7 +9,7 @@ from mnistae.model.network import Autoencoder
 
 
 def test_table_is_the_labs() -> None:
-    """The default sizes give every figure of the lab's table."""
+    """The default sizes give every number of the lab's table."""
     table = layer_table.tabulate(ModelConfig())
 
     assert [row.parameters for row in table.rows] == [307_720, 3_144, 3_528, 308_112]

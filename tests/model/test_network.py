@@ -18,12 +18,12 @@ def make(config: ModelConfig, seed: int = 0) -> tuple[Autoencoder, NumpyNetwork]
 
 
 def test_state_dict_carries_the_labs_names() -> None:
-    """Course checkpoints load by name."""
+    """The lab's checkpoints load by name."""
     assert {name: tuple(tensor.shape) for name, tensor in Autoencoder().state_dict().items()} == ModelConfig().shapes()
 
 
 def test_initialisation_is_xavier_uniform_with_biases_of_a_hundredth() -> None:
-    """Weights fill Glorot's interval evenly, and a seed names one network."""
+    """Weights are uniform in Glorot's interval, and a seed gives one network."""
     model, _ = make(ModelConfig())
     weight = model.fc1.weight.detach()
     bound = (6 / (784 + 392)) ** 0.5
@@ -36,7 +36,7 @@ def test_initialisation_is_xavier_uniform_with_biases_of_a_hundredth() -> None:
 
 
 def test_biases_to_start_from() -> None:
-    """The bottleneck's and the output's biases can be asked for; nothing else changes with them."""
+    """The bottleneck's and the output's biases can be set; nothing else changes with them."""
     model = Autoencoder()
     initialise(model, seed=0, bottleneck_bias=3.0, output_bias=-2.0)
     plain, _ = make(ModelConfig())
@@ -48,7 +48,7 @@ def test_biases_to_start_from() -> None:
 
 @pytest.mark.parametrize("seed", [0, 3])
 def test_a_seed_names_the_weights_of_a_course_script(seed: int) -> None:
-    """The weights are those of a script that seeds torch, builds the network and initialises it, to the bit."""
+    """The weights equal those of a script that seeds torch, builds the network and initialises it, to the bit."""
 
     def xavier(module: torch.nn.Module) -> None:
         if isinstance(module, torch.nn.Linear):
@@ -65,7 +65,7 @@ def test_a_seed_names_the_weights_of_a_course_script(seed: int) -> None:
 @pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(hidden=50, bottleneck=3)])
 @pytest.mark.parametrize("count", [1, 5, BATCH_SIZE + 1])
 def test_coder_equals_the_torch_model(config: ModelConfig, count: int) -> None:
-    """NumPy's encode, decode and reconstruct are torch's to 1e-6."""
+    """NumPy's encode, decode and reconstruct equal torch's within 1e-6."""
     model, coder = make(config)
     images = np.random.default_rng(0).random((count, 784), np.float32)
     with torch.no_grad():

@@ -45,7 +45,7 @@ def test_several_losses_have_a_legend() -> None:
     assert len(axes.lines) == 4
     legend = axes.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["lab", "_hidden", "$x", "gr\\xfcn\\x0a"]
+    assert [text.get_text() for text in legend.get_texts()] == ["lab", "_hidden", "$x", "gr\\xfcn\\n"]
     assert figures.loss_curve(HISTORY).axes[0].get_legend() is None
 
 

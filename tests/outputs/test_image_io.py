@@ -1,4 +1,4 @@
-"""Strips, films and arrays, as bytes."""
+"""Strips, animations and arrays, as bytes."""
 
 import io
 
@@ -11,7 +11,7 @@ IMAGES = np.random.default_rng(0).random((3, 784), np.float32)
 
 
 def test_strip_is_the_images_side_by_side() -> None:
-    """Each pixel of an image becomes 4 by 4 pixels of the strip, and nothing else is in it."""
+    """Each pixel of an image becomes 4 by 4 pixels of the strip, which contains nothing else."""
     tiles = np.rint(IMAGES.reshape(3, 28, 28) * 255).astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)
     picture = np.asarray(Image.open(io.BytesIO(image_io.strip(IMAGES))))
     np.testing.assert_array_equal(picture, np.hstack(list(tiles)))
@@ -20,7 +20,7 @@ def test_strip_is_the_images_side_by_side() -> None:
 
 
 def test_animation_has_a_frame_an_image() -> None:
-    """A GIF runs through the images in order, for ever."""
+    """A GIF shows the images in order, in an endless loop."""
     with Image.open(io.BytesIO(image_io.gif(IMAGES))) as film:
         assert film.n_frames == 3  # type: ignore[attr-defined]
         assert film.info["loop"] == 0
@@ -30,7 +30,7 @@ def test_animation_has_a_frame_an_image() -> None:
 
 
 def test_animation_of_several_images_side_by_side() -> None:
-    """A frame of more than one image is as wide as they are."""
+    """A frame of several images is as wide as all of them."""
     with Image.open(io.BytesIO(image_io.gif(IMAGES[None].repeat(2, axis=0)))) as film:
         assert film.size == (3 * 112, 112)
         frame = np.asarray(film.convert("L"))
@@ -38,6 +38,6 @@ def test_animation_of_several_images_side_by_side() -> None:
 
 
 def test_array_is_an_npy_of_images() -> None:
-    """NumPy reads the frames back to the bit."""
+    """NumPy reads the same bits."""
     read = np.load(io.BytesIO(image_io.npy_bytes(IMAGES)), allow_pickle=False)
     np.testing.assert_array_equal(read, IMAGES.reshape(-1, 28, 28))

@@ -1,4 +1,4 @@
-"""What a network does with images."""
+"""Inference: reconstruct, denoise, interpolate and traverse."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def images() -> np.ndarray:
 
 
 def test_torch_on_the_cpu_equals_numpy(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
-    """A device that is asked for computes what NumPy computes when none is."""
+    """A torch device gives the same results as NumPy."""
     numpy, torch = backend.load_network(weights, None), backend.load_network(weights, "cpu")
     assert isinstance(numpy, NumpyNetwork)
     assert torch.config == numpy.config == SIZES
@@ -42,18 +42,18 @@ def test_torch_on_the_cpu_equals_numpy(weights: dict[str, np.ndarray], images: n
 
 
 def test_a_device_that_is_not_there_is_refused(weights: dict[str, np.ndarray]) -> None:
-    """Inference on a missing device is an error, not a silent fall-back."""
+    """Inference on a missing device is an error; there is no silent fallback."""
     import torch
 
     if torch.backends.mps.is_available():
         pytest.skip("this machine has MPS")
-    with pytest.raises(DeviceError, match="device 'mps' is not there"):
+    with pytest.raises(DeviceError, match="device 'mps' is not available"):
         backend.load_network(weights, "mps")
 
 
 @pytest.mark.parametrize("steps", [2, 3, 8])
 def test_interpolation_has_both_ends(weights: dict[str, np.ndarray], images: np.ndarray, steps: int) -> None:
-    """The first and last frame of each leg are the reconstructions of its images, the codes between evenly spaced."""
+    """The first and last frame of each segment are the reconstructions of its images; the codes between are evenly spaced."""
     network = backend.load_network(weights, None)
     frames = inference.interpolate(network, images, steps=steps)
     ends = network.reconstruct(images)
@@ -70,14 +70,14 @@ def test_interpolation_has_both_ends(weights: dict[str, np.ndarray], images: np.
 
 
 def test_film_shows_a_shared_frame_once(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
-    """Two legs of five frames make a film of nine."""
+    """Two segments of five frames make a sequence of nine."""
     frames = inference.interpolate(backend.load_network(weights, None), images, steps=5)
     np.testing.assert_array_equal(inference.join_segments(frames), np.concatenate([frames[0], frames[1, 1:]]))
     assert len(inference.join_segments(frames)) == 9
 
 
 def test_measures_are_against_the_clean_image(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
-    """Denoising is measured before and after, both against what was there before the noise."""
+    """Metrics before and after denoising both compare with the clean image."""
     network = backend.load_network(weights, None)
     found = inference.denoise(network, images, kind=Noise.UNIFORM, level=DEFAULT_LEVELS[Noise.UNIFORM], seed=0)
     np.testing.assert_allclose(found.before.mse, ((found.noisy - images) ** 2).mean(axis=1), rtol=1e-5)
@@ -86,7 +86,7 @@ def test_measures_are_against_the_clean_image(weights: dict[str, np.ndarray], im
 
 
 def test_active_units_are_those_that_ever_fire(weights: dict[str, np.ndarray]) -> None:
-    """A unit counts as alive if one image of many makes it positive."""
+    """A unit is active if it is positive for at least one image."""
     images = np.zeros((5000, 784), np.uint8)
     images[4321] = 255  # in the second block that is looked at
     weights["fc2.bias"][:] = (-1, -1, 1, -1)
@@ -101,7 +101,7 @@ def test_active_units_are_those_that_ever_fire(weights: dict[str, np.ndarray]) -
 
 
 def test_unit_ranges_are_the_extremes_of_the_codes(weights: dict[str, np.ndarray]) -> None:
-    """The ranges are those of all codes at once, in six digits, however the images are cut into blocks."""
+    """The ranges are those of all codes, with six digits, and do not depend on the batches."""
     images = np.random.default_rng(2).integers(0, 256, (4100, 784), np.uint8)
     network = backend.load_network(weights, None)
     codes = network.encode(to_float(images))
@@ -112,7 +112,7 @@ def test_unit_ranges_are_the_extremes_of_the_codes(weights: dict[str, np.ndarray
 
 
 def test_unit_ranges_of_weights_without_measure_are_finite(weights: dict[str, np.ndarray]) -> None:
-    """Codes that overflow have a range nonetheless: the largest number there is ends it."""
+    """The range of codes that overflow ends at the largest float32."""
     weights["fc1.weight"][:] = 1e20
     weights["fc2.weight"][:] = 1e20
     ranges = inference.unit_ranges(
@@ -123,7 +123,7 @@ def test_unit_ranges_of_weights_without_measure_are_finite(weights: dict[str, np
 
 @given(unit=st.integers(0, 3), steps=st.integers(2, 9), low=st.floats(0, 50), width=st.floats(0, 50))
 def test_a_traversal_moves_one_unit(unit: int, steps: int, low: float, width: float) -> None:
-    """The frames are those of the image's code with one number replaced by evenly spaced values, both ends among them."""
+    """The frames are those of the image's code with one number replaced by evenly spaced values, endpoints included."""
     generator = np.random.default_rng(0)
     weights = {name: generator.normal(0.01, 0.1, shape).astype(np.float32) for name, shape in SIZES.shapes().items()}
     network, image = backend.load_network(weights, None), generator.random(784, np.float32)

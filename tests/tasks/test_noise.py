@@ -11,7 +11,7 @@ GREY = np.full((50, 784), 0.5, np.float32)
 
 @pytest.mark.parametrize("kind", list(Noise))
 def test_noise_is_seeded_and_stays_an_image(kind: Noise) -> None:
-    """The same seed gives the same noise, another seed other noise, and every value stays in [0, 1]."""
+    """The same seed gives the same noise, another seed different noise, and every value stays in [0, 1]."""
     first = noise.add(GREY, kind, level=DEFAULT_LEVELS[kind], seed=0)
 
     assert first.dtype == np.float32
@@ -30,7 +30,7 @@ def test_noise_of_the_first_images_does_not_depend_on_how_many_follow(kind: Nois
 
 
 def test_uniform_noise_fills_the_labs_interval() -> None:
-    """The noise before clipping is uniform in [-0.625, 0.625]: seen where nothing is clipped."""
+    """The noise before clipping is uniform in [-0.625, 0.625]: tested where nothing is clipped."""
     added = noise.add(GREY, Noise.UNIFORM, level=0.4, seed=0) - GREY
     assert added.min() == pytest.approx(-0.4, abs=1e-3)
     assert added.max() == pytest.approx(0.4, abs=1e-3)
@@ -38,11 +38,11 @@ def test_uniform_noise_fills_the_labs_interval() -> None:
 
 
 @pytest.mark.parametrize(("kind", "values"), [(Noise.SALT_PEPPER, {0.0: 0.1, 1.0: 0.1}), (Noise.MASK, {0.0: 0.2})])
-def test_shares_of_pixels(kind: Noise, values: dict[float, float]) -> None:
-    """A level of 0.2 changes a fifth of the pixels, salt and pepper half of them each."""
+def test_fractions_of_pixels(kind: Noise, values: dict[float, float]) -> None:
+    """A level of 0.2 changes a fifth of the pixels; salt and pepper are half of them each."""
     noisy = noise.add(GREY, kind, level=0.2, seed=0)
-    for value, share in values.items():
-        assert (noisy == value).mean() == pytest.approx(share, abs=0.01)
+    for value, fraction in values.items():
+        assert (noisy == value).mean() == pytest.approx(fraction, abs=0.01)
     untouched = ~np.isin(noisy, list(values))
     assert (noisy[untouched] == GREY[untouched]).all()
 

@@ -1,1 +1,1 @@
-"""The network: in PyTorch and in NumPy, the devices it runs on, and its layer table."""
+"""The network in PyTorch and in NumPy, its devices and its layer table."""

@@ -1,4 +1,4 @@
-"""The network on whatever computes: NumPy, or PyTorch on a device."""
+"""One interface to the network on NumPy and on a PyTorch device."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Network(Protocol):
-    """An encoder and its decoder, on whatever computes: images (B, 784) in [0, 1], codes (B, bottleneck)."""
+    """An encoder and its decoder: images (B, 784) in [0, 1], codes (B, bottleneck)."""
 
     @property
     def config(self) -> ModelConfig:
@@ -34,7 +34,7 @@ class Network(Protocol):
 
 
 class TorchNetwork:
-    """The network on a torch device, for those who ask for one."""
+    """The network on a torch device."""
 
     def __init__(self, model: "Autoencoder", device: "torch.device") -> None:
         self.config = model.config
@@ -64,9 +64,9 @@ class TorchNetwork:
 
 
 def load_network(weights: Weights, device: str | None) -> Network:
-    """Return the network of these weights: NumPy's if no device was asked for, else torch's on that. Raises DeviceError.
+    """Return the network of these weights: on NumPy if `device` is None, else on torch. Raises DeviceError.
 
-    NumPy computes as fast as torch on a CPU, and the seconds of importing torch are saved.
+    NumPy is as fast as torch on a CPU, and importing torch takes seconds.
     """
     network = NumpyNetwork.from_weights(weights)
     if device is None:

@@ -1,4 +1,4 @@
-"""Which device computes. A choice is proven by a small computation before anything relies on it."""
+"""Device selection. A device is tested with a small computation before it is used."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ if TYPE_CHECKING:
 
     import torch
 
-ORDER = ("cuda", "xpu", "mps", "cpu")
-"""What `auto` tries, best first."""
+AUTO_ORDER = ("cuda", "xpu", "mps", "cpu")
+"""The devices that `auto` tries, in this order."""
 
 
 def check_choice(choice: str) -> str:
-    """Return `choice` if it is a device's name: auto, cpu, cuda, cuda:N, xpu or mps. Needs no torch. Raises UsageError."""
+    """Return `choice` if it is a valid device name. Does not import torch. Raises UsageError."""
     if not re.fullmatch(r"auto|cpu|xpu|mps|cuda(:[0-9]{1,4})?", choice, re.ASCII):
         raise UsageError(f"unknown device: '{choice}'", hint="choose auto, cpu, cuda, cuda:N, xpu or mps")
     return choice
 
 
 def resolve(choice: str) -> torch.device:
-    """Return the torch device for `choice`, proven by a computation on it.
+    """Return the torch device for `choice`, tested with a computation.
 
-    `auto` takes the first of CUDA, XPU, MPS and the CPU that works. Any other choice that does not work raises
-    DeviceError with the reason; there is no silent fall-back.
+    `auto` is the first of CUDA, XPU, MPS and the CPU that works. Any other choice that does not work raises DeviceError with
+    the reason; there is no silent fallback.
     """
     check_choice(choice)
     if choice != "auto":
         return _probe(choice)
-    for name in ORDER:
+    for name in AUTO_ORDER:
         if name == "cpu" or _is_available(name):
             try:
                 return _probe(name)
             except DeviceError:
-                continue  # a device that is listed and cannot compute is no device
-    raise DeviceError("no device can compute", hint="run 'mnistae doctor'")
+                continue  # it is listed but cannot compute
+    raise DeviceError("no working device found", hint="run 'mnistae doctor'")
 
 
 @contextlib.contextmanager
 def oom_as_device_error(device: torch.device) -> Iterator[None]:
-    """Raise DeviceError where the block's work does not fit into the device's memory."""
+    """Turn an out-of-memory error of the device into a DeviceError."""
     import torch
 
     try:
         yield
     except torch.OutOfMemoryError as error:
-        reason = ". ".join(str(error).strip().split(". ")[:2])  # what was asked for; an account of the allocator follows
-        hint = "close what else uses it, or try --device cpu or a smaller --batch-size"
-        raise DeviceError(f"device '{device}' has not enough memory: {reason}", hint=hint) from error
+        reason = ". ".join(str(error).strip().split(". ")[:2])  # the rest describes the allocator
+        hint = "close other programs using it, or try --device cpu or a smaller --batch-size"
+        raise DeviceError(f"out of memory on '{device}': {reason}", hint=hint) from error
 
 
 def describe(device: torch.device) -> str:
-    """Return the device's name and model, for people."""
+    """Return the device's name and model, human-readable."""
     import torch
 
     if device.type == "cuda":
@@ -68,7 +68,7 @@ def describe(device: torch.device) -> str:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device has instructions for bfloat16, as far as torch can tell. Without them products take far longer."""
+    """Whether the device has instructions for bfloat16, as far as torch knows. Without them products are far slower."""
     import torch
 
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
@@ -81,19 +81,19 @@ def _probe(name: str) -> torch.device:
 
     kind, _, number = name.partition(":")
     if name != "cpu" and not _is_available(kind):
-        raise DeviceError(f"device '{name}' is not there: {_reason(name)}", hint="use --device auto or --device cpu")
+        raise DeviceError(f"device '{name}' is not available: {_reason(name)}", hint="use --device auto or --device cpu")
     if number and int(number) >= (count := torch.cuda.device_count()):
-        there = "only 'cuda:0'" if count == 1 else f"'cuda:0' to 'cuda:{count - 1}'"
-        raise DeviceError(f"device '{name}' is not there: torch finds {there}", hint="use one of those, or --device auto")
+        found = "only 'cuda:0'" if count == 1 else f"'cuda:0' to 'cuda:{count - 1}'"
+        raise DeviceError(f"device '{name}' is not available: torch finds {found}", hint="use one of those, or --device auto")
     try:
         device = torch.device(name)
         ones = torch.ones(8, 8, device=device)
         is_right = float((ones @ ones).sum()) == 512.0
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises for a device it cannot use
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # raised by torch for an unusable device
         reason = str(error).strip().partition("\n")[0]
         raise DeviceError(f"device '{name}' does not work: {reason}", hint="run 'mnistae doctor'") from error
     if not is_right:
-        raise DeviceError(f"device '{name}' computes a small matrix product wrong", hint="use --device cpu")
+        raise DeviceError(f"device '{name}' failed the self-test (matrix product)", hint="use --device cpu")
     return device
 
 

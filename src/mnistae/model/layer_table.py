@@ -1,19 +1,19 @@
-"""Rows and totals of the layer table, worked out from the shapes alone: no model is built and no device touched."""
+"""Rows and totals of the layer table, computed from the shapes alone."""
 
 from dataclasses import dataclass
 
 from mnistae.core.config import PIXELS, ModelConfig
 
 BYTES = 4
-"""A number of the network is a float32."""
+"""Size of a float32."""
 
 MEBIBYTE = 2**20
-"""The lab's table calls 2²⁰ bytes a megabyte."""
+"""The megabyte of the lab's table."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One row: a fully connected layer and the function after it."""
+    """One row: a fully connected layer and its activation function."""
 
     name: str
     inputs: int
@@ -22,7 +22,7 @@ class Layer:
 
     @property
     def output_shape(self) -> list[int]:
-        """The shape of the layer's output as the lab prints it: any batch, one channel, the width."""
+        """The shape of the layer's output in the lab's notation: any batch, one channel, the width."""
         return [-1, 1, self.outputs]
 
     @property
@@ -38,13 +38,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class LayerTable:
-    """The rows and, as properties, the totals of the lab's table for one image."""
+    """The rows and totals of the lab's table for one image."""
 
     rows: tuple[Layer, ...]
 
     @property
     def parameters(self) -> int:
-        """All parameters; every one of them is trainable."""
+        """All parameters; all are trainable."""
         return sum(row.parameters for row in self.rows)
 
     @property
@@ -59,7 +59,7 @@ class LayerTable:
 
     @property
     def pass_bytes(self) -> int:
-        """Memory of the layers' outputs, once for the forward and once for the backward pass."""
+        """Memory of the layers' outputs for the forward and the backward pass."""
         return 2 * sum(row.outputs for row in self.rows) * BYTES
 
     @property

@@ -10,7 +10,7 @@ class Autoencoder(nn.Module):
     """The four-layer MLP autoencoder 784 → hidden → bottleneck → hidden → 784 of the MNIST course lab.
 
     ReLU after fc1, fc2 and fc3, the sigmoid after fc4. Codes are therefore never negative, and a bottleneck unit can die.
-    The layers carry the lab's names, so that course checkpoints load.
+    The layers have the lab's names, so that the lab's checkpoints load.
     """
 
     def __init__(self, config: ModelConfig | None = None) -> None:
@@ -37,14 +37,13 @@ class Autoencoder(nn.Module):
 def initialise(model: Autoencoder, *, seed: int, bottleneck_bias: float = 0.01, output_bias: float = 0.01) -> None:
     """Fill the weights as the lab does: Xavier-uniform weights (Glorot and Bengio, 2010), biases of 0.01.
 
-    A larger bias of the bottleneck lets every unit of it fire for every image at the start, so that none dies; a negative
-    one of the output lets the pictures start as dark as digits are.
-    They are the weights of a course script that calls `torch.manual_seed(seed)`, builds the network and then initialises it.
-    The draw is made on the CPU whatever the training device, so a seed names the same network everywhere.
+    With a larger bottleneck bias every unit is active for every image at the start, so that none dies; with a negative output
+    bias the first outputs are as dark as digits. The weights equal those of a script that calls `torch.manual_seed(seed)`,
+    builds the network and then initialises it. They are drawn on the CPU, so a seed gives the same network on every device.
     """
     generator = torch.Generator().manual_seed(seed)
     layers = (model.fc1, model.fc2, model.fc3, model.fc4)
-    for layer in layers:  # the constructors' own draws come first and are thrown away
+    for layer in layers:  # the draws of the constructors, overwritten below
         nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=generator)
         nn.init.uniform_(layer.bias, generator=generator)
     for layer in layers:

@@ -1,4 +1,4 @@
-"""The network on NumPy arrays: the same encode and decode as `model.py`, to 1e-6, without the seconds of `import torch`."""
+"""The network on NumPy arrays: equal to `network.py` within 1e-6, without importing torch, which takes seconds."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mnistae.core.arrays import Array
 from mnistae.core.config import ModelConfig
 
 BATCH_SIZE = 2048
-"""Images worked on at once: the working memory is about 30 MB, however many are asked for."""
+"""Images processed at once; the working memory is about 30 MB."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class NumpyNetwork:
 
     @classmethod
     def from_weights(cls, weights: Mapping[str, Array]) -> Self:
-        """Return the network of these arrays, which carry the names and shapes of `ModelConfig.shapes`."""
+        """Return the network of these arrays, with the names and shapes of `ModelConfig.shapes`."""
         bottleneck, hidden = weights["fc2.weight"].shape
         return cls(weights, ModelConfig(hidden=hidden, bottleneck=bottleneck))
 
@@ -51,9 +51,9 @@ class NumpyNetwork:
 
 
 def _in_batches(function: Callable[[Array], Array], x: Array, width: int) -> Array:
-    """Return function(x), worked out a few rows at a time."""
+    """Return function(x), computed in batches."""
     out = np.empty((len(x), width), np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):  # weights without measure give what is not finite, and no chatter
+    with np.errstate(over="ignore", invalid="ignore"):  # diverged weights overflow to inf and NaN
         for start in range(0, len(x), BATCH_SIZE):
             out[start : start + BATCH_SIZE] = function(x[start : start + BATCH_SIZE])
     return out

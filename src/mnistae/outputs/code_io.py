@@ -1,8 +1,8 @@
-"""Codes on their way through a pipe: JSON lines, CSV and .npy, written and read a block at a time.
+"""Reading and writing codes as JSON lines, CSV and .npy, in blocks.
 
 JSON lines are `{"image": "train:1", "label": 0, "code": [...]}`; a bare array is read as well. CSV has the columns image,
-label, c0, c1 and so on; without a header line every column is a number of the code. An .npy file is an array
-(n, bottleneck). Nine digits bring a float32 back to the bit.
+label, c0, c1 and so on; without a header every column is a number of the code. An .npy file is an array (n, bottleneck).
+Nine digits preserve a float32 exactly.
 """
 
 import csv
@@ -22,15 +22,15 @@ from mnistae.core.files import npy
 FORMATS = ("jsonl", "csv", "npy")
 
 BLOCK = 1024
-"""Codes that are read, decoded and passed on together."""
+"""Codes that are read, decoded and written together."""
 
 MAX_CODE_CHARS = 1 << 16
-"""Characters that a code may take as text, over all its lines."""
+"""Limit of a code in characters, over all its lines."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some codes (B, bottleneck), with the IMAGE word and the label of each."""
+    """Codes (B, bottleneck) with the image reference and the label of each."""
 
     images: Sequence[str]
     labels: Sequence[int | None]
@@ -38,7 +38,7 @@ class Block:
 
 
 def header(kind: str, count: int, width: int) -> bytes:
-    """Return what stands before the first of `count` codes of `width` numbers."""
+    """Return the header of a file of `count` codes of `width` numbers."""
     if kind == "npy":
         return npy.header((count, width))
     if kind == "csv":
@@ -64,9 +64,9 @@ def format_block(kind: str, block: Block) -> bytes:
 
 
 def read(stream: io.BufferedReader, *, width: int, name: str) -> Iterator[Array]:
-    """Yield the codes of `stream` in blocks (B, width), told apart by their first byte. Raises DataError.
+    """Yield the codes of `stream` in blocks (B, width); the first byte tells the format. Raises DataError.
 
-    `name` stands for the source in messages.
+    `name` is the name of the source in messages.
     """
     first = stream.peek(1)[:1]
     try:
@@ -80,44 +80,44 @@ def read(stream: io.BufferedReader, *, width: int, name: str) -> Iterator[Array]
         raise DataError(f"cannot read codes from {name}: {error.strerror or error}", hint=_HINT) from error
 
 
-_HINT = "codes are what 'mnistae encode' writes: JSON lines, CSV or .npy"
+_HINT = "must be codes as written by 'mnistae encode': JSON lines, CSV or .npy"
 
 
 def _read_npy(stream: io.BufferedReader, width: int, name: str) -> Iterator[Array]:
     try:
         shape, is_fortran, dtype = npy.read_header(stream)
     except ValueError as error:
-        raise DataError(f"{name} holds no readable .npy array", hint=_HINT) from error
+        raise DataError(f"malformed .npy file: {name}", hint=_HINT) from error
     if len(shape) != 2 or shape[1] != width or dtype.kind != "f" or (is_fortran and shape[0] > 1):
-        raise DataError(f"{name} holds an array of shape '{shape}' and type '{dtype}'", hint=f"give floats (n, {width})")
+        raise DataError(f"array of shape {shape} and type {dtype} in {name}", hint=f"must be floats of shape (n, {width})")
     left = shape[0]
     while left > 0:
         rows = min(BLOCK, left)
         data = stream.read(rows * width * dtype.itemsize)
         if len(data) < rows * width * dtype.itemsize:
-            raise DataError(f"{name} ends after {shape[0] - left:,} of its {shape[0]:,} codes or so", hint="make it again")
+            raise DataError(f"{name} is truncated ({shape[0] - left:,} of {shape[0]:,} codes)", hint="recreate it")
         yield _require_finite(np.frombuffer(data, dtype).reshape(rows, width), shape[0] - left, name)
         left -= rows
     if stream.read(1):
-        raise DataError(f"{name} goes on after its {shape[0]:,} codes", hint="make it again")
+        raise DataError(f"trailing data after {shape[0]:,} codes in {name}", hint="recreate it")
 
 
 def _lines(stream: io.BufferedReader, name: str) -> Iterator[str]:
     while line := stream.readline(MAX_CODE_CHARS):
         if len(line) == MAX_CODE_CHARS:
-            raise DataError(f"{name} has a line of more than {MAX_CODE_CHARS:,} characters", hint=_HINT)
+            raise DataError(f"line longer than {MAX_CODE_CHARS:,} characters in {name}", hint=_HINT)
         yield line.decode("utf-8", "replace")
 
 
 def _json_values(lines: Iterable[str], name: str) -> Iterator[list[Any]]:
-    """Yield the arrays of a stream of JSON values, each of which may take several lines."""
+    """Yield the arrays of a stream of JSON values, each of which may span several lines."""
     text = ""
     for line in lines:
         text += line
         if line.rstrip().endswith(("]", "}")):
             try:
-                value = json.loads(text, parse_constant=float, parse_int=float)  # an int has no -0
-            except (ValueError, RecursionError):  # not whole yet
+                value = json.loads(text, parse_constant=float, parse_int=float)  # to keep -0
+            except (ValueError, RecursionError):  # incomplete
                 value = None
             if value is not None:
                 yield _code_of(value, name)
@@ -125,18 +125,18 @@ def _json_values(lines: Iterable[str], name: str) -> Iterator[list[Any]]:
         if len(text) > MAX_CODE_CHARS:
             break
     if text.strip():
-        raise DataError(f"{name} holds something that is no JSON value: '{text.strip()[:40]}'", hint=_HINT)
+        raise DataError(f"malformed JSON in {name}: '{text.strip()[:40]}'", hint=_HINT)
 
 
 def _code_of(value: object, name: str) -> list[Any]:
     code = value.get("code") if isinstance(value, dict) else value
     if not isinstance(code, list):
-        raise DataError(f"{name} holds a JSON value without a code: '{str(value)[:40]}'", hint=_HINT)
+        raise DataError(f"JSON value without a code in {name}: '{str(value)[:40]}'", hint=_HINT)
     return code
 
 
 def _csv_values(lines: Iterable[str], name: str) -> Iterator[list[str]]:
-    """Yield the numbers of each row: those under c0, c1 and so on, or all if there is no header."""
+    """Yield the numbers of each row: the columns c0, c1 and so on, or all columns without a header."""
     reader = csv.reader(lines)
     columns: list[int] | None = None
     try:
@@ -148,7 +148,7 @@ def _csv_values(lines: Iterable[str], name: str) -> Iterator[list[str]]:
                 continue
             yield row if columns is None else [row[column] for column in columns if column < len(row)]
     except csv.Error as error:
-        raise DataError(f"{name} is no readable CSV: {error}", hint=_HINT) from error
+        raise DataError(f"malformed CSV in {name}: {error}", hint=_HINT) from error
 
 
 def _in_blocks(values: Iterable[Sequence[Any]], width: int, name: str) -> Iterator[Array]:
@@ -157,8 +157,8 @@ def _in_blocks(values: Iterable[Sequence[Any]], width: int, name: str) -> Iterat
     for value in values:
         if len(value) != width:
             raise DataError(
-                f"code {done + len(rows)} in {name} has {len(value)} numbers, and the checkpoint's bottleneck {width}",
-                hint="decode with the checkpoint that the codes were made with: -c NAME",
+                f"code {done + len(rows)} in {name} has {len(value)} values, expected {width}",
+                hint="use the checkpoint that the codes were encoded with: -c NAME",
             )
         rows.append(value)
         if len(rows) == BLOCK:
@@ -175,7 +175,7 @@ def _to_array(rows: Sequence[Sequence[Any]], done: int, name: str) -> Array:
         try:
             numbers.append([float(cell) for cell in row])
         except (TypeError, ValueError, OverflowError) as error:
-            raise DataError(f"code {done + k} in {name} holds something that is no number", hint=_HINT) from error
+            raise DataError(f"not a number in code {done + k} in {name}", hint=_HINT) from error
     return _require_finite(np.array(numbers), done, name)
 
 
@@ -184,7 +184,7 @@ def _require_finite(codes: NDArray[Any], done: int, name: str) -> Array:
         array: Array = codes.astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
     if bad.size:
-        raise DataError(f"code {done + int(bad[0])} in {name} holds a number that is not finite", hint=_HINT)
+        raise DataError(f"number that is not finite in code {done + int(bad[0])} in {name}", hint=_HINT)
     return array
 
 

@@ -1,4 +1,4 @@
-"""Images side by side, one after another or as numbers: the bytes of PNG strips, GIF films and .npy arrays."""
+"""The bytes of PNG strips, animated GIFs and .npy arrays of images."""
 
 import io
 
@@ -10,16 +10,16 @@ from mnistae.core.config import SIDE
 from mnistae.core.files import npy
 
 COLUMNS = 20
-"""Images side by side in a film."""
+"""Images side by side in a frame of an animation."""
 
 UPSCALE = 4
-"""Screen pixels for an image's pixel in strips and films."""
+"""Side of the square of pixels that shows one pixel of an image, in strips and animations."""
 
 
 def strip(images: Array, *, columns: int | None = None) -> bytes:
-    """Return images (B, 784) side by side without axes, as PNG: a pixel of an image is 4×4 pixels.
+    """Return images (B, 784) side by side without axes, as PNG, enlarged four times.
 
-    With `columns`, a row holds so many of them, and the last one is filled up with black.
+    With `columns` they are in rows of that many images; the last row is padded with black.
     """
     return _png(_tile(images, columns or len(images)))
 
@@ -38,11 +38,11 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def gif(images: Array, *, frames_per_second: float = 8) -> bytes:
-    """Return images (B, 784) as an animated GIF that runs for ever; of (B, n, 784) each frame shows n images side by side."""
+    """Return images (B, 784) as an animated GIF in an endless loop; of (B, n, 784) each frame shows n images side by side."""
     from PIL import Image
 
-    shots = images.reshape(len(images), -1, SIDE * SIDE)
-    first, *rest = [Image.fromarray(_tile(shot, COLUMNS)) for shot in shots]
+    frames = images.reshape(len(images), -1, SIDE * SIDE)
+    first, *rest = [Image.fromarray(_tile(frame, COLUMNS)) for frame in frames]
     stream = io.BytesIO()
     duration = round(1000 / frames_per_second)
     first.save(stream, "GIF", save_all=True, append_images=rest, duration=duration, loop=0)
@@ -55,12 +55,12 @@ def npy_bytes(images: Array) -> bytes:
 
 
 def npy_header(count: int) -> bytes:
-    """Return what an .npy file of float32 images (count, 28, 28) begins with."""
+    """Return the header of an .npy file of float32 images (count, 28, 28)."""
     return npy.header((count, SIDE, SIDE))
 
 
 def _tile(images: Array, columns: int) -> NDArray[np.uint8]:
-    """Return the pixels of images (B, 784) in rows of so many, the last one filled up with black."""
+    """Return the pixels of images (B, 784) in rows of `columns` images, the last row padded with black."""
     tiles = _to_pixels(images)  # (B, 28 × 4, 28 × 4)
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
@@ -70,6 +70,6 @@ def _tile(images: Array, columns: int) -> NDArray[np.uint8]:
 
 
 def _to_pixels(images: Array) -> NDArray[np.uint8]:
-    """Return images (B, 784) in [0, 1] as bytes (B, 112, 112), each pixel enlarged."""
+    """Return images (B, 784) in [0, 1] as bytes (B, 112, 112)."""
     pixels = np.rint(images.reshape(-1, SIDE, SIDE) * 255).astype(np.uint8)
     return pixels.repeat(UPSCALE, axis=1).repeat(UPSCALE, axis=2)

@@ -48,7 +48,7 @@ class PathOptions:
             "closed": self.closed,
             "slerp": self.slerp,
             f"fps{self.fps:g}": self.fps != 8,
-            "ping-pong": self.ping_pong,
+            "ping_pong": self.ping_pong,
         }
         return [name for name, is_changed in changed.items() if is_changed]
 
@@ -67,7 +67,7 @@ def interpolate(images: Images, *, path: PathOptions, source: InputOptions, out:
     pixels = references.stack(job.images)
     originals = np.concatenate([pixels, pixels[:1]]) if path.closed else pixels
     segments = inference.interpolate(job.network, originals, steps=path.steps, slerp=path.slerp)
-    frames = inference.join_segments(segments, closed=path.closed, back=path.ping_pong)
+    frames = inference.join_segments(segments, closed=path.closed, ping_pong=path.ping_pong)
     reporter.preview(lambda canvas: mosaic(canvas, frames))
 
     def render(kind: str) -> bytes:

@@ -105,7 +105,7 @@ def _render(found: Traversal, kind: str) -> bytes:
             return image_io.strip(np.concatenate(found.frames), columns=found.values.shape[1])
         case "gif":
             side_by_side = found.frames.swapaxes(0, 1)  # (steps, U, 784)
-            return image_io.gif(inference.join_segments(side_by_side[None], back=True))
+            return image_io.gif(inference.join_segments(side_by_side[None], ping_pong=True))
         case "npy":
             return image_io.npy_bytes(np.concatenate(found.frames))
         case _:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mnistae.core.arrays import Array
 from mnistae.core.config import SIDE
+from mnistae.data.images.normalise import area_weights
 from mnistae.outputs.terminal.canvas import Canvas, padded
 
 SMALLEST = 14
@@ -68,17 +69,9 @@ def _lines(side: int) -> int:
 def _tile(image: Array, side: int, canvas: Canvas) -> list[str]:
     pixels = np.nan_to_num(image.reshape(SIDE, SIDE).astype(np.float64))
     if not (canvas.has_blocks and canvas.colours >= 256):
-        return _characters(_averages(side // 2) @ pixels @ _averages(side).T)
-    grey = np.rint((_averages(side) @ pixels @ _averages(side).T).clip(0, 1) * 255).astype(int)
+        return _characters(area_weights(SIDE, side // 2) @ pixels @ area_weights(SIDE, side).T)
+    grey = np.rint((area_weights(SIDE, side) @ pixels @ area_weights(SIDE, side).T).clip(0, 1) * 255).astype(int)
     return [_half_blocks(top, bottom, canvas.colours) for top, bottom in zip(grey[::2], grey[1::2], strict=True)]
-
-
-def _averages(parts: int) -> NDArray[np.float64]:
-    """Return the (parts, 28) matrix whose rows average a 28th part of a picture's side, a part of `parts` each."""
-    edges = np.linspace(0, SIDE, parts + 1)
-    pixel = np.arange(SIDE)
-    overlaps = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
-    return overlaps.clip(0) * (parts / SIDE)
 
 
 def _characters(grey: NDArray[np.float64]) -> list[str]:
