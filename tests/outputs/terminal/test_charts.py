@@ -1,4 +1,4 @@
-"""Losses as lines of text."""
+"""Plots of losses as text."""
 
 import re
 
@@ -16,22 +16,22 @@ FALLING = [0.2 * 0.9**k for k in range(30)]
 
 
 def test_sparkline_falls_from_the_highest_bar_to_the_lowest() -> None:
-    """Losses that fall by the same share each time fall by even steps; equal ones are level; none give nothing."""
+    """Losses that fall by a constant factor give even steps; equal ones a level line; none an empty string."""
     assert sparkline([2.0**-k for k in range(8)], 40) == BARS[::-1]
     assert len(set(sparkline([0.5] * 4, 40))) == 1
     assert sparkline([], 40) == ""
     assert sparkline([0.1, float("nan"), float("inf")], 40) in set(BARS)
 
 
-def test_a_long_history_is_pressed_into_the_width() -> None:
-    """Of more values than columns neighbours are taken together, so the whole run is seen."""
+def test_a_long_history_is_averaged_to_the_width() -> None:
+    """With more values than columns, neighbours are averaged, so that the whole run is shown."""
     line = sparkline([1 / (k + 1) for k in range(1000)], 40)
     assert len(line) == 40
     assert (line[0], line[-1]) == (BARS[-1], BARS[0])
 
 
 def test_plot_shows_scale_epochs_and_the_last_loss() -> None:
-    """The highest loss stands at the top, the lowest at the bottom, and the legend tells how the run ended."""
+    """The highest loss is at the top, the lowest at the bottom, and the legend shows the last loss."""
     lines = plot(PLAIN, {"lab": FALLING})
     assert lines[0].split(" |")[0].strip() == "0.2"
     assert lines[14].split(" |")[0].strip() == f"{FALLING[-1]:.4g}"
@@ -42,8 +42,8 @@ def test_plot_shows_scale_epochs_and_the_last_loss() -> None:
     assert len(lines[14]) == 80
 
 
-def test_without_colours_curves_have_signs_of_their_own() -> None:
-    """In ASCII, and in a terminal without colours, each run is drawn in its own character, as the legend says."""
+def test_without_colours_curves_have_different_markers() -> None:
+    """In ASCII and in a terminal without colours, each run is drawn in its own character, listed in the legend."""
     for canvas in (PLAIN, Canvas(80, 20, has_blocks=True)):
         text = "\n".join(plot(canvas, {"a": FALLING, "b": [2 * loss for loss in FALLING]}))
         assert {"** a", "oo b"} <= {" ".join(line.split()[:2]) for line in text.splitlines()}
@@ -52,7 +52,7 @@ def test_without_colours_curves_have_signs_of_their_own() -> None:
 
 
 def test_with_colours_curves_are_dots() -> None:
-    """A colour a run; every colour is given back on its line."""
+    """One colour per run; every colour is reset on its line."""
     lines = plot(COLOUR, {"a": FALLING, "b": [2 * loss for loss in FALLING]})
     assert {"36", "33"} == set(re.findall(r"\x1b\[(3\d)m", "\n".join(lines)))
     assert any("\u2800" < ch <= "\u28ff" for ch in "".join(lines))
@@ -61,12 +61,12 @@ def test_with_colours_curves_are_dots() -> None:
 
 @pytest.mark.parametrize("curve", [[0.1], [0.1, 0.1], [float("nan")] * 3, [0.0, -1.0, 1e308], [5e-324, 1e308]], ids=str)
 def test_odd_curves_are_drawn(curve: list[float]) -> None:
-    """One epoch, a level line, and whatever a forged file may hold."""
+    """One epoch, a level line, and values of a forged file."""
     assert len(plot(PLAIN, {"odd": curve})) == 18
 
 
-def test_foreign_names_are_made_safe() -> None:
-    """A path in the legend is spelled out and cut."""
+def test_foreign_names_are_escaped() -> None:
+    """A name in the legend is escaped and cut."""
     legend = plot(PLAIN, {"\x1b]0;x\x07" + "y" * 200: FALLING})[-1]
     assert "\\x1b]0;x\\x07y" in legend
     assert len(legend) <= 80
@@ -79,8 +79,8 @@ def test_foreign_names_are_made_safe() -> None:
     height=st.integers(8, 60),
     canvas=st.sampled_from([PLAIN, COLOUR]),
 )
-def test_a_plot_keeps_to_its_canvas(curves: list[list[float]], width: int, height: int, canvas: Canvas) -> None:
-    """No line is wider than the canvas, and every run has its line in the legend."""
+def test_a_plot_fits_its_canvas(curves: list[list[float]], width: int, height: int, canvas: Canvas) -> None:
+    """No line is wider than the canvas, and every run has a line in the legend."""
     room = Canvas(width, height, canvas.colours, canvas.has_blocks)
     lines = [re.sub(r"\x1b\[\d+m", "", line) for line in plot(room, {f"run{k}": curve for k, curve in enumerate(curves)})]
     assert max(map(len, lines)) <= width

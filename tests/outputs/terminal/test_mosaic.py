@@ -1,4 +1,4 @@
-"""Images as lines of text."""
+"""Images as text."""
 
 import re
 
@@ -22,12 +22,12 @@ def images(count: int, seed: int = 0) -> np.ndarray:
 
 
 def visible(line: str) -> str:
-    """Return what a line shows without its colours."""
+    """Return a line without its colours."""
     return re.sub(r"\x1b\[[0-9;]*m", "", line)
 
 
 def pixels(lines: list[str]) -> np.ndarray:
-    """Return the greys of lines of half-blocks, as a terminal would show them."""
+    """Return the greys of lines of half-blocks, as a terminal shows them."""
     rows: list[list[int]] = []
     for line in lines:
         colours, upper, lower = "", list[int](), list[int]()
@@ -53,25 +53,28 @@ def test_a_full_size_tile_has_every_pixel() -> None:
 
 
 def test_256_colours_take_the_nearest_grey() -> None:
-    """Of the 26 greys there are, none is more than nine levels away."""
+    """No pixel differs from its grey by more than nine levels."""
     image = images(1)
     shown = pixels(mosaic(GREY, image))
     assert np.abs(shown - image.reshape(28, 28) * 255).max() <= 9
 
 
 def test_a_smaller_tile_keeps_the_mean() -> None:
-    """Shrunk tiles average the pixels they cover, so the whole is as bright as it was."""
+    """Smaller tiles average the pixels they cover, so the brightness stays the same."""
     many = images(12)
     lines = mosaic(Canvas(80, 24, colours=2**24, has_blocks=True), many)
     assert max(len(visible(line)) for line in lines) <= 80
     one = mosaic(Canvas(16, 8, colours=2**24, has_blocks=True), many[:1])
     assert pixels(one).shape == (14, 14)
     np.testing.assert_allclose(pixels(one), many[0].reshape(14, 2, 14, 2).mean(axis=(1, 3)) * 255, atol=0.51)
+    middle = pixels(mosaic(Canvas(22, 11, colours=2**24, has_blocks=True), many[:1]))
+    assert middle.shape == (20, 20)
+    assert middle.mean() == pytest.approx(many[0].mean() * 255, abs=0.5)
 
 
 @pytest.mark.parametrize("canvas", [PLAIN, Canvas(80, 20, has_blocks=True), Canvas(80, 20, colours=2**24)], ids=str)
 def test_without_colours_or_blocks_it_is_ascii(canvas: Canvas) -> None:
-    """Black is a space, white the last sign of the ramp, and no escape is sent."""
+    """Black is a space, white the last character of the ramp, and there are no escape sequences."""
     lines = mosaic(canvas, np.repeat(np.linspace(0, 1, 28, dtype=np.float32), 28)[None])
     assert all(line.isascii() and line.isprintable() for line in lines)
     assert lines[0] == ""
@@ -80,7 +83,7 @@ def test_without_colours_or_blocks_it_is_ascii(canvas: Canvas) -> None:
 
 
 def test_rows_stay_together_below_their_captions() -> None:
-    """Images of one row stand side by side below its name and the titles; two rows share a line where they fit."""
+    """Images of one row are side by side below its name and the titles; two rows share lines if they fit."""
     lines = mosaic(PLAIN, images(2), images(2), names=["1", "2"], titles=["again"])
     assert lines[0].split() == ["1", "again", "2", "again"]
     assert len(lines) == 10
@@ -89,23 +92,23 @@ def test_rows_stay_together_below_their_captions() -> None:
 
 
 def test_what_does_not_fit_is_counted() -> None:
-    """Of a long film the first rows are shown, and the last line tells how many frames there are besides."""
+    """Of many images the first rows are shown, and the last line counts the others."""
     assert mosaic(PLAIN, images(100))[-1] == "... and 90 more"
     assert mosaic(COLOUR, images(100))[-1] == "… and 90 more"
     assert mosaic(PLAIN, images(10))[-1] != "... and 0 more"
     assert mosaic(PLAIN, images(4), total=60_000)[-1] == "... and 59,996 more"
 
 
-def test_foreign_names_are_made_safe_and_cut() -> None:
-    """A caption neither steers a terminal nor grows beyond its image, wide characters counted as two."""
+def test_foreign_names_are_escaped_and_cut() -> None:
+    """A caption cannot control the terminal and is not wider than its image; wide characters count as two."""
     (caption, *_) = mosaic(PLAIN, images(1), names=["\x1b[31m" + "x" * 100])
     assert caption == "\\x1b[31m" + "x" * 20
     assert padded("画像画像", 5) == "画像 "
     assert padded("ab", 4) == "ab  "
 
 
-def test_a_number_that_is_none_is_drawn_black() -> None:
-    """A network gone wild may give what is no number; that is no reason to fail."""
+def test_nan_is_drawn_black() -> None:
+    """The outputs of a diverged network may be NaN, which is not an error here."""
     for canvas in (PLAIN, COLOUR):
         nothing = np.full((1, 784), np.nan, np.float32)
         assert mosaic(canvas, nothing) == mosaic(canvas, np.zeros((1, 784), np.float32)) != mosaic(canvas, images(1))
@@ -121,10 +124,8 @@ def test_a_number_that_is_none_is_drawn_black() -> None:
     canvas=st.sampled_from([PLAIN, GREY, COLOUR]),
 )
 @example(count=40, columns=1, width=14, height=8, is_named=False, canvas=PLAIN)
-def test_a_mosaic_keeps_to_its_canvas(
-    count: int, columns: int, width: int, height: int, is_named: bool, canvas: Canvas
-) -> None:
-    """Whatever is shown fits into the width, and into the height but for the line that counts the others."""
+def test_a_mosaic_fits_its_canvas(count: int, columns: int, width: int, height: int, is_named: bool, canvas: Canvas) -> None:
+    """The lines fit the width, and the height except for the line that counts the others."""
     names = [f"name {k}" for k in range(count)] if is_named else []
     titles = ["title"] * (columns - 1) if is_named else []
     room = Canvas(width, height, canvas.colours, canvas.has_blocks)

@@ -1,4 +1,4 @@
-"""What a terminal can show, and text that keeps to its columns."""
+"""The capabilities of a terminal, and text of a fixed width."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from mnistae.core.text import escape
 
 @dataclass(frozen=True)
 class Canvas:
-    """Room for a drawing, in characters, and what may stand in it."""
+    """The size of a drawing in characters, and the capabilities of its terminal."""
 
     width: int
     height: int
-    colours: int = 0  # how many it has: 0 for none, 16, 256 or 2**24
-    has_blocks: bool = False  # whether it shows characters beyond ASCII
+    colours: int = 0  # number of colours: 0, 16, 256 or 2**24
+    has_blocks: bool = False  # whether it supports characters beyond ASCII
 
 
 def padded(text: str, width: int) -> str:
-    """Return foreign text, made safe, in exactly so many columns: cut or filled up."""
+    """Return foreign text, escaped, cut or padded to exactly `width` columns."""
     shown, used = "", 0
     for ch in escape(text):
         columns = 2 if unicodedata.east_asian_width(ch) in "WF" else 1

@@ -1,4 +1,4 @@
-"""Curves in a terminal: a plot of the losses of several runs, and a sparkline of one."""
+"""Curves as terminal text: a plot of the losses of several runs, and a sparkline."""
 
 import itertools
 from collections.abc import Mapping, Sequence, Sized
@@ -13,17 +13,17 @@ Grid = NDArray[np.int_]
 
 BARS = "▁▂▃▄▅▆▇█"
 MARKERS = "*o+x#@"
-PAINTS = (36, 33, 35, 32, 34, 31)  # cyan, yellow, magenta, green, blue, red
+ANSI_COLOURS = (36, 33, 35, 32, 34, 31)  # cyan, yellow, magenta, green, blue, red
 
 BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
-"""The bit that each of a cell's dots, four rows by two columns, has above U+2800."""
+"""Bits of the dots of a Braille cell, four rows by two columns, relative to U+2800."""
 
 WIDEST, TALLEST = 100, 15
-"""Characters beyond which a plot gets no clearer."""
+"""Limits of the size of a plot, in characters."""
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """Return bars that follow the logarithms of positive values; of more than `width` values the means of neighbours."""
+    """Return bars for the logarithms of positive values, averaged if there are more than `width` values."""
     logs = _logarithms(values)
     logs = logs[np.isfinite(logs)]
     parts = np.array_split(logs, max(min(width, len(logs)), 1))
@@ -33,10 +33,10 @@ def sparkline(values: Sequence[float], width: int) -> str:
 
 
 def plot(canvas: Canvas, curves: Mapping[str, Sequence[float]]) -> list[str]:
-    """Return lines that show the loss of each run, by name, after its 1st, 2nd and so on epoch, and a legend below.
+    """Return the lines of a plot of the loss of each named run over the epochs, with a legend below.
 
-    The scale is logarithmic, or runs that end close to each other would look the same. Curves are told apart by colour; where
-    there is none and more than one curve, by their characters.
+    The scale is logarithmic, which separates runs that end close to each other. Curves differ in colour or, without colours,
+    in their character.
     """
     losses = [_logarithms(curve) for curve in curves.values()]
     limits = low, high = _range(np.concatenate(losses))
@@ -47,18 +47,18 @@ def plot(canvas: Canvas, curves: Mapping[str, Sequence[float]]) -> list[str]:
     is_fine = _is_fine(canvas, curves)
     epochs = max(map(len, losses))
     shape = (height * 4, width * 2) if is_fine else (height, width)
-    dots = np.stack([_trace(curve, limits, epochs, shape) for curve in losses])
+    dots = np.stack([_rasterise(curve, limits, epochs, shape) for curve in losses])
     bar, corner, dash = "│└─" if canvas.has_blocks else "|+-"
     named = dict(zip((0, (height - 1) // 2, height - 1), labels, strict=True))
-    rows = [f"{named.get(row, ''):>{margin}} {bar}{line}" for row, line in enumerate(_drawn(canvas, dots, is_fine=is_fine))]
+    rows = [f"{named.get(row, ''):>{margin}} {bar}{line}" for row, line in enumerate(_render(canvas, dots, is_fine=is_fine))]
     title = "epoch (loss on a log scale)"
     between = width - 1 - len(str(epochs))
     axis = f"1{title[:between]:^{between}}{epochs}" if epochs > 1 else f"1 {title}"[:width]
     return [*rows, f"{'':>{margin}} {corner}{dash * width}", f"{'':>{margin}}  {axis}", *_legend(canvas, curves, margin + 2)]
 
 
-def _trace(curve: Vector, limits: tuple[float, float], epochs: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the dots (rows, columns) of a line through the values that are finite."""
+def _rasterise(curve: Vector, limits: tuple[float, float], epochs: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the dots (rows, columns) of a line through the finite values."""
     dots = np.zeros(shape, bool)
     known = np.flatnonzero(np.isfinite(curve))
     if not len(known):
@@ -72,8 +72,8 @@ def _trace(curve: Vector, limits: tuple[float, float], epochs: int, shape: tuple
     return dots
 
 
-def _drawn(canvas: Canvas, dots: NDArray[np.bool_], *, is_fine: bool) -> list[str]:
-    """Return the lines of curves given as dots (curves, rows, columns); where they cross the last one is seen."""
+def _render(canvas: Canvas, dots: NDArray[np.bool_], *, is_fine: bool) -> list[str]:
+    """Return the lines of curves given as dots (curves, rows, columns); where they cross, the last one is on top."""
     if is_fine:
         cells = dots.reshape(len(dots), dots.shape[1] // 4, 4, dots.shape[2] // 2, 2)
         bits = np.einsum("krycx,yx->krc", cells, BRAILLE)  # (curves, lines, characters)
@@ -84,7 +84,7 @@ def _drawn(canvas: Canvas, dots: NDArray[np.bool_], *, is_fine: bool) -> list[st
         owners = [int(np.flatnonzero(column)[-1]) if column.any() else None for column in line.T]
         signs = [_sign(column, owner, is_fine=is_fine) for column, owner in zip(line.T, owners, strict=True)]
         runs = itertools.groupby(zip(owners, signs, strict=True), key=lambda cell: cell[0])
-        text = "".join(_painted(canvas, owner, "".join(sign for _, sign in run)) for owner, run in runs)
+        text = "".join(_colourise(canvas, owner, "".join(sign for _, sign in run)) for owner, run in runs)
         lines.append(text.rstrip(" "))
     return lines
 
@@ -95,26 +95,26 @@ def _sign(bits: Grid, owner: int | None, *, is_fine: bool) -> str:
     return chr(0x2800 | int(np.bitwise_or.reduce(bits))) if is_fine else MARKERS[owner % len(MARKERS)]
 
 
-def _painted(canvas: Canvas, curve: int | None, text: str) -> str:
+def _colourise(canvas: Canvas, curve: int | None, text: str) -> str:
     if curve is None or not canvas.colours:
         return text
-    return f"\x1b[{PAINTS[curve % len(PAINTS)]}m{text}\x1b[0m"
+    return f"\x1b[{ANSI_COLOURS[curve % len(ANSI_COLOURS)]}m{text}\x1b[0m"
 
 
 def _legend(canvas: Canvas, curves: Mapping[str, Sequence[float]], margin: int) -> list[str]:
-    """Return a line for each run: its sign, its name, how many epochs it has and the loss of the last one."""
+    """Return one line per run: its marker, name, number of epochs and last loss."""
     facts = [f"  {len(curve)} {'epoch' if len(curve) == 1 else 'epochs'}, loss {curve[-1]:.5f}" for curve in curves.values()]
     room = max(canvas.width - margin - 3 - max(map(len, facts)), 1)
     width = min(max(map(len, curves)), room)
     signs = ["──" if _is_fine(canvas, curves) else MARKERS[k % len(MARKERS)] * 2 for k in range(len(curves))]
     return [
-        f"{'':>{margin}}{_painted(canvas, k, sign)} {padded(name, width)}{fact}"
+        f"{'':>{margin}}{_colourise(canvas, k, sign)} {padded(name, width)}{fact}"
         for k, (sign, name, fact) in enumerate(zip(signs, curves, facts, strict=True))
     ]
 
 
 def _is_fine(canvas: Canvas, curves: Sized) -> bool:
-    """Whether curves can be drawn in dots: these need characters, and colours to be told apart by."""
+    """Whether curves can be drawn in Braille dots, which need colours to be distinguished."""
     return canvas.has_blocks and (canvas.colours > 0 or len(curves) == 1)
 
 
@@ -124,13 +124,13 @@ def _logarithms(values: Sequence[float]) -> Vector:
 
 
 def _range(logs: Vector) -> tuple[float, float]:
-    """Return the lowest and the highest finite value, apart from each other."""
+    """Return the smallest and the largest finite value, widened if they are equal."""
     found = logs[np.isfinite(logs)]
     low, high = (float(found.min()), float(found.max())) if len(found) else (0.0, 0.0)
     return (low, high) if low < high else (low - 0.1, high + 0.1)
 
 
 def _in_unit(values: Vector, limits: tuple[float, float]) -> Vector:
-    """Return where values lie between the lower limit, 0, and the upper, 1."""
+    """Return the values scaled from the limits to [0, 1]."""
     low, high = limits
     return (values - low) / (high - low)

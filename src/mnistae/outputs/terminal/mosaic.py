@@ -1,4 +1,4 @@
-"""Images in a terminal: half-blocks in shades of grey, or ASCII characters of growing weight where there are none."""
+"""Images as terminal text: half-blocks in shades of grey, or ASCII characters of increasing weight."""
 
 from collections.abc import Sequence
 
@@ -10,26 +10,26 @@ from mnistae.core.config import SIDE
 from mnistae.data.images.normalise import area_weights
 from mnistae.outputs.terminal.canvas import Canvas, padded
 
-SMALLEST = 14
-"""Columns of the smallest tile on which a digit can still be read."""
+MIN_TILE = 14
+"""Columns of the smallest tile on which a digit is legible."""
 
 GAP = 2
 
 RAMP = " .:-=+*#%@"
-"""From black to white; a character is two pixels high."""
+"""Characters from black to white; a character is two pixels high."""
 
-GREYS = np.array([0, *range(8, 239, 10), 255])
+GREY_LEVELS = np.array([0, *range(8, 239, 10), 255])
 """The greys of a terminal with 256 colours: colours 16, 232 to 255 and 231."""
 
 
 def mosaic(
     canvas: Canvas, *columns: Array, names: Sequence[str] = (), titles: Sequence[str] = (), total: int | None = None
 ) -> list[str]:
-    """Return lines that show images, (n, 784) in each column, as large as all of them fit into the canvas.
+    """Return lines that show images, (n, 784) in each column, as large as the canvas allows.
 
-    Images of one row stay side by side, and as many rows as there is room for follow on the same lines. With `names`, one a
-    row, and `titles`, one for each column after the first, a line above the images tells what they are. Where not even the
-    smallest tiles fit, the first rows are shown and the last line counts the others, of `total` if there are more than these.
+    Images of one row are side by side, and several rows share the same lines if there is room. Captions above the images are
+    `names`, one per row, and `titles`, one for each column after the first. If even the smallest tiles do not fit, the first
+    rows are shown, and the last line counts the others, out of `total` if that is larger.
     """
     rows = len(columns[0])
     side, across = _fit(rows, len(columns), canvas)
@@ -53,8 +53,8 @@ def mosaic(
 
 
 def _fit(rows: int, columns: int, canvas: Canvas) -> tuple[int, int]:
-    """Return the largest side of a tile at which all rows fit, else the smallest, and how many rows go side by side."""
-    for side in range(SIDE, SMALLEST - 1, -2):
+    """Return the largest tile size at which all rows fit, else the smallest, and the number of rows side by side."""
+    for side in range(SIDE, MIN_TILE - 1, -2):
         across = (canvas.width + GAP) // (columns * (side + GAP))
         if across and -(-rows // across) * _lines(side) <= canvas.height:
             break
@@ -62,7 +62,7 @@ def _fit(rows: int, columns: int, canvas: Canvas) -> tuple[int, int]:
 
 
 def _lines(side: int) -> int:
-    """Return the lines that a tile takes: two pixels in each, and one for the caption or the space above."""
+    """Return the number of lines of a tile: one for two rows of pixels, and one for the caption or the gap."""
     return side // 2 + 1
 
 
@@ -80,11 +80,11 @@ def _characters(grey: NDArray[np.float64]) -> list[str]:
 
 
 def _half_blocks(top: NDArray[np.int_], bottom: NDArray[np.int_], colours: int) -> str:
-    """Return a line of cells, each with one pixel above another; a colour is set where it changes."""
+    """Return a line of cells of two pixels each; a colour is set where it changes."""
     pieces, before = [], ""
     for upper, lower in zip(top.tolist(), bottom.tolist(), strict=True):
         paint = f"\x1b[38;{_grey(upper, colours)};48;{_grey(lower, colours)}m"
-        cell = " " if upper == lower else "▀"  # a seam shows in some fonts where both are the same
+        cell = " " if upper == lower else "▀"  # some fonts show a seam between equal halves
         pieces.append(cell if paint == before else paint + cell)
         before = paint
     return "".join(pieces) + "\x1b[0m"
@@ -93,5 +93,5 @@ def _half_blocks(top: NDArray[np.int_], bottom: NDArray[np.int_], colours: int) 
 def _grey(level: int, colours: int) -> str:
     if colours > 256:
         return f"2;{level};{level};{level}"
-    nearest = int(np.abs(GREYS - level).argmin())
+    nearest = int(np.abs(GREY_LEVELS - level).argmin())
     return f"5;{[16, *range(232, 256), 231][nearest]}"
