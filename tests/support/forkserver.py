@@ -20,15 +20,20 @@ import time
 from pathlib import Path
 from typing import Any
 
+children: set[int] = set()
+"""Those that nobody has waited for."""
+
 
 def main() -> None:
-    """Serve until standard input ends."""
+    """Serve until standard input ends; then kill the children that a failed test has left."""
     prepare()
     for line in sys.stdin:
         request = json.loads(line)
         answer = {"pid": start(request["start"])} if "start" in request else {"code": wait(request["wait"], request["timeout"])}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
 
 
 LATE = (
@@ -68,6 +73,7 @@ def start(request: dict[str, Any]) -> int:
     pid = os.fork()
     if pid == 0:
         run(request)
+    children.add(pid)
     return pid
 
 
@@ -113,6 +119,7 @@ def run(request: dict[str, Any]) -> None:
 
 def wait(pid: int, timeout: float) -> int | None:
     """Return the child's exit code once it has ended; kill it after `timeout` seconds."""
+    children.discard(pid)
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         done, status = os.waitpid(pid, os.WNOHANG)
