@@ -227,7 +227,7 @@ def test_pictures_are_made_like_mnist(digits: Digits) -> None:
     [made], [raw] = resolve(digits, "a.pgm"), resolve(digits, "a.pgm", raw=True)
     np.testing.assert_array_equal(raw.pixels, ((255 - image) / np.float32(255)).reshape(784))
     assert raw.notes == ()
-    assert made.notes[0] == "inverted: dark ink on a light ground"
+    assert made.notes[0] == "inverted (dark on light)"
     np.testing.assert_array_equal(made.pixels, decode.read_path(Path("a.pgm")).images.reshape(784))
 
 
@@ -255,7 +255,7 @@ def test_standard_input_twice(digits: Digits, stdin: Callable[[bytes], None]) ->
     stdin(npy(digits["test_images"]))
     with pytest.raises(UsageError) as caught:
         list(references.load([references.parse("-"), references.parse("0"), references.parse("-")], no_dataset))
-    assert (caught.value.message, caught.value.hint) == ("'-' stands more than once", "standard input can be read only once")
+    assert (caught.value.message, caught.value.hint) == ("'-' given more than once", "stdin can be read only once")
 
 
 class Terminal(io.StringIO):
@@ -278,9 +278,9 @@ def closed() -> io.StringIO:
     [
         (None, DataError, "stdin is closed"),
         (closed(), DataError, "stdin is closed"),
-        (io.TextIOWrapper(io.BytesIO(b"")), DataError, "standard input is empty"),
-        (io.TextIOWrapper(io.BytesIO(b"<!doctype html>")), DataError, "not an image of a known kind: 'standard input'"),
-        (Terminal(), UsageError, "'-' reads a picture from standard input, which is a terminal"),
+        (io.TextIOWrapper(io.BytesIO(b"")), DataError, "file is empty: 'standard input'"),
+        (io.TextIOWrapper(io.BytesIO(b"<!doctype html>")), DataError, "unsupported image format: 'standard input'"),
+        (Terminal(), UsageError, "no input: stdin is a terminal"),
     ],
 )
 def test_no_standard_input(
@@ -384,7 +384,7 @@ def test_pictures_come_as_they_are_read(digits: Digits, monkeypatch: pytest.Monk
             opened.append(self)
             super().__init__(path)
 
-    monkeypatch.setattr("mnistae.datasets.image_files.open_path", lambda path: io.BufferedReader(Watched(path)))
+    monkeypatch.setattr("mnistae.data.images.decode.open_path", lambda path: io.BufferedReader(Watched(path)))
     found = references.load([references.parse("s"), references.parse("many.npy")], no_dataset)
     for k in range(3):
         assert len(opened) == k
@@ -398,7 +398,7 @@ def test_an_array_that_breaks_off(digits: Digits, stdin: Callable[[bytes], None]
     *pictures, failure = references.load([references.parse("-")], no_dataset)
     assert [picture.word for picture in pictures] == [f"-[{k}]" for k in range(64)]
     assert isinstance(failure, SkippedImage)
-    assert failure.error.message.startswith("an array cut short")
+    assert failure.error.message.startswith("truncated or oversized .npy file")
 
 
 def test_one_failure_leaves_the_others(digits: Digits) -> None:
@@ -418,7 +418,7 @@ def test_a_wrong_word_comes_before_any_file(digits: Digits, monkeypatch: pytest.
     with pytest.raises(UsageError, match="there is no image '600' in tiny"):
         next(iter(found))
     monkeypatch.setattr(sys, "stdin", Terminal())
-    with pytest.raises(UsageError, match="which is a terminal"):
+    with pytest.raises(UsageError, match="stdin is a terminal"):
         next(iter(references.load([references.parse("pipe.png"), references.parse("-")], no_dataset)))
 
 

@@ -16,9 +16,9 @@ from mnistae.data.images import decode
 from mnistae.data.images.decode import read_bytes, read_path
 from tests.support.images import RAMP, chunk, exif, five, grey_five, interlaced_png, npy, png, saved
 
-CUT = "cut to the ink, scaled to 13x20, centred by mass"
-DARK = "inverted: dark ink on a light ground"
-SHAPE = "transparent ground: the shape is the ink"
+CUT = "cropped, scaled to 13x20, centred"
+DARK = "inverted (dark on light)"
+SHAPE = "used the alpha channel (transparent background)"
 
 
 def with_header(header: str, body: bytes = b"") -> bytes:
@@ -97,7 +97,7 @@ def test_a_turned_picture_is_another_digit() -> None:
         (saved(five()), (DARK, CUT)),
         (saved(five(255, 0)), (CUT,)),
         (saved(five((255, 255), (0, 0), mode="LA")), (SHAPE, CUT)),
-        (saved(five().resize((28, 28)).point(lambda v: 255 - v)), ("taken as it is: already 28x28, light on dark",)),
+        (saved(five().resize((28, 28)).point(lambda v: 255 - v)), ("used as is (28x28, light on dark)",)),
         (npy(np.zeros((28, 28))), ()),
     ],
 )
@@ -149,11 +149,11 @@ def test_arrays_are_data(array: NDArray[np.generic], expected: NDArray[np.float3
 
 PNG = saved(five())
 FITS = "{'descr': '|u1', 'fortran_order': False, 'shape': (%s), }\n"
-NOT_KNOWN = "not an image of a known kind: 'x'"
-DAMAGED = "not a readable image: 'x' (%s, damaged or cut short)"
-SIZE = "an array cut short, or longer than it says: 'x'"
+NOT_KNOWN = "unsupported image format: 'x'"
+DAMAGED = "damaged or truncated image: 'x' (%s)"
+SIZE = "truncated or oversized .npy file: 'x'"
 BAD: list[tuple[str, bytes, str]] = [
-    ("empty", b"", "an empty file: 'x'"),
+    ("empty", b"", "file is empty: 'x'"),
     ("text", b"hello, world\n", NOT_KNOWN),
     ("gif", saved(five(), "GIF"), NOT_KNOWN),
     ("tiff", saved(five(), "TIFF"), NOT_KNOWN),
@@ -168,30 +168,30 @@ BAD: list[tuple[str, bytes, str]] = [
     ("text like a bmp", b"BMW, Mercedes, Audi" * 9, DAMAGED % "BMP"),
     ("text like a pgm", b"P5 is a kind of file", DAMAGED % "PPM"),
     ("a text bomb", PNG[:33] + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(9 << 20))) + PNG[33:], DAMAGED % "PNG"),
-    ("bomb", png(50_000, 50_000, bytes(50_000)), "too large: 'x'"),
-    ("81 megapixels", png(9_000, 9_000, bytes(9_000)), "too large: 'x'"),
-    ("strip", saved(Image.new("L", (2, 500))), "a strip of 2x500 pixels: 'x'"),
-    ("white", saved(Image.new("L", (90, 90), 255)), "no ink in 'x'"),
-    ("nothing", saved(Image.new("RGBA", (90, 90))), "no ink in 'x'"),
-    ("npy of objects", npy(np.array([{}] * 784, dtype=object).reshape(28, 28)), "an array of type 'object': 'x'"),
-    ("npy of integers", npy(np.zeros((28, 28), np.int64)), "an array of type 'int64': 'x'"),
-    ("npy of texts", npy(np.full((28, 28), "a")), "an array of type '<U1': 'x'"),
-    ("npy of records", npy(np.zeros((28, 28), [("a", "f4")])), "an array of type '[('a', '<f4')]': 'x'"),
-    ("npy scalar", npy(np.float32(0)), "an array of shape '()': 'x'"),
-    ("npy of 784", npy(np.zeros(784)), "an array of shape '(784,)': 'x'"),
-    ("npy of 27", npy(np.zeros((3, 28, 27))), "an array of shape '(3, 28, 27)': 'x'"),
-    ("npy with channels", npy(np.zeros((3, 1, 28, 28))), "an array of shape '(3, 1, 28, 28)': 'x'"),
-    ("npy of none", npy(np.zeros((0, 28, 28))), "an array of shape '(0, 28, 28)': 'x'"),
-    ("npy beyond 1", npy(np.full((28, 28), 255.0)), "an array with values from '255.0' to '255.0': 'x'"),
-    ("npy below 0", npy(np.full((28, 28), -0.5)), "an array with values from '-0.5' to '-0.5': 'x'"),
-    ("npy of NaN", npy(np.full((28, 28), np.nan)), "an array with values from 'nan' to 'nan': 'x'"),
-    ("npy too great", npy(np.full((28, 28), 1e300)), "an array with values from 'inf' to 'inf': 'x'"),
+    ("bomb", png(50_000, 50_000, bytes(50_000)), "image too large: 'x'"),
+    ("81 megapixels", png(9_000, 9_000, bytes(9_000)), "image too large: 'x'"),
+    ("strip", saved(Image.new("L", (2, 500))), "aspect ratio too extreme (2x500): 'x'"),
+    ("white", saved(Image.new("L", (90, 90), 255)), "no digit found in 'x'"),
+    ("nothing", saved(Image.new("RGBA", (90, 90))), "no digit found in 'x'"),
+    ("npy of objects", npy(np.array([{}] * 784, dtype=object).reshape(28, 28)), "unsupported array type object: 'x'"),
+    ("npy of integers", npy(np.zeros((28, 28), np.int64)), "unsupported array type int64: 'x'"),
+    ("npy of texts", npy(np.full((28, 28), "a")), "unsupported array type <U1: 'x'"),
+    ("npy of records", npy(np.zeros((28, 28), [("a", "f4")])), "unsupported array type [('a', '<f4')]: 'x'"),
+    ("npy scalar", npy(np.float32(0)), "unsupported array shape (): 'x'"),
+    ("npy of 784", npy(np.zeros(784)), "unsupported array shape (784,): 'x'"),
+    ("npy of 27", npy(np.zeros((3, 28, 27))), "unsupported array shape (3, 28, 27): 'x'"),
+    ("npy with channels", npy(np.zeros((3, 1, 28, 28))), "unsupported array shape (3, 1, 28, 28): 'x'"),
+    ("npy of none", npy(np.zeros((0, 28, 28))), "unsupported array shape (0, 28, 28): 'x'"),
+    ("npy beyond 1", npy(np.full((28, 28), 255.0)), "array values from 255.0 to 255.0, expected 0 to 1: 'x'"),
+    ("npy below 0", npy(np.full((28, 28), -0.5)), "array values from -0.5 to -0.5, expected 0 to 1: 'x'"),
+    ("npy of NaN", npy(np.full((28, 28), np.nan)), "array values from nan to nan, expected 0 to 1: 'x'"),
+    ("npy too great", npy(np.full((28, 28), 1e300)), "array values from inf to inf, expected 0 to 1: 'x'"),
     ("npy cut short", npy(RAMP)[:-1], SIZE),
     ("npy too long", npy(RAMP) + b"\0", SIZE),
     ("npy that lies", with_header(FITS % "99999, 28, 28", bytes(784)), SIZE),
-    ("npy of too many", with_header(FITS % "100001, 784"), "an array of shape '(100001, 784)': 'x'"),
-    ("npy of far too many", with_header(FITS % f"{10**30}, 28, 28"), f"an array of shape '({10**30}, 28, 28)': 'x'"),
-    ("npy of less than none", with_header(FITS % "-1, 784"), "an array of shape '(-1, 784)': 'x'"),
+    ("npy of too many", with_header(FITS % "100001, 784"), "unsupported array shape (100001, 784): 'x'"),
+    ("npy of far too many", with_header(FITS % f"{10**30}, 28, 28"), f"unsupported array shape ({10**30}, 28, 28): 'x'"),
+    ("npy of less than none", with_header(FITS % "-1, 784"), "unsupported array shape (-1, 784): 'x'"),
     ("npy without a header", b"\x93NUMPY\x01\x00", DAMAGED % "npy"),
     ("npy of a later version", b"\x93NUMPY\x09\x00" + bytes(90), DAMAGED % "npy"),
     ("npy with code", with_header("__import__('os').abort()"), DAMAGED % "npy"),
@@ -223,5 +223,5 @@ def test_a_picture_that_memory_does_not_hold_is_refused(monkeypatch: pytest.Monk
         raise MemoryError
 
     monkeypatch.setattr(decode, "_shrink", greedy)
-    with pytest.raises(DataError, match="not a readable image"):
+    with pytest.raises(DataError, match="damaged or truncated image"):
         read_bytes(PNG, name="x")

@@ -56,7 +56,7 @@ def a_large_picture(path: Path) -> None:
         (a_loop, "cannot read ", f": {os.strerror(errno.ELOOP)}"),
         (lambda path: path.symlink_to("/proc/self/mem"), "cannot read ", f": {os.strerror(errno.EIO)}"),
         (a_huge_file, "cannot read ", ": it is larger than 2 MiB"),
-        (a_large_picture, "too large: ", ""),
+        (a_large_picture, "image too large: ", ""),
     ],
     ids=["missing", "pipe", "device", "folder", "socket", "loop", "memory", "sparse", "large"],
 )

@@ -1,4 +1,4 @@
-"""Image files and arrays of images, read with care: bounded, told apart by content, never executed."""
+"""Decode image files and arrays of images: bounded, identified by content, never executed."""
 
 import io
 import warnings
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistae.core.arrays import Array
+from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.errors import DataError
 from mnistae.core.files import npy
 from mnistae.core.files import read as files
-from mnistae.data.images.normalise import FIELD, bounds, normalise
+from mnistae.data.images.normalise import bounds, normalise
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 MAX_BYTES = 320 << 20  # 100,000 images as float32 are 299 MiB
 MAX_PICTURE_BYTES = 64 << 20
 MAX_PIXELS = 64_000_000
-MAX_PIXELS_PER_BYTE = {"BMP": 128, "PPM": 8}  # what run-length coding and single bits come to; more is a lie about the size
+MAX_PIXELS_PER_BYTE = {"BMP": 128, "PPM": 8}  # the most of run-length coding and of single bits; more means the header lies
 MAX_IMAGES = 100_000
 BLOCK = 64  # images of an array that are read together
-WORKING_SIDE = 512  # pixels; a digit of a tenth of the picture still has more than it will keep
+WORKING_SIDE = 512  # pixels; a digit that is a tenth of the image still has more than 20
 MAX_READS = 100_000  # less than half a second of them; a PNG of 64 MiB in pieces of 4 KiB takes a half
 
 NPY = "npy"
@@ -47,14 +48,14 @@ class DecodedImages:
 
 
 class _ReadLimiter(io.BytesIO):
-    """A file that ends the patience of its reader: Pillow reads comments, markers and chunks one by one, however many."""
+    """A file that limits the number of reads: Pillow reads comments, markers and chunks one by one, however many."""
 
     _reads = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
         self._reads += 1
         if self._reads > MAX_READS:
-            raise OSError("it is in too many pieces")
+            raise OSError("too many chunks")
         return super().read(size)
 
 
@@ -64,17 +65,17 @@ def read_path(path: Path, *, raw: bool = False) -> DecodedImages:
 
 
 def read_bytes(data: bytes, *, name: str, raw: bool = False) -> DecodedImages:
-    """Read one PNG, JPEG, BMP, PGM or PPM picture, or an .npy array of images, from memory.
+    """Read one PNG, JPEG, BMP, PGM or PPM image, or an .npy array of images, from memory.
 
-    A picture is made like MNIST unless `raw`; then it must be 28x28 and is only made grey, transparent = 0.
-    An array is data and stays as it is: uint8 (divided by 255), bool, or float in [0, 1].
+    An image file is converted to MNIST's format unless `raw`; then it must be 28x28 and is only converted to grey,
+    transparent = 0. An array is data and stays unchanged: uint8 (divided by 255), bool, or float in [0, 1].
     `name` stands for the source in messages. Raises DataError.
     """
     kind = next((kind for magic, kind in KINDS.items() if data.startswith(magic)), None)
     if not data:
-        raise DataError(f"{name} is empty" if name == STDIN else f"an empty file: '{name}'", hint=GIVE_AN_IMAGE)
+        raise DataError(f"file is empty: '{name}'", hint=GIVE_AN_IMAGE)
     if kind is None:
-        raise DataError(f"not an image of a known kind: '{name}'", hint=GIVE_AN_IMAGE)
+        raise DataError(f"unsupported image format: '{name}'", hint=GIVE_AN_IMAGE)
     if len(data) > (MAX_BYTES if kind == NPY else MAX_PICTURE_BYTES):
         raise _too_large(name)
     if kind == NPY:
@@ -87,7 +88,7 @@ def read_bytes(data: bytes, *, name: str, raw: bool = False) -> DecodedImages:
     except Exception as error:
         raise _damaged(kind, name) from error
     if raw:
-        return DecodedImages(_as_it_is(grey, alpha, name))
+        return DecodedImages(_unchanged(grey, alpha, name))
     flat, notes = _flatten(grey, alpha)
     digit, more_notes = normalise(flat, name=name)
     return DecodedImages(digit[np.newaxis], notes + more_notes)
@@ -102,9 +103,9 @@ def open_path(path: Path) -> io.BufferedReader:
 
 
 def read_stream(stream: IO[bytes], *, name: str, raw: bool = False) -> Iterator[tuple[DecodedImages, int]]:
-    """Yield what `read_bytes` returns, an array a block at a time as it comes, each time with the number of all its images.
+    """Yield what `read_bytes` returns, an array block by block as it arrives, each with the total number of its images.
 
-    An array that breaks off, or holds what no image has, has given the images before that. Raises DataError.
+    The images before a truncation or an invalid value have been yielded by then. Raises DataError.
     """
     try:
         start = stream.read(len(npy.MAGIC))
@@ -121,7 +122,7 @@ def read_stream(stream: IO[bytes], *, name: str, raw: bool = False) -> Iterator[
 def from_array(array: NDArray[np.generic], *, name: str) -> Array:
     """Return an array of images, as an .npy file may hold them, as floats (n, 28, 28) in [0, 1]. Raises DataError."""
     _count(array.shape, array.dtype, name)
-    return _to_unit(array, is_bool=array.dtype.kind == "b", name=name).reshape(-1, FIELD, FIELD)
+    return _to_unit(array, is_bool=array.dtype.kind == "b", name=name).reshape(-1, SIDE, SIDE)
 
 
 def _contents(path: Path) -> bytes:
@@ -138,13 +139,13 @@ def _cannot_read(path: Path, error: files.UnreadableError) -> DataError:
 
 
 def _damaged(kind: str, name: str) -> DataError:
-    return DataError(f"not a readable image: '{name}' ({kind}, damaged or cut short)", hint=GIVE_AN_IMAGE)
+    return DataError(f"damaged or truncated image: '{name}' ({kind})", hint=GIVE_AN_IMAGE)
 
 
 def _too_large(name: str) -> DataError:
     return DataError(
-        f"too large: '{name}'",
-        hint=f"pictures may have {MAX_PICTURE_BYTES >> 20} MiB and {MAX_PIXELS:,} pixels, arrays {MAX_BYTES >> 20} MiB",
+        f"image too large: '{name}'",
+        hint=f"the limit is {MAX_PICTURE_BYTES >> 20} MiB and {MAX_PIXELS:,} pixels, or {MAX_BYTES >> 20} MiB for an array",
     )
 
 
@@ -171,7 +172,7 @@ def _check_size(size: tuple[int, int], name: str) -> None:
     if short * long > MAX_PIXELS:
         raise _too_large(name)
     if long > 100 * short:
-        raise DataError(f"a strip of {size[0]}x{size[1]} pixels: '{name}'", hint="give a picture of one digit")
+        raise DataError(f"aspect ratio too extreme ({size[0]}x{size[1]}): '{name}'", hint="give an image of one digit")
 
 
 def _channels(image: "Image") -> tuple[Array, Array | None]:
@@ -192,10 +193,10 @@ def _shrink(picture: NDArray[np.integer]) -> Array:
 
 
 def _flatten(grey: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
-    """Lay a picture with transparency on a ground that its ink differs from; return it and the steps done.
+    """Composite an image with transparency on a background that its ink differs from; return it and the steps done.
 
-    grey, alpha: (h, w) in [0, 1]. A shape of one colour, whichever, becomes its opacity; an opaque card with
-    something on it gets the card's own colour around.
+    grey, alpha: (h, w) in [0, 1]. A shape of one colour is replaced by its opacity; an opaque card with
+    something on it is surrounded by the card's median grey.
     """
     if alpha is None or alpha.min() > alpha.max() / 2:
         return grey, ()
@@ -204,14 +205,16 @@ def _flatten(grey: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
         return np.zeros_like(grey), ()
     low, median, high = np.percentile(grey[opaque], (5, 50, 95))
     if high - low > 0.25 and opaque[bounds(opaque)].mean() > 0.7:
-        return (grey * alpha + np.float32(median) * (1 - alpha)).astype(np.float32), ("laid on the card's own colour",)
-    return alpha, ("transparent ground: the shape is the ink",)
+        return (grey * alpha + np.float32(median) * (1 - alpha)).astype(np.float32), (
+            "filled transparent areas with the median grey",
+        )
+    return alpha, ("used the alpha channel (transparent background)",)
 
 
-def _as_it_is(grey: Array, alpha: Array | None, name: str) -> Array:
-    if grey.shape != (FIELD, FIELD):
+def _unchanged(grey: Array, alpha: Array | None, name: str) -> Array:
+    if grey.shape != (SIDE, SIDE):
         raise DataError(
-            f"'{name}' is not {FIELD}x{FIELD} pixels", hint="drop --raw, and the digit is cut out, scaled and centred"
+            f"'{name}' is not {SIDE}x{SIDE} pixels", hint="remove --raw to have the digit cropped, scaled and centred"
         )
     return (grey if alpha is None else grey * alpha)[np.newaxis]
 
@@ -219,7 +222,7 @@ def _as_it_is(grey: Array, alpha: Array | None, name: str) -> Array:
 def _blocks(stream: IO[bytes], name: str, *, start: bytes = b"", rows: int = MAX_IMAGES) -> Iterator[tuple[Array, int]]:
     """Yield the images (B, 28, 28) of an .npy file, B at most `rows`, and how many there are in all.
 
-    Every claim of its header is checked before it is believed. Columns first, as Fortran has it, come all at once.
+    Every value of its header is checked first. An array in Fortran order is read all at once.
     """
     try:
         shape, is_fortran, dtype = npy.read_header(stream, start=start)
@@ -229,22 +232,22 @@ def _blocks(stream: IO[bytes], name: str, *, start: bytes = b"", rows: int = MAX
     step = n if is_fortran else rows
     for done in range(0, n, step):
         count = min(step, n - done)
-        size = count * FIELD * FIELD * dtype.itemsize
+        size = count * PIXELS * dtype.itemsize
         data = stream.read(size)
         if len(data) < size or (done + count == n and stream.read(1)):
-            raise DataError(f"an array cut short, or longer than it says: '{name}'", hint="save it again with numpy.save")
+            raise DataError(f"truncated or oversized .npy file: '{name}'", hint="save it again with numpy.save")
         values = np.frombuffer(data, np.uint8 if dtype.kind == "b" else dtype)
         values = values.reshape(shape, order="F") if is_fortran else values
-        yield _to_unit(values, is_bool=dtype.kind == "b", name=name).reshape(count, FIELD, FIELD), n
+        yield _to_unit(values, is_bool=dtype.kind == "b", name=name).reshape(count, SIDE, SIDE), n
 
 
 def _count(shape: tuple[int, ...], dtype: np.dtype, name: str) -> int:
-    """Return how many images an array of this shape and type holds. Raises DataError if it is none of images."""
-    n = 1 if shape == (FIELD, FIELD) else shape[0] if shape[1:] in {(FIELD, FIELD), (FIELD * FIELD,)} else 0
+    """Return how many images an array of this shape and type holds. Raises DataError if it is not an array of images."""
+    n = 1 if shape == (SIDE, SIDE) else shape[0] if shape[1:] in {(SIDE, SIDE), (PIXELS,)} else 0
     if not 1 <= n <= MAX_IMAGES:
-        raise DataError(f"an array of shape '{shape}': '{name}'", hint=f"{GIVE_AN_IMAGE}; 1 to {MAX_IMAGES:,} images")
+        raise DataError(f"unsupported array shape {shape}: '{name}'", hint=f"{GIVE_AN_IMAGE}; 1 to {MAX_IMAGES:,} images")
     if dtype.str not in {"|u1", "|b1"} and not (dtype.kind == "f" and dtype.itemsize <= 8):
-        raise DataError(f"an array of type '{dtype}': '{name}'", hint="save it as uint8, or as float32 in [0, 1]")
+        raise DataError(f"unsupported array type {dtype}: '{name}'", hint="save it as uint8, or as float32 in [0, 1]")
     return n
 
 
@@ -258,5 +261,5 @@ def _to_unit(values: NDArray[np.generic], *, is_bool: bool, name: str) -> Array:
         images /= 255
     low, high = images.min(), images.max()
     if not (low >= 0 and high <= 1):  # NaN too
-        raise DataError(f"an array with values from '{low}' to '{high}': '{name}'", hint="scale it to [0, 1]")
+        raise DataError(f"array values from {low} to {high}, expected 0 to 1: '{name}'", hint="scale it to [0, 1]")
     return images
