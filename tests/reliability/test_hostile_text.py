@@ -28,7 +28,7 @@ from tests.support.hostile import HOSTILE, MARKUP, steers
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
 
 QUOTING = {("summary", "-c"), ("checkpoints", "show"), ("checkpoints", "remove"), ("train", "--recipe"), ("datasets", "path")}
-"""Commands that say the foreign text as it stands, if it is printable."""
+"""Commands that print the foreign text unchanged if it is printable."""
 
 
 def checkpoint(foreign: str) -> bytes:
@@ -38,7 +38,7 @@ def checkpoint(foreign: str) -> bytes:
     return forged(source=foreign, training=training, provenance=provenance)
 
 
-def told(cli: Cli, foreign: str, home: Path) -> list[tuple[str, ...]]:
+def printing_commands(cli: Cli, foreign: str, home: Path) -> list[tuple[str, ...]]:
     """Return commands that print foreign text: of a checkpoint, of an argument, of a path, of an environment."""
     run = home / "checkpoints" / "foreign" / "model.safetensors"
     run.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def test_known_escapes(cli: Cli, trained: str, home: Path, reporter: str) -> Non
     """T12: no known escape gets out of any printing command, in text or in JSON, through a pipe or on a terminal."""
     tried = 0
     for foreign in HOSTILE if LONG or reporter == "pipe" else HOSTILE[::3]:
-        for command in told(cli, foreign, home):
+        for command in printing_commands(cli, foreign, home):
             for extra in ((), ("--json",))[: 2 if reporter == "pipe" and (LONG or foreign in HOSTILE[:3]) else 1]:
                 answer = cli(*command[:2], *extra, *command[2:])
                 assert not steers(answer), (command, answer)
@@ -123,7 +123,7 @@ def test_any_text(cli: Cli, trained: str, home: Path) -> None:
     @given(st.text(st.characters(exclude_categories=[]) | st.sampled_from("\x1b\x9b\x07\r[];m"), min_size=1, max_size=50))
     def try_one(foreign: str) -> None:
         nonlocal tried
-        commands = told(cli, foreign, home)
+        commands = printing_commands(cli, foreign, home)
         command = commands[tried % len(commands)]
         tried += 1
         answer = cli(*command)
@@ -137,7 +137,7 @@ def test_any_text(cli: Cli, trained: str, home: Path) -> None:
 def test_escapes_control(cli: Cli, trained: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """T12: without the escaping nearly every command lets an escape through, so the tests above are sensitive."""
     monkeypatch.setattr(text, "ascii", lambda ch: f"'{ch}'", raising=False)
-    commands = told(cli, HOSTILE[0], home)
+    commands = printing_commands(cli, HOSTILE[0], home)
     seen = sum(steers(cli(*command)) for command in commands)
     assert seen > len(commands) / 2
     log_result("T12", trials=0, control=f"characters not escaped: seen in {seen} of {len(commands)} commands")
@@ -159,10 +159,10 @@ def test_on_a_real_terminal(trained: str, home: Path, tiny: Path) -> None:
 
 
 def test_markup_is_text(cli: Cli, trained: str, home: Path, reporter: str) -> None:
-    """T13: what rich, matplotlib or a shell would take for markup is printed as it stands."""
+    """T13: what rich, matplotlib or a shell would take for markup is printed unchanged."""
     tried = 0
     for foreign in MARKUP:
-        for command in told(cli, foreign, home):
+        for command in printing_commands(cli, foreign, home):
             answer = cli(*command)
             assert answer.code != 1, (command, answer)
             tried += 1

@@ -11,32 +11,22 @@ MAX_STEM = 80
 
 
 def safe_text(text: object) -> str:
-    r"""Return `text` without a character that could steer a terminal.
+    r"""Return `text` without characters that could control a terminal, cut to 200 characters.
 
-    Whatever is not printable (C0, DEL, C1, bidirectional overrides, zero-width characters, surrogates,
-    line separators) becomes `\xNN`, `\uNNNN` or `\UNNNNNNNN`; past 200 characters the text is cut.
+    What is not printable (C0, DEL, C1, bidirectional overrides, zero-width characters, surrogates, line separators)
+    becomes `\n`, `\xNN`, `\uNNNN` or `\UNNNNNNNN`.
     """
     shown = escape(str(text)[: MAX_CHARACTERS + 1])
     return shown if len(shown) <= MAX_CHARACTERS else shown[: MAX_CHARACTERS - 1] + "…"
 
 
 def escape(text: str) -> str:
-    """Return all of `text` with every character that is not printable spelled out."""
-    return "".join(ch if ch.isprintable() else _escape(ch) for ch in text)
-
-
-def _escape(ch: str) -> str:
-    code = ord(ch)
-    if code <= 0xFF:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    """Return `text` with every character that is not printable escaped as in Python."""
+    return "".join(ch if ch.isprintable() else ascii(ch)[1:-1] for ch in text)
 
 
 def slug(words: Sequence[str]) -> str:
-    """Return a file name's stem that follows from `words`: the same words, the same stem.
-
-    Long lists are cut and closed with a digest of the whole, so that two of them do not share a name.
-    """
+    """Return a file name's stem derived from `words`. A long one is cut and ends with a digest of all the words."""
     stem = "-".join(re.sub(r"[^A-Za-z0-9.]+", "_", word).strip("._") or "x" for word in words)
     if len(stem) <= MAX_STEM:
         return stem
