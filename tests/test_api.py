@@ -1,4 +1,4 @@
-"""The Python interface: light to import, and the same work as the commands'."""
+"""The Python API: light to import, with the same results as the commands."""
 
 import io
 import json
@@ -25,8 +25,8 @@ def run_python(program: str, *args: object) -> str:
     return subprocess.run(command, check=True, capture_output=True, timeout=100, text=True).stdout
 
 
-def test_import_brings_neither_numpy_nor_torch() -> None:
-    """The package alone costs nothing; using a model costs no torch."""
+def test_import_loads_neither_numpy_nor_torch() -> None:
+    """Importing the package imports neither NumPy nor torch; using a model does not import torch."""
     light = run_python("import sys, mnistae; print(dir(mnistae), sorted({'numpy', 'torch', 'rich'} & set(sys.modules)))")
     assert light.endswith(" []\n")
     assert all(f"'{name}'" in light for name in mnistae.__all__)
@@ -34,15 +34,15 @@ def test_import_brings_neither_numpy_nor_torch() -> None:
     assert run_python(f"{use}; print(sorted({{'torch', 'matplotlib', 'typer'}} & set(sys.modules)))") == "[]\n"
 
 
-def test_names_that_are_not_offered_are_missing() -> None:
-    """A misspelt name is an AttributeError, as of any module."""
+def test_unknown_names_are_missing() -> None:
+    """A misspelt name raises AttributeError."""
     assert not hasattr(mnistae, "encode")
     with pytest.raises(ImportError):
         exec("from mnistae import lode")
 
 
 def test_a_model_is_found_by_name_by_path_or_as_the_newest(trained: str) -> None:
-    """All ways lead to the same weights, and say so."""
+    """Each reference loads the same weights."""
     path = runs.model_path(trained)
     codes = [mnistae.load(word).encode(np.eye(28)).tolist() for word in (None, trained, str(path), path)]
     assert codes[1:] == codes[:-1]
@@ -52,14 +52,14 @@ def test_a_model_is_found_by_name_by_path_or_as_the_newest(trained: str) -> None
 
 
 def test_a_path_without_a_separator_is_a_path(trained: str) -> None:
-    """A Path is a file, whatever it looks like; a name is not looked for among files."""
+    """A Path is always a file, a plain string is a name."""
     Path("tiny").write_bytes(runs.model_path(trained).read_bytes())
     assert mnistae.load(Path("tiny")).checkpoint.name is None
     assert mnistae.load("tiny").checkpoint.name == "tiny"
 
 
 def test_arrays_are_what_the_commands_write(cli: Cli, trained: str, tiny: Path) -> None:
-    """encode, decode and interpolate give the arrays of the commands, to the bit."""
+    """encode, decode and interpolate return the arrays that the commands write, bit for bit."""
     images, labels = mnistae.read_dataset(str(tiny))
     model = mnistae.load(trained)
     for words in (("encode", "0", "1", "2"), ("decode", "encode.npy"), ("interpolate", "0", "1", "2", "-n", "5")):
@@ -73,8 +73,8 @@ def test_arrays_are_what_the_commands_write(cli: Cli, trained: str, tiny: Path) 
     assert images.dtype == labels.dtype == np.uint8
 
 
-def test_measures_are_those_of_the_commands(cli: Cli, trained: str, tiny: Path) -> None:
-    """Reconstruct and denoise measure what `--json` tells."""
+def test_metrics_equal_those_of_the_commands(cli: Cli, trained: str, tiny: Path) -> None:
+    """Reconstruct and denoise return the metrics that `--json` prints."""
     images = mnistae.read_dataset(str(tiny))[0][[4, 7]]
     model = mnistae.load(trained)
     found = model.reconstruct(images)
@@ -88,8 +88,8 @@ def test_measures_are_those_of_the_commands(cli: Cli, trained: str, tiny: Path) 
     assert clean.originals.shape == clean.noisy.shape == clean.outputs.shape == (2, 28, 28)
 
 
-def test_images_may_have_any_usual_form(trained: str, digits: Digits) -> None:
-    """Bytes, floats in [0, 1], rows, lists and tensors mean the same; one image alone is a batch of one."""
+def test_image_formats(trained: str, digits: Digits) -> None:
+    """uint8, floats in [0, 1], flat rows, lists and tensors are equivalent; a single image is a batch of one."""
     import torch
 
     model, images = mnistae.load(trained), digits["train_images"][:3]
@@ -101,8 +101,8 @@ def test_images_may_have_any_usual_form(trained: str, digits: Digits) -> None:
     np.testing.assert_allclose(model.encode(images[0]), codes[:1], rtol=1e-5)
 
 
-def test_nothing_that_is_given_is_changed(trained: str, digits: Digits) -> None:
-    """Images and codes of the caller stay as they are, and results are arrays of their own."""
+def test_arguments_are_not_modified(trained: str, digits: Digits) -> None:
+    """The caller's images and codes are not modified, and results do not share memory with them."""
     model = mnistae.load(trained)
     images = digits["train_images"][:2].astype(np.float32) / 255
     codes = model.encode(images)
@@ -114,8 +114,8 @@ def test_nothing_that_is_given_is_changed(trained: str, digits: Digits) -> None:
     assert (codes == kept_codes).all()
 
 
-def test_training_is_the_commands_to_the_byte(cli: Cli, tiny: Path) -> None:
-    """The same options give the same record of each epoch and the same bytes, under the same name."""
+def test_training_is_byte_identical_to_the_command(cli: Cli, tiny: Path) -> None:
+    """The same options give the same records, the same bytes and the same name."""
     assert cli("train", "--dataset", tiny, "-e", 2, "-b", 256, "-z", 4, "--seed", 3).code == 0
     (name,) = runs.run_names()
     before = runs.model_path(name).read_bytes()
@@ -127,7 +127,7 @@ def test_training_is_the_commands_to_the_byte(cli: Cli, tiny: Path) -> None:
 
 
 def test_arrays_can_be_trained_on(tiny: Path, digits: Digits) -> None:
-    """Images in memory give the weights that their file gives; no file but the run is written."""
+    """An array gives the same weights as the same data in files; only the run is written."""
     settings: dict[str, Any] = {"epochs": 1, "batch_size": 256}
     assert len(list(mnistae.train(str(tiny), name="file", **settings))) == 1
     floats = digits["train_images"].astype(np.float32) / 255
@@ -140,8 +140,8 @@ def test_arrays_can_be_trained_on(tiny: Path, digits: Digits) -> None:
     assert runs.newest() == "lab-array-b256-seed0"
 
 
-def test_who_stops_asking_keeps_the_last_epoch(cli: Cli, tiny: Path) -> None:
-    """A run left in the middle is whole, holds its lock no longer, and is gone on with by the command."""
+def test_breaking_out_of_the_loop_keeps_the_last_epoch(cli: Cli, tiny: Path) -> None:
+    """A run that is abandoned is saved and unlocked, and the command can resume it."""
     run = mnistae.train(str(tiny), name="half", epochs=3, batch_size=256)
     assert [epoch.number for epoch in (next(run), next(run))] == [1, 2]
     with pytest.raises(LockedError):
@@ -164,11 +164,11 @@ def test_who_stops_asking_keeps_the_last_epoch(cli: Cli, tiny: Path) -> None:
         (lambda m: m.encode(np.zeros((2, 784), np.int64)), DataError, "type 'int64'"),
         (lambda m: m.encode(np.zeros((0, 784))), DataError, "shape '(0, 784)'"),
         (lambda m: m.decode(np.zeros((2, 7))), DataError, "shape '(2, 7)'"),
-        (lambda m: m.decode(np.full((1, 8), np.inf)), DataError, "not codes"),
-        (lambda m: m.interpolate(np.zeros((1, 784))), UsageError, "from one image to another"),
-        (lambda m: m.interpolate(np.zeros((2, 784)), steps=1), UsageError, "steps is '1'"),
-        (lambda m: m.denoise(np.zeros((2, 784)), "mask", level=2), UsageError, "invalid noise level: 2"),
-        (lambda m: m.denoise(np.zeros((2, 784)), seed=-1), UsageError, "invalid seed: -1"),
+        (lambda m: m.decode(np.full((1, 8), np.inf)), DataError, "invalid codes"),
+        (lambda m: m.interpolate(np.zeros((1, 784))), UsageError, "interpolation needs at least two images"),
+        (lambda m: m.interpolate(np.zeros((2, 784)), steps=1), UsageError, "invalid number of steps: 1"),
+        (lambda m: m.denoise(np.zeros((2, 784)), "mask", level=2), UsageError, "invalid value for --level: 2"),
+        (lambda m: m.denoise(np.zeros((2, 784)), seed=-1), UsageError, "invalid value for --seed: -1"),
         (lambda m: m.denoise(np.zeros((2, 784)), "snow"), UsageError, "unknown noise: 'snow'"),
         (lambda _: mnistae.read_dataset("nothing"), UsageError, "'nothing'"),
         (lambda _: mnistae.read_dataset("glyphs", "half"), UsageError, "unknown split: 'half'"),
@@ -179,8 +179,8 @@ def test_who_stops_asking_keeps_the_last_epoch(cli: Cli, tiny: Path) -> None:
         (lambda _: next(mnistae.train(np.zeros((2, 784)), name="tiny")), OutputError, "run 'tiny' already exists"),
     ],
 )
-def test_bad_values_are_told_at_once(trained: str, call: Any, error: type[MnistaeError], message: str) -> None:
-    """Every expected failure is of the one family, with a message, before anything is computed."""
+def test_invalid_values(trained: str, call: Any, error: type[MnistaeError], message: str) -> None:
+    """Invalid values raise a MnistaeError with message and hint before anything is computed."""
     model = mnistae.load(trained)
     with pytest.raises(error) as failure:
         call(model)
@@ -189,7 +189,7 @@ def test_bad_values_are_told_at_once(trained: str, call: Any, error: type[Mnista
 
 
 def test_the_example_runs(tiny: Path) -> None:
-    """docs/example.py does what it says, and docs/python.md shows it as it is."""
+    """docs/example.py runs, and docs/python.md quotes it."""
     script = ROOT / "docs" / "example.py"
     done = subprocess.run([sys.executable, script, tiny], check=True, capture_output=True, timeout=100, text=True)
     lines = done.stdout.splitlines()
@@ -198,8 +198,8 @@ def test_the_example_runs(tiny: Path) -> None:
     assert script.read_text(encoding="utf-8") in (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 
 
-def test_saved_arrays_are_the_commands_input(cli: Cli, trained: str, digits: Digits) -> None:
-    """What the interface makes goes on in the shell: codes as .npy through `decode`."""
+def test_saved_codes_can_be_decoded_by_the_command(cli: Cli, trained: str, digits: Digits) -> None:
+    """Codes from the API, saved as .npy, are decoded by `decode`."""
     model = mnistae.load(trained)
     codes = model.encode(digits["test_images"][:4])
     np.save("codes.npy", codes)

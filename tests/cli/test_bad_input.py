@@ -1,4 +1,4 @@
-"""The table of bad inputs: each gives its exit code, one line and a hint, no traceback, and changes nothing."""
+"""Bad inputs: each gives its exit code, one error line and a hint, no traceback, and changes nothing."""
 
 import json
 import os
@@ -13,20 +13,20 @@ from tests.conftest import Cli, run_cli
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder, locks and caches aside."""
+    """Return every file below a folder except locks and caches."""
     files = (path for path in folder.rglob("*") if path.is_file() and ".locks" not in path.parts)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if "cache" not in path.parts}
 
 
 def png_header(width: int, height: int) -> bytes:
-    """Return the beginning of a PNG that claims a size."""
+    """Return the header of a PNG of this size."""
     body = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 0, 0, 0, 0])
     return b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
 
 
 @pytest.fixture
 def junk(tmp_path: Path) -> Path:
-    """A working folder full of things that are not what they should be."""
+    """A working directory full of invalid files."""
     folder = tmp_path / "work"
     (folder / "text.png").write_text("this is no picture")
     (folder / "huge.png").write_bytes(png_header(50_000, 50_000))
@@ -49,20 +49,20 @@ def junk(tmp_path: Path) -> Path:
 USE = ("reconstruct", "denoise", "interpolate")
 TABLE: list[tuple[tuple[str, ...], int, str]] = [
     # words
-    (("reconstruct", "600"), 2, "there is no image '600' in tiny"),
-    (("reconstruct", "test:100"), 2, "there is no image 'test:100' in tiny"),
-    (("reconstruct", "1" + "0" * 30), 2, "there is no image"),
-    (("reconstruct", "1e3"), 2, "not an image: '1e3'"),
-    (("reconstruct", ""), 2, "not an image: ''"),
-    (("reconstruct", "٣"), 2, "not an image: '٣'"),
-    (("reconstruct", "0x1"), 2, "not an image: '0x1'"),
-    (("reconstruct", "--", "-1"), 2, "not an image: '-1'"),
+    (("reconstruct", "600"), 2, "index out of range: '600'"),
+    (("reconstruct", "test:100"), 2, "index out of range: 'test:100'"),
+    (("reconstruct", "1" + "0" * 30), 2, "index out of range"),
+    (("reconstruct", "1e3"), 2, "invalid image reference: '1e3'"),
+    (("reconstruct", ""), 2, "invalid image reference: ''"),
+    (("reconstruct", "٣"), 2, "invalid image reference: '٣'"),
+    (("reconstruct", "0x1"), 2, "invalid image reference: '0x1'"),
+    (("reconstruct", "--", "-1"), 2, "invalid image reference: '-1'"),
     (("reconstruct", "-1"), 2, "No such option"),
-    (("reconstruct", "digit:10"), 2, "not an image: 'digit:10'"),
-    (("reconstruct", "digit:3/99999"), 2, "there is no image 'digit:3/99999' in tiny"),
+    (("reconstruct", "digit:10"), 2, "invalid image reference: 'digit:10'"),
+    (("reconstruct", "digit:3/99999"), 2, "index out of range: 'digit:3/99999'"),
     (("reconstruct",), 2, "Missing argument"),
     (("reconstruct", "-", "-"), 2, "'-' given more than once"),
-    *[((command, "train:", "1"), 2, "not an image: 'train:'") for command in USE],
+    *[((command, "train:", "1"), 2, "invalid image reference: 'train:'") for command in USE],
     # pictures
     (("reconstruct", "missing.png"), 4, "missing.png"),
     (("reconstruct", "text.png"), 4, "unsupported image format: 'text.png'"),
@@ -74,7 +74,7 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("reconstruct", "wrong.npy"), 4, "wrong.npy"),
     (("reconstruct", "objects.npy"), 4, "objects.npy"),
     (("interpolate", "missing.png", "1"), 4, "missing.png"),
-    (("reconstruct", "*.jpg"), 4, "nothing matches '*.jpg'"),
+    (("reconstruct", "*.jpg"), 4, "no files match '*.jpg'"),
     (("reconstruct", "*.png", "-o", "new.png"), 2, "output would overwrite the input 'new.png'"),
     (("reconstruct", ".", "-o", "new.png"), 2, "output would overwrite the input 'new.png'"),
     # checkpoints
@@ -122,11 +122,11 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("traverse", "1", "2"), 2, "unexpected extra argument"),
     (("traverse", "own.npy"), 2, "traverse takes exactly one image, got 3"),
     (("interpolate", "1"), 2, "interpolation needs at least two images"),
-    (("denoise", "1", "--level", "nan"), 2, "invalid noise level: nan"),
-    (("denoise", "1", "--level", "-1"), 2, "invalid noise level: -1"),
-    (("denoise", "1", "--noise", "mask", "--level", "1.5"), 2, "invalid noise level: 1.5"),
+    (("denoise", "1", "--level", "nan"), 2, "invalid value for --level: nan"),
+    (("denoise", "1", "--level", "-1"), 2, "invalid value for --level: -1"),
+    (("denoise", "1", "--noise", "mask", "--level", "1.5"), 2, "invalid value for --level: 1.5"),
     (("denoise", "1", "--noise", "pink"), 2, "Invalid value for '--noise'"),
-    (("denoise", "1", "--seed", "-1"), 2, "invalid seed: -1"),
+    (("denoise", "1", "--seed", "-1"), 2, "invalid value for --seed: -1"),
     (("train", "--epochs", "0"), 2, "invalid value for --epochs: 0"),
     (("train", "--epochs", "-3"), 2, "invalid value for --epochs: -3"),
     (("train", "--epochs", "1_000x"), 2, "Invalid value for '--epochs'"),
@@ -150,19 +150,19 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("train", "--device", "tpu"), 2, "unknown device: 'tpu'"),
     (("reconstruct", "1", "--device", "cuda:x"), 2, "unknown device: 'cuda:x'"),
     # data
-    (("train",), 4, "the data set 'mnist' is not here"),
-    (("train", "--dataset", "mnsit"), 2, "no such data set: 'mnsit'"),
-    (("train", "--dataset", ""), 2, "no such data set: ''"),
-    (("train", "--dataset", "./nowhere.npz"), 4, "there is no data set at './nowhere.npz'"),
+    (("train",), 4, "data set 'mnist' is not installed"),
+    (("train", "--dataset", "mnsit"), 2, "unknown data set: 'mnsit'"),
+    (("train", "--dataset", ""), 2, "unknown data set: ''"),
+    (("train", "--dataset", "./nowhere.npz"), 4, "data set not found: './nowhere.npz'"),
     (("train", "--dataset", "file"), 4, "not a data set"),
     (("evaluate", "--dataset", "fashion-mnist"), 4, "fashion-mnist"),
     (("evaluate", "--split", "valid"), 2, "Invalid value for '--split'"),
-    (("reconstruct", "1", "--dataset", "mnist"), 4, "the data set 'mnist' is not here"),
-    (("datasets", "path"), 4, "the data set 'mnist' is not here"),
-    (("datasets", "verify"), 4, "the data set 'mnist' is not here"),
-    (("datasets", "fetch"), 4, "the data set 'mnist' is not here"),
+    (("reconstruct", "1", "--dataset", "mnist"), 4, "data set 'mnist' is not installed"),
+    (("datasets", "path"), 4, "data set 'mnist' is not installed"),
+    (("datasets", "verify"), 4, "data set 'mnist' is not installed"),
+    (("datasets", "fetch"), 4, "data set 'mnist' is not installed"),
     (("datasets", "fetch", "glyphs"), 2, "'glyphs' is built in"),
-    (("datasets", "fetch", "cifar"), 2, "no such data set: 'cifar'"),
+    (("datasets", "fetch", "cifar"), 2, "unknown data set: 'cifar'"),
     # commands
     (("trian",), 2, "No such command 'trian'"),
     (("train", "--epoch", "3"), 2, "No such option"),
@@ -174,7 +174,7 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
 def test_bad_input_is_one_line_and_a_hint(
     cli: Cli, trained: str, junk: Path, home: Path, words: tuple[str, ...], code: int, message: str
 ) -> None:
-    """Bad input ends with its exit code, one error line, one hint, nothing on standard output, and leaves all as it was."""
+    """Bad input ends with its exit code, one error line, one hint, nothing on stdout, and no changed file."""
     store, work = snapshot(home), snapshot_names(junk)
     answer = cli(*words)
 
@@ -208,7 +208,7 @@ def snapshot_names(folder: Path) -> list[str]:
     ids=str,
 )
 def test_failure_in_json_is_one_document(cli: Cli, words: tuple[str, ...], code: int) -> None:
-    """With --json a failure is a document on standard output too, and still the two lines on standard error."""
+    """With --json a failure is also a document on stdout, besides the two lines on stderr."""
     answer = cli(*words, "--json")
     document = json.loads(answer.out)
     assert document["schema"] == 1
@@ -234,7 +234,7 @@ def test_damaged_checkpoint_is_refused_everywhere(cli: Cli, trained: str, home: 
 
 
 def test_damaged_data_is_never_trained_on(cli: Cli, tiny: Path, home: Path) -> None:
-    """An IDX file that is cut short is exit 4, names the file, and leaves no run behind."""
+    """A truncated IDX file is exit code 4, is named, and leaves no run."""
     path = tiny / "train-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:-1])
     answer = cli("train", "--dataset", tiny, "-e", 1)
@@ -270,14 +270,14 @@ def test_missing_device_is_found_before_training(cli: Cli, tiny: Path, home: Pat
 
 @pytest.mark.parametrize("words", [("encod", "1"), ("--bad", "reconstruct"), ("checkpoints", "import", "--bad")], ids=" ".join)
 def test_hint_names_a_help_that_exists(cli: Cli, words: tuple[str, ...]) -> None:
-    """The hint of a usage error leads to the help of as much of the command as is one."""
+    """The hint of a usage error names the help of the longest valid prefix of the command."""
     hint = cli(*words).err.splitlines()[-1]
     assert hint == f"hint: run 'mnistae {'checkpoints import --help' if len(words) == 3 else '--help'}'"
 
 
 @pytest.mark.parametrize("words", [(), ("checkpoints",), ("datasets",)], ids=" ".join)
 def test_no_arguments_is_help(cli: Cli, words: tuple[str, ...]) -> None:
-    """A command group without a command shows its help and ends with 2; there is nothing to complain about."""
+    """A command group without a command shows its help and exits with 2, without an error message."""
     answer = cli(*words)
     assert answer.code == 2
     assert "Usage: " in answer.out + answer.err
@@ -285,17 +285,17 @@ def test_no_arguments_is_help(cli: Cli, words: tuple[str, ...]) -> None:
 
 
 def test_moved_data_is_missing_data(cli: Cli, tiny: Path) -> None:
-    """A run whose data set is no longer where it was says so, and ends with 4."""
+    """A run whose data set has moved exits with 4 and says so."""
     assert cli("train", "--dataset", tiny, "-e", 1, "-b", 256, "-q").code == 0
     tiny.rename(tiny.with_name("elsewhere"))
     for words in (("train", "--resume", "-e", 2), ("evaluate",)):
         answer = cli(*words)
         assert answer.code == 4
-        assert f"there is no data set at '{tiny}'" in answer.err
+        assert f"data set not found: '{tiny}'" in answer.err
 
 
 def test_closed_and_empty_standard_input(trained: str) -> None:
-    """`-` with nothing to read is exit 4 at once."""
+    """`-` with an empty or closed stdin is exit code 4 at once."""
     empty = run_cli("reconstruct", "-")
     assert (empty.returncode, empty.stderr.splitlines()[0]) == (4, b"error: file is empty: 'standard input'")
     closed = run_cli("reconstruct", "-", stdin=None, preexec_fn=lambda: os.close(0))

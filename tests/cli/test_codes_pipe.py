@@ -25,7 +25,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def pipe(line: str, **options: object) -> bytes:
-    """Run a line of bash in which `mnistae` is the product, as a careful script would."""
+    """Run a line of bash in strict mode, with `mnistae` as a function."""
     script = f'set -euo pipefail; mnistae() {{ {PROGRAM} "$@"; }}; {line}'
     done = subprocess.run(["bash", "-c", script], check=False, capture_output=True, **options)  # type: ignore[call-overload]
     assert done.returncode == 0, done.stderr
@@ -50,7 +50,7 @@ def test_codes_as_lines_csv_and_array(cli: Cli, trained: str) -> None:
 
 
 def test_decoded_codes_are_the_reconstructions(cli: Cli, trained: str) -> None:
-    """Encoding and decoding a split gives what `evaluate` measures, to a millionth."""
+    """Encoding and decoding a split gives the error that `evaluate` reports, within 1e-6."""
     cli("encode", "--split", "train", "-o", "c.npy")
     assert cli("decode", "c.npy", "-o", "x.npy").out == "x.npy\n"
     images = np.load("x.npy").reshape(-1, 784)
@@ -66,15 +66,15 @@ def test_decoded_codes_are_the_reconstructions(cli: Cli, trained: str) -> None:
     assert ((images - originals) ** 2).mean() == pytest.approx(expected, abs=1e-6)
 
 
-def test_pictures_films_and_folders(cli: Cli, trained: str) -> None:
-    """A picture of them all in rows of twenty, a film, and a folder of small pictures."""
+def test_images_gifs_and_folders(cli: Cli, trained: str) -> None:
+    """A contact sheet in rows of twenty, a GIF, and a folder of PNGs."""
     cli("encode", "--split", "test", "-f", "csv", "-o", "c.csv")
     assert cli("decode", "c.csv").out == "decode-c.png\n"
     with Image.open("decode-c.png") as picture:
         assert picture.size == (20 * 112, 5 * 112)
-    assert cli("decode", "c.csv", "-o", "film.gif").code == 0
-    with Image.open("film.gif") as film:
-        assert film.n_frames == 100  # type: ignore[attr-defined]
+    assert cli("decode", "c.csv", "-o", "x.gif").code == 0
+    with Image.open("x.gif") as gif:
+        assert gif.n_frames == 100  # type: ignore[attr-defined]
     assert cli("decode", "c.csv", "-o", "digits/").out == "digits\n"
     assert max(Path("digits").iterdir()).name == "00099.png"
     with Image.open("digits/00000.png") as digit:
@@ -84,7 +84,7 @@ def test_pictures_films_and_folders(cli: Cli, trained: str) -> None:
 
 
 def test_in_a_pipe(trained: str) -> None:
-    """Codes flow from one process to another, in any format, also through a tool that lays JSON out anew."""
+    """Codes go from one process to another in any format, also through a tool that reformats JSON."""
     direct = pipe("mnistae encode 1 2 -f npy -o - | mnistae decode -f npy -o -")
     for line in (
         "mnistae encode 1 2 | mnistae decode - -f npy -o -",
@@ -98,7 +98,7 @@ def test_in_a_pipe(trained: str) -> None:
 
 
 def test_output_starts_before_the_input_ends(trained: str, tmp_path: Path) -> None:
-    """A folder fills while codes are still coming."""
+    """A folder is filled while codes are still arriving."""
     code = json.dumps([0.5] * 8) + "\n"
     process = subprocess.Popen(
         [sys.executable, "-m", "mnistae", "decode", "-o", "out/"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -119,7 +119,7 @@ def test_output_starts_before_the_input_ends(trained: str, tmp_path: Path) -> No
 
 
 def test_codes_come_out_as_images_go_in(trained: str) -> None:
-    """The codes of the first images of an array are there while the others are still to come."""
+    """The codes of the first images of an array are written before the last ones are read."""
     stream = io.BytesIO()
     np.save(stream, np.zeros((200, 28, 28), np.uint8))
     data = stream.getvalue()
@@ -139,7 +139,7 @@ def test_codes_come_out_as_images_go_in(trained: str) -> None:
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "npy"])
 def test_codes_before_a_break_are_delivered(trained: str, kind: str) -> None:
-    """An array that breaks off gives the codes before that, whole in every format, an error line and code 4."""
+    """A truncated array gives the codes of its complete images in every format, an error line and exit code 4."""
     np.save("x.npy", np.zeros((200, 28, 28), np.uint8))
     Path("x.npy").write_bytes(Path("x.npy").read_bytes()[:-1])
     done = run_cli("encode", "x.npy", "1", "-o", f"c.{kind}")
@@ -156,7 +156,7 @@ REFUSED = {
     ("encode", "1", "-o", "x.txt"): (2, "unsupported output format: 'txt'"),
     ("encode", "1", "-f", "npy", "--json"): (2, "--format cannot be combined with --json"),
     ("encode", "1", "-o", "-", "--json"): (2, "--json and -o - cannot be combined"),
-    ("encode", "99999999"): (2, "there is no image"),
+    ("encode", "99999999"): (2, "index out of range"),
     ("decode", "nowhere.npy"): (4, "cannot read codes from 'nowhere.npy'"),
     ("decode", "."): (4, "cannot read codes from '.'"),
     ("decode", "empty"): (4, "no codes in 'empty'"),
@@ -171,7 +171,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("words", REFUSED, ids=" ".join)
 def test_what_is_refused(cli: Cli, trained: str, words: tuple[str, ...]) -> None:
-    """Each mistake has its code, and one line that names what was wrong."""
+    """Each mistake has its exit code and one line that names it."""
     Path("empty").write_bytes(b"")
     Path("many").write_text("[1,1,1,1,1,1,1,1]\n" * 1001)
     code, message = REFUSED[words]
@@ -183,7 +183,7 @@ def test_what_is_refused(cli: Cli, trained: str, words: tuple[str, ...]) -> None
 
 
 def test_another_checkpoints_codes_are_refused(cli: Cli, trained: str, tiny: Path) -> None:
-    """Codes of four numbers are not for a bottleneck of eight, and the message says whose they are."""
+    """Codes of four numbers are rejected by a bottleneck of eight."""
     Path("c.jsonl").write_text("[1,2,3,4]\n")
     answer = cli("decode", "c.jsonl")
     assert answer.code == 4
@@ -192,7 +192,7 @@ def test_another_checkpoints_codes_are_refused(cli: Cli, trained: str, tiny: Pat
 
 @pytest.mark.parametrize("kind", ["npy", "jsonl"])
 def test_the_whole_of_mnist_flows(real_mnist: Path, trained: str, kind: str) -> None:
-    """60,000 images go through the pipe, and neither process takes 300 MiB."""
+    """60,000 images pass through the pipe with less than 300 MiB per process."""
     run_cli("encode", 0, "--dataset", "mnist")  # the cache of verified arrays is made here, once
     out = " -o -" if kind == "npy" else ""
     line = f"{PROGRAM} encode --split train --dataset mnist -f {kind}{out} | {PROGRAM} decode -o x.npy"

@@ -1,4 +1,4 @@
-"""The stream contract, in processes of their own: results on standard output, everything else on standard error."""
+"""The stream contract, in separate processes: results on stdout, everything else on stderr."""
 
 import json
 import os
@@ -29,7 +29,7 @@ RESULTS = [
 
 @pytest.mark.parametrize("words", RESULTS, ids=" ".join)
 def test_json_is_one_document_and_quiet_is_quiet(trained: str, words: tuple[str, ...]) -> None:
-    """With --json -q standard output parses as one document with schema and command, and standard error is empty."""
+    """With --json -q stdout is one document with schema and command, and stderr is empty."""
     done = run_cli(*words, "--json", "-q")
     document = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -40,7 +40,7 @@ def test_json_is_one_document_and_quiet_is_quiet(trained: str, words: tuple[str,
 
 @pytest.mark.parametrize("words", RESULTS, ids=" ".join)
 def test_same_command_same_output(trained: str, words: tuple[str, ...]) -> None:
-    """A command says the same thing twice."""
+    """A command has the same output twice."""
     first = run_cli(*words)
     second = run_cli(*words)
     assert first.returncode == 0, first.stderr
@@ -63,7 +63,7 @@ def test_same_command_same_output(trained: str, words: tuple[str, ...]) -> None:
     ids=str,
 )
 def test_dash_writes_the_files_bytes(trained: str, words: tuple[str, ...], magic: bytes) -> None:
-    """`-o -` writes the bytes of the file, the same as into a file, and nothing before or after."""
+    """`-o -` writes exactly the bytes of the file."""
     suffix = {b"\x89PNG": "png", b"<?xml": "svg", b"%PDF": "pdf", b"GIF89a": "gif", b"\x93NUMPY": "npy"}[magic]
     piped = run_cli(*words, "-o", "-")
     filed = run_cli(*words, "-o", f"out.{suffix}")
@@ -73,15 +73,15 @@ def test_dash_writes_the_files_bytes(trained: str, words: tuple[str, ...], magic
 
 
 def test_array_on_standard_input(trained: str) -> None:
-    """Frames from one command are images of the next, through a pipe, without a file."""
+    """Frames of one command are images of the next through a pipe."""
     frames = run_cli("interpolate", "1", "2", "--steps", 3, "-f", "npy", "-o", "-")
     done = run_cli("reconstruct", "-", "--json", "-q", stdin=None, input=frames.stdout)
     assert [image["image"] for image in json.loads(done.stdout)["images"]] == ["-[0]", "-[1]", "-[2]"]
 
 
 @pytest.mark.parametrize("words", [("summary",), ("checkpoints", "list"), ("evaluate",), ("--help",)], ids=" ".join)
-def test_reader_that_leaves_ends_with_141(trained: str, words: tuple[str, ...]) -> None:
-    """When whoever reads standard output is gone the command ends quietly with 141."""
+def test_closed_pipe_is_exit_141(trained: str, words: tuple[str, ...]) -> None:
+    """When the reader of stdout has closed it, the command exits silently with 141."""
     read, write = os.pipe()
     os.close(read)
     done = run_cli(*words, stdout=write, stderr=subprocess.PIPE)
@@ -91,7 +91,7 @@ def test_reader_that_leaves_ends_with_141(trained: str, words: tuple[str, ...]) 
 
 @pytest.mark.parametrize("words", [("summary",), ("reconstruct", "1"), ("checkpoints", "list")], ids=" ".join)
 def test_closed_standard_output_is_exit_seven(trained: str, words: tuple[str, ...]) -> None:
-    """A result that has nowhere to go is an error, after the work was done."""
+    """With stdout closed the command fails after its work."""
     done = run_cli(*words, stdout=None, stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1))
     assert done.returncode == 7
     assert done.stderr.splitlines()[-2] == b"error: stdout is closed"
@@ -101,7 +101,7 @@ def test_closed_standard_output_is_exit_seven(trained: str, words: tuple[str, ..
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("words", [("summary",), ("reconstruct", "1", "-o", "-"), ("--help",), ("--version",)], ids=" ".join)
 def test_full_device_is_exit_seven(trained: str, words: tuple[str, ...]) -> None:
-    """Standard output that takes no more bytes is an error, not a success."""
+    """A full device behind stdout is an error."""
     with Path("/dev/full").open("wb") as full:
         done = run_cli(*words, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 7
@@ -109,15 +109,15 @@ def test_full_device_is_exit_seven(trained: str, words: tuple[str, ...]) -> None
 
 
 def test_private_file_stays_private(trained: str) -> None:
-    """A figure that is made anew keeps the rights of the file that it replaces."""
+    """A figure keeps the permissions of the file that it replaces."""
     assert run_cli("reconstruct", "1").returncode == 0
     Path("reconstruct-1.png").chmod(0o600)
     assert run_cli("reconstruct", "1").returncode == 0
     assert Path("reconstruct-1.png").stat().st_mode & 0o777 == 0o600
 
 
-def test_closed_standard_error_is_no_reason_to_fail(trained: str) -> None:
-    """Notes that nobody can read do not change the result."""
+def test_closed_standard_error_is_ignored(trained: str) -> None:
+    """A closed stderr does not change the result."""
     done = run_cli("reconstruct", "1", stderr=None, stdout=subprocess.PIPE, preexec_fn=lambda: os.close(2))
     assert (done.returncode, done.stdout) == (0, b"reconstruct-1.png\n")
 
@@ -139,7 +139,7 @@ def test_dash_does_not_wait_for_a_terminal(trained: str) -> None:
 
 @pytest.mark.parametrize("name", ["plain", "with space", "-dash", "emoji-😀", "new\nline", "bidi\u202e", "red[bold]", "bell\a"])
 def test_odd_paths_work_and_do_not_reach_the_terminal(trained: str, name: str) -> None:
-    """A figure may have any name; standard output carries it exactly, messages make it safe."""
+    """A figure may have any name: stdout has it exactly, messages escape it."""
     path = f"{name}.png" if name == "-dash" else f"odd/{name}.png"
     done = run_cli("reconstruct", "1", f"--output={path}")
     assert (done.returncode, done.stdout) == (0, f"{path}\n".encode())

@@ -1,4 +1,4 @@
-"""`checkpoints export` from the shell: files, pipes, refusals."""
+"""`checkpoints export`: files, pipes and errors."""
 
 import io
 import json
@@ -22,7 +22,7 @@ def need_onnx() -> None:
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_the_suffix_tells_the_format(cli: Cli, trained: str, kind: str) -> None:
-    """The path is printed, the same command gives the same bytes, and the document tells what was written."""
+    """The path is printed, the same command writes the same bytes, and the document describes the file."""
     if kind == "onnx":
         need_onnx()
     assert cli("checkpoints", "export", trained, "-o", f"x.{kind}").out == f"x.{kind}\n"
@@ -42,7 +42,7 @@ def test_the_suffix_tells_the_format(cli: Cli, trained: str, kind: str) -> None:
     assert Path("no-suffix").read_bytes() == first
 
 
-def test_what_is_exported_comes_back(cli: Cli, trained: str) -> None:
+def test_exports_can_be_imported(cli: Cli, trained: str) -> None:
     """An exported state dict is imported again and has the same weights."""
     assert cli("checkpoints", "export", trained, "-o", "plain.safetensors").code == 0
     assert cli("checkpoints", "import", "plain.safetensors", "--name", "again").code == 0
@@ -50,8 +50,8 @@ def test_what_is_exported_comes_back(cli: Cli, trained: str) -> None:
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
-def test_parts_say_what_they_take_and_give(cli: Cli, trained: str) -> None:
-    """The note on standard error names input and output of the graph."""
+def test_parts_name_their_input_and_output(cli: Cli, trained: str) -> None:
+    """The note on stderr names input and output of the graph."""
     need_onnx()
     ends = {
         "whole": "images (n, 784) to reconstructions (n, 784)",
@@ -64,7 +64,7 @@ def test_parts_say_what_they_take_and_give(cli: Cli, trained: str) -> None:
 
 
 def test_an_export_goes_through_a_pipe(trained: str) -> None:
-    """With -o - the bytes of the file go to standard output, and nothing with them; not to a terminal, nor to nobody."""
+    """With -o - only the bytes of the file go to stdout, but not to a terminal or a closed pipe."""
     done = run_cli("checkpoints", "export", trained, "-f", "npz", "-o", "-")
     assert done.returncode == 0, done.stderr
     with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
@@ -79,7 +79,7 @@ def test_an_export_goes_through_a_pipe(trained: str) -> None:
 
 
 def test_no_torch_is_imported(trained: str) -> None:
-    """Every format is written and verified without torch, as ONNX is where it is installed."""
+    """Every format is written and verified without importing torch."""
     program = """
 import sys
 sys.argv = ["mnistae", "checkpoints", "export", "-o", sys.argv[1]]
@@ -98,7 +98,7 @@ print(sorted({"torch", "torchvision", "matplotlib"} & set(sys.modules)), file=sy
 
 
 def test_a_checkpoint_is_not_replaced_by_its_export(cli: Cli, trained: str) -> None:
-    """Neither the model nor the state it goes on from is written over, by whatever way the path leads there."""
+    """Neither the model nor its training state is overwritten, not even through a link."""
     model = runs.model_path(trained)
     before = model.read_bytes()
     Path("link.safetensors").symlink_to(model)
@@ -133,7 +133,7 @@ def test_bad_words_are_refused(cli: Cli, trained: str, words: tuple[str, ...], c
 
 
 def test_a_missing_extra_is_one_clear_line(cli: Cli, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without onnx the command says what to install, with the code of an output that cannot be written."""
+    """Without onnx the command exits with 7 and says what to install."""
     monkeypatch.setitem(sys.modules, "onnx", None)  # as if it were not installed
     answer = cli("checkpoints", "export", "-o", "x.onnx")
     assert (answer.code, answer.out) == (7, "")
@@ -145,7 +145,7 @@ def test_a_missing_extra_is_one_clear_line(cli: Cli, trained: str, monkeypatch: 
 
 
 def test_a_damaged_checkpoint_is_not_exported(cli: Cli, trained: str) -> None:
-    """What does not verify is not passed on."""
+    """A damaged checkpoint is not exported."""
     model = runs.model_path(trained)
     model.write_bytes(model.read_bytes()[:-1] + b"\x7f")
     answer = cli("checkpoints", "export", "-o", "x.npz")

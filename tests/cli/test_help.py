@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_two_examples(cli: Cli, name: str) -> None:
-    """-h and --help say what a command does, its options with words, and two examples that name it."""
+    """-h and --help describe a command and its options, with two examples."""
     answer = cli(*name.split(), "--help")
     assert answer.code == 0
     assert cli(*name.split(), "-h") == answer
@@ -35,7 +35,7 @@ def test_every_command_has_help_and_two_examples(cli: Cli, name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_examples_parse(cli: Cli, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every example's words and values are understood, up to the call of the command itself."""
+    """Every example is parsed without error; the command itself is not called."""
     monkeypatch.setattr(app, "load", lambda name: functools.wraps(load(name))(lambda **_given: None))
     for example in COMMANDS[name].examples:
         for command in re.sub(r".*\$\((.*)\).*", r"\1", example).replace('"', "").split(" | "):
@@ -45,7 +45,7 @@ def test_examples_parse(cli: Cli, name: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_paragraphs_fill_the_lines() -> None:
-    """A help page breaks its lines where the terminal ends, not where the source's do."""
+    """Help text is wrapped at the width of the terminal, not where the source is."""
     done = run_cli("denoise", "--help", env={**os.environ, "TERMINAL_WIDTH": "1000"})
     *_, paragraph = inspect.cleandoc(load("denoise").__doc__ or "").split("\n\n")
     assert "\n" in paragraph
@@ -53,7 +53,7 @@ def test_paragraphs_fill_the_lines() -> None:
 
 
 def test_the_reference_has_every_command() -> None:
-    """docs/cli.md is what docs/generate.py makes of the application as it is, and has a page a command."""
+    """docs/cli.md is up to date and has a section for each command."""
     done = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -66,13 +66,13 @@ def test_version_is_the_packages(cli: Cli, option: str) -> None:
     assert cli(option).out == f"mnistae {mnistae.__version__}\n"
 
 
-def test_typo_is_answered_with_the_word_meant(cli: Cli) -> None:
-    """A misspelt command names the one that was meant."""
+def test_typo_gets_a_suggestion(cli: Cli) -> None:
+    """A misspelt command name gets a suggestion."""
     assert "Did you mean 'train'?" in cli("trian").err
 
 
 def test_completion_is_offered() -> None:
-    """The shell's Tab gets the commands."""
+    """Shell completion offers the commands."""
     environment = {**os.environ, "_MNISTAE_COMPLETE": "complete_bash", "COMP_WORDS": "mnistae tr", "COMP_CWORD": "1"}
     program = "import sys; sys.argv = ['mnistae']; from mnistae.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, env=environment)
@@ -94,7 +94,7 @@ def test_ci_installs_and_tests_as_the_readme_does() -> None:
 
 
 def test_readme_names_every_exit_code_and_variable() -> None:
-    """The README's tables are whole."""
+    """The README's tables are complete."""
     from mnistae.cli.commands.doctor import VARIABLES
     from mnistae.core.errors import ExitCode
 

@@ -1,4 +1,4 @@
-"""`mnistae history`: curves for people, rows for programs, a figure for papers."""
+"""`mnistae history`: plots, CSV and figures."""
 
 import csv
 import json
@@ -16,13 +16,13 @@ COLOURS = {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "LC_ALL": "
 
 @pytest.fixture
 def other(cli: Cli, tiny: Path, trained: str) -> str:
-    """A second run beside `tiny`, of one epoch, and the newest."""
+    """A second run of one epoch, newer than `tiny`."""
     assert cli("train", "--dataset", tiny, "-e", 1, "-b", 256, "--hidden", 16, "--name", "other", "-q").code == 0
     return "other"
 
 
 def test_a_pipe_gets_csv(cli: Cli, trained: str, other: str, home: Path) -> None:
-    """A header and a row an epoch, the losses to the last digit as in history.csv, of all runs in the order asked for."""
+    """A header and a row for each epoch, as in history.csv, of all runs in the given order."""
     rows = list(csv.DictReader(cli("history", trained, other).out.splitlines()))
     assert [(row["run"], row["epoch"]) for row in rows] == [("tiny", "1"), ("tiny", "2"), ("other", "1")]
     kept = list(csv.DictReader((home / "checkpoints" / "tiny" / "history.csv").read_text().splitlines()))
@@ -31,7 +31,7 @@ def test_a_pipe_gets_csv(cli: Cli, trained: str, other: str, home: Path) -> None
 
 
 def test_the_newest_run_is_the_default(cli: Cli, trained: str, other: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a name it is the newest run, or the one that the environment names; a path will do too."""
+    """Without a name it is the newest run, or that of the environment; a path works too."""
     assert cli("history").out == cli("history", "other").out
     monkeypatch.setenv("MNISTAE_CHECKPOINT", "tiny")
     assert cli("history").out == cli("history", "tiny").out
@@ -40,7 +40,7 @@ def test_the_newest_run_is_the_default(cli: Cli, trained: str, other: str, monke
 
 
 def test_json_has_the_losses(cli: Cli, trained: str, other: str) -> None:
-    """One document with every run's epochs, and the figure if there is one."""
+    """One document with every run's epochs, and the path of the figure if there is one."""
     document = json.loads(cli("history", trained, other, "--json").out)
     assert (document["command"], document["output"]) == ("history", None)
     assert [(run["name"], len(run["history"])) for run in document["runs"]] == [("tiny", 2), ("other", 1)]
@@ -52,7 +52,7 @@ def test_json_has_the_losses(cli: Cli, trained: str, other: str) -> None:
 
 
 def test_a_figure_of_several_runs(cli: Cli, trained: str, other: str) -> None:
-    """With -o or --format the curves become a figure whose path is printed; the same command gives the same bytes."""
+    """With -o or --format the curves are drawn as a figure whose path is printed; the same command writes the same bytes."""
     assert cli("history", trained, other, "-o", "both.svg").out == "both.svg\n"
     before = Path("both.svg").read_bytes()
     assert cli("history", trained, other, "-o", "both.svg").code == 0
@@ -62,13 +62,13 @@ def test_a_figure_of_several_runs(cli: Cli, trained: str, other: str) -> None:
 
 
 def test_a_figure_of_one_run_is_the_runs_own(cli: Cli, trained: str, home: Path) -> None:
-    """Of one run it is figure 1 of the lab, the bytes of loss.png beside the checkpoint."""
+    """The figure of one run is figure 1 of the lab: the bytes of its loss.png."""
     assert cli("history", "-o", "one.png").code == 0
     assert Path("one.png").read_bytes() == (home / "checkpoints" / trained / "loss.png").read_bytes()
 
 
-def test_a_checkpoint_that_never_was_trained_here(cli: Cli, trained: str) -> None:
-    """Imported weights have no losses: one line, a hint and exit 3, also beside a run that has some."""
+def test_an_imported_checkpoint_has_no_history(cli: Cli, trained: str) -> None:
+    """Imported weights have no losses: exit code 3, also if another run has some."""
     save_file(dict(runs.load(trained).weights), "foreign.safetensors")
     assert cli("checkpoints", "import", "foreign.safetensors").code == 0
     Path("foreign.safetensors").unlink()
@@ -101,13 +101,13 @@ def test_bad_words_are_refused(cli: Cli, trained: str, words: tuple[str, ...], c
 
 
 def test_an_empty_store_shows_the_built_in_run(cli: Cli) -> None:
-    """Without any run the losses are those of the built-in network of the lab."""
+    """Without any run the losses are those of the built-in checkpoint `lab`."""
     lines = cli("history").out.splitlines()
     assert (len(lines), lines[-1].split(",")[:2]) == (51, ["lab", "50"])
 
 
 def test_a_terminal_gets_a_plot(trained: str, other: str) -> None:
-    """On a terminal of 80 columns the curves are drawn in its width, without colour in ASCII, and no rows are printed."""
+    """On a terminal the curves fill its 80 columns, in ASCII without colour, and no CSV is printed."""
     code, text = run_in_pty("history", trained, other, **COLOURS)
     assert code == 0
     assert "\x1b[36m" in text
@@ -126,7 +126,7 @@ def test_a_terminal_gets_a_plot(trained: str, other: str) -> None:
 
 
 def test_the_labs_own_weights_have_no_history(cli: Cli) -> None:
-    """So it is with the course's file."""
+    """The lab's own weights have none either."""
     if not REFERENCE.exists():
         pytest.skip(f"the lab's weights are not at {REFERENCE}")
     assert cli("checkpoints", "import", REFERENCE, "--name", "lab").code == 0

@@ -1,4 +1,4 @@
-"""One's own pictures: many at a time, by folder and pattern, and the bad ones among them."""
+"""The user's own images: folders, patterns, and invalid files among them."""
 
 import json
 import subprocess
@@ -19,13 +19,13 @@ UNREADABLE = "unsupported image format: 'scans/2.png'"
 
 @pytest.fixture(autouse=True)
 def named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same network for all commands: `denoise` has one of its own unless another is named."""
+    """Use the same checkpoint for all commands: the default of `denoise` differs."""
     monkeypatch.setenv("MNISTAE_CHECKPOINT", "tiny")
 
 
 @pytest.fixture
 def scans(digits: dict[str, np.ndarray], home: Path) -> Path:
-    """A folder of three pictures, the second of which is none."""
+    """A folder of three files, the second of which is not an image."""
     folder = Path("scans")
     folder.mkdir()
     for k in (1, 10):
@@ -35,7 +35,7 @@ def scans(digits: dict[str, np.ndarray], home: Path) -> Path:
 
 
 def errors(text: str) -> list[str]:
-    """Return the error lines; each has to have its hint below it."""
+    """Return the error messages; each must have a hint below it."""
     lines = text.splitlines()
     places = [k for k, line in enumerate(lines) if line.startswith("error: ")]
     assert all(lines[k + 1].startswith("hint: ") for k in places), text
@@ -44,8 +44,8 @@ def errors(text: str) -> list[str]:
 
 @pytest.mark.parametrize("word", ["scans", "./scans/", "scans/*.png"])
 @pytest.mark.parametrize("command", KEEPS_GOING)
-def test_a_bad_picture_does_not_stop_the_others(cli: Cli, trained: str, scans: Path, command: str, word: str) -> None:
-    """The good pictures of a folder or a pattern are delivered, the bad one is an error line, and the code is 4."""
+def test_an_invalid_image_is_skipped(cli: Cli, trained: str, scans: Path, command: str, word: str) -> None:
+    """The valid images of a folder or a pattern are used, the invalid one is an error line, and the exit code is 4."""
     answer = cli(command, word, "0")
     [message] = errors(answer.err)
     assert (answer.code, message.endswith("/2.png'")) == (4, True)
@@ -57,7 +57,7 @@ def test_a_bad_picture_does_not_stop_the_others(cli: Cli, trained: str, scans: P
 
 @pytest.mark.parametrize("command", KEEPS_GOING)
 def test_failures_stand_in_the_document(cli: Cli, trained: str, scans: Path, command: str) -> None:
-    """One JSON document tells the good pictures and the failed ones; -q keeps the error lines."""
+    """The JSON document lists the valid images and the failures; -q keeps the error lines."""
     answer = cli(command, "scans", "gone.npy", "1", "--json", "-q")
     told = json.loads(answer.out)
     assert answer.code == 4
@@ -70,20 +70,20 @@ def test_failures_stand_in_the_document(cli: Cli, trained: str, scans: Path, com
 
 
 @pytest.mark.parametrize("command", KEEPS_GOING)
-def test_without_any_good_picture_there_is_no_output(cli: Cli, trained: str, scans: Path, command: str) -> None:
-    """When every picture fails, each says so and nothing is written; the document is that of a failure."""
+def test_without_a_valid_image_there_is_no_output(cli: Cli, trained: str, scans: Path, command: str) -> None:
+    """When every image fails, each is reported and nothing is written; the document is an error."""
     words = (command, "scans/2.png", "gone.png", "*.jpg")
     before = sorted(Path().iterdir())
     answer = cli(*words)
     assert (answer.code, answer.out) == (4, "")
-    assert errors(answer.err) == [UNREADABLE, "no such image: 'gone.png'", "nothing matches '*.jpg'"]
+    assert errors(answer.err) == [UNREADABLE, "no such image: 'gone.png'", "no files match '*.jpg'"]
     assert sorted(Path().iterdir()) == before
     told = json.loads(cli(*words, "--json").out)
-    assert told["error"]["message"] == "nothing matches '*.jpg'"
+    assert told["error"]["message"] == "no files match '*.jpg'"
 
 
 def test_an_interpolation_needs_all_of_its_images(cli: Cli, trained: str, scans: Path) -> None:
-    """A morph with a station left out would be another one: the first bad picture ends it, and nothing is written."""
+    """A path without one of its images would be another path: the first invalid image is an error."""
     before = sorted(Path().iterdir())
     answer = cli("interpolate", "gone.png", "scans", "0")
     assert (answer.code, answer.out, errors(answer.err)) == (4, "", ["no such image: 'gone.png'"])
@@ -95,17 +95,19 @@ def test_an_interpolation_needs_all_of_its_images(cli: Cli, trained: str, scans:
 
 @pytest.mark.parametrize(
     ("word", "message"),
-    [("600", "there is no image '600' in tiny"), ("x", "not an image: 'x'"), ("digit:3/*", "not an image: 'digit:3/*'")],
+    [("600", "index out of range: '600'"), ("x", "invalid image reference: 'x'"), ("digit:3/*", "invalid image reference: 'digit:3/*'")],
 )
 @pytest.mark.parametrize("command", [*KEEPS_GOING, "interpolate"])
-def test_a_wrong_word_stops_everything(cli: Cli, trained: str, scans: Path, command: str, word: str, message: str) -> None:
-    """A word that means nothing is a usage error before any picture is read: no output, no other error."""
+def test_an_invalid_reference_stops_everything(
+    cli: Cli, trained: str, scans: Path, command: str, word: str, message: str
+) -> None:
+    """An invalid reference is a usage error before any image is read: no output, no other error."""
     answer = cli(command, "scans", word)
     assert (answer.code, answer.out, errors(answer.err)) == (2, "", [message])
 
 
 def test_a_stream_goes_on(trained: str, scans: Path) -> None:
-    """In a pipe the good codes come out whole, in every format, also if a bad picture comes first."""
+    """The codes of valid images are complete in every format, also if an invalid image comes first."""
     for kind in ("jsonl", "csv"):
         done = run_cli("encode", "gone.png", "scans", "-f", kind)
         assert done.returncode == 4
@@ -115,23 +117,23 @@ def test_a_stream_goes_on(trained: str, scans: Path) -> None:
     assert np.load("c.npy").shape == (2, 8)
 
 
-def test_a_reader_who_leaves_is_answered_first(trained: str, scans: Path) -> None:
-    """Whoever reads only the first code of many is gone: that is the code, also if a picture failed."""
+def test_a_closed_pipe_takes_precedence(trained: str, scans: Path) -> None:
+    """If the reader has closed the pipe, the exit code is 141 even if an image failed."""
     script = f"{sys.executable} -m mnistae encode scans {'1 ' * 20_000} | head -1 > first; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=False)
     assert done.returncode == 141, done.stderr
     assert json.loads(Path("first").read_text())["image"] == "scans/1.png"
 
 
-def test_a_full_disk_is_answered_first(trained: str, scans: Path) -> None:
-    """What cannot be delivered at all counts for more than a picture that failed."""
+def test_a_full_disk_takes_precedence(trained: str, scans: Path) -> None:
+    """If the output cannot be written, the exit code is 7 even if an image failed."""
     with Path("/dev/full").open("wb") as full:
         done = run_cli("encode", "scans", stdout=full)
     assert done.returncode == 7
 
 
 def test_the_default_name_follows_from_the_words(cli: Cli, trained: str, scans: Path) -> None:
-    """Not from what they mean today: the same command rewrites the same file."""
+    """It is derived from the arguments, not from the files that they match: the same command rewrites the same file."""
     assert cli("reconstruct", "scans").out == "reconstruct-scans-tiny.png\n"
     assert cli("reconstruct", "scans/1*").out == "reconstruct-scans_1-tiny.png\n"
 
@@ -141,12 +143,12 @@ def test_the_default_name_follows_from_the_words(cli: Cli, trained: str, scans: 
     [("photo.jpg", "photo"), ("a.b.JPEG", "a.b"), ("s/7.png", "s/7"), ("many.npy", "many"), ("7.png", "7.png"), ("x.y", "x.y")],
 )
 def test_the_default_name_has_no_suffix_of_a_picture(path: str, stem: str) -> None:
-    """Whatever kind of picture it is; but a file with a number for a name is not the image of that number."""
+    """Any image extension is dropped, except where 7.png would become the index 7."""
     assert results.name_parts([path], InputOptions()) == [stem]
 
 
 def test_names_of_files_are_shown_safely(cli: Cli, trained: str, scans: Path, digits: dict[str, np.ndarray]) -> None:
-    """Names with brackets, control characters and bytes that are no text go through folders and documents."""
+    """File names with brackets and control characters are read from folders and escaped in messages."""
     for name in ("a[1].png", "a[2].png", "\x1b]0;x\x07.png"):
         (scans / "1.png").rename(scans / name)
         Image.fromarray(255 - digits["test_images"][1]).resize((140, 140)).save(scans / "1.png")

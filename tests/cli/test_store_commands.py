@@ -19,7 +19,7 @@ def weights(config: ModelConfig) -> dict[str, object]:
 
 
 def test_import_list_show_path_verify_remove(cli: Cli, home: Path) -> None:
-    """A course file comes in under a name, is listed, shown, found, verified, and goes away whole."""
+    """An imported file is listed, shown, found, verified and removed with all its files."""
     import torch
 
     torch.save(weights(ModelConfig(hidden=20, bottleneck=3)), "MLP.3.pth")
@@ -52,14 +52,14 @@ def test_newest_run_is_the_default(cli: Cli, trained: str) -> None:
 
 
 def test_checkpoint_variable_is_beaten_by_the_option(cli: Cli, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MNISTAE_CHECKPOINT names the checkpoint where no option does."""
+    """MNISTAE_CHECKPOINT names the checkpoint unless an option does."""
     monkeypatch.setenv("MNISTAE_CHECKPOINT", "nobody")
     assert cli("evaluate").code == 3
     assert cli("evaluate", "-c", trained).code == 0
 
 
 def test_datasets_are_found_and_verified(cli: Cli, tiny: Path) -> None:
-    """Every data set is listed; a path is verified; a .npz is too."""
+    """Every data set is listed; a folder and an .npz file are verified."""
     listed = json.loads(cli("datasets", "list", "--json").out)["datasets"]
     assert [row["name"] for row in listed] == ["mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "glyphs"]
     told = json.loads(cli("datasets", "verify", tiny, "--json").out)
@@ -71,7 +71,7 @@ def test_datasets_are_found_and_verified(cli: Cli, tiny: Path) -> None:
 
 
 def test_verify_reads_the_files_not_the_cache(cli: Cli, tiny: Path) -> None:
-    """Damage that keeps a file's size and time is found by verify, which does not ask the cache."""
+    """Damage that keeps a file's size and time is found by verify, which ignores the cache."""
     import os
 
     assert cli("datasets", "verify", tiny).code == 0
@@ -85,7 +85,7 @@ def test_verify_reads_the_files_not_the_cache(cli: Cli, tiny: Path) -> None:
 
 
 def test_real_mnist_where_it_lies(cli: Cli, real_mnist: Path) -> None:
-    """A copy that the user has is found, named and verified where it lies."""
+    """The user's own copy is found and verified in place."""
     assert cli("datasets", "path").out == f"{real_mnist}\n"
     told = json.loads(cli("datasets", "verify", "--json").out)
     assert told["images"] == {"train": 60_000, "test": 10_000}

@@ -1,4 +1,4 @@
-"""Pictures on a terminal: there where somebody looks, nowhere else."""
+"""Previews on a terminal, and nowhere else."""
 
 import os
 import re
@@ -24,13 +24,13 @@ DRAWING = [
 
 @pytest.fixture(autouse=True)
 def codes(cli: Cli, trained: str) -> None:
-    """A file of 30 codes in the working folder."""
+    """A file of 30 codes in the working directory."""
     assert cli("encode", *[f"test:{k}" for k in range(30)], "-o", "codes.csv").code == 0
 
 
 @pytest.mark.parametrize("words", DRAWING, ids=" ".join)
 def test_a_terminal_gets_the_pictures(words: tuple[str, ...]) -> None:
-    """Half-blocks in grey, no line wider than 80 columns, about a screen of them, and every colour given back."""
+    """Grey half-blocks, no wider than 80 columns and no taller than the screen, with colours reset at the end."""
     code, text = run_in_pty(*words, **SCREEN)
     assert code == 0, text
     assert "▀" in text
@@ -44,7 +44,7 @@ def test_a_terminal_gets_the_pictures(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"LC_ALL": "C"}, {"TERM": "vt100"}], ids=str)
 def test_without_colour_pictures_are_characters(environment: dict[str, str]) -> None:
-    """Where colours or characters are missing the picture is ASCII, without any colour."""
+    """Without colours or Unicode the preview is plain ASCII."""
     code, text = run_in_pty("reconstruct", "1", **{**SCREEN, **environment})
     assert code == 0
     assert text.isascii()
@@ -54,14 +54,14 @@ def test_without_colour_pictures_are_characters(environment: dict[str, str]) -> 
 
 @pytest.mark.parametrize("words", DRAWING, ids=" ".join)
 def test_a_pipe_gets_no_pictures(words: tuple[str, ...]) -> None:
-    """Nor does a file: standard error has notes and tables alone, whatever the terminal could show."""
+    """In a pipe or a file, stderr has only notes and tables."""
     done = run_cli(*words, env={**os.environ, **SCREEN})
     assert done.returncode == 0
     assert not re.search("▀|[-.:=+*#%@]{6}|\x1b", (done.stdout + done.stderr).decode())
 
 
-def test_a_wide_terminal_gets_the_walks_of_all_units() -> None:
-    """A row a unit, where eight frames fit side by side; elsewhere there is the table alone."""
+def test_a_wide_terminal_gets_all_units() -> None:
+    """A row for each unit if eight frames fit side by side; otherwise only the table."""
     wide = {**SCREEN, "COLUMNS": "140", "LINES": "80"}
     text = run_in_pty("traverse", "1", **wide)[1]
     assert all(re.search(rf"^unit {unit}\b", text, re.MULTILINE) for unit in range(8))
@@ -70,7 +70,7 @@ def test_a_wide_terminal_gets_the_walks_of_all_units() -> None:
 
 
 def test_evaluate_shows_the_worst_above_its_table() -> None:
-    """The images with the largest error are there beside their reconstructions; the table is the result, and comes last."""
+    """The worst images are shown beside their reconstructions, above the table."""
     text = run_in_pty("evaluate", "--extremes", "2", **SCREEN)[1]
     assert "▀" in text
     assert text.rindex("▀") < text.index("living bottleneck units")
@@ -78,14 +78,14 @@ def test_evaluate_shows_the_worst_above_its_table() -> None:
 
 
 def test_quiet_shows_nothing_and_json_shows_what_tables_do() -> None:
-    """-q leaves the path alone; --json leaves pictures to standard error, as it does with tables."""
+    """-q prints only the path; --json keeps the preview on stderr."""
     assert run_in_pty("interpolate", "1", "2", "-q", **SCREEN) == (0, "interpolate-1-2.png\r\n")
     assert "▀" in run_in_pty("reconstruct", "1", "--json", **SCREEN)[1]
     assert "▀" not in run_in_pty("reconstruct", "1", "--json", "-q", **SCREEN)[1]
 
 
 def test_the_bar_has_the_losses_and_the_active_units_below(tiny: Path, home: Path) -> None:
-    """Training shows a sparkline and the living units below its bar, no bars in the C locale, and its bytes are a pipe's."""
+    """Training shows a sparkline and the active units below its bar, no sparkline in the C locale, and saves the same bytes."""
     words = ("train", "--dataset", tiny, "-e", 60, "-b", 256, "--name", "live", "--force")
     code, text = run_in_pty(*words, **SCREEN)
     assert code == 0

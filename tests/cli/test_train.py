@@ -1,4 +1,4 @@
-"""`mnistae train` from the shell's side."""
+"""`mnistae train` from the command line."""
 
 import csv
 import dataclasses
@@ -23,7 +23,7 @@ def run_files(home: Path, name: str) -> dict[str, bytes]:
 
 
 def test_training_leaves_a_whole_run(cli: Cli, tiny: Path, home: Path) -> None:
-    """A run ends with its path on standard output, a line an epoch on standard error, and four files."""
+    """A run prints its path on stdout and a line for each epoch on stderr, and saves four files."""
     answer = cli("train", "--dataset", tiny, "-e", 2, "-b", 256)
 
     path = home / "checkpoints" / "lab-tiny-b256-seed0" / "model.safetensors"
@@ -52,8 +52,8 @@ def test_same_command_same_bytes(cli: Cli, tiny: Path, home: Path) -> None:
     assert before["model.safetensors"] != run_files(home, "b")["model.safetensors"]
 
 
-def test_json_tells_the_run(cli: Cli, tiny: Path) -> None:
-    """The document has the checkpoint, the data, the losses and the living units."""
+def test_json_describes_the_run(cli: Cli, tiny: Path) -> None:
+    """The document has the checkpoint, the data set, the losses and the active units."""
     document = json.loads(cli("train", "--dataset", tiny, "-e", 2, "-b", 256, "--json", "-q").out)
     assert (document["schema"], document["command"]) == (1, "train")
     assert (document["dataset"], document["epochs"], document["device"]) == ("tiny", 2, "cpu")
@@ -64,11 +64,11 @@ def test_json_tells_the_run(cli: Cli, tiny: Path) -> None:
 
 
 def test_resume_raises_the_epochs_to_the_same_bytes(cli: Cli, tiny: Path, home: Path) -> None:
-    """Two epochs and two more are the four of an uninterrupted run, byte for byte; a finished run has nothing to do."""
+    """Two epochs and two more equal four uninterrupted ones, byte for byte; a finished run has nothing to do."""
     words = ("--dataset", tiny, "-b", 256, "-q")
     assert cli("train", *words, "-e", 4, "--name", "whole").code == 0
     assert cli("train", *words, "-e", 2, "--name", "cut").code == 0
-    assert cli("train", "--resume", "-e", 4, "-q").code == 0  # the newest run is the one to go on with
+    assert cli("train", "--resume", "-e", 4, "-q").code == 0  # the newest run is resumed
     assert run_files(home, "cut") == run_files(home, "whole")
 
     again = cli("train", "--resume", "--name", "cut")
@@ -78,7 +78,7 @@ def test_resume_raises_the_epochs_to_the_same_bytes(cli: Cli, tiny: Path, home: 
 
 
 def test_existing_run_is_kept_unless_forced(cli: Cli, tiny: Path, home: Path, trained: str) -> None:
-    """A name that is taken is refused before training, and the run is as it was; --force replaces it."""
+    """A name that is taken is refused before training and its run is unchanged; --force replaces it."""
     before = run_files(home, trained)
     words = ("train", "--dataset", tiny, "-e", 1, "-b", 256, "--name", trained)
     refused = cli(*words)
@@ -107,7 +107,7 @@ RESUME_ERRORS = [
 def test_resume_refuses_what_it_cannot_keep(
     cli: Cli, home: Path, trained: str, words: tuple[str, ...], code: int, message: str
 ) -> None:
-    """Settings of a run stay as they are: another value is an error with its exit code, and the run is as it was."""
+    """A resumed run keeps its settings: another value is an error and the run is unchanged."""
     before = run_files(home, trained)
     answer = cli("train", "--resume", *words)
     assert answer.code == code
@@ -116,7 +116,7 @@ def test_resume_refuses_what_it_cannot_keep(
 
 
 def test_resume_refuses_other_data(cli: Cli, tiny: Path) -> None:
-    """A data set whose content changed under its path is not trained on."""
+    """A data set whose content has changed is refused."""
     assert cli("train", "--dataset", tiny, "-e", 1, "-b", 256, "-q").code == 0
     path = tiny / "train-images-idx3-ubyte"
     data = bytearray(path.read_bytes())
@@ -129,7 +129,7 @@ def test_resume_refuses_other_data(cli: Cli, tiny: Path) -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_trains_the_same_network(cli: Cli, tiny: Path, home: Path, recipe: str) -> None:
-    """A recipe is a name for settings: same sizes, its own name in the store, and the settings in the checkpoint."""
+    """A recipe has the same sizes, its own default name, and its settings in the checkpoint; --recipe offers all of them."""
     assert cli("train", "--recipe", recipe, "--dataset", tiny, "-e", 1, "-b", 256, "-q").code == 0
     newest, *_ = json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"]
     assert newest["name"].startswith(f"{recipe}-tiny")
@@ -140,7 +140,7 @@ def test_every_recipe_trains_the_same_network(cli: Cli, tiny: Path, home: Path, 
 
 
 def test_schedule_that_is_laid_out_cannot_be_prolonged(cli: Cli, tiny: Path, home: Path) -> None:
-    """Raising the epochs of a run whose learning rate has gone down to zero is refused; its own number is not."""
+    """Raising the epochs is refused if the schedule has ended at zero; repeating their number is not."""
     words = ("--recipe", "fast", "--dataset", tiny, "-b", 256, "-e", 2, "--name", "f")
     assert cli("train", *words, "-q").code == 0
     before = run_files(home, "f")
@@ -152,7 +152,7 @@ def test_schedule_that_is_laid_out_cannot_be_prolonged(cli: Cli, tiny: Path, hom
 
 
 def test_precision_is_part_of_the_run(cli: Cli, tiny: Path) -> None:
-    """bfloat16 gives another run under another name, close to the float32 one; TF32 needs CUDA."""
+    """bf16 gives another run under another name, close to that of fp32; TF32 needs CUDA."""
     words = ("train", "--dataset", tiny, "-e", 2, "-b", 256, "--json", "-q")
     exact, rounded = json.loads(cli(*words).out), json.loads(cli(*words, "--precision", "bf16").out)
     assert rounded["checkpoint"]["name"] == exact["checkpoint"]["name"].replace("seed0", "bf16-seed0")
@@ -167,7 +167,7 @@ def test_precision_is_part_of_the_run(cli: Cli, tiny: Path) -> None:
 def test_bfloat16_without_instructions_is_warned_about(
     cli: Cli, tiny: Path, monkeypatch: pytest.MonkeyPatch, *, has_it: bool
 ) -> None:
-    """Who asks for bf16 on a processor that has none is told; nobody else is."""
+    """bf16 on a CPU without bfloat16 instructions is warned about, and nothing else is."""
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has_it)  # stands for another processor
     warning = "warning: this CPU has no bfloat16 instructions"
     words = ("train", "--dataset", tiny, "-e", 1)
@@ -176,7 +176,7 @@ def test_bfloat16_without_instructions_is_warned_about(
 
 
 def test_divergence_ends_with_six_and_keeps_the_other_runs(cli: Cli, tiny: Path, home: Path, trained: str) -> None:
-    """A learning rate without measure ends with exit 6 and a hint; nothing that was good is lost."""
+    """A huge learning rate is exit code 6 with a hint, and the other runs are unchanged."""
     before = run_files(home, trained)
     answer = cli("train", "--dataset", tiny, "-e", 5, "-b", 256, "--lr", "1e38", "--name", "wild")
     assert answer.code == 6
@@ -187,7 +187,7 @@ def test_divergence_ends_with_six_and_keeps_the_other_runs(cli: Cli, tiny: Path,
 
 
 def test_divergence_in_the_last_update_is_found(cli: Cli, tiny: Path, home: Path) -> None:
-    """Weights that are finite but make nothing finite any more are no result: exit 6, and no run."""
+    """Finite weights with non-finite outputs are exit code 6 and leave no run."""
     answer = cli("train", "--dataset", tiny, "-e", 1, "-b", 600, "--lr", "1e30", "--name", "div")
     assert answer.code == 6, answer.err
     assert "RuntimeWarning" not in answer.err
@@ -195,13 +195,13 @@ def test_divergence_in_the_last_update_is_found(cli: Cli, tiny: Path, home: Path
 
 
 def test_quiet_says_nothing(cli: Cli, tiny: Path) -> None:
-    """With -q standard error stays empty, byte for byte."""
+    """With -q stderr is empty."""
     answer = cli("train", "--dataset", tiny, "-e", 1, "-q")
     assert (answer.code, answer.err) == (0, "")
 
 
 def test_dead_units_are_warned_about(cli: Cli, tiny: Path) -> None:
-    """A unit that is always zero is counted and named as a loss."""
+    """Units that are always zero are counted and listed."""
     answer = cli("train", "--dataset", tiny, "-e", 2, "-b", 256, "-z", 64)
     assert answer.code == 0
     assert "bottleneck units are dead (always zero): units " in answer.err
@@ -209,7 +209,7 @@ def test_dead_units_are_warned_about(cli: Cli, tiny: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signal_keeps_the_last_whole_epoch(tiny: Path, home: Path, cli: Cli, number: int, code: int) -> None:
-    """A signal during training ends with 128 plus its number; the run verifies, and goes on to the same bytes."""
+    """A signal during training exits with 128 plus its number; the run verifies, and resumes to the same bytes."""
     words = ["train", "--dataset", str(tiny), "-e", "4000", "-b", "256"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mnistae", *words, "--name", "cut"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -232,7 +232,7 @@ def test_signal_keeps_the_last_whole_epoch(tiny: Path, home: Path, cli: Cli, num
 
 
 def test_two_trainers_of_one_name_are_one(tiny: Path, cli: Cli) -> None:
-    """Of processes that train under one name one goes on, the others end with 8 at once."""
+    """Of two processes that train under one name, the second exits with 8 at once."""
     command = [sys.executable, "-m", "mnistae", "train", "--dataset", str(tiny), "-e", "3000", "-b", "256", "--name", "one"]
     first = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert first.stderr is not None
@@ -251,8 +251,8 @@ def test_two_trainers_of_one_name_are_one(tiny: Path, cli: Cli) -> None:
     assert cli("checkpoints", "verify").code == 0
 
 
-def test_training_survives_a_reader_that_leaves(tiny: Path, cli: Cli) -> None:
-    """A run whose standard streams are gone is trained and saved all the same."""
+def test_training_survives_a_closed_pipe(tiny: Path, cli: Cli) -> None:
+    """A run whose output streams are closed is still trained and saved."""
     read, write = os.pipe()
     os.close(read)
     words = ("train", "--dataset", tiny, "-e", 2, "-b", 256, "--name", "alone")
@@ -263,7 +263,7 @@ def test_training_survives_a_reader_that_leaves(tiny: Path, cli: Cli) -> None:
 
 
 def test_terminal_gets_a_bar_that_is_cleared(tiny: Path) -> None:
-    """On a terminal a live bar shows epoch, loss, rate, speed and time left, and gives the cursor back."""
+    """On a terminal a live bar shows epoch, loss, rate, speed and time left, and restores the cursor."""
     words = ("train", "--dataset", tiny, "-e", 60, "-b", 256)
     code, text = run_in_pty(*words, TERM="xterm-256color", COLUMNS="100")
     assert code == 0

@@ -1,4 +1,4 @@
-"""Walks of `traverse`, and where it has the ranges of the units from."""
+"""`traverse`, and the unit ranges that it uses."""
 
 import dataclasses
 import json
@@ -28,14 +28,14 @@ def document(cli: Cli, *words: object) -> dict[str, Any]:
 
 
 def rewritten(name: str, **changes: Any) -> None:
-    """Write other things into the metadata of a run's model."""
+    """Change the metadata of a run's model."""
     found = runs.load(name)
     metadata = dataclasses.replace(found.metadata, **changes)
     atomic.write_bytes(found.path, checkpoint_format.encode_model(found.weights, metadata))
 
 
 def test_training_keeps_the_ranges(cli: Cli, trained: str, digits: dict[str, np.ndarray]) -> None:
-    """The checkpoint holds the extremes of the codes of its training images, and counts the living units by them."""
+    """The checkpoint has the range of each unit over its training images, and the number of active units."""
     found = runs.load(trained)
     ranges = found.metadata.unit_ranges
     assert ranges is not None
@@ -49,7 +49,7 @@ def test_training_keeps_the_ranges(cli: Cli, trained: str, digits: dict[str, np.
 
 
 def test_a_walk_moves_one_unit_over_its_range(cli: Cli, trained: str) -> None:
-    """The frames are those that `decode` makes of the code with one number replaced by the values of the document."""
+    """The frames are the decoded codes with one number replaced by the values in the document."""
     assert cli("traverse", 1, "--unit", 2, "-n", 5, "-o", "walk.npy").code == 0
     told = document(cli, 1, "--unit", 2, "-n", 5)
     (unit,) = told["units"]
@@ -64,7 +64,7 @@ def test_a_walk_moves_one_unit_over_its_range(cli: Cli, trained: str) -> None:
 
 
 def test_all_units_are_rows(cli: Cli, trained: str) -> None:
-    """Without --unit the array holds the walks one after another, the strip one under another, the film side by side."""
+    """Without --unit the array holds the units one after another, the strip in rows, the GIF side by side."""
     for name in ("all.npy", "one.npy", "all.gif", "strip.png"):
         words = ("--unit", 7) if name == "one.npy" else ("-f", "strip") if name == "strip.png" else ()
         assert cli("traverse", 1, "-n", 3, "-o", name, *words).code == 0
@@ -78,7 +78,7 @@ def test_all_units_are_rows(cli: Cli, trained: str) -> None:
 
 
 def test_people_see_the_ranges(cli: Cli, trained: str) -> None:
-    """A table on standard error has the range of each unit and the image's own activation; with -q there is none."""
+    """A table on stderr has the range of each unit and the image's own value; with -q there is none."""
     shown = cli("traverse", 1, "--unit", 3).err.splitlines()[-2:]
     (unit,), code = (told := document(cli, 1, "--unit", 3))["units"], told["code"]
     assert shown[0].split() == ["unit", "from", "to", "image"]
@@ -88,7 +88,7 @@ def test_people_see_the_ranges(cli: Cli, trained: str) -> None:
 
 @pytest.mark.parametrize("is_imported", [True, False])
 def test_ranges_that_are_not_kept_are_measured(cli: Cli, trained: str, tiny: Path, is_imported: bool) -> None:
-    """Without ranges in the checkpoint they come from its data set, with a note, and are the same."""
+    """Ranges that are not in the checkpoint are computed from its data set, with a note."""
     expected = document(cli, 1, "-c", trained)["units"]
     if is_imported:
         rewritten(trained, training=None, active_units=None, unit_ranges=None)
@@ -103,7 +103,7 @@ def test_ranges_that_are_not_kept_are_measured(cli: Cli, trained: str, tiny: Pat
 
 
 def test_a_picture_needs_no_data_but_for_ranges_that_are_missing(cli: Cli, trained: str) -> None:
-    """With ranges in the checkpoint a picture is walked from without data; without them missing data are exit 4."""
+    """With ranges in the checkpoint an image file needs no data set; without them a missing data set is exit code 4."""
     assert cli("reconstruct", 1).code == 0
     Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save("own.png")
     shutil.copy(runs.load(trained).path, "away.safetensors")
@@ -114,7 +114,7 @@ def test_a_picture_needs_no_data_but_for_ranges_that_are_missing(cli: Cli, train
 
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_a_dead_unit_is_named_and_stands_still(cli: Cli, trained: str, is_kept: bool) -> None:
-    """Whether its range is kept or measured, a unit that never fires is named in a warning; its frames are all the same."""
+    """A dead unit is listed in a warning, with stored or computed ranges, and its frames are all equal."""
     found = runs.load(trained)
     weights = {name: array.copy() for name, array in found.weights.items()}
     weights["fc2.weight"][5], weights["fc2.bias"][5] = 0, -1
@@ -149,7 +149,7 @@ def test_a_finished_run_without_ranges_gets_them(cli: Cli, trained: str, home: P
 
 
 def test_the_lab_moves_all_its_units(cli: Cli, real_mnist: Path, home: Path) -> None:
-    """On the real data the lab's own weights have eight living units, the widest of which goes beyond 80."""
+    """On MNIST the lab's own weights have eight active units, the widest of which exceeds 80."""
     assert cli("checkpoints", "import", REFERENCE, "--name", "lab").code == 0
     told = document(cli, 1, "-n", 2)
     highs = [unit["high"] for unit in told["units"]]

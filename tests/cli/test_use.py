@@ -1,4 +1,4 @@
-"""The commands that use a checkpoint: their pictures, measures and documents."""
+"""The commands that use a checkpoint: figures, metrics and documents."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from tests.support.client import Result
 
 
 def document(answer: Result) -> Any:
-    """Return the JSON document of an answer that has to be a success."""
+    """Return the JSON document of a successful command."""
     assert answer.code == 0, answer.err
     return json.loads(answer.out)
 
@@ -40,7 +40,7 @@ def document(answer: Result) -> Any:
     ids=str,
 )
 def test_default_name_follows_from_the_arguments(cli: Cli, trained: str, words: tuple[str, ...], path: str) -> None:
-    """The same command rewrites the same file with the same bytes, and prints its path alone."""
+    """The same command rewrites the same file with the same bytes, and prints only its path."""
     first = cli(*words)
     assert (first.code, first.out) == (0, f"{path}\n"), first.err
     before = Path(path).read_bytes()
@@ -49,7 +49,7 @@ def test_default_name_follows_from_the_arguments(cli: Cli, trained: str, words: 
 
 
 def test_reconstruct_measures_each_image(cli: Cli, trained: str) -> None:
-    """MSE, PSNR and SSIM stand on standard error as a table, and in the document as numbers; --json alone draws nothing."""
+    """MSE, PSNR and SSIM are a table on stderr and numbers in the document; --json without -o draws nothing."""
     shown = cli("reconstruct", "1", "test:2")
     told = document(cli("reconstruct", "1", "test:2", "--json"))
 
@@ -66,7 +66,7 @@ def test_reconstruct_measures_each_image(cli: Cli, trained: str) -> None:
 
 
 def test_own_picture_is_told_about(cli: Cli, trained: str, digits: dict[str, np.ndarray]) -> None:
-    """A photo is made MNIST-like, with the steps on standard error; a 28x28 image is taken as it is; --raw as well."""
+    """A photo is preprocessed, with the steps on stderr; a 28x28 image is not, nor is any with --raw."""
     big = Image.fromarray(255 - digits["train_images"][3]).resize((280, 280))
     big.save("photo.png")
     Image.fromarray(digits["train_images"][3]).save("small.png")
@@ -81,7 +81,7 @@ def test_own_picture_is_told_about(cli: Cli, trained: str, digits: dict[str, np.
 
 
 def test_denoise_tells_before_and_after(cli: Cli, trained: str) -> None:
-    """PSNR before and after noise, which is the seed's; with --noise none nothing is known to measure against."""
+    """PSNR before and after, with noise that depends on the seed; with --noise none there is no reference."""
     told = document(cli("denoise", "1", "-c", "tiny", "--json"))
     assert told["noise"] == {"kind": "uniform", "level": 0.625, "seed": 0}
     before, after = told["noisy"][0]["psnr"], told["denoised"][0]["psnr"]
@@ -95,7 +95,7 @@ def test_denoise_tells_before_and_after(cli: Cli, trained: str) -> None:
 
 
 def test_interpolation_ends_are_reconstructions(cli: Cli, trained: str) -> None:
-    """The first and last frame equal the reconstructions of both images; three images share the frame between them."""
+    """The first and last frame equal the reconstructions; segments share the frame between them."""
     assert cli("interpolate", "1", "2", "--steps", 8, "-o", "frames.npy").code == 0
     frames = np.load("frames.npy")
     assert frames.shape == (8, 28, 28)
@@ -117,7 +117,7 @@ def digits_of(_cli: Cli) -> list[np.ndarray]:
 
 
 def test_evaluate_tells_everything(cli: Cli, trained: str) -> None:
-    """By digit and in all: MSE, PSNR, SSIM, living units, PCA of the same size, and denoising; the parts make the whole."""
+    """MSE, PSNR and SSIM by digit and in total, active units, PCA and denoising; the digits add up to the total."""
     told = document(cli("evaluate", "--json"))
     rows, total = told["digits"], told["total"]
     assert [row["digit"] for row in rows] == list(range(10))
@@ -132,7 +132,7 @@ def test_evaluate_tells_everything(cli: Cli, trained: str) -> None:
 
 
 def test_summary_is_the_labs_table(cli: Cli) -> None:
-    """Without a checkpoint the table is the lab's, whole."""
+    """Without a checkpoint the table is that of the lab."""
     assert cli("summary").out == (
         "----------------------------------------------------------------\n"
         "Layer (type)           Output Shape  Param #\n"
@@ -164,7 +164,7 @@ def test_summary_of_a_checkpoint_tells_its_training(cli: Cli, trained: str) -> N
 
 
 def test_the_labs_own_weights(cli: Cli, real_mnist: Path) -> None:
-    """The lab's weights give its published errors on the real MNIST, with all units alive, and figures 2 to 6."""
+    """The lab's weights give its published errors on MNIST, with all units active, and figures 2 to 6."""
     if not REFERENCE.exists():
         pytest.skip(f"the lab's weights are not at {REFERENCE}")
     assert cli("checkpoints", "import", REFERENCE, "--name", "lab").code == 0

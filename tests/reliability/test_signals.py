@@ -1,4 +1,4 @@
-"""Rows E1, E2, E3 and E5: whenever a signal comes, the code tells it, what was trained is kept, the terminal is as it was."""
+"""Rows E1, E2, E3 and E5: after a signal at any time the exit code is right, the training is kept and the terminal restored."""
 
 import os
 import random
@@ -74,14 +74,14 @@ def check_kept(home: Path, ended: Result) -> None:
     """The store is whole, and holds every epoch that the command says it has finished."""
     check_store(home)
     assert leftovers(home) == []
-    told = re.findall(r"stopped after epoch ([0-9]+)", ended.err) or re.findall(r"epoch +([0-9]+)/", ended.err)[-1:]
+    told = re.findall(r"interrupted after epoch ([0-9]+)", ended.err) or re.findall(r"epoch +([0-9]+)/", ended.err)[-1:]
     if told:
         state, _ = checkpoint_format.decode_state((run_folder(home) / "state.safetensors").read_bytes())
         assert len(state.history) == int(told[0])
 
 
 def test_train_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
-    """E1: a signal at any moment of `train` ends it with its code and the last epoch kept; it goes on to the same bytes."""
+    """E1: a signal at any time of `train` ends it with its code and keeps the last epoch; resumed, it gives the same bytes."""
     rng, hits, runs = random.Random(1), 0, 0
     goal = trials(6, 150)
     while hits < goal:
@@ -187,7 +187,7 @@ def test_two_interrupts(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) 
 
 
 def test_signal_during_a_save(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
-    """E2: SIGTERM while a file of the save waits to be flushed or renamed: the save is done, and then the code told."""
+    """E2: SIGTERM while a file of the save waits to be flushed or renamed: the save is completed before the process ends."""
     # The first two fsyncs are those of the store's folders, before the training.
     moments = [("replace", 0), ("fsync", 2), ("replace", 1), ("replace", 2), ("fsync", 3), ("fsync", 4)][: trials(2, 6)]
     for op, at in moments:
@@ -203,7 +203,7 @@ def test_signal_during_a_save(forks: ForkServer, whole: ReferenceRun, tmp_path: 
     log_result("E2", trials=len(moments), note="SIGTERM while a save waits in fsync or rename")
 
 
-def test_stop_and_go_on(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
+def test_stop_and_continue(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """E2: a run that is stopped by Ctrl-Z and continued, on a terminal whose window changes, ends with the same bytes."""
     rng, goal, halted = random.Random(6), trials(2, 15), 0
     for k in range(goal):
@@ -275,7 +275,7 @@ def test_nohup_and_the_background(forks: ForkServer, whole: ReferenceRun, tmp_pa
 
 
 def test_closed_terminal(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
-    """E5: closing the window is SIGHUP: the last finished epoch is kept, and the run goes on to the same bytes."""
+    """E5: closing the window is SIGHUP: the last finished epoch is kept, and the resumed run ends with the same bytes."""
     codes = set()
     for k in range(goal := trials(2, 10)):
         home = tmp_path / str(k)
