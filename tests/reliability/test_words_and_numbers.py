@@ -1,4 +1,4 @@
-"""Rows C9, C10 and T7: image numbers, numeric options and names that are none, or lead somewhere else."""
+"""Rows C9, C10 and T7: invalid image numbers, numeric options and names, and names that lead out of the store."""
 
 import inspect
 from pathlib import Path
@@ -37,7 +37,7 @@ NUMBERS = [
 
 @pytest.mark.parametrize("command", TAKES_IMAGES)
 def test_image_numbers(cli: Cli, trained: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """C9: a number that is none, or of no image, is a usage error in every command; the last image is the last one."""
+    """C9: an invalid image number is a usage error in every command; the last image is valid."""
     monkeypatch.setenv("MNISTAE_CHECKPOINT", trained)
     tried = 0
     for number in NUMBERS:
@@ -92,9 +92,9 @@ FLOATS = {
 """Options that take any number: what they refuse, and the range that the hint names."""
 
 
-def told(least: int, most: int) -> str:
-    """Return the range as the hint has it: where 0 stands for none, it is no number of the range."""
-    return f" from {max(least, 1) if most == 100 else least} to {most}"
+def allowed_range(least: int, most: int) -> str:
+    """Return the range as the hint names it."""
+    return f" from {least} to {most}"
 
 
 def test_every_number_has_its_range() -> None:
@@ -119,7 +119,7 @@ def test_numbers_out_of_range(cli: Cli, trained: str, tiny: Path, home: Path) ->
     for words, (least, most) in INTEGERS.items():
         extra = ("--dataset", str(tiny)) if words[0] == "train" else ()
         for value in (least - 1, most + 1, -1 if least == 1 else -2, 2**31 if most < 2**31 else 2**63, 10**30):
-            assert refused(cli, (*words, str(value), *extra), told(least, most)), (words, value)
+            assert refused(cli, (*words, str(value), *extra), allowed_range(least, most)), (words, value)
             tried += 1
         for text in NO_INTEGERS:
             assert refused(cli, (*words, text, *extra), "--help"), (words, text)

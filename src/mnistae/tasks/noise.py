@@ -7,7 +7,7 @@ import numpy as np
 
 from mnistae.core import seeds
 from mnistae.core.arrays import Array
-from mnistae.core.config import MAX_SEED
+from mnistae.core.config import MAX_SEED, check_integer
 from mnistae.core.errors import UsageError
 
 
@@ -48,15 +48,14 @@ def check_level(kind: Noise, level: float | None) -> float:
     highest = 1.0 if kind in FRACTIONAL else 100.0
     if not (math.isfinite(level) and 0 <= level <= highest):
         raise UsageError(
-            f"invalid noise level: {level:g}", hint=f"must be a number from 0 to {highest:g} for {kind.value} noise"
+            f"invalid value for --level: {level:g}", hint=f"must be a number from 0 to {highest:g} for {kind.value} noise"
         )
     return level
 
 
 def check_seed(seed: int) -> int:
     """Return the seed if it is valid. Raises UsageError."""
-    if not 0 <= seed <= MAX_SEED:
-        raise UsageError(f"invalid seed: {seed}", hint=f"must be an integer from 0 to {MAX_SEED}")
+    check_integer("--seed", seed, 0, MAX_SEED)
     return seed
 
 

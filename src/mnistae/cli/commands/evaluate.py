@@ -13,6 +13,7 @@ from mnistae.cli.console import Reporter
 from mnistae.cli.groups import DatasetOptions, OutputOptions, format_option, output_option
 from mnistae.cli.views import evaluation as view
 from mnistae.cli.views.evaluation import Report
+from mnistae.core import config as configs
 from mnistae.core.errors import UsageError
 from mnistae.data.sets.dataset import Split
 from mnistae.outputs.terminal.mosaic import mosaic
@@ -21,6 +22,8 @@ from mnistae.tasks import evaluation
 from mnistae.tasks.evaluation import EvaluationOptions, Extremes
 
 MAX_CHECKPOINTS = 20
+MAX_EXTREMES = 100
+MAX_NEIGHBOURS = 100
 
 Checkpoints = Annotated[
     list[str] | None, typer.Argument(metavar="CHECKPOINT", help="Checkpoints to compare.", show_default=False)
@@ -28,28 +31,14 @@ Checkpoints = Annotated[
 SplitOption = Annotated[Split, typer.Option("--split", help="Images to measure on.")]
 ExtremesOption = Annotated[
     int,
-    typer.Option(
-        "--extremes",
-        metavar="N",
-        min=0,
-        max=100,
-        help="Also list the N worst and N best reconstructions.",
-        show_default=False,
-    ),
+    typer.Option("--extremes", metavar="N", help="Also list the N worst and N best reconstructions.", show_default=False),
 ]
 DenoisingOption = Annotated[
     bool, typer.Option("--denoising", help="Also report the PSNR gain for each kind of noise at five levels.")
 ]
 KnnOption = Annotated[
     int,
-    typer.Option(
-        "--knn",
-        metavar="K",
-        min=0,
-        max=100,
-        help="Also report k-nearest-neighbour accuracy on the codes.",
-        show_default=False,
-    ),
+    typer.Option("--knn", metavar="K", help="Also report k-nearest-neighbour accuracy on the codes.", show_default=False),
 ]
 
 
@@ -90,6 +79,8 @@ def evaluate(
     bottleneck has units and is fitted on the training images; mean activations are over the training images. Denoising uses the
     lab's noise, uniform in [-0.625, 0.625], with seed 0. On the training split, --knn is leave-one-out.
     """
+    configs.check_integer("--extremes", extremes, 0, MAX_EXTREMES)
+    configs.check_integer("--knn", knn, 0, MAX_NEIGHBOURS)
     references = _references(checkpoints or [], source.checkpoint)
     target = _target(reporter, out)
     if target is not None and target.format != EvaluationFormat.CSV:
