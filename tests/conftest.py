@@ -1,4 +1,4 @@
-"""What the tests share: a home of their own, tiny data, and the command line in this process and in another."""
+"""Fixtures for all tests: an empty home, tiny data, and the command line in this process and in another."""
 
 import dataclasses
 import gzip
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # One thread in this process and in those it starts: a run's bytes depend on their number, and tests compare runs.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and nohup SIGHUP: what they start would too.
+# A shell makes background jobs ignore SIGINT, and nohup SIGHUP: the tests' child processes would inherit that.
 for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL)
@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test gets an empty home and a working folder of its own, and none of the user's settings."""
+    """Give every test an empty home and working folder, and none of the user's settings."""
     for name in list(os.environ):
         if name.startswith("MNISTAE_"):
             monkeypatch.delenv(name)
@@ -149,7 +149,7 @@ def mirror(entry: "DatasetInfo", digits: dict[str, np.ndarray], monkeypatch: pyt
 
 @pytest.fixture
 def real_mnist(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The real MNIST, where it lies beside the project."""
+    """The real MNIST, if it is in ../shared."""
     if not REAL_MNIST.is_dir():
         pytest.skip(f"the real MNIST is not at {REAL_MNIST}")
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(REAL_MNIST))
@@ -239,7 +239,7 @@ def run_program_in_pty(command: list[str], **environment: str) -> tuple[int, str
 
 @pytest.fixture(scope="session")
 def trained_store(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray], forks: client.ForkServer) -> Path:
-    """A store with the run `tiny`, trained for two epochs on tiny data that no test changes."""
+    """A store with the run `tiny`, trained for two epochs on tiny data. No test changes it."""
     folder = tmp_path_factory.mktemp("trained")
     data = write_idx(folder / "tiny", digits)
     ended = forks.run("train", "--dataset", data, "-e", 2, "-b", 256, "--name", "tiny", "-q", home=folder)

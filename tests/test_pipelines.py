@@ -1,4 +1,4 @@
-"""The pipelines of docs/pipelines.md, taken from the page and run as a careful script would run them."""
+"""The pipelines of docs/pipelines.md, extracted from the page and run under `set -euo pipefail`."""
 
 import base64
 import hashlib
@@ -31,9 +31,7 @@ BLOCKS = {
 }
 TOOLS = ("bash", "awk", "base64", "seq", "sha256sum", "sort", "tee", "xargs")
 
-pytestmark = pytest.mark.skipif(
-    not all(shutil.which(tool) for tool in TOOLS), reason=f"the pipelines want all of {', '.join(TOOLS)}"
-)
+pytestmark = pytest.mark.skipif(not all(shutil.which(tool) for tool in TOOLS), reason=f"the pipelines need {', '.join(TOOLS)}")
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Site:
     is_terminal: bool
 
     def run(self, script: str) -> tuple[int, str, str]:
-        """Run a script; return its code, what it printed, and what it told. A terminal gets both in one."""
+        """Run a script; return its code, what it out, and what it err. On a terminal they are one stream."""
         command = ["bash", "-euo", "pipefail", "-c", script]
         if self.is_terminal:
             code, shown = run_program_in_pty(command, TERM="xterm-256color")
@@ -100,83 +98,83 @@ def assert_shows(path: str, images: NDArray[np.float32]) -> None:
     assert np.abs(found - wanted).max() <= 2
 
 
-def measured(told: str) -> dict[str, float]:
-    """Return the MSE of each word in a table of `reconstruct`, in its order."""
-    return {word: float(mse) for word, mse in re.findall(r"^ *(\S+) +\d +(0\.\d+) +\d", told, re.MULTILINE)}
+def measured(err: str) -> dict[str, float]:
+    """Return the MSE of each image in a table of `reconstruct`, in order."""
+    return {word: float(mse) for word, mse in re.findall(r"^ *(\S+) +\d +(0\.\d+) +\d", err, re.MULTILINE)}
 
 
-def numbers(printed: str) -> list[tuple[float, str]]:
-    return [(float(value), name) for value, name in (line.split() for line in printed.splitlines())]
+def numbers(out: str) -> list[tuple[float, str]]:
+    return [(float(value), name) for value, name in (line.split() for line in out.splitlines())]
 
 
-def check_the_round_trip(site: Site, printed: str, told: str) -> None:
+def check_the_round_trip(site: Site, out: str, err: str) -> None:
     images, labels = site.images()
     lines = [json.loads(line) for line in Path("codes.jsonl").read_text().splitlines()]
     assert [line["label"] for line in lines] == [0, 1, 2]
     firsts = images[[np.flatnonzero(labels == digit)[0] for digit in range(3)]]
     assert_shows("digits.png", site.model.reconstruct(firsts).outputs)
-    assert printed.endswith("digits.png\n")
+    assert out.endswith("digits.png\n")
 
 
-def check_the_means(site: Site, printed: str, told: str) -> None:
+def check_the_means(site: Site, out: str, err: str) -> None:
     images, labels = site.images("test")
     codes = site.model.encode(images)
     assert_shows("means.png", site.model.decode(np.stack([codes[labels == digit].mean(0) for digit in range(10)])))
 
 
-def check_the_halves(site: Site, printed: str, told: str) -> None:
+def check_the_halves(site: Site, out: str, err: str) -> None:
     assert_shows("fainter.png", site.model.decode(site.model.encode(site.images()[0][1:3]) / 2))
 
 
-def check_the_neighbours(site: Site, printed: str, told: str) -> None:
+def check_the_neighbours(site: Site, out: str, err: str) -> None:
     codes = site.model.encode(site.images()[0])
     distances = ((codes - codes[1]) ** 2).sum(1)
-    found = [int(word) for word in measured(told)]
+    found = [int(word) for word in measured(err)]
     assert found[0] == 1
     assert np.allclose(distances[found], np.sort(distances)[:8], rtol=1e-3, atol=1e-3)
     assert levels(Path("similar.png").read_bytes()).std() > 10
 
 
-def check_the_page(site: Site, printed: str, told: str) -> None:
-    film = re.fullmatch(r'<img width="280" src="data:image/gif;base64,([^"]*)">\n', Path("morph.html").read_text(), re.DOTALL)
-    assert film
-    assert Image.open(io.BytesIO(base64.b64decode(film[1]))).n_frames == 4 * 7  # type: ignore[attr-defined]
+def check_the_page(site: Site, out: str, err: str) -> None:
+    gif = re.fullmatch(r'<img width="280" src="data:image/gif;base64,([^"]*)">\n', Path("morph.html").read_text(), re.DOTALL)
+    assert gif
+    assert Image.open(io.BytesIO(base64.b64decode(gif[1]))).n_frames == 4 * 7  # type: ignore[attr-defined]
 
 
-def check_the_photos(site: Site, printed: str, told: str) -> None:
+def check_the_photos(site: Site, out: str, err: str) -> None:
     rows = [row.split(",") for row in Path("photos.csv").read_text().splitlines()]
     assert [row[0] for row in rows] == ["image", "photos/3.png", "photos/7.png"]
     assert all(len(row) == 2 + 8 for row in rows)
-    assert re.findall("^error: .*", told, re.MULTILINE) == ["error: unsupported image format: 'photos/torn.png'"]
+    assert re.findall("^error: .*", err, re.MULTILINE) == ["error: unsupported image format: 'photos/torn.png'"]
 
 
-def check_the_worst(site: Site, printed: str, told: str) -> None:
+def check_the_worst(site: Site, out: str, err: str) -> None:
     errors = site.model.reconstruct(site.images("test")[0][:100]).metrics.mse
-    found = measured(told)
+    found = measured(err)
     assert np.allclose(list(found.values()), np.sort(errors)[:-6:-1], rtol=1e-3)
     assert next(iter(found)) == f"test:{errors.argmax()}"
     assert levels(Path("worst.png").read_bytes()).std() > 10
 
 
-def check_the_hardest(site: Site, printed: str, told: str) -> None:
+def check_the_hardest(site: Site, out: str, err: str) -> None:
     images, labels = site.images("test")
     errors = ((site.model.decode(site.model.encode(images)) - images / np.float32(255)) ** 2).mean((1, 2))
     means = {str(digit): errors[labels == digit].mean() for digit in range(10)}
     hardest = sorted(means, key=lambda digit: -means[digit])[:3]
-    rows = [line.split() for line in printed.splitlines()]
+    rows = [line.split() for line in out.splitlines()]
     assert [digit for digit, _ in rows] == hardest
     assert np.allclose([float(value) for _, value in rows], [means[digit] for digit in hardest], rtol=1e-4)
 
 
-def check_the_comparison(site: Site, printed: str, told: str) -> None:
-    rows = numbers(printed)
+def check_the_comparison(site: Site, out: str, err: str) -> None:
+    rows = numbers(out)
     assert {name for _, name in rows} == {"lab", "denoise", site.checkpoint}
     assert rows == sorted(rows)
     assert all(0 < mse < 0.2 for mse, _ in rows)
     assert len({mse for mse, _ in rows}) == len(rows)
 
 
-def check_the_weights(site: Site, printed: str, told: str) -> None:
+def check_the_weights(site: Site, out: str, err: str) -> None:
     lines = Path("SHA256SUMS").read_text().splitlines()
     assert len(lines) == 2
     for line in lines:
@@ -211,16 +209,16 @@ def test_the_page_has_ten_pipelines() -> None:
 
 @pytest.mark.parametrize("number", BLOCKS)
 def test_a_pipeline_does_what_it_says(site: Site, number: int) -> None:
-    """Each block of the page runs as it is printed, where any failure would end it, and its result is right."""
-    code, printed, told = site.run(BLOCKS[number])
-    assert code == 0, told
-    CHECKS[number - 1](site, printed, told)
+    """Each block of the page runs as it is printed, with any failure ending it, and its result is correct."""
+    code, out, err = site.run(BLOCKS[number])
+    assert code == 0, err
+    CHECKS[number - 1](site, out, err)
 
 
 @pytest.mark.parametrize("number", [1, 5, 6, 10])
 def test_a_failure_inside_ends_a_pipeline(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without its checkpoint a pipeline ends with a code of failure, wherever in it the program stands."""
+    """Without its checkpoint a pipeline fails, wherever the program is in it."""
     _on_the_path(tmp_path / "bin", monkeypatch)
     monkeypatch.setenv("MNISTAE_CHECKPOINT", "gone")
-    code, _, told = Site("", "", is_terminal=False).run(f"{BLOCKS[number]}\necho went on")
-    assert (code != 0, "error: no such checkpoint" in told) == (True, True), told
+    code, _, err = Site("", "", is_terminal=False).run(f"{BLOCKS[number]}\necho continued")
+    assert (code != 0, "error: no such checkpoint" in err) == (True, True), err

@@ -44,7 +44,7 @@ ROWS = {
     "D5": "MNISTAE_OFFLINE: no socket",
     "D6": "a redirect from https to http",
     "E1": "SIGINT, SIGTERM, SIGHUP at random moments",
-    "E2": "two SIGINTs; SIGTERM during a save; stop and go on; window changes",
+    "E2": "two SIGINTs; SIGTERM during a save; SIGSTOP and SIGCONT; window changes",
     "E3": "the terminal after every kind of ending",
     "E4": "closed pipes and /dev/full",
     "E5": "nohup, a closed terminal, the background",

@@ -23,7 +23,7 @@ EPOCHS = 4
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: dict[str, np.ndarray]) -> ReferenceRun:
-    """Three batches an epoch, a state after each; the data's path is the same for all, as it stands in the checkpoint."""
+    """Three batches an epoch, a state after each; the data's path is the same for all, as the checkpoint contains it."""
     folder = tmp_path_factory.mktemp("whole")
     data = write_idx(folder / "data", digits)
     words = ("train", "--dataset", data, "-e", EPOCHS, "-b", 256, "--hidden", 64, "--name", "r", "-q")
@@ -44,7 +44,7 @@ def kill_often(forks: ForkServer, whole: ReferenceRun, home: Path, moments: Iter
 
 
 def check_end(forks: ForkServer, whole: ReferenceRun, home: Path) -> None:
-    """Let a run end: with the bytes of the undisturbed one, and without litter."""
+    """Let a run end: with the bytes of the undisturbed one, and without leftover files."""
     ended = forks.run(*resume_args(home, whole), home=home)
     assert ended.code == 0, ended.err
     assert digest(home) == whole.digest, home
@@ -64,7 +64,7 @@ def test_killed_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_pa
 
 
 def test_killed_control(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
-    """A1, the negative control: a run that goes on after a SIGKILL without the optimizer's moments ends with other bytes."""
+    """A1, the negative control: a run that continues after a SIGKILL without the optimizer's moments ends with other bytes."""
     cuts = range(1, trials(2, EPOCHS))
     seen = 0
     for k in cuts:
@@ -81,7 +81,7 @@ def test_killed_control(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) 
 
 
 def test_fifty_kills_of_one_run(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
-    """A8: one run killed again and again, long before its end, ends with the same bytes and without litter."""
+    """A8: one run killed again and again, long before its end, ends with the same bytes and without leftover files."""
     epochs, kills, goal = trials(80, 250), 0, trials(10, 50)
     words = tuple(epochs if word == EPOCHS else word for word in whole.words)
     long = train_reference(forks, tmp_path / "long", words)

@@ -29,7 +29,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, words: tu
 
 
 def check(forks: ForkServer, home: Path, words: tuple[object, ...], ended: Result, epochs: int) -> str:
-    """Check that the run diverged after `epochs` good ones, and return the digest that it ends with when it goes on."""
+    """Check that the run diverged after `epochs` good ones, and return the digest that it ends with when it is resumed."""
     assert ended.code == 6, ended.err
     assert is_clean_error(ended), ended.err
     assert "diverged" in ended.err

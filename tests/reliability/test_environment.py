@@ -18,7 +18,7 @@ from tests.support.resumable import digest
 
 HUGE = "9" * 10_000  # more digits than int() takes
 NOBODY, STRANGER = 65534, 54321
-"""A user without rights, and one without an entry in the password file."""
+"""An unprivileged user, and a user without an entry in the password file."""
 
 LIGHT = [
     *("MNISTAE_HOME", "MNISTAE_DATA_DIR", "MNISTAE_CHECKPOINT", "MNISTAE_DEVICE", "MNISTAE_OFFLINE", "MNISTAE_MIRROR"),
@@ -40,7 +40,7 @@ def data(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
 
 
 def values(tmp_path: Path) -> dict[str, str]:
-    """Return what a variable may be set to; nobody, not even root, writes below a file."""
+    """Return the values to set a variable to. Not even root can write below a file."""
     (tmp_path / "file").touch()
     return {
         "empty": "",
@@ -134,7 +134,7 @@ def commons(digits: dict[str, np.ndarray]) -> Iterator[Path]:
 
 
 def test_homes(forks: ForkServer, commons: Path, digits: dict[str, np.ndarray], trained_store: Path) -> None:
-    """F1: without a home, with an odd one, and for a user without a name: it works or says why; nobody gets a folder ~."""
+    """F1: without a home, with an unusual one, and for a user without a name: it works or says why; no folder ~ is created."""
     if os.geteuid() != 0:
         log_result("F1", trials=0, note="not run: only root can become another user")
         pytest.skip("only root can become another user")
@@ -159,7 +159,7 @@ def test_homes(forks: ForkServer, commons: Path, digits: dict[str, np.ndarray], 
     }
     train = ("train", "--dataset", commons / "data", "-e", 1, "-b", 256, "--hidden", 16)
     commands = [("summary",), ("checkpoints", "list"), train, ("evaluate",), ("reconstruct", "1")]
-    walked = [invocation.words(substitutions) for invocation in UNPRIVILEGED]
+    others = [invocation.words(substitutions) for invocation in UNPRIVILEGED]
     none: dict[str, str | None] = dict.fromkeys(("MNISTAE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "HOME"))
     users, count = (STRANGER, NOBODY)[: trials(1, 2)], 0
     for user in users:
@@ -169,7 +169,7 @@ def test_homes(forks: ForkServer, commons: Path, digits: dict[str, np.ndarray], 
             place.chmod(0o777)
             (commons / "me").mkdir(exist_ok=True)
             (commons / "me").chmod(0o777)
-            for command in (*commands, *walked) if LONG else (*commands[:3], *walked[number :: 2 * len(homes)]):
+            for command in (*commands, *others) if LONG else (*commands[:3], *others[number :: 2 * len(homes)]):
                 count += 1
                 ended = forks.run(*command, home=place, env=none | variables, before=(("child_faults.drop_privileges", user),))
                 check(ended, (user, kind, command))

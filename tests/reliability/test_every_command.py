@@ -74,7 +74,7 @@ def test_every_parameter(cli: Cli, trained: str, reporter: str, monkeypatch: pyt
 
 
 def test_every_parameter_takes_markup_for_text(cli: Cli, trained: str) -> None:
-    """T13: what rich would take for markup is quoted as it stands, wherever any text may be given."""
+    """T13: what rich would take for markup is quoted unchanged wherever text can be given."""
     tried = 0
     for number, parameter in enumerate(parameters()):
         for foreign in MARKUP if LONG else MARKUP[number % 3 :: 3]:

@@ -34,7 +34,7 @@ def data(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
 
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo", "dangling"])
 def test_planted_lock(forks: ForkServer, tmp_path: Path, data: Path, kind: str) -> None:
-    """T16: whatever lies in a lock's place, a command ends at once, and makes and changes nothing beside the store."""
+    """T16: whatever is in a lock's place, a command ends at once, and creates and changes nothing outside the store."""
     place = tmp_path / "home" / "checkpoints" / ".locks" / "r.lock"
     place.parent.mkdir(parents=True)
     target = tmp_path / "target"
@@ -87,11 +87,11 @@ def test_other_users(forks: ForkServer, tmp_path: Path, data: Path) -> None:
         assert ended.code in {3, 7}, (command, ended)
         assert is_clean_error(ended)
     assert forks.run("checkpoints", "verify", "r", home=tmp_path).code == 0
-    log_result("T17", trials=4, note="as nobody, in somebody else's store")
+    log_result("T17", trials=4, note="as `nobody`, in another user's store")
 
 
 def test_messages_keep_secrets(forks: ForkServer, tmp_path: Path) -> None:
-    """T18: a fault of the program's own is told in a line, with no traceback, no values of variables, no environment."""
+    """T18: an internal error is one line without a traceback, values of variables, or the environment."""
     env: dict[str, str | None] = {"HF_TOKEN": "hunter2", "MNISTAE_PASSWORD": "hunter2"}
     for command in (("summary",), ("checkpoints", "list"), ("train", "--dataset", "glyphs")):
         ended = forks.run(*command, home=tmp_path, env=env, before=(("child_faults.no_memory", 5),))

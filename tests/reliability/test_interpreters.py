@@ -74,7 +74,7 @@ def test_rules_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("flags", [("-W", "error"), ("-O",), ("-OO",), ("-I",), ("-X", "dev")][: trials(1, 5)], ids=" ".join)
 def test_interpreter_modes(forks: ForkServer, tmp_path: Path, data: Path, flags: tuple[str, ...]) -> None:
-    """F9: with warnings as errors, without assertions, and isolated, a run ends with the same bytes and no word."""
+    """F9: with warnings as errors, without assertions, and isolated, a run ends with the same bytes and prints nothing."""
     words = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 16, "--name", "r", "-q")
     assert forks.run(*words, home=tmp_path / "plain").code == 0
     command = [sys.executable, *flags, str(CONSOLE_SCRIPT), *map(str, words)]
@@ -86,7 +86,7 @@ def test_interpreter_modes(forks: ForkServer, tmp_path: Path, data: Path, flags:
 
 
 def test_packed_package(tmp_path: Path, data: Path) -> None:
-    """F9: the package runs from a zip archive, which nobody can write to."""
+    """F9: the package runs from a zip archive, which is read-only."""
     root = Path(mnistae.__file__).parent
     with zipfile.ZipFile(tmp_path / "mnistae.zip", "w") as archive:
         for path in root.rglob("*.py"):

@@ -29,7 +29,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, words
     return train_reference(forks, tmp_path_factory.mktemp("reference"), words)
 
 
-def told(ended: Result) -> bool:
+def succeeded_or_reported(ended: Result) -> bool:
     """Whether a command worked, or failed in a line and a hint, without a traceback."""
     return ended.code == 0 or (ended.code is not None and ended.code > 0 and is_clean_error(ended))
 
@@ -44,7 +44,7 @@ def test_little_memory(forks: ForkServer, words: tuple[object, ...], reference: 
         ended = forks.run(*words, home=home, before=(("child_faults.limit", {"AS": step}),))
         # safetensors is Rust, which aborts where Python raises MemoryError: a kill like any other
         is_aborted = ended.code == -signal.SIGABRT and ended.err.startswith("memory allocation of")
-        assert told(ended) or is_aborted, (step, ended.code, ended.err)
+        assert succeeded_or_reported(ended) or is_aborted, (step, ended.code, ended.err)
         aborted += is_aborted
         failed += ended.code != 0
         check_store(home)
@@ -63,7 +63,7 @@ def test_memory_errors(forks: ForkServer, words: tuple[object, ...], reference: 
     for place in places:
         home = tmp_path / str(place)
         ended = forks.run(*words, home=home, before=(("child_faults.no_memory", place),))
-        assert told(ended), (place, ended.code, ended.err)
+        assert succeeded_or_reported(ended), (place, ended.code, ended.err)
         failed += ended.code != 0
         check_store(home)
         assert forks.run(*resume_args(home, reference), home=home).code == 0
@@ -83,7 +83,7 @@ def test_limits(forks: ForkServer, words: tuple[object, ...], tmp_path: Path, bo
         pytest.skip("a limit of processes does not bind root")
     for command in commands:
         ended = forks.run(*command, home=tmp_path, before=(("child_faults.limit", bounds),))
-        assert told(ended), (bounds, command, ended.code, ended.err)
+        assert succeeded_or_reported(ended), (bounds, command, ended.code, ended.err)
     check_store(tmp_path)
     log_result("F5", trials=len(commands), note="limits of files, processes and stack")
 
@@ -137,7 +137,7 @@ def test_device_that_fails(forks: ForkServer, words: tuple[object, ...], tmp_pat
 
 
 def test_device_that_fills_up(forks: ForkServer, words: tuple[object, ...], reference: ReferenceRun, tmp_path: Path) -> None:
-    """F6: a device that runs out of memory while it trains ends with 5; what was trained is kept and goes on."""
+    """F6: a device that runs out of memory while it trains ends with 5; what was trained is kept and can be resumed."""
     cases = ((1, 0), (5, 1), (9, 2))[: trials(2, 3)]
     for at, epochs in cases:
         home = tmp_path / str(at)

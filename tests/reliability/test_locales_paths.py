@@ -111,7 +111,7 @@ def test_path_too_long(forks: ForkServer, home: Path) -> None:
 
 
 def check(ended: Result, code: int) -> None:
-    """Check how a command ended, and that what it told is harmless text."""
+    """Check a command's exit code, and that its messages are harmless text."""
     assert ended.code == code, ended
     assert "Traceback" not in ended.err
     assert ended.err.replace("\n", "").isprintable()

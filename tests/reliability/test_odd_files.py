@@ -57,7 +57,9 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     assert ours == f"{2 * len(found)} [] False"
     assert "pickle.find_class" in unpickled
     assert (tmp_path / "mark").exists()
-    log_result("T1", trials=2 * len(found), control="a canary unpickled: it sings, and its class is seen looked up 1 time of 1")
+    log_result(
+        "T1", trials=2 * len(found), control="a canary unpickled: its mark and the look-up of its class seen 1 time of 1"
+    )
 
 
 def test_a_file_that_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

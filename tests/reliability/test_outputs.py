@@ -53,7 +53,7 @@ def outside(paths: set[str], *allowed: Path) -> set[str]:
 
 @pytest.fixture
 def store(forks: ForkServer, digits: dict[str, np.ndarray], tmp_path: Path) -> Path:
-    """A home with one run, beside its data."""
+    """A home with one run, and its data in the same folder."""
     data = write_idx(tmp_path / "data", digits)
     words = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 8, "--name", "r", "-q")
     assert forks.run(*words, home=tmp_path).code == 0
@@ -64,11 +64,11 @@ def test_writes_stay_below_output_and_data_folder(forks: ForkServer, store: Path
     """Whatever a command does, it changes nothing but its output, or its working folder by default, and its own home."""
     out = tmp_path / "out"
     out.mkdir()
-    places = {"out": out, "home": store, "data": tmp_path / "data"}
+    substitutions = {"out": out, "home": store, "data": tmp_path / "data"}
     for number, words in enumerate(COMMANDS):
         log, work = tmp_path / f"audit{number}", tmp_path / f"work{number}"
-        spoken = [word.format(**places) for word in words]
-        ended = forks.run(*spoken, home=work, env={"MNISTAE_HOME": str(store)}, before=(("audit", str(log)),))
+        arguments = [word.format(**substitutions) for word in words]
+        ended = forks.run(*arguments, home=work, env={"MNISTAE_HOME": str(store)}, before=(("audit", str(log)),))
         assert ended.code == REFUSED.get(words[-1], 0), (words, ended)
         named = any("{out}" in word for word in words) or words[0] not in {"reconstruct", "denoise", "interpolate"}
         assert outside(written(log), store, out if named else work) == set(), words

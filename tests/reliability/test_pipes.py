@@ -1,4 +1,4 @@
-"""Row E4: whatever the shell does with the standard streams, the code tells it, nothing is spilled, and training is saved."""
+"""Row E4: whatever the shell does with the standard streams, the exit code reports it, and training is saved."""
 
 import os
 import shlex
@@ -41,7 +41,7 @@ QUICK = {*((name, "summary") for name in SHELL), ("both", TRAIN)}
 
 
 def test_streams_of_the_shell(trained: str, tiny: Path, home: Path) -> None:
-    """E4: no traceback, the code of the table, a picture and a run that are whole though nobody reads their names."""
+    """E4: no traceback, the code of the table, and the image and the run are complete although nothing reads their names."""
     count = 0
     for name, (line, codes) in SHELL.items():
         if name == "full" and not Path("/dev/full").exists():
@@ -66,7 +66,7 @@ def test_streams_of_the_shell(trained: str, tiny: Path, home: Path) -> None:
 def test_every_command_without_a_reader(
     forks: ForkServer, trained: str, home: Path, digits: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
-    """E4: where nobody reads, or the disk is full, every command that has something to say ends with its code for that."""
+    """E4: without a reader, or with a full disk, every command that prints something ends with the documented code."""
     substitutions, count = (
         create_fixtures(tmp_path, "plain", digits, (home / "checkpoints" / trained / "model.safetensors").read_bytes()),
         0,

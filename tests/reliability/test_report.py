@@ -1,4 +1,4 @@
-"""The campaign's page: no row without a test, no failure without a word."""
+"""docs/reliability.md: every row has a test, and every failure is shown."""
 
 import re
 import sys

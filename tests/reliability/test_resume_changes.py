@@ -1,4 +1,4 @@
-"""Rows A6 and A7 of the fault matrix: a resume after something has changed, or with nothing sound to go on from."""
+"""Rows A6 and A7 of the fault matrix: a resume after something has changed, or without a usable state."""
 
 import dataclasses
 import shutil
@@ -16,7 +16,7 @@ from tests.conftest import Cli
 from tests.support.client import Result, is_clean_error, log_result
 from tests.support.saved_runs import tree
 
-GO_ON = ("train", "--resume", "--name", "tiny", "-e", "3")
+RESUME = ("train", "--resume", "--name", "tiny", "-e", "3")
 
 
 def is_told(answer: Result) -> bool:
@@ -43,19 +43,19 @@ CHANGES: dict[str, tuple[Callable[[Provenance], Provenance], tuple[str, ...], in
     "device": (lambda p: dataclasses.replace(p, device="cuda:0"), ("--device", "cpu"), 0, "device was 'cuda:0' and is 'cpu'"),
     "absent device": (lambda p: dataclasses.replace(p, device="cuda:7"), (), 5, "error: device 'cuda:7' is not available"),
     "data": (lambda p: dataclasses.replace(p, data_digest="0" * 64), (), 4, "data set has changed since this run was trained"),
-    "settings": (lambda p: p, ("--lr", "0.5"), 2, "learning rate of the run 'tiny' is '0.001', not '0.5'"),
-    "sizes": (lambda p: p, ("--bottleneck", "4"), 2, "bottleneck of the run 'tiny' is '8', not '4'"),
+    "settings": (lambda p: p, ("--lr", "0.5"), 2, "cannot change --lr of run 'tiny' on resume: it is '0.001', not '0.5'"),
+    "sizes": (lambda p: p, ("--bottleneck", "4"), 2, "cannot change --bottleneck of run 'tiny' on resume: it is '8', not '4'"),
 }
-"""What changes in the run's state, with which options it goes on, the exit code, and what is said."""
+"""What changes in the run's state, the options it is resumed with, the exit code, and the message."""
 
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_what_changed_is_told(cli: Cli, trained: str, home: Path, what: str) -> None:
-    """A run that goes on under other circumstances says which, or is refused and left as it was; never silently."""
+    """A run resumed under changed conditions names them, or is refused and left unchanged; never silently."""
     change, options, code, message = CHANGES[what]
     described_as(trained, change)
     before = tree(home)
-    answer = cli(*GO_ON, *options)
+    answer = cli(*RESUME, *options)
     assert (answer.code, message in answer.err) == (code, True), answer
     if code == 0:
         assert "results will no longer be byte-identical" in answer.err
@@ -67,19 +67,19 @@ def test_what_changed_is_told(cli: Cli, trained: str, home: Path, what: str) -> 
 
 
 def test_unchanged_run_warns_of_nothing(cli: Cli, trained: str) -> None:
-    """A run that goes on as it was begun is not warned about: the warnings above come from the changes."""
-    answer = cli(*GO_ON)
+    """A run resumed under the same conditions has no warning: the warnings above come from the changes."""
+    answer = cli(*RESUME)
     assert (answer.code, "not to the same bytes" in answer.err) == (0, False)
 
 
 def test_threads_are_set_back(cli: Cli, trained: str) -> None:
-    """The number of threads that a run was begun with is the number that it goes on with."""
+    """A run is resumed with the number of threads that it was started with."""
     import torch
 
     now = torch.get_num_threads()
     try:
         described_as(trained, lambda before: dataclasses.replace(before, threads=3))
-        assert cli(*GO_ON).code == 0
+        assert cli(*RESUME).code == 0
         assert torch.get_num_threads() == 3
         provenance = runs.load(trained).metadata.provenance
         assert provenance is not None
@@ -100,7 +100,7 @@ def test_silent_change_would_be_seen(cli: Cli, trained: str, monkeypatch: pytest
     for what in ("torch", "data"):
         change, options, code, message = CHANGES[what]
         described_as(trained, change)
-        answer = cli(*GO_ON, *options)
+        answer = cli(*RESUME, *options)
         assert (answer.code, message in answer.err) != (code, True)
     log_result("A6", trials=0, control="the comparisons left out: seen 2 times of 2")
 
@@ -113,7 +113,7 @@ def test_finished_run(cli: Cli, trained: str, home: Path) -> None:
     log_result("A7", trials=1, note="finished: nothing to do")
 
 
-@pytest.mark.parametrize("words", [("--resume",), ("--resume", "--name", "nobody")], ids=" ".join)
+@pytest.mark.parametrize("words", [("--resume",), ("--resume", "--name", "missing")], ids=" ".join)
 def test_nothing_to_resume(cli: Cli, home: Path, words: tuple[str, ...]) -> None:
     """A resume of nothing is a missing checkpoint, and makes no run."""
     answer = cli("train", *words)
@@ -137,7 +137,7 @@ def empty(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [cut, flip, empty])
 def test_damaged_newest_state(cli: Cli, trained: str, home: Path, damage: Callable[[Path], None]) -> None:
-    """A damaged newest state is refused by name, with a way out; no older run is gone on with in its place."""
+    """A damaged newest state is refused by name, with a hint; no older run is resumed instead."""
     shutil.copytree(runs.folder(trained), runs.folder("older"))
     damage(runs.folder(trained) / runs.STATE)
     before = tree(home)

@@ -1,4 +1,4 @@
-"""A process that has imported everything once and forks a child for each command: a fraction of a second in place of three.
+"""A process that has imported everything and forks a child for each command: a fraction of a second instead of three.
 
 It reads a request a line from standard input and answers a line on standard output:
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 children: set[int] = set()
-"""Those that nobody has waited for."""
+"""Children that nothing has waited for yet."""
 
 
 def main() -> None:
@@ -78,7 +78,7 @@ def start(request: dict[str, Any]) -> int:
 
 
 def run(request: dict[str, Any]) -> None:
-    """Be the command, from the standard streams to the exit code."""
+    """Run the command in this child, from the standard streams to the exit code."""
     from mnistae import __main__
     from mnistae.core.files import atomic
     from mnistae.training import run as training_run
@@ -105,7 +105,7 @@ def run(request: dict[str, Any]) -> None:
         for name, argument in request["before"]:
             module, _, function = name.rpartition(".")
             getattr(importlib.import_module(f"tests.support.{module or 'child_hooks'}"), function)(argument)
-        # the words as the interpreter gives them in its locale
+        # the arguments as the interpreter decodes them in its locale
         sys.argv = ["mnistae", *(os.fsdecode(word.encode("utf-8", "surrogateescape")) for word in request["argv"])]
         __main__.main()
     except SystemExit as ending:
