@@ -20,7 +20,7 @@ def limit(bounds: dict[str, int]) -> None:
 
 
 def drop_privileges(user: int) -> None:
-    """Become another user, for whom matplotlib has not looked for a folder yet."""
+    """Become another user, and let matplotlib look for that user's folders again."""
     import matplotlib as mpl
 
     os.setgroups([])
@@ -32,7 +32,7 @@ def drop_privileges(user: int) -> None:
 
 
 def standard_output(kind: str) -> None:
-    """Let standard output be a pipe whose reader is gone, or a disk that is full."""
+    """Make standard output a pipe without a reader, or a full disk."""
     if kind == "gone":
         reader, writer = os.pipe()
         os.close(reader)
@@ -43,26 +43,26 @@ def standard_output(kind: str) -> None:
 
 
 def clock(kind: str) -> None:
-    """Let the clock of the wall be decades off, stand still, or jump at every look; the monotonic clock stays."""
-    real, looks = time.time, [0]
+    """Shift the wall clock by decades, stop it, or let it jump at every call; the monotonic clock is unchanged."""
+    real, calls = time.time, [0]
 
-    def look() -> float:
-        looks[0] += 1
+    def now() -> float:
+        calls[0] += 1
         shifts: dict[str, float] = {
             "ten years ahead": 10 * 365 * 86400.0,
             "ten years behind": -10 * 365 * 86400.0,
-            "backwards": -3600.0 * looks[0],
-            "to and fro": 86400.0 if looks[0] % 2 else -86400.0,
+            "backwards": -3600.0 * calls[0],
+            "to and fro": 86400.0 if calls[0] % 2 else -86400.0,
             "zero": -real(),
         }
         return real() + shifts[kind]
 
-    vars(time)["time"] = look
-    vars(time)["time_ns"] = lambda: int(look() * 1e9)
+    vars(time)["time"] = now
+    vars(time)["time_ns"] = lambda: int(now() * 1e9)
 
 
 def no_locks(number: int) -> None:
-    """Let the kernel's locks succeed for everyone, or fail with an error number that is not zero."""
+    """Let every lock succeed, or fail with the error number if it is not zero."""
     import fcntl
 
     def flock(_fd: int, _operation: int) -> None:
@@ -103,25 +103,25 @@ def not_finite(place: tuple[str, int, str]) -> None:
     count = [-1]
     step, update = ManualBackprop.__call__, Adam.step
 
-    def poisoned_step(self: ManualBackprop, *args: Any) -> Any:
+    def step_with_fault(self: ManualBackprop, *args: Any) -> Any:
         count[0] += 1
         loss = step(self, *args)
         if count[0] == at and where == "gradient":
             self.gradient[17] = float(value)
         return loss * float(value) if count[0] == at and where == "loss" else loss
 
-    def poisoned_update(self: Adam, *args: Any) -> None:
+    def update_with_fault(self: Adam, *args: Any) -> None:
         update(self, *args)
         if count[0] == at and where in {"weights", "first", "second"}:
             with torch.no_grad():
                 (self._weights if where == "weights" else getattr(self, where))[17] = float(value)
 
-    _put(ManualBackprop, "__call__", poisoned_step)
-    _put(Adam, "step", poisoned_update)
+    _put(ManualBackprop, "__call__", step_with_fault)
+    _put(Adam, "step", update_with_fault)
 
 
 def disable_finite_check(_argument: object) -> None:
-    """Take out the check that numbers are finite, as a negative control of the training loop."""
+    """Remove the check that numbers are finite, as a negative control of the training loop."""
     from mnistae.training import loop
 
     vars(loop)["math"] = SimpleNamespace(isfinite=lambda _number: True)
@@ -129,7 +129,7 @@ def disable_finite_check(_argument: object) -> None:
 
 
 def device_that(fault: str) -> None:
-    """Let CUDA be listed, and fail at its first computation, or have no memory."""
+    """Let CUDA be listed, but fail at its first computation."""
     import torch
 
     errors = {
@@ -174,4 +174,4 @@ def _put(kind: type, name: str, method: object) -> None:
 
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
-"""How file systems say that they have no locks."""
+"""The errors of file systems without locks."""

@@ -23,7 +23,7 @@ def write_in_place(_argument: object) -> None:
 
 
 def without(functions: list[str]) -> None:
-    """Take functions out of the atomic writer."""
+    """Replace functions of the atomic writer by ones that do nothing."""
     from mnistae.core.files import atomic
 
     for function in functions:
@@ -32,7 +32,7 @@ def without(functions: list[str]) -> None:
 
 
 def interrupt(seconds: float) -> None:
-    """Let a signal with a handler arrive again and again: every system call that waits is interrupted."""
+    """Send a handled signal at short intervals: every system call that waits is interrupted."""
     signal.signal(signal.SIGALRM, lambda _number, _frame: None)
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
 
@@ -56,7 +56,7 @@ def audit(log: str) -> None:
 
 
 class Recorder:
-    """Writes down every change below a folder, with the data, for disk.py to replay."""
+    """Records every change below a folder, with the data, for disk.py to replay."""
 
     def __init__(self, root: str, log: str) -> None:
         self._root, self._log = root, Path(log).open("wb")  # noqa: SIM115 - until the process ends
@@ -105,5 +105,5 @@ class Recorder:
 
 
 def record_disk(root_and_log: list[str]) -> None:
-    """Write down what this process does below a folder."""
+    """Record what this process changes below a folder."""
     Recorder(*root_and_log)

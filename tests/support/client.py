@@ -81,7 +81,7 @@ class Running:
         self._started = time.monotonic()
 
     def kill(self, number: int) -> None:
-        """Send a signal; a child that has ended already does not mind."""
+        """Send a signal. A child that has ended ignores it until it is waited for."""
         os.kill(self.pid, number)
 
     def wait(self, timeout: float = 30) -> Result:
@@ -98,7 +98,7 @@ class ForkServer:
     What an interpreter reads when it starts, such as its locale, comes from `setting`.
     """
 
-    _counter = itertools.count(1)  # of all servers: their streams may lie in one folder
+    _counter = itertools.count(1)  # shared by all servers, whose children may write to the same folder
 
     def __init__(self, setting: Mapping[str, str | None] | None = None) -> None:
         self._environment = environment = _without_none({**os.environ, **(setting or {})})
