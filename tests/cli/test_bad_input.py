@@ -154,7 +154,7 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("train", "--dataset", "mnsit"), 2, "unknown data set: 'mnsit'"),
     (("train", "--dataset", ""), 2, "unknown data set: ''"),
     (("train", "--dataset", "./nowhere.npz"), 4, "data set not found: './nowhere.npz'"),
-    (("train", "--dataset", "file"), 4, "not a data set"),
+    (("train", "--dataset", "file"), 4, "unsupported data set format"),
     (("evaluate", "--dataset", "fashion-mnist"), 4, "fashion-mnist"),
     (("evaluate", "--split", "valid"), 2, "Invalid value for '--split'"),
     (("reconstruct", "1", "--dataset", "mnist"), 4, "data set 'mnist' is not installed"),
@@ -305,7 +305,7 @@ def test_closed_and_empty_standard_input(trained: str) -> None:
 @pytest.mark.parametrize(
     ("name", "code", "said"),
     [
-        ("MNISTAE_OFFLINE", 2, "MNISTAE_OFFLINE is neither yes nor no"),
+        ("MNISTAE_OFFLINE", 2, "invalid MNISTAE_OFFLINE"),
         ("MNISTAE_DEVICE", 2, "unknown device"),
         ("MNISTAE_CHECKPOINT", 3, "no such checkpoint file"),
         ("MNISTAE_DATA_DIR", 4, "MNISTAE_DATA_DIR is not a folder"),

@@ -46,33 +46,33 @@ def facts(text: str) -> dict[tuple[str, str, str, str], str]:
 
 def test_parts_not_requested_are_null(cli: Cli, trained: str) -> None:
     """By default the document has all basic parts; the optional parts are null."""
-    told = document(cli("evaluate", "--json"))
-    assert {name for name, value in told.items() if value is None} == {"denoising", "worst", "best", "knn", "output"}
-    assert len(told["mean_activations"]) == told["bottleneck"] == 8
-    assert told["active_units"] == sum(mean > 0 for mean in told["mean_activations"])
-    assert [told[name] for name in ("dataset", "split")] == ["tiny", "test"]
+    result = document(cli("evaluate", "--json"))
+    assert {name for name, value in result.items() if value is None} == {"denoising", "worst", "best", "knn", "output"}
+    assert len(result["mean_activations"]) == result["bottleneck"] == 8
+    assert result["active_units"] == sum(mean > 0 for mean in result["mean_activations"])
+    assert [result[name] for name in ("dataset", "split")] == ["tiny", "test"]
 
 
 def test_document_and_tables_have_the_same_numbers(cli: Cli, trained: str) -> None:
     """JSON and text contain the same numbers; the text is at most 80 columns wide."""
-    words = ("evaluate", "--extremes", 3, "--denoising", "--knn", 5)
-    told, shown = document(cli(*words, "--json")), cli(*words)
-    assert told["knn"]["k"] == 5
-    assert f"5-nearest-neighbour accuracy on the codes: {told['knn']['accuracy']:.2%}" in shown.out.splitlines()
+    arguments = ("evaluate", "--extremes", 3, "--denoising", "--knn", 5)
+    result, shown = document(cli(*arguments, "--json")), cli(*arguments)
+    assert result["knn"]["k"] == 5
+    assert f"5-nearest-neighbour accuracy on the codes: {result['knn']['accuracy']:.2%}" in shown.out.splitlines()
     lines = [line.split() for line in shown.out.splitlines()]
     at = lines.index(["digit", "images", "MSE", "PSNR", "SSIM"])
-    for row, one in zip(lines[at + 1 : at + 12], [*told["digits"], told["total"]], strict=True):
+    for row, one in zip(lines[at + 1 : at + 12], [*result["digits"], result["total"]], strict=True):
         assert row == ["all" if one["digit"] is None else str(one["digit"]), str(one["count"]), *cells(one)]
-    lab = next(one for one in told["denoising"] if (one["noise"], one["level"]) == ("uniform", 0.625))
+    lab = next(one for one in result["denoising"] if (one["noise"], one["level"]) == ("uniform", 0.625))
     for kind in ("noisy", "denoised"):
-        assert -10 * np.log10(told[f"{kind}_mse"]) == pytest.approx(lab[f"{kind}_psnr"])
+        assert -10 * np.log10(result[f"{kind}_mse"]) == pytest.approx(lab[f"{kind}_psnr"])
     for name in ("worst", "best"):
         at = lines.index([name, "image", "label", "MSE", "PSNR", "SSIM"])
-        for row, image in zip(lines[at + 1 : at + 4], told[name], strict=True):
+        for row, image in zip(lines[at + 1 : at + 4], result[name], strict=True):
             assert row == [image["image"], str(image["label"]), *cells(image)]
-    assert told["worst"][0]["mse"] > told["worst"][-1]["mse"] > told["best"][-1]["mse"] > told["best"][0]["mse"]
-    assert len(told["denoising"]) == 20
-    for row, gain in zip(lines[-20:], told["denoising"], strict=True):
+    assert result["worst"][0]["mse"] > result["worst"][-1]["mse"] > result["best"][-1]["mse"] > result["best"][0]["mse"]
+    assert len(result["denoising"]) == 20
+    for row, gain in zip(lines[-20:], result["denoising"], strict=True):
         assert row == [
             gain["noise"],
             f"{gain['level']:g}",
@@ -92,16 +92,16 @@ def test_extremes_are_image_references(cli: Cli, trained: str) -> None:
 
 def test_checkpoints_side_by_side(cli: Cli, trained: str, second: str, tiny: Path) -> None:
     """One column per checkpoint, in the order of the arguments, with the same numbers as alone."""
-    words = ("--dataset", tiny, "--knn", 3, "--denoising", "--extremes", 2)
-    told = document(cli("evaluate", trained, second, *words, "--json"))
-    for name, found in zip((trained, second), told["evaluations"], strict=True):
-        alone = document(cli("evaluate", name, *words, "--json"))
+    arguments = ("--dataset", tiny, "--knn", 3, "--denoising", "--extremes", 2)
+    result = document(cli("evaluate", trained, second, *arguments, "--json"))
+    for name, found in zip((trained, second), result["evaluations"], strict=True):
+        alone = document(cli("evaluate", name, *arguments, "--json"))
         assert found == {key: value for key, value in alone.items() if key not in SHARED}
-    shown = cli("evaluate", trained, second, *words).out.splitlines()
+    shown = cli("evaluate", trained, second, *arguments).out.splitlines()
     assert shown[0] == "2 checkpoints on the 100 test images of tiny"
     assert shown[2].split() == [trained, second]
     row = {" ".join(line.split()[:-2]): line.split()[-2:] for line in shown[3:]}
-    first, last = told["evaluations"]
+    first, last = result["evaluations"]
     assert row["MSE"] == [f"{one['total']['mse']:.6f}" for one in (first, last)]
     assert row["bottleneck units"] == ["8", "3"]
     assert row["gain, mask 0.5"] == [f"{one['denoising'][17]['psnr_gain']:.2f}" for one in (first, last)]
@@ -119,15 +119,15 @@ def test_wide_names_become_numbers(cli: Cli, trained: str, home: Path) -> None:
 
 def test_csv_is_every_number_once(cli: Cli, trained: str, second: str, tiny: Path) -> None:
     """Five columns without quotes or thousands separators: the numbers of the JSON document, on stdout or in a file."""
-    words = ("evaluate", trained, second, "--dataset", tiny, "--knn", 3, "--denoising", "--extremes", 2)
-    piped = cli(*words, "-f", "csv")
-    told = document(cli(*words, "--json"))["evaluations"]
+    arguments = ("evaluate", trained, second, "--dataset", tiny, "--knn", 3, "--denoising", "--extremes", 2)
+    piped = cli(*arguments, "-f", "csv")
+    result = document(cli(*arguments, "--json"))["evaluations"]
     found = facts(piped.out)
     assert '"' not in piped.out
     assert all(line.count(",") == 4 for line in piped.out.splitlines())
     # by digit and in total, sizes, units, PCA and the lab's noise, neighbours, worst and best, PSNR gains
-    assert len(found) == sum(11 * 4 + 2 + one["bottleneck"] + 3 + 1 + 2 * 2 + 20 * 3 for one in told)
-    for name, one in zip((trained, second), told, strict=True):
+    assert len(found) == sum(11 * 4 + 2 + one["bottleneck"] + 3 + 1 + 2 * 2 + 20 * 3 for one in result)
+    for name, one in zip((trained, second), result, strict=True):
         for metric in ("bottleneck", "active_units", "pca_mse", "noisy_mse", "denoised_mse"):
             assert float(found[name, metric, "", ""]) == one[metric]
         assert float(found[name, "mse", "", ""]) == one["total"]["mse"]
@@ -138,7 +138,7 @@ def test_csv_is_every_number_once(cli: Cli, trained: str, second: str, tiny: Pat
         assert float(found[name, "psnr_gain", "", "mask:0.5"]) == one["denoising"][17]["psnr_gain"]
         worst = one["worst"][0]
         assert float(found[name, "worst_mse", str(worst["label"]), worst["image"]]) == worst["mse"]
-    filed = cli(*words, "-o", "report.csv")
+    filed = cli(*arguments, "-o", "report.csv")
     assert (filed.code, filed.out) == (0, "report.csv\n")
     assert Path("report.csv").read_text() == piped.out
     assert "2 checkpoints on" in filed.err
@@ -163,17 +163,17 @@ def test_unlabelled_images_are_evaluated(cli: Cli, trained: str, digits: dict[st
     Path("own").mkdir()
     for k, image in enumerate(digits["test_images"][:5]):
         Image.fromarray(image).save(f"own/{k}.png")
-    words = ("evaluate", "--dataset", "./own", "--split", "train", "--extremes", 9, "--knn", 5)
-    told = document(cli(*words, "--json"))
-    assert (told["digits"], told["knn"], told["total"]["count"]) == ([], None, 5)
-    assert {image["label"] for image in told["worst"]} == {None}
-    assert len(told["best"]) == 5
-    shown = cli(*words)
+    arguments = ("evaluate", "--dataset", "./own", "--split", "train", "--extremes", 9, "--knn", 5)
+    result = document(cli(*arguments, "--json"))
+    assert (result["digits"], result["knn"], result["total"]["count"]) == ([], None, 5)
+    assert {image["label"] for image in result["worst"]} == {None}
+    assert len(result["best"]) == 5
+    shown = cli(*arguments)
     assert shown.code == 0
     assert "nearest" not in shown.out
-    assert cli(*words, "-o", "own.png").code == 0
-    assert cli("evaluate", trained, trained, *words[1:]).code == 0
-    assert facts(cli(*words, "-f", "csv").out)[trained, "worst_mse", "", told["worst"][0]["image"]]
+    assert cli(*arguments, "-o", "own.png").code == 0
+    assert cli("evaluate", trained, trained, *arguments[1:]).code == 0
+    assert facts(cli(*arguments, "-f", "csv").out)[trained, "worst_mse", "", result["worst"][0]["image"]]
 
 
 def test_arguments_win_over_the_environment(
@@ -186,7 +186,7 @@ def test_arguments_win_over_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "message"),
+    ("arguments", "code", "message"),
     [
         (("tiny", "-c", "other"), 2, "-c cannot be combined with CHECKPOINT arguments"),
         (("tiny",) * 21, 2, "too many checkpoints: 21"),
@@ -204,9 +204,9 @@ def test_arguments_win_over_the_environment(
     ],
     ids=str,
 )
-def test_invalid_combinations_are_refused(cli: Cli, trained: str, words: tuple[str, ...], code: int, message: str) -> None:
+def test_invalid_combinations_are_refused(cli: Cli, trained: str, arguments: tuple[str, ...], code: int, message: str) -> None:
     """Each is one line with a hint and its exit code, before any work; nothing is written."""
-    answer = cli("evaluate", *words)
+    answer = cli("evaluate", *arguments)
     assert (answer.code, answer.out) == (code, ""), answer.err
     assert message in answer.err.splitlines()[-2]
     assert not list(Path().iterdir())

@@ -73,7 +73,7 @@ def test_evaluate_shows_the_worst_above_its_table() -> None:
     """The worst images are shown beside their reconstructions, above the table."""
     text = run_in_pty("evaluate", "--extremes", "2", **SCREEN)[1]
     assert "▀" in text
-    assert text.rindex("▀") < text.index("living bottleneck units")
+    assert text.rindex("▀") < text.index("active bottleneck units")
     assert "▀" not in run_in_pty("evaluate", **SCREEN)[1]
 
 
