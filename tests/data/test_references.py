@@ -19,7 +19,7 @@ from mnistae.data.sets.dataset import Arrays, Dataset, DatasetSpec, Split
 
 Digits = dict[str, np.ndarray]
 
-NOT_AN_IMAGE = f"an image is {SYNTAX}"
+NOT_AN_IMAGE = f"expected {SYNTAX}"
 
 
 def dataset_of(digits: Digits) -> Dataset:
@@ -126,7 +126,7 @@ def test_not_an_image(text: str) -> None:
     """What is none of the forms is a usage error that repeats the word and lists the forms."""
     with pytest.raises(UsageError) as caught:
         references.parse(text)
-    assert (caught.value.message, caught.value.hint) == (f"not an image: '{text}'", NOT_AN_IMAGE)
+    assert (caught.value.message, caught.value.hint) == (f"invalid image reference: '{text}'", NOT_AN_IMAGE)
 
 
 @pytest.mark.parametrize("text", [str(10**30), "9" * 19, "0" * 19, f"test:{10**30}", f"digit:3/{10**30}", "1" * 10_000])
@@ -134,7 +134,7 @@ def test_enormous_numbers(text: str) -> None:
     """A number past every data set is refused as it is read, however long."""
     with pytest.raises(UsageError) as caught:
         references.parse(text)
-    assert (caught.value.message, caught.value.hint) == (f"there is no image '{text}'", NOT_AN_IMAGE)
+    assert (caught.value.message, caught.value.hint) == (f"index out of range: '{text}'", NOT_AN_IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_enormous_numbers(text: str) -> None:
 def test_index(digits: Digits, text: str, split: str, index: int) -> None:
     """An index counts from 0, in the training set unless the word says otherwise."""
     [picture] = resolve(digits, text)
-    assert (picture.word, picture.label, picture.notes) == (text, digits[f"{split}_labels"][index], ())
+    assert (picture.name, picture.label, picture.notes) == (text, digits[f"{split}_labels"][index], ())
     assert picture.pixels.dtype == np.float32
     np.testing.assert_array_equal(picture.pixels, digits[f"{split}_images"][index].reshape(784) / np.float32(255))
 
@@ -156,21 +156,21 @@ def test_digit(digits: Digits, text: str, digit: int, k: int) -> None:
     """The K-th training image of a digit is found by the labels, K counting from 0."""
     [picture] = resolve(digits, text)
     index = [at for at, label in enumerate(digits["train_labels"]) if label == digit][k]
-    assert (picture.word, picture.label) == (text, digit)
+    assert (picture.name, picture.label) == (text, digit)
     np.testing.assert_array_equal(picture.pixels, digits["train_images"][index].reshape(784) / np.float32(255))
 
 
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("600", "train images go from 0 to 599"),
-        ("60000", "train images go from 0 to 599"),
-        ("train:600", "train images go from 0 to 599"),
-        ("test:100", "test images go from 0 to 99"),
-        (str(2**31), "train images go from 0 to 599"),
-        ("9" * 18, "train images go from 0 to 599"),
-        ("digit:3/{threes}", "it has {threes} training images of digit 3, counted from 0"),
-        ("digit:3/999999", "it has {threes} training images of digit 3, counted from 0"),
+        ("600", "tiny has 600 train images (0 to 599)"),
+        ("60000", "tiny has 600 train images (0 to 599)"),
+        ("train:600", "tiny has 600 train images (0 to 599)"),
+        ("test:100", "tiny has 100 test images (0 to 99)"),
+        (str(2**31), "tiny has 600 train images (0 to 599)"),
+        ("9" * 18, "tiny has 600 train images (0 to 599)"),
+        ("digit:3/{threes}", "tiny has {threes} train images of digit 3, counted from 0"),
+        ("digit:3/999999", "tiny has {threes} train images of digit 3, counted from 0"),
     ],
 )
 def test_past_the_end(digits: Digits, text: str, hint: str) -> None:
@@ -179,13 +179,13 @@ def test_past_the_end(digits: Digits, text: str, hint: str) -> None:
     text, hint = text.format(threes=threes), hint.format(threes=threes)
     with pytest.raises(UsageError) as caught:
         resolve(digits, text)
-    assert (caught.value.message, caught.value.hint) == (f"there is no image '{text}' in tiny", hint)
+    assert (caught.value.message, caught.value.hint) == (f"index out of range: '{text}'", hint)
 
 
 def test_without_a_test_split(digits: Digits) -> None:
     """An image of a split that is not there is the data's fault."""
     train_only = {role: array for role, array in digits.items() if role.startswith("train")}
-    with pytest.raises(DataError, match="the data set 'tiny' has no test split"):
+    with pytest.raises(DataError, match="data set 'tiny' has no test split"):
         resolve(train_only, "test:0")
 
 
@@ -195,7 +195,7 @@ def test_without_labels(digits: Digits) -> None:
     assert [picture.label for picture in resolve(unlabelled, "0", "test:0")] == [None, digits["test_labels"][0]]
     with pytest.raises(UsageError) as caught:
         resolve(unlabelled, "digit:3")
-    assert caught.value.hint == "it has 0 training images of digit 3, counted from 0"
+    assert caught.value.hint == "tiny has 0 train images of digit 3, counted from 0"
 
 
 def test_files(digits: Digits, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_files(digits: Digits, tmp_path: Path) -> None:
     np.save(one, digits["test_images"][:1])
     np.save(several, digits["test_images"][1:4].reshape(3, 784))
     pictures = resolve(digits, str(several), "test:9", str(one))
-    assert [picture.word for picture in pictures] == [*(f"{several}[{k}]" for k in range(3)), "test:9", str(one)]
+    assert [picture.name for picture in pictures] == [*(f"{several}[{k}]" for k in range(3)), "test:9", str(one)]
     assert [picture.label for picture in pictures] == [None, None, None, digits["test_labels"][9], None]
     expected = digits["test_images"][[1, 2, 3, 9, 0]].reshape(5, 784) / np.float32(255)
     np.testing.assert_array_equal(references.stack(pictures), expected)
@@ -215,7 +215,7 @@ def test_files_alone_need_no_data_set(digits: Digits, stdin: Callable[[bytes], N
     Path("a.npy").write_bytes(npy(digits["test_images"][0]))
     stdin(npy(digits["test_images"][1]))
     pictures = only_pictures(references.load([references.parse("a.npy"), references.parse("-")], no_dataset))
-    assert [picture.word for picture in pictures] == ["a.npy", "-"]
+    assert [picture.name for picture in pictures] == ["a.npy", "-"]
     with pytest.raises(AssertionError, match="the data set was opened"):
         list(references.load([references.parse("a.npy"), references.parse("0")], no_dataset))
 
@@ -246,7 +246,7 @@ def test_standard_input(digits: Digits, stdin: Callable[[bytes], None]) -> None:
     """An array on standard input gives its images as a file does."""
     stdin(npy(digits["test_images"][:2]))
     pictures = resolve(digits, "-")
-    assert [picture.word for picture in pictures] == ["-[0]", "-[1]"]
+    assert [picture.name for picture in pictures] == ["-[0]", "-[1]"]
     np.testing.assert_array_equal(references.stack(pictures), digits["test_images"][:2].reshape(2, 784) / np.float32(255))
 
 
@@ -316,7 +316,7 @@ def test_a_folder_means_its_pictures_as_people_count(digits: Digits) -> None:
     for name in ("notes.txt", "codes.npy", "Thumbs.db"):
         (Path("s") / name).write_text("no picture")
     pictures = resolve(digits, "s", raw=True)
-    assert [picture.word for picture in pictures] == names
+    assert [picture.name for picture in pictures] == names
     expected = digits["test_images"][: len(names)].reshape(-1, 784) / np.float32(255)
     np.testing.assert_array_equal(references.stack(pictures), expected)
 
@@ -336,24 +336,24 @@ def test_a_folder_means_its_pictures_as_people_count(digits: Digits) -> None:
 def test_a_pattern_means_what_it_does_in_a_shell(digits: Digits, pattern: str, expected: list[str]) -> None:
     """A pattern is expanded to the files that a shell would give, whatever their suffix, in natural order."""
     folder_of(digits, "s/a1.png", "s/a2.png", "s/a10.png", "s/a2.pgm", "s/noname", "s/.a.png", "r/a1.png", "s/z.d/a1.png")
-    assert [picture.word for picture in resolve(digits, pattern)] == expected
+    assert [picture.name for picture in resolve(digits, pattern)] == expected
 
 
 def test_patterns_take_absolute_paths(digits: Digits, tmp_path: Path) -> None:
     """A pattern may begin at the root."""
     folder_of(digits, "s/a.png")
-    assert [picture.word for picture in resolve(digits, f"{Path.cwd()}/s/*.png")] == [f"{Path.cwd()}/s/a.png"]
+    assert [picture.name for picture in resolve(digits, f"{Path.cwd()}/s/*.png")] == [f"{Path.cwd()}/s/a.png"]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("empty", "no pictures in the folder 'empty'"),
-        ("empty/*.png", "nothing matches 'empty/*.png'"),
-        ("no/such/*", "nothing matches 'no/such/*'"),
-        ("full", "'full' means more than 3 pictures"),
-        ("full/*", "'full/*' means more than 3 pictures"),
-        ("closed", "cannot look into the folder 'closed': Permission denied"),
+        ("empty", "no images in 'empty'"),
+        ("empty/*.png", "no files match 'empty/*.png'"),
+        ("no/such/*", "no files match 'no/such/*'"),
+        ("full", "'full' matches more than 3 files"),
+        ("full/*", "'full/*' matches more than 3 files"),
+        ("closed", "cannot read directory 'closed': Permission denied"),
     ],
 )
 def test_nothing_or_too_much(digits: Digits, monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
@@ -370,7 +370,7 @@ def test_nothing_or_too_much(digits: Digits, monkeypatch: pytest.MonkeyPatch, te
     folder_of(digits, *(f"full/{k}.png" for k in range(4)))
     [failure] = references.load([references.parse(text)], no_dataset)
     assert isinstance(failure, SkippedImage)
-    assert (failure.word, failure.error.message) == (text, message)
+    assert (failure.name, failure.error.message) == (text, message)
 
 
 def test_pictures_come_as_they_are_read(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,7 +396,7 @@ def test_an_array_that_breaks_off(digits: Digits, stdin: Callable[[bytes], None]
     """The images before the break have been given, in blocks; the rest is one failure."""
     stdin(npy(digits["test_images"])[:-1])
     *pictures, failure = references.load([references.parse("-")], no_dataset)
-    assert [picture.word for picture in pictures] == [f"-[{k}]" for k in range(64)]
+    assert [picture.name for picture in pictures] == [f"-[{k}]" for k in range(64)]
     assert isinstance(failure, SkippedImage)
     assert failure.error.message.startswith("truncated or oversized .npy file")
 
@@ -407,7 +407,7 @@ def test_one_failure_leaves_the_others(digits: Digits) -> None:
     Path("s/2.png").write_text("no picture")
     parsed = [references.parse(text) for text in ("gone.png", "s", "test:9", "empty.npy")]
     found = list(references.load(parsed, lambda: dataset_of(digits)))
-    assert [item.word for item in found] == ["gone.png", "s/1.png", "s/2.png", "s/3.png", "test:9", "empty.npy"]
+    assert [item.name for item in found] == ["gone.png", "s/1.png", "s/2.png", "s/3.png", "test:9", "empty.npy"]
     assert [isinstance(item, SkippedImage) for item in found] == [True, False, True, False, False, True]
 
 
@@ -415,7 +415,7 @@ def test_a_wrong_word_comes_before_any_file(digits: Digits, monkeypatch: pytest.
     """An image that the data set does not have, or a keyboard as a picture, is found before a file is read."""
     os.mkfifo("pipe.png")
     found = references.load([references.parse("pipe.png"), references.parse("600")], lambda: dataset_of(digits))
-    with pytest.raises(UsageError, match="there is no image '600' in tiny"):
+    with pytest.raises(UsageError, match="index out of range: '600'"):
         next(iter(found))
     monkeypatch.setattr(sys, "stdin", Terminal())
     with pytest.raises(UsageError, match="stdin is a terminal"):
@@ -439,7 +439,7 @@ def test_a_wrong_word_comes_before_any_file(digits: Digits, monkeypatch: pytest.
         ("5", "5/new.png", False),
     ],
 )
-def test_covers(digits: Digits, text: str, path: str, expected: bool) -> None:
+def test_matches_of_a_pattern(digits: Digits, text: str, path: str, expected: bool) -> None:
     """It is known whether a file would be among those that a word means, before it is there."""
     folder_of(digits, "s/a.png", "5/a.png")
     assert references.matches(references.parse(text), Path(path)) is expected

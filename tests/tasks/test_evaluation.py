@@ -46,8 +46,8 @@ def test_extremes_are_the_ends_of_the_errors(digits: dict[str, np.ndarray]) -> N
     order = np.argsort(errors)
     assert result.worst
     assert result.best
-    assert [image.word for image in result.worst.images] == [f"test:{k}" for k in order[:-4:-1]]
-    assert [image.word for image in result.best.images] == [f"test:{k}" for k in order[:3]]
+    assert [image.name for image in result.worst.images] == [f"test:{k}" for k in order[:-4:-1]]
+    assert [image.name for image in result.best.images] == [f"test:{k}" for k in order[:3]]
     assert [image.label for image in result.best.images] == data.labels(Split.TEST)[order[:3]].tolist()
     np.testing.assert_allclose(values(result, "worst_mse"), errors[order[:-4:-1]], rtol=1e-6)
     np.testing.assert_array_equal(result.best.reconstruction.originals, images[order[:3]])

@@ -47,7 +47,7 @@ class Inputs:
 
     def describe(self) -> dict[str, Any]:
         """Return the part of a JSON document that all commands on images share."""
-        failed = [{"image": item.word, "message": item.error.message, "hint": item.error.hint} for item in self.failures]
+        failed = [{"image": item.name, "message": item.error.message, "hint": item.error.hint} for item in self.failures]
         return {"checkpoint": describe_checkpoint(self.checkpoint), "dataset": self.dataset, "failed": failed}
 
     def exit_with_failures(self) -> None:
@@ -93,7 +93,7 @@ def _read(
             pending = None
         if isinstance(item, InputImage):
             if item.notes:
-                reporter.info(f"{item.word}: {'; '.join(item.notes)}")
+                reporter.info(f"{item.name}: {'; '.join(item.notes)}")
             yield item
             is_empty = False
         elif needs_all:
@@ -144,7 +144,7 @@ def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def describe_image(image: InputImage) -> dict[str, Any]:
     """Return an image's reference and label for a JSON document."""
-    return {"image": image.word, "label": image.label}
+    return {"image": image.name, "label": image.label}
 
 
 def warn_dead(

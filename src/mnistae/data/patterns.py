@@ -1,4 +1,4 @@
-"""Words that mean several picture files: a folder, or a pattern that no shell has expanded."""
+"""References to several image files: a folder, or a glob pattern that no shell has expanded."""
 
 import glob
 import itertools
@@ -15,30 +15,30 @@ MAX_FILES = 100_000
 
 
 def is_multiple(text: str) -> bool:
-    """Whether a path is a folder, or a pattern (*, ?, [a-z]) and not the very name of a file."""
+    """Whether a path is a folder, or a pattern (*, ?, [a-z]) and not the literal name of an existing file."""
     return _is_folder(text) or (glob.has_magic(text) and not os.path.lexists(text))
 
 
 def files(text: str) -> list[str]:
-    """Return the paths that a folder or a pattern means, a2 before a10. Raises DataError if there are none, or too many.
+    """Return the files that a folder or a pattern matches, in natural sort order. Raises DataError if none or too many.
 
-    A folder means the pictures in it by their suffix, but for hidden ones, and no folder below; a pattern means
-    every file that it means in a shell.
+    A folder matches the files in it with the suffix of an image, except hidden ones and subfolders; a pattern matches
+    every file that it matches in a shell.
     """
-    found = list(itertools.islice(_pictures(text) if _is_folder(text) else _matches(text), MAX_FILES + 1))
+    found = list(itertools.islice(_images(text) if _is_folder(text) else _glob(text), MAX_FILES + 1))
     if not found and _is_folder(text):
-        raise DataError(f"no pictures in the folder '{text}'", hint=f"these count: {', '.join(sorted(SUFFIXES))}")
+        raise DataError(f"no images in '{text}'", hint=f"supported extensions: {', '.join(sorted(SUFFIXES))}")
     if not found:
-        raise DataError(f"nothing matches '{text}'", hint="name files that exist, or a folder of pictures")
+        raise DataError(f"no files match '{text}'", hint="give existing files, or a folder of images")
     if len(found) > MAX_FILES:
-        raise DataError(f"'{text}' means more than {MAX_FILES:,} pictures", hint="take them in parts, such as 'scans/1*.png'")
+        raise DataError(f"'{text}' matches more than {MAX_FILES:,} files", hint="split the input, e.g. 'scans/1*.png'")
     return sorted(found, key=_natural_key)
 
 
-def covers(text: str, path: Path) -> bool:
-    """Whether a file at `path`, there or not yet, is one of those that a folder or a pattern means."""
+def matches(text: str, path: Path) -> bool:
+    """Whether a file at `path`, there or not yet, is one of those that a folder or a pattern matches."""
     if _is_folder(text):
-        return _is_picture(path.name) and _is_same(path.parent, text)
+        return _is_image(path.name) and _is_same(path.parent, text)
     head, tail = os.path.split(text)
     folders = glob.iglob(head or os.curdir)  # noqa: PTH207 - Path.glob takes no absolute pattern
     return fnmatch(path.name, tail) and any(_is_same(path.parent, folder) for folder in folders)
@@ -52,19 +52,19 @@ def _is_same(folder: Path, other: str) -> bool:
     return folder.exists() and folder.samefile(other)
 
 
-def _pictures(folder: str) -> Iterator[str]:
+def _images(folder: str) -> Iterator[str]:
     try:
         with os.scandir(folder) as entries:
-            yield from (entry.path for entry in entries if _is_picture(entry.name) and not entry.is_dir())
+            yield from (entry.path for entry in entries if _is_image(entry.name) and not entry.is_dir())
     except OSError as error:
-        raise DataError(f"cannot look into the folder '{folder}': {error.strerror}", hint="name another one") from error
+        raise DataError(f"cannot read directory '{folder}': {error.strerror}", hint="check its permissions") from error
 
 
-def _is_picture(name: str) -> bool:
+def _is_image(name: str) -> bool:
     return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
 
 
-def _matches(pattern: str) -> Iterator[str]:
+def _glob(pattern: str) -> Iterator[str]:
     return (path for path in glob.iglob(pattern) if not _is_folder(path))  # noqa: PTH207 - nor keeps it the "./" of "./a"
 
 

@@ -1,4 +1,4 @@
-"""The IMAGE words of the command line: what they mean, and the pictures behind them."""
+"""Image references of the command line: parsed, and loaded as images."""
 
 import contextlib
 import os
@@ -23,13 +23,13 @@ from mnistae.data.sets import custom
 from mnistae.data.sets.dataset import Dataset, Split
 
 SUFFIXES = {*custom.SUFFIXES, ".npy"}
-"""What the names of pictures and of arrays of them end in."""
+"""File name extensions of images and of arrays of images."""
 
-SYNTAX = "N, train:N, test:N, digit:D, digit:D/K, a picture's path, a folder, a pattern, or - for standard input"
+SYNTAX = "N, train:N, test:N, digit:D, digit:D/K, an image file, a folder, a glob pattern, or - for stdin"
 
 
 class Kind(Enum):
-    """What a word points at."""
+    """What a reference points at."""
 
     INDEX = auto()
     DIGIT = auto()
@@ -43,7 +43,7 @@ _OF_DATASET = {Kind.INDEX, Kind.DIGIT}
 
 @dataclass(frozen=True)
 class ImageRef:
-    """An IMAGE word, understood. `number` is the index, or K of digit:D/K."""
+    """A parsed image reference. `number` is the index, or K of digit:D/K."""
 
     text: str
     kind: Kind
@@ -54,9 +54,9 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class InputImage:
-    """One image (784,) in [0, 1] with the word it came from, its label if it has one, and what was done to it."""
+    """One image (784,) in [0, 1] with its source, its label if it has one, and the preprocessing steps."""
 
-    word: str
+    name: str
     pixels: NDArray[np.float32]
     label: int | None
     notes: tuple[str, ...] = ()
@@ -64,14 +64,14 @@ class InputImage:
 
 @dataclass(frozen=True)
 class SkippedImage:
-    """A word, or one of the files that it means, that gave no picture, and why."""
+    """A reference, or one of its files, that could not be loaded, and why."""
 
-    word: str
+    name: str
     error: DataError
 
 
 def parse(text: str) -> ImageRef:
-    """Return the meaning of an IMAGE word. Whether the image is there is not looked at. Raises UsageError."""
+    """Parse an image reference, without checking that the image exists. Raises UsageError."""
     if text == "-":
         return ImageRef(text, Kind.STDIN)
     if match := re.fullmatch(r"(?:(train|test):)?([0-9]+)", text, re.ASCII):
@@ -80,36 +80,36 @@ def parse(text: str) -> ImageRef:
         return ImageRef(text, Kind.DIGIT, digit=int(match[1]), number=_number(text, match[2] or "0"))
     if _looks_like_a_path(text):
         return ImageRef(text, Kind.FILES if patterns.is_multiple(text) else Kind.FILE)
-    raise UsageError(f"not an image: '{text}'", hint=f"an image is {SYNTAX}")
+    raise UsageError(f"invalid image reference: '{text}'", hint=f"expected {SYNTAX}")
 
 
 def load(
-    words: Sequence[ImageRef], open_dataset: Callable[[], Dataset], *, raw: bool = False
+    refs: Sequence[ImageRef], open_dataset: Callable[[], Dataset], *, raw: bool = False
 ) -> Iterator[InputImage | SkippedImage]:
-    """Yield the pictures that the words mean as they are read, in order, and in their places the files that give none.
+    """Yield the images as they are read, in order, and in their places the files that could not be loaded.
 
-    A folder or a pattern gives a picture a file, an array of n images n pictures. The data set is opened only if a word
-    needs it, and its images are found before any file is read; `raw` leaves picture files as they are.
+    A folder or a pattern gives one image per file, an array of n images gives n. The data set is opened only if a
+    reference needs it, and its indices are checked before any file is read; `raw` skips the preprocessing of image files.
     Raises UsageError, and DataError for the data set.
     """
-    _check_stdin(words)
-    dataset = open_dataset() if needs_dataset(words) else None
-    places = {word: _place(word, dataset) for word in words if dataset is not None and word.kind in _OF_DATASET}
-    for word in words:
-        if dataset is not None and word in places:
-            yield _from_dataset(word, dataset, places[word])
+    _check_stdin(refs)
+    dataset = open_dataset() if needs_dataset(refs) else None
+    places = {ref: _place(ref, dataset) for ref in refs if dataset is not None and ref.kind in _OF_DATASET}
+    for ref in refs:
+        if dataset is not None and ref in places:
+            yield _from_dataset(ref, dataset, places[ref])
         else:
-            yield from _from_files(word, raw=raw)
+            yield from _from_files(ref, raw=raw)
 
 
-def needs_dataset(words: Sequence[ImageRef]) -> bool:
-    """Whether any of the words means an image of the data set."""
-    return any(word.kind in _OF_DATASET for word in words)
+def needs_dataset(refs: Sequence[ImageRef]) -> bool:
+    """Whether any of the references is to an image of the data set."""
+    return any(ref.kind in _OF_DATASET for ref in refs)
 
 
-def matches(word: ImageRef, path: Path) -> bool:
-    """Whether a file at `path`, there or not yet, is one of the several that a word means."""
-    return word.kind is Kind.FILES and patterns.covers(word.text, path)
+def matches(ref: ImageRef, path: Path) -> bool:
+    """Whether a file at `path`, there or not yet, is one of the several that a reference matches."""
+    return ref.kind is Kind.FILES and patterns.matches(ref.text, path)
 
 
 def open_stdin() -> BufferedReader:
@@ -121,47 +121,47 @@ def open_stdin() -> BufferedReader:
     return cast(BufferedReader, sys.stdin.buffer)  # it is one, unless the stream has been replaced
 
 
-def stack(pictures: Sequence[InputImage]) -> NDArray[np.float32]:
-    """Return the images (B, 784) of the pictures."""
-    return np.stack([picture.pixels for picture in pictures])
+def stack(images: Sequence[InputImage]) -> NDArray[np.float32]:
+    """Return the pixels (B, 784) of the images."""
+    return np.stack([image.pixels for image in images])
 
 
-def _place(word: ImageRef, dataset: Dataset) -> int:
+def _place(ref: ImageRef, dataset: Dataset) -> int:
     """Return the index of an image in its split. Raises UsageError."""
-    index = word.number if word.kind is Kind.INDEX else _nth_of_digit(word, dataset)
-    length = dataset.length(word.split)
+    index = ref.number if ref.kind is Kind.INDEX else _nth_of_digit(ref, dataset)
+    length = dataset.length(ref.split)
     if index >= length:
         raise UsageError(
-            f"there is no image '{word.text}' in {dataset.name}", hint=f"{word.split} images go from 0 to {length - 1}"
+            f"index out of range: '{ref.text}'", hint=f"{dataset.name} has {length} {ref.split} images (0 to {length - 1})"
         )
     return index
 
 
-def _from_dataset(word: ImageRef, dataset: Dataset, index: int) -> InputImage:
-    label = int(dataset.labels(word.split)[index])
-    pixels = to_float(dataset.image(word.split, index))
-    return InputImage(word.text, pixels, None if label == NO_LABEL else label)
+def _from_dataset(ref: ImageRef, dataset: Dataset, index: int) -> InputImage:
+    label = int(dataset.labels(ref.split)[index])
+    pixels = to_float(dataset.image(ref.split, index))
+    return InputImage(ref.text, pixels, None if label == NO_LABEL else label)
 
 
-def _nth_of_digit(word: ImageRef, dataset: Dataset) -> int:
-    places = np.flatnonzero(dataset.labels(word.split) == word.digit)
-    if word.number >= len(places):
+def _nth_of_digit(ref: ImageRef, dataset: Dataset) -> int:
+    places = np.flatnonzero(dataset.labels(ref.split) == ref.digit)
+    if ref.number >= len(places):
         raise UsageError(
-            f"there is no image '{word.text}' in {dataset.name}",
-            hint=f"it has {len(places)} training images of digit {word.digit}, counted from 0",
+            f"index out of range: '{ref.text}'",
+            hint=f"{dataset.name} has {len(places)} train images of digit {ref.digit}, counted from 0",
         )
-    return int(places[word.number])
+    return int(places[ref.number])
 
 
-def _from_files(word: ImageRef, *, raw: bool) -> Iterator[InputImage | SkippedImage]:
+def _from_files(ref: ImageRef, *, raw: bool) -> Iterator[InputImage | SkippedImage]:
     try:
-        paths = patterns.files(word.text) if word.kind is Kind.FILES else [word.text]
+        paths = patterns.files(ref.text) if ref.kind is Kind.FILES else [ref.text]
     except DataError as error:
-        yield SkippedImage(word.text, error)
+        yield SkippedImage(ref.text, error)
         return
     for path in paths:
         try:
-            yield from _from_file(path, is_stdin=word.kind is Kind.STDIN, raw=raw)
+            yield from _from_file(path, is_stdin=ref.kind is Kind.STDIN, raw=raw)
         except DataError as error:
             yield SkippedImage(path, error)
 
@@ -175,8 +175,8 @@ def _from_file(path: str, *, is_stdin: bool, raw: bool) -> Iterator[InputImage]:
                 done += 1
 
 
-def _check_stdin(words: Sequence[ImageRef]) -> None:
-    count = sum(word.kind is Kind.STDIN for word in words)
+def _check_stdin(refs: Sequence[ImageRef]) -> None:
+    count = sum(ref.kind is Kind.STDIN for ref in refs)
     if count > 1:
         raise UsageError("'-' given more than once", hint="stdin can be read only once")
     if count:
@@ -186,14 +186,14 @@ def _check_stdin(words: Sequence[ImageRef]) -> None:
 
 def _number(text: str, digits: str) -> int:
     if len(digits) > 18:  # past every data set, and past what int() takes without complaint
-        raise UsageError(f"there is no image '{text}'", hint=f"an image is {SYNTAX}")
+        raise UsageError(f"index out of range: '{text}'", hint=f"expected {SYNTAX}")
     return int(digits)
 
 
 def _looks_like_a_path(text: str) -> bool:
     if os.path.lexists(text):
         return True
-    is_misspelt = text.startswith(("train:", "test:", "digit:"))  # digit:3/x is no path, in spite of its slash
-    if is_misspelt:
+    is_malformed = text.startswith(("train:", "test:", "digit:"))  # digit:3/x is no path, in spite of its slash
+    if is_malformed:
         return False
     return os.sep in text or Path(text).suffix.lower() in SUFFIXES or patterns.is_multiple(text)

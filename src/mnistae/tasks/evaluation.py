@@ -119,7 +119,7 @@ def _evaluate(network: Network, data: _EvalData, options: EvaluationOptions, sha
     worst, best = (_extremes(data, result, chosen) for chosen in ranks)
     for metric, extremes in (("worst_mse", worst), ("best_mse", best)):
         errors = extremes.reconstruction.metrics.mse.tolist()
-        records += [Record(metric, image.label, image.word, mse) for image, mse in zip(extremes.images, errors, strict=True)]
+        records += [Record(metric, image.label, image.name, mse) for image, mse in zip(extremes.images, errors, strict=True)]
     return Evaluation(data.split, tuple(records), worst, best)
 
 

@@ -12,7 +12,7 @@ from mnistae.data.sets import cache
 from mnistae.data.sets.cache import BLOCK, CacheFile, StaleCacheError
 from mnistae.data.sets.dataset import Arrays, Dataset, DatasetSpec, Split
 
-SOURCE = ["test", "sum"]
+SOURCE = ["test", "checksum"]
 ROWS = 3 * BLOCK - 100
 """Three blocks, the last of them shorter."""
 
@@ -150,10 +150,10 @@ def replaced_header(change: Callable[[dict[str, object]], object]) -> Callable[[
     def change_bytes(data: bytes) -> bytes:
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + size])
-        about = json.loads(header["__metadata__"]["mnistae"])
-        about.pop("sum")
-        change(about)
-        header["__metadata__"]["mnistae"] = json.dumps(about | {"sum": cache._digest_of(about)})
+        meta = json.loads(header["__metadata__"]["mnistae"])
+        meta.pop("checksum")
+        change(meta)
+        header["__metadata__"]["mnistae"] = json.dumps(meta | {"checksum": cache._digest_of(meta)})
         new = json.dumps(header).encode()
         return len(new).to_bytes(8, "little") + new + data[8 + size :]
 
@@ -184,10 +184,10 @@ def json_only(text: str) -> bytes:
         lambda _data: json_only('{"__metadata__": {"mnistae": "null"}}'),
         lambda _data: json_only("[" * 100_000),
         lambda _data: json_only('{"a": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}}'),
-        replaced_header(lambda about: about.update(version=2)),
-        replaced_header(lambda about: about.update(source=["test", "other"])),
-        replaced_header(lambda about: about.pop("shapes")),
-        replaced_header(lambda about: about.update(digests=[])),
+        replaced_header(lambda meta: meta.update(version=2)),
+        replaced_header(lambda meta: meta.update(source=["test", "other"])),
+        replaced_header(lambda meta: meta.pop("shapes")),
+        replaced_header(lambda meta: meta.update(digests=[])),
     ],
 )  # fmt: skip
 def test_unusable_file(source: Counted, file: Path, change: Callable[[bytes], bytes]) -> None:

@@ -20,7 +20,7 @@ from mnistae.data.sets import custom
 Digits = dict[str, np.ndarray]
 
 KERAS = {"train_images": "x_train", "train_labels": "y_train", "test_images": "x_test", "test_labels": "y_test"}
-HINT = "name a folder of images, an .npy of shape (n, 28, 28), or an .npz with x_train, y_train, x_test, y_test"
+HINT = "give a folder of images, an .npy of shape (n, 28, 28), or an .npz with x_train, y_train, x_test, y_test"
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_folder_without_images(tmp_path: Path) -> None:
     """A folder that holds no image is no data set."""
     with pytest.raises(DataError) as caught:
         custom.members(tmp_path)
-    assert (caught.value.message, caught.value.hint) == (f"the folder '{tmp_path}' holds no images", HINT)
+    assert (caught.value.message, caught.value.hint) == (f"no images in '{tmp_path}'", HINT)
     assert refusal(tmp_path) == caught.value.message
 
 
@@ -178,10 +178,10 @@ class Canary:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"y_train": npy(np.zeros(4, np.uint8))}, "5 train images have 4 labels"),
-        ({"y_test": npy(np.zeros((3, 1), np.uint8))}, "the labels in '{path}' are not whole numbers of shape (n,)"),
-        ({"y_test": npy(np.zeros(3))}, "the labels in '{path}' are not whole numbers of shape (n,)"),
-        ({"y_test": npy(np.array(3))}, "the labels in '{path}' are not whole numbers of shape (n,)"),
+        ({"y_train": npy(np.zeros(4, np.uint8))}, "5 train images but 4 labels"),
+        ({"y_test": npy(np.zeros((3, 1), np.uint8))}, "labels in '{path}' must be integers of shape (n,)"),
+        ({"y_test": npy(np.zeros(3))}, "labels in '{path}' must be integers of shape (n,)"),
+        ({"y_test": npy(np.array(3))}, "labels in '{path}' must be integers of shape (n,)"),
         ({"y_test": b""}, "cannot read the labels in '{path}': "),
         ({"y_test": b"PK\3\4" + bytes(40)}, "cannot read the labels in '{path}': "),
         ({"y_test": npy(np.zeros(3, np.uint8))[:-1]}, "cannot read the labels in '{path}': "),
@@ -217,13 +217,13 @@ def test_npz_without_images(tmp_path: Path, few: Digits) -> None:
     """An .npz without a name that we know, or with a test split alone, is refused."""
     for members in ({"picture": npy(few["train_images"])}, {"x_test": npy(few["test_images"])}, {}):
         path = npz(tmp_path / "a.npz", members)
-        assert refusal(path) == f"'{path}' holds no images under a name we know"
+        assert refusal(path) == f"no known array names in '{path}'"
 
 
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        *((name, b"1,2,3", "not a data set: '{path}'") for name in ("a.csv", "a.png", "a", "a.zip")),
+        *((name, b"1,2,3", "unsupported data set format: '{path}'") for name in ("a.csv", "a.png", "a", "a.zip")),
         *(
             ("a.npz", data, "cannot read the data set '{path}': File is not a zip file")
             for data in (b"", b"PK", b"<!doctype html>", npy(np.zeros((5, 28, 28))), bytes(10_000))
@@ -240,7 +240,7 @@ def test_other_files(tmp_path: Path, name: str, data: bytes, message: str) -> No
 def test_npz_packed_otherwise(tmp_path: Path, few: Digits, method: int) -> None:
     """Methods that NumPy does not write, and that unpack without a bound, are refused."""
     path = npz(tmp_path / "a.npz", keras(few), method)
-    assert refusal(path) == f"cannot read the data set '{path}': x_train.npy is not packed by deflate"
+    assert refusal(path) == f"cannot read the data set '{path}': x_train.npy has an unsupported compression method"
 
 
 def test_damaged_npz(tmp_path: Path, few: Digits) -> None:

@@ -47,8 +47,8 @@ def test_missing_split(dataset: Dataset, ask: Callable[[Dataset], object], *, op
     assert not dataset.has(Split.TEST)
     with pytest.raises(DataError) as caught:
         ask(dataset)
-    assert caught.value.message == "the data set 'half' has no test split"
-    assert caught.value.hint == "use the other one: --split train, train:N"
+    assert caught.value.message == "data set 'half' has no test split"
+    assert caught.value.hint == "use --split train or train:N"
 
 
 def test_opening_reads_nothing() -> None:

@@ -120,7 +120,7 @@ def test_skeleton_of_a_bar() -> None:
 def test_distance_to_a_skeleton() -> None:
     """A master holds the distance to the nearest point of its skeleton."""
     masters = glyphs._templates()
-    place = glyphs._lattice(glyphs.GRID)[:, 1234]
+    place = glyphs._grid_points(glyphs.GRID)[:, 1234]
     expected = np.hypot(*(masters.skeletons[:, 7] - place[:, None])).min()
     assert masters.distances[7].ravel()[1234] == pytest.approx(expected, abs=1e-3)
 

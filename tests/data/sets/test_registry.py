@@ -32,7 +32,7 @@ def test_entry(entry: DatasetInfo) -> None:
         assert mirror.endswith(("/", ".zip"))
     assert entry.sha256.keys() <= set(entry.files)
     assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in entry.sha256.values())
-    assert entry.about
+    assert entry.description
 
 
 @each_entry
@@ -71,11 +71,17 @@ def test_mirrors_are_those_of_torchvision(entry: DatasetInfo) -> None:
         ("fashion_mnist", "did you mean 'fashion-mnist'?"),
         ("emnist", "did you mean 'mnist'?"),
         ("glyph", "did you mean 'glyphs'?"),
-        ("cifar10", "choose one of mnist, fashion-mnist, kmnist, qmnist, emnist-digits, glyphs, or a path"),
-        ("", "choose one of mnist, fashion-mnist, kmnist, qmnist, emnist-digits, glyphs, or a path"),
+        ("cifar10", "valid names: mnist, fashion-mnist, kmnist, qmnist, emnist-digits, glyphs; or a path"),
+        ("", "valid names: mnist, fashion-mnist, kmnist, qmnist, emnist-digits, glyphs; or a path"),
     ],
 )
 def test_unknown(name: str, hint: str) -> None:
     """A name that is not known is repeated, with the nearest one or all of them."""
     error = registry.unknown(name)
-    assert (error.message, error.hint) == (f"no such data set: '{name}'", hint)
+    assert (error.message, error.hint) == (f"unknown data set: '{name}'", hint)
+
+
+def test_glyphs_has_no_folder() -> None:
+    """The built-in data set is not suggested as the correction of its own name."""
+    error = registry.unknown("glyphs")
+    assert (error.message, error.hint) == ("'glyphs' is built in and has no folder", "use it with --dataset glyphs")

@@ -101,8 +101,8 @@ def test_partial_user_folder(own: Path, tiny: Path, mirror: Mirror, monkeypatch:
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tiny))
     with pytest.raises(DataError) as caught:
         resolve.open_dataset("mnist")
-    assert caught.value.message == f"'{FILES[2]}' is missing in '{tiny}', where other files of mnist are"
-    assert caught.value.hint == "add it, or unset MNISTAE_DATA_DIR to use a download"
+    assert caught.value.message == f"'{FILES[2]}' is missing in '{tiny}', which has other files of mnist"
+    assert caught.value.hint == "add it, or unset MNISTAE_DATA_DIR to download the data set"
 
 
 def test_partial_own_folder(own: Path, mirror: Mirror, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def test_not_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / name))
     with pytest.raises(DataError, match="MNISTAE_DATA_DIR is not a folder: ") as caught:
         resolve.open_dataset("mnist")
-    assert caught.value.hint == "name the folder of the IDX files, or unset it"
+    assert caught.value.hint == "set it to the folder of IDX files, or unset it"
 
 
 def test_damaged_download(own: Path, mirror: Mirror, digits: Digits) -> None:
@@ -220,13 +220,13 @@ def test_unknown(reference: str) -> None:
     """A reference that is neither a name nor a path is a usage error, a near miss with the name that was meant."""
     with pytest.raises(UsageError) as caught:
         resolve.open_dataset(reference)
-    assert caught.value.message == f"no such data set: '{reference}'"
+    assert caught.value.message == f"unknown data set: '{reference}'"
     assert caught.value.hint == registry.unknown(reference).hint
 
 
 def test_path_that_is_not_there() -> None:
     """A reference with a separator is a path: where nothing is, data are missing."""
-    with pytest.raises(DataError, match="there is no data set at 'no/such/folder'"):
+    with pytest.raises(DataError, match="data set not found: 'no/such/folder'"):
         resolve.open_dataset("no/such/folder")
 
 

@@ -53,7 +53,7 @@ def _print_path(reporter: Reporter, name: str, folder: str) -> None:
 
 
 def _row(entry: DatasetInfo) -> dict[str, Any]:
-    row = {"name": entry.name, "path": None, "description": entry.about}
+    row = {"name": entry.name, "path": None, "description": entry.description}
     try:
         folder = resolve.find_folder(entry)
     except DataError as error:

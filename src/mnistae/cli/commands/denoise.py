@@ -90,7 +90,7 @@ def _table(job: Inputs, found: Denoising) -> list[Sequence[object]]:
     return [
         HEADINGS,
         *(
-            [image.word, view.label(image), f"{before:.2f}", f"{after:.2f}", f"{after - before:.2f}"]
+            [image.name, view.label(image), f"{before:.2f}", f"{after:.2f}", f"{after - before:.2f}"]
             for image, before, after in rows
         ),
     ]
@@ -98,5 +98,5 @@ def _table(job: Inputs, found: Denoising) -> list[Sequence[object]]:
 
 def _preview(reporter: Reporter, job: Inputs, found: Denoising, *, has_reference: bool) -> None:
     columns = {"noisy": found.noisy, "denoised": found.outputs} if has_reference else {"denoised": found.outputs}
-    names = [image.word for image in job.images]
+    names = [image.name for image in job.images]
     reporter.preview(lambda canvas: mosaic(canvas, found.originals, *columns.values(), names=names, titles=tuple(columns)))

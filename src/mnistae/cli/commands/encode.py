@@ -91,7 +91,7 @@ def _target(reporter: Reporter, out: CodeOutput) -> Destination:
 def _encode_images(job: inputs.Inputs) -> Iterator[Block]:
     while images := list(itertools.islice(job.stream, IMAGE_BATCH)):
         codes = job.network.encode(references.stack(images))
-        yield Block([image.word for image in images], [image.label for image in images], codes)
+        yield Block([image.name for image in images], [image.label for image in images], codes)
 
 
 def _of_split(reporter: Reporter, split: Split, source: InputOptions) -> _Codes:

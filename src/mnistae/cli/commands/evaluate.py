@@ -143,7 +143,7 @@ def _common_dataset(checkpoints: Sequence[Checkpoint], option: str | None) -> st
 
 
 def _preview(reporter: Reporter, worst: Extremes) -> None:
-    names, shown = [image.word for image in worst.images], worst.reconstruction
+    names, shown = [image.name for image in worst.images], worst.reconstruction
     reporter.preview(lambda canvas: mosaic(canvas, shown.originals, shown.outputs, names=names, titles=("reconstructed",)))
 
 

@@ -20,7 +20,7 @@ def reconstruct(images: Images, *, source: InputOptions, out: FigureOutput, repo
     job = inputs.load_inputs(reporter, images, source)
     found = inference.reconstruct(job.network, references.stack(job.images))
     reporter.table([view.HEADINGS, *view.rows(job.images, found.metrics)])
-    names = [image.word for image in job.images]
+    names = [image.name for image in job.images]
     reporter.preview(lambda canvas: mosaic(canvas, found.originals, found.outputs, names=names, titles=("reconstructed",)))
 
     def render(kind: str) -> bytes:

@@ -195,7 +195,7 @@ def _short_ascii(name: str) -> str:
 
 def _section(heading: str, extremes: Extremes) -> Section:
     captions = [
-        f"{image.word}{'' if image.label is None else f' ({image.label})'}\n{mse:.5f}"
+        f"{image.name}{'' if image.label is None else f' ({image.label})'}\n{mse:.5f}"
         for image, mse in zip(extremes.images, extremes.reconstruction.metrics.mse, strict=True)
     ]
     return Section(heading, captions, extremes.reconstruction.originals, extremes.reconstruction.outputs)

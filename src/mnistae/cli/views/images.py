@@ -13,7 +13,7 @@ HEADINGS = ("image", "label", "MSE", "PSNR", "SSIM")
 def rows(images: Sequence[InputImage], metrics: Metrics) -> list[Sequence[object]]:
     """Return the metrics of each image for a table."""
     return [
-        [image.word, label(image), f"{mse:.6f}", f"{psnr:.2f}", f"{ssim:.4f}"]
+        [image.name, label(image), f"{mse:.6f}", f"{psnr:.2f}", f"{ssim:.4f}"]
         for image, mse, psnr, ssim in zip(images, metrics.mse, metrics.psnr, metrics.ssim, strict=True)
     ]
 

@@ -1,4 +1,4 @@
-"""Verified arrays kept in one safetensors file with digests by block: a start is fast, one image costs one block."""
+"""A cache of verified arrays: one safetensors file with a digest per block, so that one image costs one block."""
 
 import contextlib
 import hashlib
@@ -15,7 +15,7 @@ from mnistae.core.errors import OutputError
 from mnistae.core.files import atomic
 
 BLOCK = 512
-"""Rows that share a digest: one image costs reading and hashing 400 KB."""
+"""Rows per digest: one image costs reading and hashing 400 KB."""
 
 VERSION = 1
 KEY = "mnistae"
@@ -23,12 +23,12 @@ MAX_HEADER = 2**20
 
 
 class StaleCacheError(Exception):
-    """A cache file that is missing, damaged or of another source: make the arrays anew."""
+    """A cache file that is missing, damaged or of another source."""
 
 
 @dataclass(frozen=True)
 class CacheFile:
-    """An open cache file. Its header names the source, the places of the bytes, and, under a sum, the shapes and digests."""
+    """An open cache file. Its header has the source, the offsets and, under a checksum, the shapes and digests."""
 
     path: Path
     data_start: int
@@ -45,23 +45,19 @@ class CacheFile:
                 if size > MAX_HEADER:
                     raise StaleCacheError("its header is too long")
                 header = json.loads(stream.read(size))
-            about = json.loads(header["__metadata__"][KEY])
-            if about.pop("sum") != _digest_of(about):
+            meta = json.loads(header["__metadata__"][KEY])
+            if meta.pop("checksum") != _digest_of(meta):
                 raise StaleCacheError("its header is damaged")
-            if about["version"] != VERSION or about["source"] != source:
+            if meta["version"] != VERSION or meta["source"] != source:
                 raise StaleCacheError("it was made from another source")
-            return cls(path, 8 + size, header, about["shapes"], about["digests"])
+            return cls(path, 8 + size, header, meta["shapes"], meta["digests"])
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:  # a damaged header
             raise StaleCacheError(str(error)) from error
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the digests of all blocks: it stands for the data set's content."""
+        """SHA-256 over the digests of all blocks."""
         return _digest_of(self.digests)
-
-    def length(self, name: str) -> int:
-        """Return the number of rows of an array."""
-        return self.shapes[name][0]
 
     def rows(self, name: str, start: int, stop: int) -> Bytes:
         """Return rows [start, stop) of an array, their blocks verified. Raises StaleCacheError."""
@@ -85,21 +81,21 @@ class CacheFile:
 
 
 def write(path: Path, source: object, arrays: Mapping[str, Bytes]) -> None:
-    """Write the cache file of `source`. A cache that cannot be written is done without."""
+    """Write the cache file of `source`. Failure to write it is ignored."""
     from safetensors.numpy import save
 
     digests = _digests(arrays)
     shapes = {name: array.shape for name, array in arrays.items()}
-    about: dict[str, object] = {"version": VERSION, "source": source, "shapes": shapes, "digests": digests}
-    about["sum"] = _digest_of(about)
-    data = save(dict(arrays), {KEY: json.dumps(about, sort_keys=True, separators=(",", ":"))})
+    meta: dict[str, object] = {"version": VERSION, "source": source, "shapes": shapes, "digests": digests}
+    meta["checksum"] = _digest_of(meta)
+    data = save(dict(arrays), {KEY: json.dumps(meta, sort_keys=True, separators=(",", ":"))})
     atomic.remove_stale_temps(path.parent)
     with contextlib.suppress(OutputError):
         atomic.write_bytes(path, data)
 
 
 def digest(arrays: Mapping[str, Bytes]) -> str:
-    """Return the digest that stands for these arrays: the same as that of their cache file."""
+    """Return the digest of these arrays, the same as that of their cache file."""
     return _digest_of(_digests(arrays))
 
 

@@ -1,4 +1,4 @@
-"""Data sets of the user's own: a .npy or .npz file, or a folder of images, with or without train/ and test/."""
+"""The user's own data sets: a .npy or .npz file, or a folder of images, with or without train/ and test/."""
 
 import io
 import zipfile
@@ -24,7 +24,7 @@ _KEYS = {
 }
 """The names under which an .npz may keep its arrays; Keras's come first."""
 
-_HINT = "name a folder of images, an .npy of shape (n, 28, 28), or an .npz with x_train, y_train, x_test, y_test"
+_HINT = "give a folder of images, an .npy of shape (n, 28, 28), or an .npz with x_train, y_train, x_test, y_test"
 
 
 def members(path: Path) -> list[Path]:
@@ -33,7 +33,7 @@ def members(path: Path) -> list[Path]:
         return [path]
     found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
     if not found:
-        raise DataError(f"the folder '{path}' holds no images", hint=_HINT)
+        raise DataError(f"no images in '{path}'", hint=_HINT)
     return found
 
 
@@ -45,7 +45,7 @@ def read(path: Path) -> Arrays:
         return _read_npz(path)
     if path.suffix == ".npy":
         return _with_labels("train", to_bytes(decode.read_path(path).images), None)
-    raise DataError(f"not a data set: '{path}'", hint=_HINT)
+    raise DataError(f"unsupported data set format: '{path}'", hint=_HINT)
 
 
 def _read_folder(path: Path) -> Arrays:
@@ -83,7 +83,7 @@ def _read_npz(path: Path) -> Arrays:
             rows = to_bytes(decode.read_bytes(images, name=str(path)).images)
             arrays |= _with_labels(split, rows, _parse_labels(labels, path) if labels is not None else None)
     if "train_images" not in arrays:
-        raise DataError(f"'{path}' holds no images under a name we know", hint=_HINT)
+        raise DataError(f"no known array names in '{path}'", hint=_HINT)
     return arrays
 
 
@@ -94,7 +94,7 @@ def _member(archive: zipfile.ZipFile, keys: Sequence[str]) -> bytes | None:
         return None
     entry = archive.getinfo(found)
     if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise zipfile.BadZipFile(f"{found} is not packed by deflate")
+        raise zipfile.BadZipFile(f"{found} has an unsupported compression method")
     with archive.open(entry) as stream:
         return stream.read(entry.file_size)  # a size given is kept to while unpacking, whatever the entry says
 
@@ -105,12 +105,12 @@ def _parse_labels(data: bytes, path: Path) -> Bytes:
     except Exception as error:  # foreign bytes: NumPy raises half a dozen kinds, MemoryError among them
         raise DataError(f"cannot read the labels in '{path}': {error}", hint=_HINT) from error
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError(f"the labels in '{path}' are not whole numbers of shape (n,)", hint=_HINT)
+        raise DataError(f"labels in '{path}' must be integers of shape (n,)", hint=_HINT)
     return np.where((labels >= 0) & (labels < NO_LABEL), labels.astype(np.uint8), np.uint8(NO_LABEL))
 
 
 def _with_labels(split: str, images: Bytes, labels: Sequence[int] | Bytes | None) -> Arrays:
     if labels is not None and len(labels) != len(images):
-        raise DataError(f"{len(images)} {split} images have {len(labels)} labels", hint=_HINT)
+        raise DataError(f"{len(images)} {split} images but {len(labels)} labels", hint=_HINT)
     known = labels if labels is not None else [NO_LABEL] * len(images)
     return {f"{split}_images": images, f"{split}_labels": np.asarray(known, np.uint8)}

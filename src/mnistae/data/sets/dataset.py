@@ -1,11 +1,11 @@
-"""A data set in use: its arrays by split, served from the cache where that is sound, made anew where it is not."""
+"""A data set in use: its arrays by split, read from the cache if that is valid, else built again from the source."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from mnistae.core import paths
 from mnistae.core.arrays import Bytes
@@ -17,11 +17,11 @@ Arrays = dict[str, Bytes]
 
 
 Progress = Callable[[str, int, int | None], None]
-"""Told what is being done, how much of it is done, and of how much if that is known."""
+"""Called with the name of the work, how much of it is done, and the total if that is known."""
 
 
 def no_progress(what: str, done: int, total: int | None) -> None:
-    """Take progress and show nothing."""
+    """Show nothing."""
 
 
 T = TypeVar("T")
@@ -44,38 +44,61 @@ class DatasetSpec:
     build: Callable[[], Arrays]
 
 
+class _Store(Protocol):
+    """Where the arrays are kept, by name: a cache file or memory."""
+
+    @property
+    def shapes(self) -> Mapping[str, Sequence[int]]: ...
+    @property
+    def digest(self) -> str: ...
+    def rows(self, name: str, start: int, stop: int) -> Bytes: ...
+
+
+@dataclass(frozen=True)
+class _Memory:
+    arrays: Arrays
+
+    @property
+    def shapes(self) -> Mapping[str, Sequence[int]]:
+        return {name: array.shape for name, array in self.arrays.items()}
+
+    @property
+    def digest(self) -> str:
+        return cache.digest(self.arrays)
+
+    def rows(self, name: str, start: int, stop: int) -> Bytes:
+        return self.arrays[name][start:stop]
+
+
 class Dataset:
-    """The arrays of one source. Small questions read a block of the cache, large ones all of it, both verified."""
+    """The arrays of one source. Single images read one block of the cache, whole splits read all of it, both verified."""
 
     def __init__(self, source: DatasetSpec) -> None:
         self.name = source.name
         self.location = source.location
         self._source = source
-        self._arrays: Arrays | None = None
+        self._memory: _Memory | None = None
         self._file: cache.CacheFile | None = None
 
     @property
     def digest(self) -> str:
-        """SHA-256 that stands for the content of all arrays."""
-        return self._ask(lambda file: file.digest, cache.digest)
+        """SHA-256 of the content of all arrays."""
+        return self._ask(lambda store: store.digest)
 
     def reload(self) -> None:
-        """Read the source again, whatever the cache holds. Raises DataError."""
-        self._arrays = self._source.build()
+        """Read the source again, ignoring the cache. Raises DataError."""
+        self._memory = _Memory(self._source.build())
 
     def has(self, split: Split) -> bool:
         """Whether the data set has this split."""
-        return bool(self._ask(lambda file: f"{split}_images" in file.shapes, lambda arrays: f"{split}_images" in arrays))
+        return self._ask(lambda store: f"{split}_images" in store.shapes)
 
     def length(self, split: Split) -> int:
         """Return the number of images. Raises DataError if the data set has no such split."""
-        key = f"{split}_images"
-        try:
-            return self._ask(lambda file: file.length(key), lambda arrays: len(arrays[key]))
-        except KeyError:
-            raise DataError(
-                f"the data set '{self.name}' has no {split} split", hint="use the other one: --split train, train:N"
-            ) from None
+        if not self.has(split):
+            other = Split.TRAIN if split is Split.TEST else Split.TEST
+            raise DataError(f"data set '{self.name}' has no {split} split", hint=f"use --split {other} or {other}:N")
+        return self._ask(lambda store: store.shapes[f"{split}_images"][0])
 
     def images(self, split: Split) -> Bytes:
         """Return all images (N, 784) of a split as bytes."""
@@ -86,7 +109,7 @@ class Dataset:
         return self._rows(f"{split}_labels", 0, self.length(split))
 
     def block(self, split: Split, start: int, stop: int) -> tuple[Bytes, Bytes]:
-        """Return images (B, 784) and labels (B,) from `start` up to `stop` or the end; no more than they are is read."""
+        """Return images (B, 784) and labels (B,) from `start` up to `stop` or the end, reading no others."""
         stop = min(stop, self.length(split))
         return self._rows(f"{split}_images", start, stop), self._rows(f"{split}_labels", start, stop)
 
@@ -96,19 +119,18 @@ class Dataset:
         return image
 
     def _rows(self, key: str, start: int, stop: int) -> Bytes:
-        rows: Bytes = self._ask(lambda file: file.rows(key, start, stop), lambda arrays: arrays[key][start:stop])
-        return rows
+        return self._ask(lambda store: store.rows(key, start, stop))
 
-    def _ask(self, of_file: Callable[[cache.CacheFile], T], of_arrays: Callable[[Arrays], T]) -> T:
-        """Answer from the cache file; if there is none, or it is damaged, from the source, and write the cache again."""
-        if self._arrays is None:
+    def _ask(self, question: Callable[[_Store], T]) -> T:
+        """Answer from the cache file; if it is missing or damaged, from the source, and write the cache again."""
+        if self._memory is None:
             try:
                 self._file = self._file or cache.CacheFile.open(self._cache_path, self._source.fingerprint)
-                return of_file(self._file)
+                return question(self._file)
             except cache.StaleCacheError:
-                self._arrays = self._source.build()
-                cache.write(self._cache_path, self._source.fingerprint, self._arrays)
-        return of_arrays(self._arrays)
+                self._memory = _Memory(self._source.build())
+                cache.write(self._cache_path, self._source.fingerprint, self._memory.arrays)
+        return question(self._memory)
 
     @property
     def _cache_path(self) -> Path:

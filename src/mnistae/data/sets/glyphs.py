@@ -13,20 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistae.core.arrays import Array, Indices
+from mnistae.core.config import SIDE
 from mnistae.core.errors import DataError
 from mnistae.core.seeds import derive
 
-SIDE = 28  # of an image, in pixels
 BOX = 20  # of the ink's box, in pixels
 FIRST_LABELS = (5, 0, 4, 1, 9, 2, 1, 3, 1, 4)  # MNIST's training set begins so: image 1 is a zero, image 2 a four
 BLOCK = 500  # images drawn together from one generator, so that a short draw is the beginning of a long one
 
 RASTER_HEIGHT = 96  # height of a glyph when it is thinned, in pixels
-TEMPLATE_HEIGHT = 48  # height of a glyph on a master, in units; about 2.7 of them become a pixel
-GRID = 64  # side of a master, in units: room for the widest pen
+TEMPLATE_HEIGHT = 48  # height of a glyph on a template, in units; about 2.7 of them become a pixel
+GRID = 64  # side of a template, in units: room for the widest pen
 POINTS = 192  # of a skeleton
 SLOPE = 0.62  # of the depth, above which a point is not on the medial axis
-MIN_COMPONENT = 4  # length of a piece of the axis that is no stroke, in pixels
+MIN_COMPONENT = 4  # pixels; shorter pieces of the axis are not strokes
 EDGE_WIDTH = 1.25  # width of the grey rim, in pixels
 
 SANS = ("DejaVuSans", "DejaVuSans-Bold", "cmss10")
@@ -35,7 +35,7 @@ SERIF = ("DejaVuSerif", "DejaVuSerif-Bold", "STIXGeneral", "STIXGeneralBol", "ST
 TEX = ("cmb10", "cmmi10", "cmr10", "cmti10", "cmtt10")
 # As people write: a zero without the dot of DejaVu Mono, a one that is a mere stroke, an open four (the Cyrillic che)
 # and a crossed seven (two signs, one over the other).
-SIGNS = {
+SYMBOLS = {
     SANS + SERIF + TEX: tuple(enumerate("0123456789")),
     MONO: tuple(enumerate("O123456789")),
     MONO + SANS[:2]: (*3 * [(1, "|")], (4, "\u0427"), (7, "7\u2013")),
@@ -57,40 +57,40 @@ def draw(count: int, *, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     The normalisation is MNIST's (LeCun et al. 1998): the ink fills a 20x20 box, its aspect kept, and its centre of
     mass lies on pixel (14, 14), to the nearest. Same seed, same bytes, on the same machine and libraries.
     """
-    masters = _templates()
+    templates = _templates()
     images, labels = np.empty((count, SIDE, SIDE), np.uint8), np.empty(count, np.uint8)
     for start in range(0, count, BLOCK):
         rng = np.random.default_rng(derive(seed, "glyphs", start // BLOCK))
-        digits, chosen = _sample_labels(masters.labels, () if start else FIRST_LABELS, rng)
-        images[start : start + BLOCK] = _centred(_render(masters, chosen, rng))[: count - start]
+        digits, chosen = _sample_labels(templates.labels, () if start else FIRST_LABELS, rng)
+        images[start : start + BLOCK] = _centred(_render(templates, chosen, rng))[: count - start]
         labels[start : start + BLOCK] = digits[: count - start]
     return images, labels
 
 
-def _sample_labels(of_master: Indices, first: tuple[int, ...], rng: np.random.Generator) -> tuple[Indices, Indices]:
-    """Return the labels of a block, balanced and shuffled but for the `first`, and for each a master that shows it."""
+def _sample_labels(template_labels: Indices, first: tuple[int, ...], rng: np.random.Generator) -> tuple[Indices, Indices]:
+    """Return the labels of a block, balanced and shuffled but for the `first`, and for each a template that shows it."""
     rest = np.repeat(np.arange(10), BLOCK // 10 - np.bincount(first, minlength=10))
     digits = np.array([*first, *rng.permutation(rest)])
-    return digits, rng.integers(np.searchsorted(of_master, digits), np.searchsorted(of_master, digits, "right"))
+    return digits, rng.integers(np.searchsorted(template_labels, digits), np.searchsorted(template_labels, digits, "right"))
 
 
-def _render(masters: Templates, chosen: Indices, rng: np.random.Generator) -> Array:
+def _render(templates: Templates, chosen: Indices, rng: np.random.Generator) -> Array:
     """Return the ink in its box, (N, 20, 20) in [0, 1].
 
-    A point m of a master and the point v of the paper that it comes to meet in w: v = A w and m = w + waves(w).
+    A point m of a template and the point v of the paper that it comes to meet in w: v = A w and m = w + waves(w).
     """
     affine, inverse = _random_affine(len(chosen), rng)
     waves = _random_waves(len(chosen), rng)
     pen = np.clip(rng.normal(3.3, 0.8, (len(chosen), 1)), 2, 5.5).astype(np.float32)  # (N, 1), radius in units
-    bent = skeletons = masters.skeletons[:, chosen]
+    bent = skeletons = templates.skeletons[:, chosen]
     for _ in range(3):  # w = m - waves(w) is a contraction
         bent = skeletons - _displacement(bent, waves)
     paper = (affine * bent).sum(1)  # (2, N, POINTS)
     overhang = pen * np.hypot(affine[:, 0], affine[:, 1])  # (2, N, 1): how far the pen reaches beyond a point
     low, high = paper.min(-1, keepdims=True) - overhang, paper.max(-1, keepdims=True) + overhang
     scale = (high - low).max(0) / BOX  # (N, 1), units a pixel
-    seen = (inverse * (_lattice(BOX)[:, None] * scale + (low + high) / 2)).sum(1)  # (2, N, 400)
-    distance = _sample(masters.distances, chosen, seen + _displacement(seen, waves))
+    seen = (inverse * (_grid_points(BOX)[:, None] * scale + (low + high) / 2)).sum(1)  # (2, N, 400)
+    distance = _sample(templates.distances, chosen, seen + _displacement(seen, waves))
     ink: Array = np.clip(0.5 + (pen - distance) / (EDGE_WIDTH * scale), 0, 1)
     return ink.reshape(-1, BOX, BOX)
 
@@ -124,7 +124,7 @@ def _displacement(points: Array, waves: Array) -> Array:
 
 
 def _sample(distances: Array, chosen: Indices, points: Array) -> Array:
-    """Return the bilinear values (N, P) of the chosen masters at `points` (2, N, P), which are held inside the grid."""
+    """Return the bilinear values (N, P) of the chosen templates at `points` (2, N, P), which are held inside the grid."""
     place = np.clip(points + (GRID - 1) / 2, 0, GRID - 1.001)
     corner = place.astype(np.int32)
     x, y = place - corner
@@ -147,23 +147,23 @@ def _centred(ink: Array) -> NDArray[np.uint8]:
 
 @functools.lru_cache(maxsize=1)
 def _templates() -> Templates:
-    signs = sorted((digit, name, sign) for names, some in SIGNS.items() for name in names for digit, sign in some)
+    signs = sorted((digit, name, sign) for names, some in SYMBOLS.items() for name in names for digit, sign in some)
     # Found without importing matplotlib, which would take its time and write to the user's home.
     folder = Path(str(distribution("matplotlib").locate_file("matplotlib/mpl-data/fonts/ttf")))
     skeletons = np.stack([_skeleton(_glyph(folder / f"{name}.ttf", sign)) for _, name, sign in signs], 1)
-    places = _lattice(GRID)
+    places = _grid_points(GRID)
     distances = [_nearest(places, skeletons[:, m]).reshape(GRID, GRID) for m in range(len(signs))]
     return Templates(np.array([digit for digit, _, _ in signs]), skeletons, np.stack(distances))
 
 
 def _glyph(file: Path, sign: str) -> NDArray[np.bool_]:
-    """Return the ink of `sign`, its characters over one another, PRINT pixels high with a margin of one pixel."""
+    """Return the ink of `sign`, its characters over one another, RASTER_HEIGHT pixels high with a margin of one pixel."""
     from PIL import Image, ImageDraw, ImageFont
 
     try:
         font = ImageFont.truetype(file, 2 * RASTER_HEIGHT, layout_engine=ImageFont.Layout.BASIC)
     except OSError as error:
-        raise DataError(f"the font '{file}' cannot be read", hint="install matplotlib anew") from error
+        raise DataError(f"cannot read the font '{file}'", hint="reinstall matplotlib") from error
     paper = Image.new("L", (6 * RASTER_HEIGHT, 6 * RASTER_HEIGHT))
     for character in sign:
         ImageDraw.Draw(paper).text((3 * RASTER_HEIGHT, 3 * RASTER_HEIGHT), character, fill=255, font=font, anchor="ms")
@@ -185,7 +185,7 @@ def _skeleton(ink: NDArray[np.bool_]) -> Array:
     return ((kept - (np.array(ink.shape) - 1) / 2).T[::-1] * (TEMPLATE_HEIGHT / RASTER_HEIGHT)).astype(np.float32)
 
 
-def _lattice(side: int) -> Array:
+def _grid_points(side: int) -> Array:
     """Return the points (2, side * side) of a square lattice around the origin, as x and y."""
     return (np.indices((side, side), np.float32)[::-1] - (side - 1) / 2).reshape(2, -1)
 

@@ -1,4 +1,4 @@
-"""The data sets known by name: their files, where they come from and what proves them right."""
+"""The data sets known by name: their files, mirrors and checksums."""
 
 import difflib
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ GLYPHS = "glyphs"
 DEFAULT = "mnist"
 
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")
-"""What the four files of a data set hold."""
+"""The content of the four files of a data set."""
 
 _MNIST_FILES = (
     "train-images-idx3-ubyte",
@@ -25,7 +25,7 @@ class DatasetInfo:
     """One data set of IDX files. `files` are the names of the uncompressed files, in the order of ROLES."""
 
     name: str
-    about: str
+    description: str
     torchvision: str
     """The class in torchvision.datasets that carries the archives' MD5 sums, and the folder of its layout."""
     mirrors: tuple[str, ...]
@@ -34,7 +34,7 @@ class DatasetInfo:
     sha256: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the content by file, where it is published."""
     transposed: bool = False
-    """Whether the files hold the images with rows and columns exchanged."""
+    """Whether the images in the files have rows and columns exchanged."""
 
 
 DATASETS: dict[str, DatasetInfo] = {
@@ -104,13 +104,15 @@ def archive_sums(entry: DatasetInfo) -> dict[str, str]:
     if entry.torchvision == "EMNIST":
         return {"gzip.zip": table.md5}
     resources = table.resources
-    if isinstance(resources, dict):  # QMNIST's are by subset, with whole addresses
+    if isinstance(resources, dict):  # QMNIST's are by subset, with complete URLs
         resources = [*resources["train"], *resources["test"]]
     return {url.rpartition("/")[2]: md5 for url, md5 in resources}
 
 
 def unknown(name: str) -> UsageError:
-    """Return the error for a data set that is neither known nor a path."""
+    """Return the error for a name that is not that of a data set to download."""
+    if name == GLYPHS:
+        return UsageError("'glyphs' is built in and has no folder", hint="use it with --dataset glyphs")
     close = difflib.get_close_matches(name.lower(), NAMES, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"choose one of {', '.join(NAMES)}, or a path"
-    return UsageError(f"no such data set: '{name}'", hint=hint)
+    hint = f"did you mean '{close[0]}'?" if close else f"valid names: {', '.join(NAMES)}; or a path"
+    return UsageError(f"unknown data set: '{name}'", hint=hint)

@@ -1,4 +1,4 @@
-"""From a data set's name or path to its source: the user's folder, our own, a download, the built-in digits."""
+"""Resolve the name or path of a data set to its source: the user's folder, our own, a download, the built-in digits."""
 
 import hashlib
 import json
@@ -18,16 +18,16 @@ from mnistae.data.sets.dataset import Arrays, Dataset, DatasetSpec, Progress, no
 from mnistae.data.sets.registry import DatasetInfo
 
 ARRAY = "array"
-"""The name of images in memory. What was trained on them cannot be gone on with: they are gone."""
+"""The name of images in memory. A run that was trained on them cannot be resumed."""
 
 GLYPHS_VERSION = 1
-"""Raised whenever the built-in digits would come out otherwise, so that no old cache of them is used."""
+"""Incremented whenever the built-in digits change, so that no old cache of them is used."""
 
 
 def open_dataset(reference: str, *, progress: Progress = no_progress) -> Dataset:
-    """Return the data set that `reference` means: a name of the catalogue, or a path. Raises UsageError, DataError.
+    """Return the data set that `reference` means: a known name, or a path. Raises UsageError, DataError.
 
-    A name is looked for in `MNISTAE_DATA_DIR`, then in our own folder, then downloaded into that.
+    A name is looked up in `MNISTAE_DATA_DIR`, then in our own folder, then downloaded into that.
     """
     if reference == registry.GLYPHS:
         return Dataset(_glyphs(progress))
@@ -55,13 +55,11 @@ def from_array(images: NDArray[np.generic]) -> Dataset:
 
 
 def _missing_path(reference: str) -> DataError:
-    return DataError(
-        f"there is no data set at '{reference}'", hint="bring it back, or name another one with --dataset NAME|PATH"
-    )
+    return DataError(f"data set not found: '{reference}'", hint="restore it, or use another one with --dataset NAME|PATH")
 
 
 def open_local(reference: str) -> Dataset:
-    """Return the data set as it lies here; nothing is downloaded and nothing repaired. Raises UsageError, DataError."""
+    """Return the installed data set, downloading and repairing nothing. Raises UsageError, DataError."""
     if reference not in registry.DATASETS:
         return open_dataset(reference)
     entry = registry.DATASETS[reference]
@@ -73,7 +71,7 @@ def require_local_dir(entry: DatasetInfo) -> Path:
     folder = find_folder(entry)
     if folder is None:
         raise DataError(
-            f"the data set '{entry.name}' is not here",
+            f"data set '{entry.name}' is not installed",
             hint=f"run 'mnistae datasets fetch {entry.name}', or set MNISTAE_DATA_DIR to the folder of its files",
         )
     return folder
@@ -82,7 +80,7 @@ def require_local_dir(entry: DatasetInfo) -> Path:
 def find_folder(entry: DatasetInfo) -> Path | None:
     """Return the folder that holds the entry's four files, or None. Raises DataError if the user's holds some of them.
 
-    Some of them in our own folder are a download cut short, which the next one takes up.
+    Some of them in our own folder are an interrupted download, which the next one completes.
     """
     for folder in _candidates(entry):
         found = [idx.find(folder, name) for name in entry.files]
@@ -91,8 +89,8 @@ def find_folder(entry: DatasetInfo) -> Path | None:
         if any(found) and folder != download_dir(entry):
             missing = next(name for name, path in zip(entry.files, found, strict=True) if path is None)
             raise DataError(
-                f"'{missing}' is missing in '{folder}', where other files of {entry.name} are",
-                hint="add it, or unset MNISTAE_DATA_DIR to use a download",
+                f"'{missing}' is missing in '{folder}', which has other files of {entry.name}",
+                hint="add it, or unset MNISTAE_DATA_DIR to download the data set",
             )
     return None
 
@@ -115,14 +113,14 @@ def _named(entry: DatasetInfo, progress: Progress) -> Dataset:
     if folder is None:
         return Dataset(_idx_source(entry, fetch(entry, progress=progress)))
     dataset = Dataset(_idx_source(entry, folder))
-    if folder != download_dir(entry) or paths.is_offline() or _is_sound(dataset):
+    if folder != download_dir(entry) or paths.is_offline() or _is_valid(dataset):
         return dataset
-    for name in entry.files:  # our own copy is damaged: what cannot be used need not be kept
+    for name in entry.files:  # delete the damaged download and fetch it again
         idx.remove(folder, name)
     return Dataset(_idx_source(entry, fetch(entry, progress=progress)))
 
 
-def _is_sound(dataset: Dataset) -> bool:
+def _is_valid(dataset: Dataset) -> bool:
     try:
         return bool(dataset.digest)
     except DataError:
@@ -176,8 +174,8 @@ def _candidates(entry: DatasetInfo) -> list[Path]:
     if base is None:
         return folders
     if not os.path.isdir(base):  # noqa: PTH112 - Path's raises for a name too long
-        raise DataError(f"MNISTAE_DATA_DIR is not a folder: '{base}'", hint="name the folder of the IDX files, or unset it")
-    theirs = [base / entry.torchvision / "raw", base / entry.name]
+        raise DataError(f"MNISTAE_DATA_DIR is not a folder: '{base}'", hint="set it to the folder of IDX files, or unset it")
+    user_dirs = [base / entry.torchvision / "raw", base / entry.name]
     if entry.name == registry.DEFAULT or entry.files[0].startswith(("qmnist", "emnist")) or base.name == entry.name:
-        theirs.append(base)
-    return [*theirs, *folders]
+        user_dirs.append(base)
+    return [*user_dirs, *folders]
