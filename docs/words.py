@@ -19,7 +19,7 @@ REPLACEMENTS = {
     r"go(?:es|ne|ing)? on (?:with|from)": "continue, resume",
     r"ground": "background",
     r"IMAGE words?": "image reference",
-    r"lies?": "is, is stored",
+    r"where (?:\w+ ){1,3}lies?|lies? (?:beside|here|there|under)": "is, is stored",
     r"living": "active",
     r"(?:is|are) alive|units alive": "active",
     r"mirrors? that nobody vouches for": "untrusted mirrors",
