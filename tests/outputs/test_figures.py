@@ -141,9 +141,9 @@ def test_users_matplotlib_settings_do_not_matter() -> None:
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
         assert figures.render(figures.loss_curve(HISTORY), "png") == before
     command = [sys.executable, "-m", "mnistae", "history", "lab", "-f", "png", "-o", "-"]
-    pictures = []
+    renderings = []
     for backend in ("agg", "module://no_such_backend"):
         done = subprocess.run(command, check=False, capture_output=True, env={**os.environ, "MPLBACKEND": backend})
         assert (done.returncode, done.stdout[:4]) == (0, b"\x89PNG"), done.stderr
-        pictures.append(done.stdout)
-    assert pictures[0] == pictures[1]
+        renderings.append(done.stdout)
+    assert renderings[0] == renderings[1]

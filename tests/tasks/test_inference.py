@@ -59,14 +59,16 @@ def test_interpolation_has_both_ends(weights: dict[str, np.ndarray], images: np.
     ends = network.reconstruct(images)
 
     assert frames.shape == (2, steps, 784)
-    for leg in (0, 1):
-        np.testing.assert_allclose(frames[leg, 0], ends[leg], rtol=0, atol=1e-6)  # a product of more rows may round otherwise
-        np.testing.assert_allclose(frames[leg, -1], ends[leg + 1], rtol=0, atol=1e-6)
+    for segment in (0, 1):
+        np.testing.assert_allclose(
+            frames[segment, 0], ends[segment], rtol=0, atol=1e-6
+        )  # a product of more rows may round otherwise
+        np.testing.assert_allclose(frames[segment, -1], ends[segment + 1], rtol=0, atol=1e-6)
     codes = network.encode(images)
     shares = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-    for leg in (0, 1):
-        even = network.decode(codes[leg] * (1 - shares) + codes[leg + 1] * shares)
-        np.testing.assert_allclose(frames[leg], even, rtol=0, atol=1e-6)
+    for segment in (0, 1):
+        even = network.decode(codes[segment] * (1 - shares) + codes[segment + 1] * shares)
+        np.testing.assert_allclose(frames[segment], even, rtol=0, atol=1e-6)
 
 
 def test_film_shows_a_shared_frame_once(weights: dict[str, np.ndarray], images: np.ndarray) -> None:

@@ -34,7 +34,7 @@ def ssim(a: Array, b: Array) -> Vector:
     """Return the structural similarity of each pair of images: (B, 784), (B, 784) → (B,), 1 for equal images.
 
     Wang, Bovik, Sheikh and Simoncelli (2004) with their constants: Gaussian window of 11×11 pixels, sigma 1.5, K1 0.01,
-    K2 0.03, peak 1, averaged over the positions where the window lies inside the image. Equals scikit-image's
+    K2 0.03, peak 1, averaged over the positions of the window inside the image. Equals scikit-image's
     `structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1)`.
     """
     out = np.empty(len(a))
@@ -57,7 +57,7 @@ def _ssim(a: Array, b: Array) -> Vector:
 
 
 def _gaussian_filter(x: Vector) -> Vector:
-    """Return images (B, 28, 28) filtered where the window lies inside: (B, 18, 18), by a band matrix on each side."""
+    """Return images (B, 28, 28) filtered at the positions of the window inside: (B, 18, 18), by a band matrix on each side."""
     band = _filter_matrix()
     return np.asarray(band @ x @ band.T)
 

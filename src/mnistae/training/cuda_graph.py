@@ -9,7 +9,7 @@ from torch import Tensor
 Step = Callable[[], Tensor]
 
 AUTO_REGISTER_VERSION = "2.14"
-"""The torch version from which graphs register generators themselves and warn if that is done by hand (pytorch/pytorch#176753)."""
+"""From this version of torch on, graphs register generators themselves and warn if it is done again (pytorch/pytorch#176753)."""
 
 
 def cuda_graph(step: Step, generator: torch.Generator) -> Step:

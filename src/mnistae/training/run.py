@@ -61,12 +61,10 @@ def check_is_same_data(metadata: Metadata, dataset: Dataset) -> None:
 
 
 def environment_changes(metadata: Metadata, device: torch.device) -> list[str]:
-    """Return what is no longer as it was when the run was begun, after setting the thread count back to what it was."""
+    """Return the differences from the device and the versions with which the run was started."""
     before = metadata.provenance
     if before is None:
         return []
-    if torch.get_num_threads() != before.threads:
-        torch.set_num_threads(before.threads)
     now = {"device": str(device), **_versions()}
     then = {"device": before.device, **before.versions}
     return [f"{what} was '{then.get(what)}' and is '{now[what]}'" for what in now if now[what] != then.get(what)]
@@ -76,7 +74,10 @@ class Run:
     """A run in progress. Iterate over `epochs()`; finished epochs are saved however the iteration ends."""
 
     def __init__(self, spec: RunSpec) -> None:
+        """Prepare the run. A resumed run sets torch's thread count to the one that it was started with."""
         self.spec = spec
+        if spec.provenance and spec.provenance.threads != torch.get_num_threads():
+            torch.set_num_threads(spec.provenance.threads)
         self._unit_ranges: tuple[UnitRange, ...] | None = None
         self._images = spec.dataset.images(Split.TRAIN)  # (N, 784) of bytes
         with devices.oom_as_device_error(spec.device):
@@ -129,8 +130,8 @@ class Run:
         codes = inference.encode_uint8(backend.load_network(state.weights, "cpu"), self._images)
         self._unit_ranges = inference.unit_ranges(codes)
         self._save(state)
-        picture = figures.render(figures.loss_curve(self.history), "png")
-        atomic.write_bytes(runs.folder(self.spec.name) / runs.LOSS_FIGURE, picture)
+        figure = figures.render(figures.loss_curve(self.history), "png")
+        atomic.write_bytes(runs.folder(self.spec.name) / runs.LOSS_FIGURE, figure)
 
     def _save(self, state: TrainingState | None = None) -> None:
         state = state or self._trainer.state()

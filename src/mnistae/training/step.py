@@ -22,7 +22,7 @@ from mnistae.core.config import PIXELS
 from mnistae.model.network import Autoencoder
 
 MAX_PIXEL = 255
-"""The pixel value that stands for 1."""
+"""The pixel value of white."""
 
 NARROW = 32
 """Number of columns up to which a matrix is stored column by column."""
@@ -62,7 +62,7 @@ class ManualBackprop:
     def __call__(self, x: Tensor, target: Tensor) -> Tensor:
         """Return the loss, a tensor () on the device, of pixels x (B, 784) of `dtype` against float32 targets (B, 784).
 
-        Both lie between 0 and 255; the loss is that of images in [0, 1].
+        Both are between 0 and 255; the loss is that of images in [0, 1].
         """
         fc1, fc2, fc3, fc4 = self._layers
         h1, z, h3, output = (buffer[: len(x)] for buffer in self._outputs)
