@@ -21,9 +21,7 @@ from typing import Any, Self
 from tests.support.faults import Fault
 
 LONG = os.environ.get("MNISTAE_CAMPAIGN") == "long"
-READ_AT_START = re.compile(
-    "LC_|LANG|PYTHON|OMP_|MKL_|MPL|TORCH|CUDA|HOME|XDG_|TERMINAL_WIDTH|FORCE_COLOR|NO_COLOR|PY_COLORS|GITHUB"
-)
+READ_AT_START = re.compile("PYTHON|OMP_|MKL_|MPL|TORCH|CUDA|HOME|XDG_|TERMINAL_WIDTH|FORCE_COLOR|PY_COLORS|GITHUB")
 """Variables that matter when an interpreter starts or a module is imported: a forked child cannot be given other values."""
 
 LOG = os.environ.get("MNISTAE_LEDGER")
@@ -123,10 +121,9 @@ class ForkServer:
 
     def is_ready_for(self, environment: Mapping[str, str]) -> bool:
         """Whether a command would find in this environment what the interpreter and its imports have read at their start."""
-        return all(
-            environment.get(name) == self._environment.get(name)
-            for name in environment.keys() | self._environment.keys()
-            if READ_AT_START.match(name)
+        names = filter(READ_AT_START.match, environment.keys() | self._environment.keys())
+        return _locale(environment) == _locale(self._environment) and all(
+            environment.get(name) == self._environment.get(name) for name in names
         )
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -175,6 +172,10 @@ class ForkServer:
     def run(self, *argv: object, home: Path, timeout: float = 30, **options: Any) -> Result:
         """Start a command and wait for its end."""
         return self.start(*argv, home=home, **options).wait(timeout)
+
+
+def _locale(environment: Mapping[str, str]) -> str:
+    return environment.get("LC_ALL") or environment.get("LC_CTYPE") or environment.get("LANG") or ""
 
 
 def _without_none(environment: Mapping[str, str | None]) -> dict[str, str]:
