@@ -166,7 +166,7 @@ def test_breaking_out_of_the_loop_keeps_the_last_epoch(cli: Cli, tiny: Path) -> 
         (lambda m: m.decode(np.zeros((2, 7))), DataError, "shape '(2, 7)'"),
         (lambda m: m.decode(np.full((1, 8), np.inf)), DataError, "invalid codes"),
         (lambda m: m.interpolate(np.zeros((1, 784))), UsageError, "interpolation needs at least two images"),
-        (lambda m: m.interpolate(np.zeros((2, 784)), steps=1), UsageError, "invalid number of steps: 1"),
+        (lambda m: m.interpolate(np.zeros((2, 784)), steps=1), UsageError, "invalid value for --steps: 1"),
         (lambda m: m.denoise(np.zeros((2, 784)), "mask", level=2), UsageError, "invalid value for --level: 2"),
         (lambda m: m.denoise(np.zeros((2, 784)), seed=-1), UsageError, "invalid value for --seed: -1"),
         (lambda m: m.denoise(np.zeros((2, 784)), "snow"), UsageError, "unknown noise: 'snow'"),

@@ -82,7 +82,7 @@ def interpolate(network: Network, images: Array, *, steps: int, slerp: bool = Fa
     """
     require_two(len(images))
     if steps < 2:
-        raise UsageError(f"invalid number of steps: {steps}", hint="must be an integer from 2 (endpoints included)")
+        raise UsageError(f"invalid value for --steps: {steps}", hint="must be an integer from 2 (endpoints included)")
     codes = network.encode(images)
     between = slerp_points if slerp else lerp_points
     segments = [between(start, end, steps) for start, end in itertools.pairwise(codes)]  # each (steps, bottleneck)

@@ -9,7 +9,7 @@ from torch import Tensor
 Step = Callable[[], Tensor]
 
 AUTO_REGISTER_VERSION = "2.14"
-"""From this version of torch on, graphs register generators themselves and warn if it is done again (pytorch/pytorch#176753)."""
+"""From this torch version on, graphs register generators themselves and warn if it is done again (pytorch/pytorch#176753)."""
 
 
 def cuda_graph(step: Step, generator: torch.Generator) -> Step:
