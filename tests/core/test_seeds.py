@@ -15,7 +15,7 @@ from mnistae.core import seeds
     ],
 )
 def test_frozen(seed: int, purpose: str, counters: tuple[int, ...], expected: int) -> None:
-    """These numbers stay: a run begun with an older version goes on with the same draws."""
+    """The seeds never change: a run started with an older version resumes with the same ones."""
     assert seeds.derive(seed, purpose, *counters) == expected
 
 

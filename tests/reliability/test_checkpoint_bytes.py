@@ -187,7 +187,7 @@ def test_bombs_control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 FROZEN = Path(__file__).parent / "frozen"
-"""Files as format 1 was written when it was new. They are never made anew."""
+"""Files of format 1 as first written. They are never regenerated."""
 
 
 @pytest.mark.parametrize("name", ["model-1", "imported-1", "state-1"])

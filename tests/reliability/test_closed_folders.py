@@ -68,7 +68,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], None], int]] = {
 """What is done to the home, and what commands that only read a run then end with."""
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="rights are tried as another user, which only root can become")
+@pytest.mark.skipif(os.geteuid() != 0, reason="permissions are tested as another user, which only root can become")
 @pytest.mark.parametrize("kind", FOLDERS)
 def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: str, open_folder: Path) -> None:
     """Commands that read work or say why not, and attempt no write; commands that write end with 7 before they train."""
@@ -152,7 +152,7 @@ def replaced_by_link(home: Path) -> None:
 def test_store_goes_away(
     forks: ForkServer, digits: dict[str, np.ndarray], tmp_path: Path, happens: Callable[[Path], None]
 ) -> None:
-    """A store that goes away during training is made anew, or the run ends with 7 and says why; it never goes in circles."""
+    """A store that disappears during training is recreated, or the run exits with 7 and the reason; it never loops."""
     data = write_idx(tmp_path / "data", digits)
     words = ("train", "--dataset", data, "-e", 40, "-b", 256, "--hidden", 64, "--name", "r", "-q")
     running = forks.start(*words, home=tmp_path)

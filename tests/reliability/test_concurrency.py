@@ -84,7 +84,7 @@ def words(place: Path, digits: dict[str, np.ndarray]) -> tuple[object, ...]:
 
 
 def compete(forks: ForkServer, home: Path, words: tuple[object, ...], before: Any = ()) -> tuple[list[Result], list[Result]]:
-    """Start eight trainers of one name, then three more one by one, and interrupt who goes on; return how they ended."""
+    """Start eight trainers of one name, then three more one by one; interrupt the one that trains; return the results."""
     running = [forks.start(*words, "-e", 10_000, home=home, save_every=10, before=before) for _ in range(8)]
     end = time.monotonic() + 10
     while time.monotonic() < end and not has_settled([child.err for child in running]):
@@ -96,13 +96,13 @@ def compete(forks: ForkServer, home: Path, words: tuple[object, ...], before: An
 
 
 def has_settled(errors: list[Path]) -> bool:
-    """Whether each of the trainers goes on or has been refused."""
+    """Whether each of the trainers trains or has been refused."""
     said = [path.read_text() if path.exists() else "" for path in errors]
     return all("epoch " in text or "hint:" in text for text in said)
 
 
 def test_eight_trainers_of_one_name(forks: ForkServer, place: Path, words: tuple[object, ...]) -> None:
-    """G2: of eight processes that train one name at once, one goes on and seven end with 8; later ones do within a second."""
+    """G2: of eight processes that train one name at once, one trains and seven exit with 8; later ones do within a second."""
     for k in range(trials(2, 20)):
         ended, late = compete(forks, place / str(k), words)
         assert sorted(child.code or 0 for child in ended) == [8] * 7 + [130], [child.err for child in ended]
@@ -110,11 +110,11 @@ def test_eight_trainers_of_one_name(forks: ForkServer, place: Path, words: tuple
         assert all(is_clean_error(child) for child in (*ended, *late) if child.code == 8)
         assert sorted(child.seconds for child in late)[1] <= 1, "nobody waits for the lock"
         assert forks.run("checkpoints", "verify", home=place / str(k)).code == 0
-    log_result("G2", trials=trials(2, 20), note="one goes on, seven end with 8, and who comes later does so within a second")
+    log_result("G2", trials=trials(2, 20), note="one trains, seven exit with 8, and later ones do so within a second")
 
 
 def test_eight_trainers_without_locks(forks: ForkServer, place: Path, words: tuple[object, ...]) -> None:
-    """G2, the negative control: with locks that do nothing all eight go on, which is seen, and still every file is whole."""
+    """G2, the negative control: without working locks all eight train, which is detected, and still every file is whole."""
     for k in range(trials(1, 5)):
         ended, _ = compete(forks, place / str(k), words, NO_FLOCK)
         assert sorted(child.code or 0 for child in ended) == [130] * 8
@@ -128,7 +128,7 @@ def test_eight_trainers_without_locks(forks: ForkServer, place: Path, words: tup
 
 @pytest.mark.parametrize("number", NO_LOCKS)
 def test_file_system_without_locks(forks: ForkServer, place: Path, words: tuple[object, ...], number: int) -> None:
-    """T16: where the file system has no locks, training goes on without, and leaves no lock that outlives it."""
+    """T16: on a file system without locks training works, and leaves no lock that outlives it."""
     before = (("child_faults.no_locks", number),)
     for k in range(2):
         ended = forks.run(*words, "-e", 1, "--force", home=place, before=before)

@@ -38,7 +38,7 @@ def ended(done: "subprocess.CompletedProcess[bytes]") -> Result:
 
 
 def check_failed(forks: ForkServer, case: Case, home: Path, end: Result, reason: str) -> None:
-    """The command failed as the contract has it, the run of before is as it was, and going on works."""
+    """The command exited with 7, the previous run is unchanged, and a resume works."""
     assert (end.code, is_clean_error(end)) == (7, True), end
     assert reason in end.err
     assert leftovers(home) == []
@@ -107,7 +107,7 @@ ROLES = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 def test_disk_fills_during_a_download(cli: Cli, mirror: Mirror, home: Path) -> None:
-    """Whichever call of a download finds the disk full: 7, whole archives and no others, and the next fetch goes on."""
+    """B3: whichever call of a download finds the disk full: exit 7, whole archives and no others; the next fetch continues."""
     folder = home / "datasets" / "mnist"
     for k in itertools.count():
         with injected(Fault("error", at=k, errno=errno.ENOSPC)) as shim:

@@ -69,7 +69,7 @@ def is_seen(forks: ForkServer, case: Case, home: Path, without: str, new: dict[s
 
 @pytest.mark.parametrize("kind", ["first save", "overwrite"])
 def test_power_cut_in_a_save(forks: ForkServer, kind: str, data: Path, tmp_path: Path) -> None:
-    """In every state that a power cut may leave, all files are old or new, and going on ends with the exact bytes."""
+    """In every state that a power cut may leave, all files are old or new, and a resume ends with the exact bytes."""
     case = make_case(forks, kind, tmp_path, data)
     if kind == "first save":
         shutil.rmtree(case.base / "home")  # the folders of a first start are made too

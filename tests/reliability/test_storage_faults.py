@@ -47,7 +47,7 @@ def lay_out(store: Path, old: dict[str, bytes]) -> None:
 
 
 def saved_under(store: Path, old: dict[str, bytes], fault: Fault) -> dict[str, bytes]:
-    """Save on top of `old` with one fault, which must be told, and return the files."""
+    """Save on top of `old` with one fault, which must be reported, and return the files."""
     lay_out(store, old)
     with injected(fault), pytest.raises(OutputError, match=r"^cannot (write|make) ") as failure:
         save(9)
@@ -78,7 +78,7 @@ def careless(fd: int) -> None:
 
 
 def test_every_error_at_every_primitive(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whichever call of a save fails in whichever way, every file is old or new, and nothing lies beside them."""
+    """B1: whichever call of a save fails, with whichever error, every file is old or new, and there are no others."""
     save(0)
     old = files(store)
     count = check_every_error(store, {}) + check_every_error(store, old)
@@ -117,7 +117,7 @@ def disturbed(forks: ForkServer, case: Case, home: Path, *faults: Fault, **optio
 
 
 def check_failed(forks: ForkServer, case: Case, home: Path, undisturbed: Path, ended: Result) -> None:
-    """The save failed as the contract has it; the store is old or new; going on ends with exact bytes."""
+    """The save failed with exit code 7; the store is old or new; a resume ends with the exact bytes."""
     assert (ended.code, is_clean_error(ended), ended.out) == (7, True, ""), ended
     assert leftovers(home) == []
     check_store(home)

@@ -121,7 +121,7 @@ class Store(RuleBasedStateMachine):
     @precondition(lambda self: self._names())
     @rule(data=st.data(), bit=st.integers(0, 7), at=st.floats(0, 1, exclude_max=True))
     def corrupt(self, data: st.DataObject, bit: int, at: float) -> None:
-        """Flip a bit of a file: it is refused from then on, until it is saved anew."""
+        """Flip a bit of a file: it is refused until it is saved again."""
         name = data.draw(st.sampled_from(self._names()))
         file, kept = data.draw(st.sampled_from([(runs.MODEL, self.models), (runs.STATE, self.states)]))
         path = runs.folder(name) / file

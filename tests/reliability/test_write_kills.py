@@ -60,7 +60,7 @@ def check_old_or_new(home: Path, old: dict[str, bytes], new: dict[str, bytes]) -
 
 
 def test_killed_at_every_primitive(forks: ForkServer, case: Case, tmp_path: Path) -> None:
-    """After a kill at any primitive every file is old or new, and going on ends with the bytes of an undisturbed run."""
+    """After a kill at any primitive every file is old or new, and a resume ends with the bytes of an undisturbed run."""
     ops = primitives(forks, case, tmp_path / "done")
     old, new = tree(case.base), tree(tmp_path / "done")
     outcomes: dict[frozenset[tuple[str, bytes]], str] = {}
@@ -69,7 +69,7 @@ def test_killed_at_every_primitive(forks: ForkServer, case: Case, tmp_path: Path
         home = killed(forks, case, tmp_path / "killed", fault)
         check_old_or_new(home, old, new)
         key = frozenset(tree(home).items())
-        if LONG or key not in outcomes:  # the same store goes on in the same way
+        if LONG or key not in outcomes:  # the same store resumes in the same way
             outcomes[key] = finish(forks, case, home)
         assert outcomes[key] in case.digests, fault
         shutil.rmtree(home)

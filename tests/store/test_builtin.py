@@ -29,7 +29,7 @@ def test_built_in_checkpoint_is_a_finished_run_of_its_recipe(name: str) -> None:
 
 
 def test_built_in_lab_is_what_an_empty_store_offers(trained_store: Path, home: Path) -> None:
-    """Without a run the lab's network stands in; with one the newest is the default, and the built-in keeps its name."""
+    """In an empty store the lab's network is the default; otherwise the newest run is, and the built-in keeps its name."""
     assert runs.load(None).name == builtin.LAB
     assert runs.run_names() == []
     assert runs.checkpoint_names() == list(builtin.NAMES)
@@ -40,7 +40,7 @@ def test_built_in_lab_is_what_an_empty_store_offers(trained_store: Path, home: P
 
 
 def test_own_run_goes_before_a_built_in_one(cli: Cli, trained: str) -> None:
-    """A run that the user calls `lab` is the user's; removed, the built-in one is there again."""
+    """A run that the user calls `lab` is the user's; after its removal the name means the built-in one again."""
     path = runs.load(trained).path
     assert cli("checkpoints", "import", path, "--name", "lab").code == 0
     assert not runs.load("lab").is_builtin
@@ -93,7 +93,7 @@ def test_recipe_denoise_denoises_better(real_mnist: object) -> None:
 
 
 def test_missing_name_lists_the_built_in_ones() -> None:
-    """Whoever misspells a name is told of those that there are."""
+    """The error for an unknown name lists the valid ones."""
     with pytest.raises(CheckpointError) as error:
         runs.load("labb")
     assert error.value.hint == "available: lab, denoise"

@@ -73,7 +73,7 @@ NONSENSE = "invalid metadata ({})"
     ],
 )
 def test_metadata(changes: dict[str, Any], message: str | None) -> None:
-    """Metadata that says impossible things is refused, though its digest is right, and the message says which."""
+    """Metadata with invalid values is refused although its digest is right, and the message names them."""
     check(forged(**changes), message)
 
 
@@ -122,7 +122,7 @@ def test_metadata_texts(text: str, message: str | None) -> None:
     ['{"format":2}', f'{{"format":{"9" * 19}}}', '{"format":999,"digest":[1]}', own_text().replace('"format":1', '"format":2')],
 )
 def test_newer_format(text: str) -> None:
-    """A file of a newer format is not called damaged, whatever else has changed in it: it is a reason to upgrade."""
+    """A file of a newer format is not called damaged, whatever else has changed in it; the hint is to upgrade."""
     with pytest.raises(CheckpointError) as failure:
         checkpoint_format.decode_model(described(text))
     assert failure.value.message == f"format '{json.loads(text)['format']}' is newer than this version of mnistae"
@@ -140,7 +140,7 @@ def test_deep_metadata() -> None:
 
 @pytest.mark.parametrize("metadata", [{}, {"format": "pt"}, {"mnistae": 3}, {"mnistae": None}])
 def test_not_ours(metadata: dict[str, Any]) -> None:
-    """Weights from elsewhere are refused with the way to import them."""
+    """Other weights are refused with a hint at `checkpoints import`."""
     with pytest.raises(CheckpointError) as failure:
         checkpoint_format.decode_model(assembled(own_header() | {"__metadata__": metadata}))
     assert failure.value.message == "no mnistae metadata"
@@ -170,7 +170,7 @@ WRONG = "tensor 'fc1.bias' is not of type float32 and shape [1]"
     ],
 )
 def test_tensors(tensors: Tensors, message: str) -> None:
-    """Tensors that are missing, too many, of another type or shape or not finite are refused, though the digest is right."""
+    """Missing or extra tensors, other types and shapes, NaN and infinity are refused although the digest is right."""
     check(forged(tensors), message)
 
 
@@ -217,7 +217,7 @@ TEXT = MODEL_FILE[8 : head(MODEL_FILE)]
     ids=itertools.count(),
 )
 def test_headers(data: bytes) -> None:
-    """Whatever a header says of lengths, offsets, shapes and types, it is refused as a damaged checkpoint and no crash."""
+    """Whatever lengths, offsets, shapes and types a header has, it is refused as a damaged checkpoint, without a crash."""
     assert not passes(data)
     assert not passes(data, checkpoint_format.decode_state)
     log_result("T3", trials=1, note="forged files, each refused with the message for it")
@@ -256,5 +256,5 @@ def test_any_metadata(changes: dict[str, Any]) -> None:
     ids=itertools.count(),
 )
 def test_is_ours(data: bytes, expected: bool) -> None:
-    """A file is ours if it carries our key, whole or damaged."""
+    """A file that has our metadata key is ours, whole or damaged."""
     assert checkpoint_format.has_metadata(data) is expected

@@ -82,14 +82,14 @@ def test_longest_history() -> None:
 
 
 def test_same_bytes() -> None:
-    """The same run gives the same bytes, in whatever order and layout its arrays lie."""
+    """The same run gives the same bytes, regardless of the order and memory layout of its arrays."""
     other = {name: np.asfortranarray(array) for name, array in reversed(arrays().items())}
     assert checkpoint_format.encode_model(other, metadata()) == MODEL_FILE
     assert checkpoint_format.encode_state(state(), metadata()) == STATE_FILE
 
 
 def test_any_tool_reads_it() -> None:
-    """A model file holds the eight tensors under their plain names and one metadata key, so any safetensors reader does."""
+    """A model file holds the eight tensors under their plain names and one metadata key; any safetensors reader can load it."""
     assert {name: tuple(tensor.shape) for name, tensor in safetensors.torch.load(MODEL_FILE).items()} == SMALL.shapes()
     assert own_header()["__metadata__"].keys() == {"mnistae"}
 
@@ -100,7 +100,7 @@ def taken(data: bytes, bits: Iterable[int], decode: Decode, costs: Costs) -> lis
 
 
 def test_every_bit_of_the_header() -> None:
-    """C1: no bit of the length and the header can change unseen: not even one that spells the same number anew."""
+    """C1: every flipped bit of the length and the header is detected, even one that only changes the spelling of a number."""
     costs, state_bits = Costs(), range(8 * head(STATE_FILE))
     assert passes(MODEL_FILE)
     assert passes(STATE_FILE, checkpoint_format.decode_state)
@@ -124,7 +124,7 @@ def test_every_bit_of_the_header_control(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(("model", "quick", "long"), [(SMALL, 2000, 10_000), (ModelConfig(), 200, 200)], ids=["small", "lab"])
 def test_bits_of_the_body(model: ModelConfig, quick: int, long: int) -> None:
-    """C3: no bit of the numbers can change unseen."""
+    """C3: every flipped bit of the weights is detected."""
     costs = Costs()
     data = checkpoint_format.encode_model(arrays(model), metadata(model))
     bits = random.Random(0).sample(range(8 * head(data), 8 * len(data)), trials(quick, long))
@@ -134,7 +134,7 @@ def test_bits_of_the_body(model: ModelConfig, quick: int, long: int) -> None:
 
 
 def test_bits_of_a_state() -> None:
-    """C3: no bit of a state's moments and steps can change unseen."""
+    """C3: every flipped bit of a state's moments and steps is detected."""
     decode, costs = checkpoint_format.decode_state, Costs()
     bits = random.Random(0).sample(range(8 * head(STATE_FILE), 8 * len(STATE_FILE)), trials(800, 10_000))
     assert taken(STATE_FILE, bits, decode, costs) == []
@@ -154,7 +154,7 @@ def test_bits_of_the_body_control(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_cut_short_or_too_long() -> None:
-    """C2: a file that ends early, at any byte of the header and 1,000 of the body, or that goes on, is refused."""
+    """C2: a file that ends early, at any byte of the header and 1,000 of the body, or has trailing bytes, is refused."""
     costs, cuts = Costs(), 0
     for data, decode in ((MODEL_FILE, checkpoint_format.decode_model), (STATE_FILE, checkpoint_format.decode_state)):
         body = range(head(data), len(data))

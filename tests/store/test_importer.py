@@ -195,7 +195,7 @@ def test_malicious_pickle(tmp_path: Path, zipped: bool) -> None:
 
 
 def packed(path: Path, content: object, compression: int) -> None:
-    """Save with torch, and pack the archive anew."""
+    """Save with torch and repack the archive."""
     torch.save(content, path)
     with zipfile.ZipFile(path) as archive:
         members = {entry.filename: archive.read(entry) for entry in archive.infolist()}

@@ -21,7 +21,7 @@ def store(home: Path) -> Path:
 
 
 def test_remove(store: Path) -> None:
-    """A removed run is gone with all its files, and the one before it is the newest."""
+    """A removed run is gone with all its files, and the previous one is the newest."""
     save("one", "two")
     runs.remove("two")
     assert (runs.run_names(), runs.newest()) == (["one"], "one")

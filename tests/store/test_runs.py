@@ -45,8 +45,8 @@ def test_saving_again_changes_nothing(store: Path) -> None:
     assert tree(store) == before
 
 
-def test_rights(store: Path) -> None:
-    """A run's folder and the folder of the locks are their owner's alone."""
+def test_permissions(store: Path) -> None:
+    """Only the owner can read a run's folder and the folder of the locks."""
     save("one")
     with runs.lock("one"):
         modes = [stat.S_IMODE((store / name).stat().st_mode) for name in ("one", ".locks")]
@@ -54,7 +54,7 @@ def test_rights(store: Path) -> None:
 
 
 def test_order_of_a_save(monkeypatch: pytest.MonkeyPatch) -> None:
-    """State, model, history, pointer: nothing says that a file is there before it is."""
+    """Files are written in the order state, model, history, pointer: none refers to a file not yet written."""
     written: list[str] = []
     write = atomic.write_bytes
 
@@ -69,7 +69,7 @@ def test_order_of_a_save(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("fails", [runs.STATE, runs.MODEL, runs.HISTORY, runs.RECENT_FILE])
 def test_save_that_fails(store: Path, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
-    """A disk that fills up within a save leaves every file whole, old or new, and the newest run what it was."""
+    """A disk that fills up during a save leaves every file whole, old or new, and the newest run unchanged."""
     save("one", "two")
     replace = os.replace
 
@@ -87,7 +87,7 @@ def test_save_that_fails(store: Path, monkeypatch: pytest.MonkeyPatch, fails: st
 
 
 def test_newest_first(store: Path) -> None:
-    """The newest run is the one saved last, whatever the clocks and the names say; then those that the pointer omits."""
+    """The newest run is the one saved last, regardless of clocks and names; runs that the pointer omits come last."""
     save("b", "c", "a", "b", "recent")
     os.utime(store / "c", (2**31, 2**31))
     assert runs.run_names() == ["recent", "b", "a", "c"]
@@ -112,7 +112,7 @@ def test_newest_first(store: Path) -> None:
     ],
 )
 def test_damaged_pointer(store: Path, pointer: bytes | None, expected: list[str]) -> None:
-    """Without a pointer, or with a damaged one, every run is still there, once, and the next save mends it."""
+    """Without a pointer, or with a damaged one, every run is still listed, once, and the next save repairs it."""
     save("a", "b", "c")
     (store / ".recent").unlink()
     if pointer is not None:
@@ -136,7 +136,7 @@ def test_junk_is_not_listed(store: Path) -> None:
 
 @pytest.mark.parametrize("where", ["", "/dev/null/x", "/" + "x" * 300])
 def test_no_store(store: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    """Where there is no store yet, or can be none, there are no runs, and nothing is made by asking."""
+    """Without a store, or a place for one, there are no runs, and listing them creates nothing."""
     if where:
         monkeypatch.setenv("MNISTAE_HOME", where)
         store = Path(where, "checkpoints")
@@ -150,7 +150,7 @@ def test_no_store(store: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> N
 
 
 def test_store_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A home that is a file is an expected failure of the save and of the lock."""
+    """A home that is a file is an expected error of the save and of the lock."""
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / "file"))
     hint = "set MNISTAE_HOME to a folder you own"
@@ -161,7 +161,7 @@ def test_store_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_load_by_path(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path to a model file, however it is spelled, is read where it lies, and has no name in the store."""
+    """A path to a model file, in whatever form, is read in place and has no name in the store."""
     save("one")
     elsewhere = tmp_path / "work" / "mine.safetensors"
     shutil.copy(store / "one" / "model.safetensors", elsewhere)
@@ -199,7 +199,7 @@ def test_load_by_path(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_refusals(store: Path, reference: str, kind: type[MnistaeError], message: str, hint: str) -> None:
-    """A checkpoint that is missing, damaged or none is refused in one line that names it and says what to do."""
+    """A missing or damaged checkpoint is reported in one line that names it, with a hint."""
     save("one", "two")
     Path("here").mkdir()
     Path("text.safetensors").write_text("text")
@@ -226,8 +226,8 @@ def test_damage(store: Path) -> None:
     assert refusal(verification.verify, "two") == (CheckpointError, "no such checkpoint: 'two'", "available: one, lab, denoise")
 
 
-def test_what_is_made_anew_meanwhile_is_not_damaged(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is gone, or another one, after it could not be read is looked at again; one that stays is damaged."""
+def test_run_replaced_during_verification(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that was replaced or removed after it could not be read is read again; otherwise it is damaged."""
     save("one")
     path = store / "one" / "model.safetensors"
     data = path.read_bytes()
@@ -253,7 +253,7 @@ def test_what_is_made_anew_meanwhile_is_not_damaged(store: Path, monkeypatch: py
 
 
 def test_killed_before_its_first_model(store: Path) -> None:
-    """A run with a state and no model yet is listed, can be gone on with, and says so when it is to be used."""
+    """A run with a state and no model yet is listed and can be resumed; using it is an error that says so."""
     save("one")
     (store / "one" / "model.safetensors").unlink()
     assert runs.run_names() == ["one"]
@@ -263,7 +263,7 @@ def test_killed_before_its_first_model(store: Path) -> None:
 
 
 def test_imported_run(store: Path) -> None:
-    """An import replaces all of a run, and cannot be resumed, because it has no training state."""
+    """An import replaces the whole run, and cannot be resumed, because it has no training state."""
     save("one")
     (store / "one" / "loss.png").write_bytes(b"")
     assert runs.save_model("one", arrays(), IMPORTED) == store / "one" / "model.safetensors"
@@ -275,7 +275,7 @@ def test_imported_run(store: Path) -> None:
 
 
 def test_import_over_what_cannot_be_removed(store: Path) -> None:
-    """A leftover that cannot be removed is an expected failure."""
+    """A leftover that cannot be removed is an expected error."""
     (store / "one" / "loss.png").mkdir(parents=True)
     kind, message, hint = refusal(runs.save_model, "one", arrays(), IMPORTED)
     assert (kind, hint) == (OutputError, "check the folder's permissions")

@@ -82,7 +82,7 @@ def own_header() -> dict[str, Any]:
 
 
 def described(text: str, body: bytes = MODEL_FILE[head(MODEL_FILE) :]) -> bytes:
-    """Return our model file with other metadata, as it stands."""
+    """Return our model file with this text as its metadata."""
     return assembled(own_header() | {"__metadata__": {"mnistae": text}}, body)
 
 

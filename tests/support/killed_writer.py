@@ -1,4 +1,4 @@
-"""Processes that die within a save or a removal, and a second process that does not."""
+"""Processes that die during a save or a removal, and a second process that does not."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ DEAD = 2**22 + 1
 
 
 class Killed(BaseException):
-    """The process is dead from here on."""
+    """The process is dead from now on."""
 
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""Small runs in the store, and what it takes to compare whole stores and whole refusals."""
+"""Small runs in the store, and snapshots of stores and errors to compare."""
 
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,13 @@ def save(*names: str) -> None:
 
 
 def refusal(call: Any, *args: object) -> tuple[type[MnistaeError], str, str]:
-    """Return the whole of what a failing call says."""
+    """Return type, message and hint of the error that a call raises."""
     with pytest.raises(MnistaeError) as failure:
         call(*args)
     return type(failure.value), failure.value.message, failure.value.hint
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder and what it holds, but for the locks."""
+    """Return every file below a folder with its content, except the locks."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != ".locks"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}

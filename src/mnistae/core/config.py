@@ -83,7 +83,7 @@ class TrainConfig:
     `learning_rate` is the peak learning rate, `beta1` and `beta2` are Adam's decay rates, `warmup` is a number of steps.
     `noise` is the half-width of the uniform noise added to the inputs (clipped to [0, 1]; the targets stay clean); 0 is
     none. `bottleneck_bias` and `output_bias` are the initial biases of fc2 and fc4. `augment_std` is the standard deviation
-    of the entries of a random linear map beyond the identity, drawn anew for each training image and epoch.
+    of the entries of a random linear map beyond the identity, drawn for each training image in each epoch.
     """
 
     recipe: str = "lab"

@@ -155,7 +155,7 @@ def test_block_that_fails(tmp_path: Path, ending: type[BaseException]) -> None:
 
 
 def test_nothing_is_seen_before_the_end(tmp_path: Path) -> None:
-    """While a file is written, its name shows what was there before, and a closed writer cannot be written to."""
+    """While a file is being written, its name leads to the previous content, and a closed writer cannot be written to."""
     path = tmp_path / "file"
     path.write_bytes(OLD)
     with atomic.open_atomic(path) as writer:

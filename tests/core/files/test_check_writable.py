@@ -7,12 +7,12 @@ import pytest
 from mnistae.core.errors import OutputError
 from mnistae.core.files import atomic
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the rights and the links are those of POSIX")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="permissions and links as on POSIX")
 
 
 @pytest.fixture
 def nobody(tmp_path: Path) -> Iterator[Path]:
-    """A folder that the user running this may not look into; root becomes nobody for as long."""
+    """A folder that the current user may not enter; root becomes nobody meanwhile."""
     folder = tmp_path / "locked"
     folder.mkdir(mode=0)
     if os.geteuid() != 0:
@@ -26,7 +26,7 @@ def nobody(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_no_permission(nobody: Path) -> None:
-    """A place without permission is an expected failure, when it is checked and when it is written."""
+    """A place without permission is an expected error, when it is checked and when it is written."""
     for attempt in (atomic.check_writable, lambda path: atomic.write_bytes(path, b"new")):
         with pytest.raises(OutputError) as failure:
             attempt(nobody / "deeper" / "file")
@@ -52,7 +52,7 @@ def test_no_permission(nobody: Path) -> None:
     ],
 )
 def test_check_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, error: str | None) -> None:
-    """What can be seen to fail fails before the work; nothing is made or changed by looking."""
+    """Errors that can be foreseen are raised before the work; the check itself changes nothing."""
     here = tmp_path / "out"
     (here / "folder").mkdir(parents=True)
     (here / "file").write_bytes(b"old")

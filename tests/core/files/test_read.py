@@ -11,12 +11,12 @@ from mnistae.core.files import read as files
 
 MIB = 2**20
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the things that are no files, and the reasons, are Linux's")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="special files and error texts of Linux")
 
 
 @pytest.fixture
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with one of each: files of several sizes and things that are no files."""
+    """A folder with files of several sizes and things that are not files."""
     folder = tmp_path / "zoo"
     (folder / "folder").mkdir(parents=True)
     monkeypatch.chdir(folder)
@@ -61,7 +61,7 @@ def open_files() -> int:
     ],
 )
 def test_read_bytes(zoo: Path, name: str, size: int | None, error: str | None) -> None:
-    """A regular file within the limit is read; all else is refused at once, with the reason, and is closed again."""
+    """A regular file within the limit is read; anything else is refused at once, with the reason, and closed."""
     before = open_files()
     if error is None:
         assert files.read_bytes(Path(name), limit=MIB) == bytes(size or 0)
@@ -72,14 +72,14 @@ def test_read_bytes(zoo: Path, name: str, size: int | None, error: str | None) -
 
 
 def test_all_of_it(tmp_path: Path) -> None:
-    """The bytes come back as they are, over the borders of the chunks they are read in."""
+    """The bytes are read unchanged, in files of more than one chunk."""
     data = os.urandom(2 * MIB + 12345)
     (tmp_path / "file").write_bytes(data)
     assert files.read_bytes(tmp_path / "file", limit=3 * MIB) == data
 
 
 def test_read_or_raise(zoo: Path) -> None:
-    """The reason is told in the caller's own family of errors, with what was wanted and the caller's hint."""
+    """The reason is reported in the caller's own family of errors, with the caller's hint."""
     words = {"limit": MIB, "family": CheckpointError, "what": "the checkpoint", "hint": "do this"}
     assert files.read_or_raise(zoo / "byte", **words) == b"\0"  # type: ignore[arg-type]
     with pytest.raises(CheckpointError) as failure:

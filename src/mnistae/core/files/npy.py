@@ -1,4 +1,4 @@
-"""The head of an .npy file, written for float32 arrays and read from strangers. What follows it is the caller's to check."""
+"""The header of an .npy file: written for float32 arrays, read from untrusted files. The data are the caller's to check."""
 
 import io
 import warnings
@@ -9,30 +9,30 @@ import numpy as np
 MAGIC = b"\x93NUMPY"
 
 MAX_HEADER = 10_000
-"""Characters in the header: NumPy's own limit for those that nobody vouches for."""
+"""Characters in the header: NumPy's own limit for untrusted files."""
 
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def header(shape: tuple[int, ...]) -> bytes:
-    """Return what a file of float32 numbers in an array of this shape begins with."""
+    """Return the header of a float32 array of this shape."""
     stream = io.BytesIO()
     np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
     return stream.getvalue()
 
 
 def read_header(stream: IO[bytes], *, start: bytes = b"") -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Return shape, whether the order is Fortran's, and type; the stream then stands at the first number.
+    """Return shape, whether the order is Fortran's, and dtype; the stream is then at the first value.
 
-    `start` is what has been read already, at most the MAGIC.
-    Raises ValueError, also for a version or a text that NumPy does not know.
+    `start` is what has already been read, at most the MAGIC.
+    Raises ValueError, also for a version or a dtype that NumPy does not know.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):  # a header that Python 2 wrote, a type by an old name
+        with warnings.catch_warnings(action="ignore"):  # headers written by Python 2, deprecated dtype names
             magic = io.BytesIO(start + stream.read(np.lib.format.MAGIC_LEN - len(start)))
             return _READERS[np.lib.format.read_magic(magic)](stream, max_header_size=MAX_HEADER)
     except OSError:
         raise
-    # Foreign bytes: brackets and signs without end are a MemoryError, a RecursionError or a TokenError, among others.
+    # Untrusted bytes: endless brackets or signs raise MemoryError, RecursionError or TokenError, among others.
     except Exception as error:
-        raise ValueError("no readable header of an .npy file") from error
+        raise ValueError("unreadable .npy header") from error
