@@ -31,6 +31,8 @@ def junk(tmp_path: Path) -> Path:
     (folder / "text.png").write_text("this is no picture")
     (folder / "huge.png").write_bytes(png_header(50_000, 50_000))
     (folder / "empty.png").write_bytes(b"")
+    (folder / "empty").write_bytes(b"")
+    (folder / "many").write_text("[1,1,1,1,1,1,1,1]\n" * 1001)
     (folder / "folder.png").mkdir()
     (folder / "file").write_text("a file where a folder belongs")
     (folder / "readable.png").write_bytes(b"")
@@ -146,6 +148,11 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("train", "--name", ""), 2, "invalid run name: ''"),
     (("summary", "-z", "0"), 2, "invalid value for --bottleneck: 0"),
     (("summary", "-c", "tiny", "-z", "4"), 2, "-c cannot be combined with --bottleneck or --hidden"),
+    (("interpolate", "0", "1", "--fps", "0"), 2, "invalid value for --fps: 0"),
+    (("interpolate", "0", "1", "--fps", "nan"), 2, "invalid value for --fps: nan"),
+    (("interpolate", "0", "1", "--fps", "12"), 2, "apply to GIF output only"),
+    (("interpolate", "0", "1", "--ping-pong", "-o", "x.png"), 2, "apply to GIF output only"),
+    (("interpolate", "0", "1", "--closed", "--ping-pong", "-f", "gif"), 2, "cannot be combined"),
     # devices
     (("train", "--device", "tpu"), 2, "unknown device: 'tpu'"),
     (("reconstruct", "1", "--device", "cuda:x"), 2, "unknown device: 'cuda:x'"),
@@ -163,6 +170,33 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("datasets", "fetch"), 4, "data set 'mnist' is not installed"),
     (("datasets", "fetch", "glyphs"), 2, "'glyphs' is built in"),
     (("datasets", "fetch", "cifar"), 2, "unknown data set: 'cifar'"),
+    # runs
+    (("history", "nobody"), 3, "no such checkpoint: 'nobody'"),
+    (("history", "../x"), 3, "no such checkpoint file: '../x'"),
+    (("history", ""), 2, "empty checkpoint name"),
+    (("history", "-o", "x.gif"), 2, "unsupported output format: 'gif'"),
+    (("checkpoints", "export"), 2, "Missing option '--output'"),
+    (("checkpoints", "export", "-o", "x"), 2, "cannot infer the format of 'x': no file extension"),
+    (("checkpoints", "export", "-o", "x.pth"), 2, "unsupported output format: 'pth'"),
+    (("checkpoints", "export", "-o", "x.npz", "-f", "onnx"), 2, "does not match --format onnx"),
+    (("checkpoints", "export", "-o", "x.npz", "--part", "encoder"), 2, "--part applies to ONNX only, not to npz"),
+    (("checkpoints", "export", "-o", "x.onnx", "--part", "middle"), 2, "'middle' is not one of"),
+    (("checkpoints", "export", "nobody", "-o", "x.npz"), 3, "no such checkpoint: 'nobody'"),
+    (("checkpoints", "export", "-o", "/dev/null/x.npz"), 7, "is not a folder"),
+    # codes
+    (("encode",), 2, "give images or --split"),
+    (("encode", "1", "--split", "test"), 2, "give images or --split"),
+    (("encode", "1", "-o", "x.txt"), 2, "unsupported output format: 'txt'"),
+    (("encode", "99999999"), 2, "index out of range"),
+    (("decode", "nowhere.npy"), 4, "cannot read codes from 'nowhere.npy'"),
+    (("decode", "."), 4, "cannot read codes from '.'"),
+    (("decode", "empty"), 4, "no codes in 'empty'"),
+    (("decode", "empty", "-o", "x.npy"), 4, "no codes in 'empty'"),
+    (("decode", "empty", "-o", "d/"), 4, "no codes in 'empty'"),
+    (("decode", "many"), 4, "too many codes in 'many' for one image or GIF (max 1,000)"),
+    (("decode", "many", "-o", "many"), 2, "no file extension"),
+    (("decode", "many", "-o", "d/", "-f", "gif"), 2, "--format cannot be combined with a folder"),
+    (("decode", "many", "-o", "empty/x.png"), 7, "is not a folder"),
     # commands
     (("trian",), 2, "No such command 'trian'"),
     (("train", "--epoch", "3"), 2, "No such option"),
@@ -200,6 +234,9 @@ def snapshot_names(folder: Path) -> list[str]:
     ("words", "code"),
     [
         (("reconstruct", "1", "-o", "-"), 2),
+        (("history", "-o", "-"), 2),
+        (("encode", "1", "-o", "-"), 2),
+        (("encode", "1", "-f", "npy"), 2),
         (("reconstruct", "1e3"), 2),
         (("summary", "-c", "nobody"), 3),
         (("train",), 4),

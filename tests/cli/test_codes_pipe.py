@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Cli, run_cli
-from tests.support.client import Result
 
 PROGRAM = f"{sys.executable} -m mnistae"
 
@@ -148,38 +147,6 @@ def test_codes_before_a_break_are_delivered(trained: str, kind: str) -> None:
     read = run_cli("decode", f"c.{kind}", "-o", "y.npy")
     assert read.returncode == 0, read.stderr
     assert len(np.load("y.npy")) == 193
-
-
-REFUSED = {
-    ("encode",): (2, "give images or --split"),
-    ("encode", "1", "--split", "test"): (2, "give images or --split"),
-    ("encode", "1", "-o", "x.txt"): (2, "unsupported output format: 'txt'"),
-    ("encode", "1", "-f", "npy", "--json"): (2, "--format cannot be combined with --json"),
-    ("encode", "1", "-o", "-", "--json"): (2, "--json and -o - cannot be combined"),
-    ("encode", "99999999"): (2, "index out of range"),
-    ("decode", "nowhere.npy"): (4, "cannot read codes from 'nowhere.npy'"),
-    ("decode", "."): (4, "cannot read codes from '.'"),
-    ("decode", "empty"): (4, "no codes in 'empty'"),
-    ("decode", "empty", "-o", "x.npy"): (4, "no codes in 'empty'"),
-    ("decode", "empty", "-o", "d/"): (4, "no codes in 'empty'"),
-    ("decode", "many"): (4, "too many codes in 'many' for one image or GIF (max 1,000)"),
-    ("decode", "many", "-o", "many"): (2, "no file extension"),
-    ("decode", "many", "-o", "d/", "-f", "gif"): (2, "--format cannot be combined with a folder"),
-    ("decode", "many", "-o", "empty/x.png"): (7, "not a folder"),
-}
-
-
-@pytest.mark.parametrize("words", REFUSED, ids=" ".join)
-def test_what_is_refused(cli: Cli, trained: str, words: tuple[str, ...]) -> None:
-    """Each mistake has its exit code and one line that names it."""
-    Path("empty").write_bytes(b"")
-    Path("many").write_text("[1,1,1,1,1,1,1,1]\n" * 1001)
-    code, message = REFUSED[words]
-    answer: Result = cli(*words)
-    assert answer.code == code
-    assert answer.out == "" or "--json" in words
-    assert message in answer.err.splitlines()[-2]
-    assert not Path("x.npy").exists()
 
 
 def test_another_checkpoints_codes_are_refused(cli: Cli, trained: str, tiny: Path) -> None:

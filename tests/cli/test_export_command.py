@@ -111,27 +111,6 @@ def test_a_checkpoint_is_not_replaced_by_its_export(cli: Cli, trained: str) -> N
     assert cli("checkpoints", "verify").code == 0
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "message"),
-    [
-        ((), 2, "Missing option '--output'"),
-        (("-o", "x"), 2, "cannot infer the format of 'x': no file extension"),
-        (("-o", "x.pth"), 2, "unsupported output format: 'pth'"),
-        (("-o", "x.npz", "-f", "onnx"), 2, "does not match --format onnx"),
-        (("-o", "x.npz", "--part", "encoder"), 2, "--part applies to ONNX only, not to npz"),
-        (("-o", "x.onnx", "--part", "middle"), 2, "'middle' is not one of"),
-        (("nobody", "-o", "x.npz"), 3, "no such checkpoint: 'nobody'"),
-        (("-o", "/dev/null/x.npz"), 7, "is not a folder"),
-    ],
-)
-def test_bad_words_are_refused(cli: Cli, trained: str, words: tuple[str, ...], code: int, message: str) -> None:
-    """Each is one line with a hint, and nothing is written."""
-    answer = cli("checkpoints", "export", *words)
-    assert (answer.code, answer.out) == (code, "")
-    assert message in answer.err
-    assert not list(Path().iterdir())
-
-
 def test_a_missing_extra_is_one_clear_line(cli: Cli, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without onnx the command exits with 7 and says what to install."""
     monkeypatch.setitem(sys.modules, "onnx", None)  # as if it were not installed

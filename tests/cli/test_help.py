@@ -66,6 +66,15 @@ def test_version_is_the_packages(cli: Cli, option: str) -> None:
     assert cli(option).out == f"mnistae {mnistae.__version__}\n"
 
 
+def test_commands_are_grouped_by_purpose(cli: Cli) -> None:
+    """The list of commands has a panel for each purpose, and each command is listed below its own."""
+    lines = [line.strip("│ ") for line in cli("--help").out.splitlines()]
+    panels = {info.panel: lines.index(next(line for line in lines if f" {info.panel} ─" in line)) for info in COMMANDS.values()}
+    for name, info in COMMANDS.items():
+        (place,) = [number for number, line in enumerate(lines) if line.startswith(f"{name.split()[0]} ")]
+        assert max((at, panel) for panel, at in panels.items() if at < place)[1] == info.panel
+
+
 def test_typo_gets_a_suggestion(cli: Cli) -> None:
     """A misspelt command name gets a suggestion."""
     assert "Did you mean 'train'?" in cli("trian").err

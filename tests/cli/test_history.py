@@ -82,24 +82,6 @@ def test_an_imported_checkpoint_has_no_history(cli: Cli, trained: str) -> None:
     assert not Path("x.png").exists()
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "message"),
-    [
-        (("nobody",), 3, "no such checkpoint: 'nobody'"),
-        (("../x",), 3, "no such checkpoint file: '../x'"),
-        (("",), 2, "empty checkpoint name"),
-        (("-o", "x.gif"), 2, "unsupported output format: 'gif'"),
-        (("-o", "-", "--json"), 2, "--json and -o - cannot be combined"),
-    ],
-    ids=str,
-)
-def test_bad_words_are_refused(cli: Cli, trained: str, words: tuple[str, ...], code: int, message: str) -> None:
-    """Each is one line with its exit code, and nothing is written."""
-    answer = cli("history", *words)
-    assert (answer.code, message in answer.err) == (code, True), answer
-    assert not list(Path().iterdir())
-
-
 def test_an_empty_store_shows_the_built_in_run(cli: Cli) -> None:
     """Without any run the losses are those of the built-in checkpoint `lab`."""
     lines = cli("history").out.splitlines()

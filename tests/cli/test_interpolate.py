@@ -1,7 +1,6 @@
 """`interpolate`: closed paths, slerp and GIFs."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,21 +60,3 @@ def test_slerp_differs_from_linear(cli: Cli, trained: str) -> None:
     straight, curved = np.load("straight.npy"), np.load("arc.npy")
     assert np.allclose(straight[[0, -1]], curved[[0, -1]], atol=1e-5)
     assert not np.allclose(straight[1:-1], curved[1:-1], atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("--fps", 0), "invalid value for --fps: 0"),
-        (("--fps", "nan"), "invalid value for --fps: nan"),
-        (("--fps", 12), "apply to GIF output only"),
-        (("--ping-pong", "-o", "x.png"), "apply to GIF output only"),
-        (("--closed", "--ping-pong", "-f", "gif"), "cannot be combined"),
-    ],
-)
-def test_invalid_combinations(cli: Cli, trained: str, words: tuple[object, ...], message: str) -> None:
-    """Each is a usage error with one line, and nothing is written."""
-    answer = cli("interpolate", 0, 1, *words)
-    assert (answer.code, answer.out) == (2, "")
-    assert message in answer.err
-    assert not list(Path().iterdir())

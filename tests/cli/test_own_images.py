@@ -95,7 +95,11 @@ def test_an_interpolation_needs_all_of_its_images(cli: Cli, trained: str, scans:
 
 @pytest.mark.parametrize(
     ("word", "message"),
-    [("600", "index out of range: '600'"), ("x", "invalid image reference: 'x'"), ("digit:3/*", "invalid image reference: 'digit:3/*'")],
+    [
+        ("600", "index out of range: '600'"),
+        ("x", "invalid image reference: 'x'"),
+        ("digit:3/*", "invalid image reference: 'digit:3/*'"),
+    ],
 )
 @pytest.mark.parametrize("command", [*KEEPS_GOING, "interpolate"])
 def test_an_invalid_reference_stops_everything(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mnistae.cli.commands.train import Recipe
 from mnistae.core.config import RECIPES
 from tests.conftest import Cli, run_cli, run_in_pty
 
@@ -130,6 +131,7 @@ def test_resume_refuses_other_data(cli: Cli, tiny: Path) -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_trains_the_same_network(cli: Cli, tiny: Path, home: Path, recipe: str) -> None:
     """A recipe has the same sizes, its own default name, and its settings in the checkpoint; --recipe offers all of them."""
+    assert {*Recipe} == {*RECIPES}
     assert cli("train", "--recipe", recipe, "--dataset", tiny, "-e", 1, "-b", 256, "-q").code == 0
     newest, *_ = json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"]
     assert newest["name"].startswith(f"{recipe}-tiny")
