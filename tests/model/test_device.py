@@ -51,7 +51,7 @@ def test_out_of_memory_is_one_sentence() -> None:
     assert caught.value.message == f"out of memory on 'cuda': {reason}"
 
 
-def test_auto_passes_over_a_device_that_cannot_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_skips_a_device_that_cannot_compute(monkeypatch: pytest.MonkeyPatch) -> None:
     """CUDA that is listed but fails its first computation is skipped by auto and an error if requested."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
 
@@ -80,7 +80,7 @@ def test_auto_takes_the_best_that_works(monkeypatch: pytest.MonkeyPatch) -> None
     assert asked == ["cuda"]
 
 
-def test_wrong_result_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_result_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that computes a small product wrongly is refused."""
     monkeypatch.setattr(torch, "ones", lambda *_sizes, device: torch.zeros(8, 8, device=device))
     with pytest.raises(DeviceError, match="failed the self-test"):

@@ -17,7 +17,7 @@ def make(config: ModelConfig, seed: int = 0) -> tuple[Autoencoder, NumpyNetwork]
     return model, NumpyNetwork.from_weights(weights)
 
 
-def test_state_dict_carries_the_labs_names() -> None:
+def test_state_dict_has_the_labs_names() -> None:
     """The lab's checkpoints load by name."""
     assert {name: tuple(tensor.shape) for name, tensor in Autoencoder().state_dict().items()} == ModelConfig().shapes()
 
@@ -35,7 +35,7 @@ def test_initialisation_is_xavier_uniform_with_biases_of_a_hundredth() -> None:
     assert not torch.equal(weight, make(ModelConfig(), seed=1)[0].fc1.weight)
 
 
-def test_biases_to_start_from() -> None:
+def test_initial_biases_can_be_set() -> None:
     """The bottleneck's and the output's biases can be set; nothing else changes with them."""
     model = Autoencoder()
     initialise(model, seed=0, bottleneck_bias=3.0, output_bias=-2.0)
@@ -47,7 +47,7 @@ def test_biases_to_start_from() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 3])
-def test_a_seed_names_the_weights_of_a_course_script(seed: int) -> None:
+def test_a_seed_gives_the_weights_of_a_plain_script(seed: int) -> None:
     """The weights equal those of a script that seeds torch, builds the network and initialises it, to the bit."""
 
     def xavier(module: torch.nn.Module) -> None:
@@ -64,7 +64,7 @@ def test_a_seed_names_the_weights_of_a_course_script(seed: int) -> None:
 
 @pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(hidden=50, bottleneck=3)])
 @pytest.mark.parametrize("count", [1, 5, BATCH_SIZE + 1])
-def test_coder_equals_the_torch_model(config: ModelConfig, count: int) -> None:
+def test_numpy_equals_torch(config: ModelConfig, count: int) -> None:
     """NumPy's encode, decode and reconstruct equal torch's within 1e-6."""
     model, coder = make(config)
     images = np.random.default_rng(0).random((count, 784), np.float32)

@@ -32,7 +32,7 @@ def read(data: bytes) -> Array:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_every_format_comes_back_to_the_bit(kind: str) -> None:
+def test_every_format_is_read_as_written(kind: str) -> None:
     """Codes of all magnitudes are read as they were written, also across blocks."""
     rng = np.random.default_rng(0)
     found = (10 ** rng.uniform(-30, 30, (BLOCK + 5, WIDTH)) * rng.choice([-1, 0, 1], (BLOCK + 5, WIDTH))).astype(np.float32)
@@ -40,7 +40,7 @@ def test_every_format_comes_back_to_the_bit(kind: str) -> None:
 
 
 @given(st.lists(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3), max_size=5))
-def test_any_float_comes_back(rows: list[list[float]]) -> None:
+def test_any_float_is_preserved(rows: list[list[float]]) -> None:
     """Text preserves every float32."""
     array = np.array(rows, np.float32).reshape(-1, WIDTH)
     if len(array):
@@ -48,7 +48,7 @@ def test_any_float_comes_back(rows: list[list[float]]) -> None:
             assert read(text_of(kind, array)).tobytes() == array.tobytes()
 
 
-def test_what_people_write_by_hand_or_with_jq() -> None:
+def test_handwritten_and_jq_input_is_read() -> None:
     """Bare arrays, values over several lines, objects with other keys, CSV without a header or with reordered columns."""
     expected = [[1, 2, 3], [4, 5.5, 6]]
     streams = (

@@ -81,7 +81,7 @@ def test_interpolation_has_ten_images_in_a_row() -> None:
     assert [text.get_text() for text in axes.texts] == ["Original"] * 4
 
 
-def test_traversals_have_a_row_a_unit() -> None:
+def test_traversals_have_one_row_per_unit() -> None:
     """Frames are in rows under their values; a triangle marks the image's own value, unless the range is a single value."""
     frames = np.random.default_rng(0).random((2, 3, 784), np.float32)
     values = np.array([[0, 1, 2], [0, 0, 0]], np.float32)
@@ -104,7 +104,7 @@ def test_gallery_has_each_image_above_its_output() -> None:
     assert [axes.get_title() for part in figure.subfigs for axes in part.axes if axes.get_title()] == list("abcd")
 
 
-def test_gains_are_drawn_over_the_level() -> None:
+def test_psnr_gains_are_drawn_over_the_level() -> None:
     """The panel of each kind of noise has one line per network: the PSNR gain over the level."""
     own, other = (
         [Gain(kind, level, gain) for kind in (Noise.MASK, Noise.UNIFORM) for level in (0.2, 0.4)] for gain in (10, -10)

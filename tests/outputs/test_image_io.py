@@ -19,7 +19,7 @@ def test_strip_is_the_images_side_by_side() -> None:
     np.testing.assert_array_equal(rows, np.vstack([np.hstack([tiles[0], tiles[1]]), np.hstack([tiles[2], 0 * tiles[2]])]))
 
 
-def test_animation_has_a_frame_an_image() -> None:
+def test_animation_has_one_frame_per_image() -> None:
     """A GIF shows the images in order, in an endless loop."""
     with Image.open(io.BytesIO(image_io.gif(IMAGES))) as animation:
         assert animation.n_frames == 3  # type: ignore[attr-defined]

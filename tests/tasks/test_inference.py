@@ -41,7 +41,7 @@ def test_torch_on_the_cpu_equals_numpy(weights: dict[str, np.ndarray], images: n
     np.testing.assert_allclose(torch.reconstruct(images), numpy.reconstruct(images), atol=1e-6)
 
 
-def test_a_device_that_is_not_there_is_refused(weights: dict[str, np.ndarray]) -> None:
+def test_an_unavailable_device_is_refused(weights: dict[str, np.ndarray]) -> None:
     """Inference on a missing device is an error; there is no silent fallback."""
     import torch
 
@@ -60,9 +60,8 @@ def test_interpolation_has_both_ends(weights: dict[str, np.ndarray], images: np.
 
     assert frames.shape == (2, steps, 784)
     for segment in (0, 1):
-        np.testing.assert_allclose(
-            frames[segment, 0], ends[segment], rtol=0, atol=1e-6
-        )  # a product of more rows may round otherwise
+        # products of different numbers of rows may round differently
+        np.testing.assert_allclose(frames[segment, 0], ends[segment], rtol=0, atol=1e-6)
         np.testing.assert_allclose(frames[segment, -1], ends[segment + 1], rtol=0, atol=1e-6)
     codes = network.encode(images)
     shares = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
@@ -71,14 +70,14 @@ def test_interpolation_has_both_ends(weights: dict[str, np.ndarray], images: np.
         np.testing.assert_allclose(frames[segment], even, rtol=0, atol=1e-6)
 
 
-def test_film_shows_a_shared_frame_once(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
+def test_a_frame_shared_by_two_segments_occurs_once(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
     """Two segments of five frames make a sequence of nine."""
     frames = inference.interpolate(backend.load_network(weights, None), images, steps=5)
     np.testing.assert_array_equal(inference.join_segments(frames), np.concatenate([frames[0], frames[1, 1:]]))
     assert len(inference.join_segments(frames)) == 9
 
 
-def test_measures_are_against_the_clean_image(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
+def test_metrics_compare_with_the_clean_image(weights: dict[str, np.ndarray], images: np.ndarray) -> None:
     """Metrics before and after denoising both compare with the clean image."""
     network = backend.load_network(weights, None)
     found = inference.denoise(network, images, kind=Noise.UNIFORM, level=DEFAULT_LEVELS[Noise.UNIFORM], seed=0)
@@ -113,7 +112,7 @@ def test_unit_ranges_are_the_extremes_of_the_codes(weights: dict[str, np.ndarray
     assert all(float(f"{end:.6g}") == end for unit in ranges for end in (unit.low, unit.high))
 
 
-def test_unit_ranges_of_weights_without_measure_are_finite(weights: dict[str, np.ndarray]) -> None:
+def test_unit_ranges_of_overflowing_codes_are_finite(weights: dict[str, np.ndarray]) -> None:
     """The range of codes that overflow ends at the largest float32."""
     weights["fc1.weight"][:] = 1e20
     weights["fc2.weight"][:] = 1e20

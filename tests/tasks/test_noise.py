@@ -23,7 +23,7 @@ def test_noise_is_seeded_and_stays_an_image(kind: Noise) -> None:
 
 
 @pytest.mark.parametrize("kind", list(Noise))
-def test_noise_of_the_first_images_does_not_depend_on_how_many_follow(kind: Noise) -> None:
+def test_noise_does_not_depend_on_the_number_of_images(kind: Noise) -> None:
     """The figure of `denoise 1` is the first row of that of `denoise 1 2`."""
     several = noise.add(GREY, kind, level=DEFAULT_LEVELS[kind], seed=0)
     assert (several[:3] == noise.add(GREY[:3], kind, level=DEFAULT_LEVELS[kind], seed=0)).all()
@@ -47,6 +47,6 @@ def test_fractions_of_pixels(kind: Noise, values: dict[float, float]) -> None:
     assert (noisy[untouched] == GREY[untouched]).all()
 
 
-def test_gaussian_noise_has_its_deviation() -> None:
+def test_gaussian_noise_has_its_standard_deviation() -> None:
     """The level of gaussian noise is its standard deviation."""
     assert (noise.add(GREY, Noise.GAUSSIAN, level=0.1, seed=0) - GREY).std() == pytest.approx(0.1, rel=0.02)

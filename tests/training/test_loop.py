@@ -148,7 +148,7 @@ def test_noise_is_on_the_inputs_alone(images: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("stop_at", [0, 1, 4, 5, 7])
-def test_stop_drops_the_unfinished_epoch(images: np.ndarray, stop_at: int) -> None:
+def test_stop_discards_the_unfinished_epoch(images: np.ndarray, stop_at: int) -> None:
     """A run stopped before any step keeps the state after its last whole epoch and resumes from there exactly."""
     whole = trainer(images)
     list(whole.epochs())
