@@ -61,7 +61,7 @@ def test_damage_control(monkeypatch: pytest.MonkeyPatch) -> None:
     def unguarded(data: bytes) -> None:
         kind = next((kind for magic, kind in decode.KINDS.items() if data.startswith(magic)), "")
         if kind not in {"", decode.NPY}:
-            decode._picture(data, kind, "x")
+            decode._decode(data, kind, "x")
 
     seen = 0
     for seed in SEEDS:

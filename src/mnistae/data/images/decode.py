@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_BYTES = 320 << 20  # 100,000 images as float32 are 299 MiB
-MAX_PICTURE_BYTES = 64 << 20
+MAX_FILE_BYTES = 64 << 20
 MAX_PIXELS = 64_000_000
 MAX_PIXELS_PER_BYTE = {"BMP": 128, "PPM": 8}  # the most of run-length coding and of single bits; more means the header lies
 MAX_IMAGES = 100_000
@@ -76,12 +76,12 @@ def read_bytes(data: bytes, *, name: str, raw: bool = False) -> DecodedImages:
         raise DataError(f"file is empty: '{name}'", hint=GIVE_AN_IMAGE)
     if kind is None:
         raise DataError(f"unsupported image format: '{name}'", hint=GIVE_AN_IMAGE)
-    if len(data) > (MAX_BYTES if kind == NPY else MAX_PICTURE_BYTES):
+    if len(data) > (MAX_BYTES if kind == NPY else MAX_FILE_BYTES):
         raise _too_large(name)
     if kind == NPY:
         return DecodedImages(next(_blocks(io.BytesIO(data), name))[0])
     try:
-        grey, alpha = _picture(data, kind, name)
+        grey, alpha = _decode(data, kind, name)
     except DataError:
         raise
     # Foreign bytes: damaged ones make Pillow and NumPy raise a dozen kinds of error, MemoryError among them.
@@ -113,7 +113,7 @@ def read_stream(stream: IO[bytes], *, name: str, raw: bool = False) -> Iterator[
             for images, count in _blocks(stream, name, start=start, rows=BLOCK):
                 yield DecodedImages(images), count
             return
-        data = start + stream.read(MAX_PICTURE_BYTES + 1)
+        data = start + stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise DataError(f"cannot read '{name}': {error.strerror or error}", hint=GIVE_AN_IMAGE) from error
     yield read_bytes(data, name=name, raw=raw), 1
@@ -145,11 +145,11 @@ def _damaged(kind: str, name: str) -> DataError:
 def _too_large(name: str) -> DataError:
     return DataError(
         f"image too large: '{name}'",
-        hint=f"the limit is {MAX_PICTURE_BYTES >> 20} MiB and {MAX_PIXELS:,} pixels, or {MAX_BYTES >> 20} MiB for an array",
+        hint=f"the limit is {MAX_FILE_BYTES >> 20} MiB and {MAX_PIXELS:,} pixels, or {MAX_BYTES >> 20} MiB for an array",
     )
 
 
-def _picture(data: bytes, kind: str, name: str) -> tuple[Array, Array | None]:
+def _decode(data: bytes, kind: str, name: str) -> tuple[Array, Array | None]:
     """Return grey and opacity (h, w <= 512) in [0, 1] of the first frame, upright."""
     from PIL import Image, ImageOps
 
@@ -185,11 +185,11 @@ def _channels(image: "Image") -> tuple[Array, Array | None]:
     return _shrink(np.asarray(image.convert("RGB").convert("L"))) / np.float32(255), alpha
 
 
-def _shrink(picture: NDArray[np.integer]) -> Array:
-    """Average a picture (h, w) over square blocks until no side is over 512; a smaller one keeps its values."""
-    k = -(-max(picture.shape) // WORKING_SIDE)
-    h, w = (side // k for side in picture.shape)  # not 0: strips are refused
-    return np.asarray(picture[: h * k, : w * k].reshape(h, k, w, k).mean(axis=(1, 3), dtype=np.float32))
+def _shrink(image: NDArray[np.integer]) -> Array:
+    """Average an image (h, w) over square blocks until no side is over 512; a smaller one keeps its values."""
+    k = -(-max(image.shape) // WORKING_SIDE)
+    h, w = (side // k for side in image.shape)  # not 0: strips are refused
+    return np.asarray(image[: h * k, : w * k].reshape(h, k, w, k).mean(axis=(1, 3), dtype=np.float32))
 
 
 def _flatten(grey: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:

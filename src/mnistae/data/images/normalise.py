@@ -83,8 +83,8 @@ def _is_mnist_like(grey: Array) -> bool:
     return grey.shape == (SIDE, SIDE) and bool(np.median(_border(grey)) < 0.25 and grey.max() >= 0.5)
 
 
-def _border(picture: NDArray[Any]) -> NDArray[Any]:
-    return np.concatenate([picture[0], picture[-1], picture[1:-1, 0], picture[1:-1, -1]])
+def _border(image: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
 
 
 def _background(grey: Array) -> Array:
@@ -188,7 +188,8 @@ def _dilate(mask: NDArray[Level], reach: int) -> NDArray[Level]:
 def _scaled(ink: Array) -> Array:
     """Scale ink (h, w), the same in both directions, so that the longer side is 20 and the darkest ink 1."""
     scale = max(ink.shape) / BOX
-    digit = _resized(ink, (_box_side(ink.shape[0] / scale), _box_side(ink.shape[1] / scale)), scale)
+    h, w = (max(1, math.ceil(side / scale - 0.25)) for side in ink.shape)  # a quarter of a pixel needs no other one
+    digit = _resized(ink, (h, w), scale)
     return np.asarray(np.minimum(digit / np.percentile(digit[digit > 0], 95), 1), np.float32)
 
 
@@ -208,18 +209,14 @@ def _thickened(ink: Array) -> tuple[Array, tuple[str, ...]]:
     return (_dilate(np.pad(ink, reach), reach), (THICKENED,)) if reach > 0 else (ink, ())
 
 
-def _box_side(side: float) -> int:
-    return max(1, math.ceil(side - 0.25))  # a quarter of a pixel does not need another one
-
-
-def _resized(picture: Array, shape: tuple[int, int], scale: float | None = None) -> Array:
+def _resized(image: Array, shape: tuple[int, int], scale: float | None = None) -> Array:
     """Scale (h, w) to `shape`, or by `scale` input pixels per output pixel from the top left, with 0 beyond the edges.
 
     Area average when it shrinks, linear interpolation when it grows.
     """
-    weights = (area_weights(old, new, scale).astype(np.float32) for old, new in zip(picture.shape, shape, strict=True))
+    weights = (area_weights(old, new, scale).astype(np.float32) for old, new in zip(image.shape, shape, strict=True))
     rows, columns = weights
-    return np.asarray(rows @ picture @ columns.T, np.float32)
+    return np.asarray(rows @ image @ columns.T, np.float32)
 
 
 def area_weights(size: int, wanted: int, scale: float | None = None) -> Vector:

@@ -153,7 +153,7 @@ def download_lock(target: Path, timeout: float) -> Iterator[None]:
         # It cannot be acquired if it is held for too long, in a read-only folder, on a share without locks.
         with contextlib.suppress(OSError, NotImplementedError):
             stack.enter_context(filelock.FileLock(lock_path).acquire(timeout=timeout))
-            stack.callback(_unlink, lock_path)  # while it is held: whoever waits for this file sees that it is gone
+            stack.callback(_unlink, lock_path)  # while it is held: a process waiting for this file sees that it is gone
             atomic.remove_stale_temps(target.parent, target.name)
         yield
 

@@ -158,7 +158,7 @@ def _verified(entry: DatasetInfo, path: Path, name: str) -> bytes:
 
 
 def _check_archive(entry: DatasetInfo, name: str, data: bytes) -> None:
-    # Content is the better thing to check: a mirror may compress it anew. EMNIST's sum is of one archive of all files.
+    # Content is the better thing to check: a mirror may compress it again. EMNIST's sum is of one archive of all files.
     if entry.sha256 or not entry.torchvision:
         return
     expected = registry.archive_sums(entry).get(name)
