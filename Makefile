@@ -11,7 +11,7 @@ check:
 	$(PYTHON) -m codespell_lib
 	$(MAKE) --no-print-directory check-docs
 	$(PYTHON) -m mypy
-	$(PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=80
+	$(PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=92
 
 check-docs:
 	$(PYTHON) docs/generate.py --check
