@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from mnistae.core.arrays import BATCH_SIZE
 from mnistae.core.config import ModelConfig
 from mnistae.model.network import Autoencoder, initialise
-from mnistae.model.numpy_network import BATCH_SIZE, NumpyNetwork, _sigmoid
+from mnistae.model.numpy_network import NumpyNetwork, _sigmoid
 
 
 def make(config: ModelConfig, seed: int = 0) -> tuple[Autoencoder, NumpyNetwork]:

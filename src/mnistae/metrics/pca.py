@@ -5,8 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from mnistae.core.arrays import Array
-from mnistae.metrics.quality import BATCH_SIZE
+from mnistae.core.arrays import BATCH_SIZE, Array
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,20 @@
 
 import numpy as np
 
-from mnistae.core.arrays import Array, Vector
+from mnistae.core.arrays import Array, Vector, in_batches
 from mnistae.core.config import SIDE
-
-BATCH_SIZE = 2048
-"""Images processed at once, to keep the working memory small."""
 
 
 def mse(a: Array, b: Array) -> Vector:
     """Return the mean squared error of each pair of images: (B, 784), (B, 784) → (B,)."""
-    out = np.empty(len(a))
-    for start in range(0, len(a), BATCH_SIZE):
-        difference = a[start : start + BATCH_SIZE] - b[start : start + BATCH_SIZE]
-        out[start : start + BATCH_SIZE] = np.einsum("ij,ij->i", difference, difference, dtype=np.float64)
-    out /= a.shape[1]
-    return out
+    return in_batches(_mse, a, b)
+
+
+def _mse(a: Array, b: Array) -> Vector:
+    difference = a - b
+    squares: Vector = np.einsum("ij,ij->i", difference, difference, dtype=np.float64)
+    squares /= a.shape[1]
+    return squares
 
 
 def psnr(errors: Vector) -> Vector:
@@ -37,10 +36,7 @@ def ssim(a: Array, b: Array) -> Vector:
     K2 0.03, peak 1, averaged over the positions of the window inside the image. Equals scikit-image's
     `structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1)`.
     """
-    out = np.empty(len(a))
-    for start in range(0, len(a), BATCH_SIZE):
-        out[start : start + BATCH_SIZE] = _ssim(a[start : start + BATCH_SIZE], b[start : start + BATCH_SIZE])
-    return out
+    return in_batches(_ssim, a, b)
 
 
 def _ssim(a: Array, b: Array) -> Vector:

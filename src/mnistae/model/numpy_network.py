@@ -6,11 +6,8 @@ from typing import Self
 
 import numpy as np
 
-from mnistae.core.arrays import Array
+from mnistae.core.arrays import Array, in_batches
 from mnistae.core.config import ModelConfig
-
-BATCH_SIZE = 2048
-"""Images processed at once; the working memory is about 30 MB."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +25,20 @@ class NumpyNetwork:
 
     def encode(self, images: Array) -> Array:
         """Return the codes (B, bottleneck), each 0 or above, of images (B, 784) in [0, 1]."""
-        return _in_batches(self._encode, images, self.config.bottleneck)
+        return self._apply(self._encode, images)
 
     def decode(self, codes: Array) -> Array:
         """Return the images (B, 784) in [0, 1] of codes (B, bottleneck)."""
-        return _in_batches(self._decode, codes, self.weights["fc4.bias"].size)
+        return self._apply(self._decode, codes)
 
     def reconstruct(self, images: Array) -> Array:
         """Return the reconstructions (B, 784) of images (B, 784) in [0, 1]."""
-        return _in_batches(lambda x: self._decode(self._encode(x)), images, images.shape[1])
+        return self._apply(lambda x: self._decode(self._encode(x)), images)
+
+    @staticmethod
+    def _apply(function: Callable[[Array], Array], x: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):  # diverged weights overflow to inf and NaN
+            return in_batches(function, x)
 
     def _encode(self, x: Array) -> Array:
         return _relu(self._linear("fc2", _relu(self._linear("fc1", x))))  # (B, bottleneck)
@@ -48,15 +50,6 @@ class NumpyNetwork:
         y = x @ self.weights[f"{layer}.weight"].T  # (B, outputs)
         y += self.weights[f"{layer}.bias"]
         return y
-
-
-def _in_batches(function: Callable[[Array], Array], x: Array, width: int) -> Array:
-    """Return function(x), computed in batches."""
-    out = np.empty((len(x), width), np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):  # diverged weights overflow to inf and NaN
-        for start in range(0, len(x), BATCH_SIZE):
-            out[start : start + BATCH_SIZE] = function(x[start : start + BATCH_SIZE])
-    return out
 
 
 def _relu(x: Array) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistae.core.arrays import Array, Vector, to_float
+from mnistae.core.arrays import Array, Vector, in_batches, to_float
 from mnistae.core.errors import UsageError
 from mnistae.core.records import UnitRange
 from mnistae.metrics import quality
@@ -126,10 +126,7 @@ def join_segments(segments: Array, *, closed: bool = False, ping_pong: bool = Fa
 
 def encode_uint8(network: Network, images: NDArray[np.uint8]) -> Array:
     """Return the codes (N, bottleneck) of uint8 images (N, 784), converted to floats in batches."""
-    codes = np.empty((len(images), network.config.bottleneck), np.float32)
-    for start in range(0, len(images), 4096):
-        codes[start : start + 4096] = network.encode(to_float(images[start : start + 4096]))
-    return codes
+    return in_batches(lambda batch: network.encode(to_float(batch)), images, size=4096)
 
 
 def traverse(network: Network, image: Array, ranges: Sequence[UnitRange], *, units: Sequence[int], steps: int) -> Traversal:
