@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mnistae.core.arrays import Array
 from mnistae.core.errors import DataError
 from mnistae.core.files import npy
+from mnistae.core.text import csv_text
 
 FORMATS = ("jsonl", "csv", "npy")
 
@@ -189,6 +190,4 @@ def _require_finite(codes: NDArray[Any], done: int, name: str) -> Array:
 
 
 def _quoted(text: str) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerow([text])
-    return stream.getvalue()[:-1]
+    return csv_text([[text]]).removesuffix("\n")

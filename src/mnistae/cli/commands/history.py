@@ -1,8 +1,6 @@
 """`mnistae history`: the loss per epoch of runs."""
 
-import csv
 import dataclasses
-import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from mnistae.cli.console import Reporter
 from mnistae.cli.groups import FigureOutput, output_option
 from mnistae.core.errors import CheckpointError
 from mnistae.core.records import EpochRecord
+from mnistae.core.text import csv_text
 from mnistae.outputs import figures
 from mnistae.outputs.terminal.canvas import Canvas
 from mnistae.outputs.terminal.charts import plot
@@ -78,9 +77,5 @@ def _load(references: Sequence[str | None]) -> dict[str, Checkpoint]:
 
 def _csv(histories: Mapping[str, Sequence[EpochRecord]]) -> list[str]:
     """Return a header and a row for each epoch of each run."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "epoch", "loss", "learning_rate"])
-    for name, epochs in histories.items():
-        writer.writerows([name, epoch.number, epoch.loss, epoch.learning_rate] for epoch in epochs)
-    return text.getvalue().removesuffix("\n").split("\n")
+    rows = [(name, one.number, one.loss, one.learning_rate) for name, epochs in histories.items() for one in epochs]
+    return csv_text([("run", "epoch", "loss", "learning_rate"), *rows]).removesuffix("\n").split("\n")

@@ -1,7 +1,5 @@
 """Results of `evaluate` as a JSON document, CSV, tables and figures."""
 
-import csv
-import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +8,7 @@ from typing import Any
 from mnistae.cli import inputs
 from mnistae.cli.console import format_table
 from mnistae.cli.views import images as image_view
-from mnistae.core.text import escape
+from mnistae.core.text import csv_text, escape
 from mnistae.outputs import figures
 from mnistae.outputs.figures import Gain, Section
 from mnistae.store.runs import Checkpoint
@@ -85,11 +83,7 @@ def _document(report: Report) -> dict[str, Any]:
 
 def as_csv(reports: Sequence[Report]) -> str:
     """Return one line per number."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    writer.writerows((report.name, *record) for report in reports for record in report.result.records)
-    return text.getvalue()
+    return csv_text([CSV_COLUMNS, *((report.name, *record) for report in reports for record in report.result.records)])
 
 
 def render(reports: Sequence[Report], kind: str) -> bytes:
