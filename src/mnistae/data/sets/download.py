@@ -22,6 +22,7 @@ from mnistae.core import paths
 from mnistae.core.errors import DataError
 from mnistae.core.files import atomic
 from mnistae.core.files import read as files
+from mnistae.core.files.lock import exclusive_lock
 from mnistae.core.text import safe_text
 from mnistae.data.sets import idx, registry, urls
 from mnistae.data.sets.dataset import Progress, no_progress
@@ -146,15 +147,13 @@ def download_lock(target: Path, timeout: float) -> Iterator[None]:
 
     Removes temporary files of killed downloads of `target`, which may be the beginning of several files' names.
     """
-    import filelock
-
     lock_path = target.parent / f".{target.name}.lock"
     with contextlib.ExitStack() as stack:
         # It cannot be acquired if it is held for too long, in a read-only folder, on a share without locks.
-        with contextlib.suppress(OSError, NotImplementedError):
-            stack.enter_context(filelock.FileLock(lock_path).acquire(timeout=timeout))
-            stack.callback(_unlink, lock_path)  # while it is held: a process waiting for this file sees that it is gone
-            atomic.remove_stale_temps(target.parent, target.name)
+        with contextlib.suppress(OSError):
+            if stack.enter_context(exclusive_lock(lock_path, timeout=timeout)):
+                stack.callback(_unlink, lock_path)  # while it is held: a process waiting for this file sees that it is gone
+                atomic.remove_stale_temps(target.parent, target.name)
         yield
 
 
