@@ -1,22 +1,24 @@
-"""The toolkit for the four-layer MLP autoencoder of the MNIST course lab: a command line, and the same work on arrays."""
+"""A toolkit for a small MNIST autoencoder: a command line, and a Python API with the same functions on arrays."""
 
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["Model", "load", "read_dataset", "train"]
+__all__ = ["MnistaeError", "Model", "load", "read_dataset", "train"]
 
 if TYPE_CHECKING:
     from mnistae.api import Model, load, read_dataset, train
+    from mnistae.core.errors import MnistaeError
 else:
 
     def __getattr__(name: str) -> object:
-        """Import the interface when somebody asks for it: the package itself comes without NumPy and torch."""
+        """Import the API on first use: `import mnistae` loads neither NumPy nor torch."""
         if name not in __all__:
             raise AttributeError(f"module 'mnistae' has no attribute '{name}'")
         from mnistae import api
+        from mnistae.core import errors
 
-        return getattr(api, name)
+        return getattr(errors if name == "MnistaeError" else api, name)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})
