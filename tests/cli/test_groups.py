@@ -63,4 +63,6 @@ def test_an_option_can_be_made_required(group: type[Base]) -> None:
 
 def test_wide_characters_are_aligned() -> None:
     """Columns of a table are aligned by the width of the characters on a terminal, numbers to the right."""
-    assert format_table([("name", "n"), ("數字", 1), ("a", 10)]) == ["name   n", "數字   1", "a     10"]
+    rows = [("name", "n"), ("數字", 1), ("a", 10)]
+    assert format_table(rows) == ["name   n", "數字   1", "a     10"]
+    assert format_table(rows[1:], has_headings=False) == ["數字  1", "a     10"]

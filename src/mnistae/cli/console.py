@@ -1,6 +1,7 @@
 """The two streams: results on stdout, everything else on stderr."""
 
 import contextlib
+import functools
 import json
 import locale
 import math
@@ -74,7 +75,8 @@ class Reporter:
     def progress(self) -> "Iterator[Progress]":
         """Yield a function that reports progress: as a bar on a terminal, elsewhere as one line per item."""
         if self.quiet or not is_terminal(sys.stderr):
-            yield self._lines()
+            report_once = functools.cache(self.info)
+            yield lambda what, _done, _total: report_once(what)
             return
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -88,16 +90,6 @@ class Reporter:
                 bar.update(tasks[what], completed=done, total=total)
 
             yield show
-
-    def _lines(self) -> "Progress":
-        seen: set[str] = set()
-
-        def show(what: str, _done: int, _total: int | None) -> None:
-            if what not in seen:
-                seen.add(what)
-                self.info(what)
-
-        return show
 
 
 def eprint(text: str) -> None:
@@ -152,8 +144,8 @@ def check_stdout_takes_bytes(*, as_json: bool) -> None:
         raise UsageError("refusing to write binary data to a terminal", hint="pipe it, or write to a file with -o")
 
 
-def format_table(rows: Sequence[Sequence[object]]) -> list[str]:
-    """Return rows of cells as lines with aligned columns: text to the left, numbers to the right.
+def format_table(rows: Sequence[Sequence[object]], *, has_headings: bool = True) -> list[str]:
+    """Return rows of cells as lines with aligned columns: text to the left, numbers below a heading to the right.
 
     Cells are escaped: they may contain foreign text, and a table is for people even when it is piped.
     """
@@ -162,7 +154,7 @@ def format_table(rows: Sequence[Sequence[object]]) -> list[str]:
     cells = [[escape(str(cell)) for cell in row] for row in rows]
     columns = list(zip(*cells, strict=True))
     widths = [max(map(cell_len, column)) for column in columns]
-    is_number = [len(column) > 1 and all(map(_reads_as_number, column[1:])) for column in columns]
+    is_number = [has_headings and len(column) > 1 and all(map(_reads_as_number, column[1:])) for column in columns]
     lines = []
     for row in cells:
         paddings = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]

@@ -5,6 +5,7 @@ shutdown takes longer than GRACE, the next one ends the process at once.
 """
 
 import contextlib
+import math
 import os
 import signal
 import time
@@ -28,14 +29,22 @@ class Interrupted(BaseException):
 
 
 class StopRequest:
-    """Whether a signal has asked for the end, and which one."""
+    """The signal that has asked for the end, if any: a handler that ignores further signals until GRACE is over."""
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self._deadline = math.inf
 
     def is_set(self) -> bool:
         """Whether a signal has arrived: the training loop polls this."""
         return self.number is not None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        if self.number is None:
+            self.number, self._deadline = number, time.monotonic() + GRACE
+        elif time.monotonic() > self._deadline:
+            _end(number, frame)
 
 
 def install() -> None:
@@ -59,42 +68,24 @@ def restore_handlers() -> None:
 def deferred() -> Iterator[StopRequest]:
     """Let a signal within the block only set the request: the block has to end itself."""
     request = StopRequest()
-    grace_period = _GracePeriod()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if request.is_set():
-            grace_period(number, frame)
-            return
-        grace_period.since = time.monotonic()
-        request.number = number
-
     before = {number: signal.getsignal(number) for number in TERMINATION_SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
-            signal.signal(number, note)
+            signal.signal(number, request)
     try:
         yield request
     finally:
         for number, handler in before.items():
-            signal.signal(number, grace_period if request.is_set() and handler is _raise else handler)
-
-
-class _GracePeriod:
-    """The handler during a shutdown: ignores signals until GRACE is over."""
-
-    def __init__(self) -> None:
-        self.since = time.monotonic()
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        if time.monotonic() - self.since > GRACE:
-            _end(number, frame)
+            signal.signal(number, request if request.is_set() and handler is _raise else handler)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
     # An import may swallow the exception or crash in C code; and during one there is no work to save.
     if _is_importing(frame):
         _end(number, frame)
-    _swap_handlers(_raise, _GracePeriod())
+    request = StopRequest()
+    request(number, frame)
+    _swap_handlers(_raise, request)
     raise Interrupted(number)
 
 

@@ -68,7 +68,7 @@ def show(name: OptionalName = None, *, reporter: Reporter) -> None:
         "model": dataclasses.asdict(found.metadata.model),
         "training": view.document(found.metadata),
     }
-    reporter.result(format_table(rows), document)
+    reporter.result(format_table(rows, has_headings=False), document)
 
 
 def path(name: OptionalName = None, *, reporter: Reporter) -> None:

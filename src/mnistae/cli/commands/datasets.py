@@ -40,7 +40,7 @@ def verify(name: NameOrPath = registry.DEFAULT, *, reporter: Reporter) -> None:
     images = ", ".join(f"{count:,} {split}" for split, count in counts.items())
     rows = [("data set", data.name), ("location", data.location), ("images", images), ("digest", data.digest)]
     document = {"name": data.name, "location": data.location, "images": counts, "digest": data.digest}
-    reporter.result(format_table(rows), document)
+    reporter.result(format_table(rows, has_headings=False), document)
 
 
 def path(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:

@@ -41,7 +41,8 @@ def doctor(*, reporter: Reporter) -> None:
     }
     lines: list[str] = []
     for section, rows in found.items():
-        lines += [section, *format_table([(f"  {key}", "-" if value is None else value) for key, value in rows.items()])]
+        fields = [(f"  {key}", "-" if value is None else value) for key, value in rows.items()]
+        lines += [section, *format_table(fields, has_headings=False)]
     reporter.result(lines, found)
 
 

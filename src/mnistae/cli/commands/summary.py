@@ -30,7 +30,8 @@ def summary(checkpoint: Checkpoint = None, *, sizes: SizeOptions, reporter: Repo
     table = layer_table.tabulate(found.metadata.model if found else ModelConfig(**sizes.given()))
     lines, document = _lines(table), _document(table)
     if found:
-        lines += ["", *format_table([("checkpoint", found.name or str(found.path)), *view.rows(found.metadata)])]
+        rows = [("checkpoint", found.name or str(found.path)), *view.rows(found.metadata)]
+        lines += ["", *format_table(rows, has_headings=False)]
         document |= {"checkpoint": inputs.describe_checkpoint(found), "training": view.document(found.metadata)}
     reporter.result(lines, document)
 
