@@ -1,1 +1,1 @@
-"""The shell: the only floor that knows typer, rich and exit codes."""
+"""The command line: the only package that uses typer, rich and exit codes."""

@@ -1,4 +1,4 @@
-"""Write to a temporary file, fsync, rename: a file is whole or it is not there. Every file is written this way."""
+"""Write to a temporary file, fsync, rename: a file is complete or missing. Every file is written this way."""
 
 import contextlib
 import errno
