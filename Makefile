@@ -9,6 +9,7 @@ check:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m codespell_lib
+	$(PYTHON) docs/words.py
 	$(MAKE) --no-print-directory check-docs
 	$(PYTHON) -m mypy
 	$(PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=92
