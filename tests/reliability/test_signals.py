@@ -33,10 +33,10 @@ PROMPT = 2.0
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: dict[str, np.ndarray]) -> ReferenceRun:
-    """A run of 40 epochs of three batches, so that signals meet the training as often as the saves."""
+    """A run of many epochs of three batches, so that signals meet the training as often as the saves."""
     folder = tmp_path_factory.mktemp("whole")
     data = write_idx(folder / "data", digits)
-    words = ("train", "--dataset", data, "-e", 40, "-b", 256, "--hidden", 64, "--name", "r")
+    words = ("train", "--dataset", data, "-e", trials(20, 40), "-b", 256, "--hidden", 64, "--name", "r")
     forks.run(*words, home=folder, save_every=NEVER)
     ended = forks.run(*words, "--force", home=folder, save_every=NEVER)  # the data's cache is there now: as fast as it gets
     assert ended.code == 0, ended.err
