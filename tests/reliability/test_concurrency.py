@@ -34,7 +34,7 @@ def answer(ended: Result) -> dict[str, Any]:
 
 
 def share(forks: ForkServer, home: Path, *, saves: int, loads: int, one_name: bool = False, before: Any = ()) -> list[str]:
-    """Let eight write and four read at once; return what was torn. `one_name`: all write the same run, without a lock."""
+    """Let eight processes write and four read; return what was torn. `one_name`: all write the same run, without a lock."""
     names = ["w"] * WRITERS if one_name else [f"w{k}" for k in range(WRITERS)]
     wish = {"names": sorted(set(names)), "loads": loads, "stop": str(home / "stop"), "ascending": not one_name, "stays": True}
     readers = [forks.start(home=home, before=(*before, ("child_workers.read", wish))) for _ in range(READERS)]
@@ -47,7 +47,7 @@ def share(forks: ForkServer, home: Path, *, saves: int, loads: int, one_name: bo
 
 
 def test_writers_and_readers(forks: ForkServer, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """G1: eight processes save and four read: no read is torn or goes back, and every last save is there."""
+    """G1: eight processes save and four read: no read is torn or goes back, and every last save is present."""
     rounds, saves, loads = trials(1, 5), trials(12, 50), trials(120, 500)
     for k in range(rounds):
         assert share(forks, place / str(k), saves=saves, loads=loads) == []
@@ -62,7 +62,7 @@ def test_writers_and_readers(forks: ForkServer, place: Path, monkeypatch: pytest
 
 
 def test_writers_of_one_run_without_locks(forks: ForkServer, place: Path) -> None:
-    """G1: where locks do nothing and all write the same run, every file that is read is whole all the same."""
+    """G1: without working locks, with all processes writing the same run, every file that is read is whole."""
     rounds, saves, loads = trials(1, 5), trials(12, 50), trials(120, 500)
     for k in range(rounds):
         assert share(forks, place / str(k), saves=saves, loads=loads, one_name=True, before=NO_FLOCK) == []
@@ -160,7 +160,7 @@ def holder(forks: ForkServer, place: Path) -> Callable[[int], Running]:
 
 
 def test_holder_is_killed(holder: Callable[[int], Running], place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """G3, T16: a lock ends with its holder, however that dies: the next process has it within a second."""
+    """G3, T16: a lock ends with its holder, even if that is killed: the next process acquires it within a second."""
     monkeypatch.setenv("MNISTAE_HOME", str(place / "home"))
     for k in range(trials(15, 50)):
         held = holder(k)
@@ -180,7 +180,7 @@ def test_holder_is_killed(holder: Callable[[int], Running], place: Path, monkeyp
 
 
 def test_removal_while_others_read(forks: ForkServer, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """G5: while a run is removed and made again, others get all of it or nothing; no list and no check calls it damaged."""
+    """G5: while a run is removed and recreated, others read all of it or nothing; no list and no check calls it damaged."""
     monkeypatch.setenv("MNISTAE_HOME", str(place / "home"))
     child_workers.save("stays", 1)
     wish = {"names": ["goes"], "loads": 10**9, "stop": str(place / "stop"), "ascending": False, "stays": False}
@@ -202,7 +202,7 @@ def test_removal_while_others_read(forks: ForkServer, place: Path, monkeypatch: 
 
 
 def test_removal_while_another_trains(forks: ForkServer, place: Path, words: tuple[object, ...]) -> None:
-    """G5: a run that is being trained or resumed is busy, and stays as it is."""
+    """G5: a run that is being trained is locked and cannot be removed."""
     running = forks.start(*words, "-e", 10_000, home=place, save_every=0)
     state = place / "home" / "checkpoints" / "r" / "state.safetensors"
     end = time.monotonic() + 20

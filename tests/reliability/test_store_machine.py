@@ -21,29 +21,29 @@ from mnistae.store import runs
 from tests.support import child_workers
 from tests.support.client import LONG, log_result, trials
 from tests.support.faults import write_in_place
-from tests.support.killed_writer import Second, dying
+from tests.support.killed_writer import PeerProcess, killed_at
 
 NAMES = st.sampled_from(["a", "b", "C.1"])
 pytestmark = pytest.mark.timeout(3600 if LONG else 120)
 
 
 @pytest.fixture
-def second(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Second]:
-    """A second process, and after the games this test's own home again."""
+def second(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[PeerProcess]:
+    """A second process; afterwards the test's own home is restored."""
     monkeypatch.setenv("MNISTAE_HOME", str(home))
-    process = Second()
+    process = PeerProcess()
     yield process
     process.end()
 
 
 class Store(RuleBasedStateMachine):
-    """The store under test, and beside it what it must hold.
+    """The store under test, with a model of what it must hold.
 
     `models` and `states` have for each name the numbers that the file may hold: one, or two after a crash; None stands for
-    no file, "damaged" for one that must be refused. `order` is the order of the newest, None where it is not known.
+    no file, "damaged" for one that must be refused. `order` lists the runs, newest first; None if it is unknown.
     """
 
-    second: "Second"
+    second: PeerProcess
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Store(RuleBasedStateMachine):
 
     @initialize()
     def outside(self) -> None:
-        """Something beside the store, which nothing may touch."""
+        """Create a file outside the store that must not change."""
         (self.root / "outside").mkdir()
         (self.root / "outside" / "file").write_text("mine")
 
@@ -71,14 +71,14 @@ class Store(RuleBasedStateMachine):
         """Save a run as training does."""
         self.number += 1
         with runs.lock(name):
-            assert not self.leftovers(name), "the lock's holder sweeps what killed writers left"
+            assert not self.leftovers(name), "the lock's holder removes what killed writers left"
             child_workers.save(name, self.number)
         self.models[name] = self.states[name] = {self.number}
         self._to_front(name)
 
     @rule(name=NAMES)
     def save_by_another_process(self, name: str) -> None:
-        """The same, by a process of its own."""
+        """Save a run in another process."""
         self.number += 1
         self.second.ask(self.home, name, self.number)
         self.models[name] = self.states[name] = {self.number}
@@ -88,7 +88,7 @@ class Store(RuleBasedStateMachine):
     def save_and_die(self, name: str, at: int) -> None:
         """Die at a primitive of a save: each file is as it was or new."""
         self.number += 1
-        with dying(at), runs.lock(name):
+        with killed_at(at), runs.lock(name):
             child_workers.save(name, self.number)
         for files in (self.models, self.states):
             files[name] = files.get(name, {None}) | {self.number}
@@ -111,7 +111,7 @@ class Store(RuleBasedStateMachine):
         """Die while a run is removed: it is there as a whole, or not at all."""
         name = data.draw(st.sampled_from(self._names()))
         before = self._files(name)
-        with dying(at):
+        with killed_at(at):
             runs.remove(name)
         if runs.folder(name).exists():
             assert self._files(name) == before
@@ -136,7 +136,7 @@ class Store(RuleBasedStateMachine):
     @precondition(lambda self: (self.home / "checkpoints" / runs.RECENT_FILE).exists())
     @rule(bit=st.integers(0, 6), at=st.floats(0, 1, exclude_max=True))
     def corrupt_pointer(self, bit: int, at: float) -> None:
-        """Flip a bit of the pointer: the order is lost, no run is."""
+        """Flip a bit of the pointer: the order is lost, but no run."""
         path = self.home / "checkpoints" / runs.RECENT_FILE
         content = bytearray(path.read_bytes())
         if content:
@@ -154,7 +154,7 @@ class Store(RuleBasedStateMachine):
 
     @rule(years=st.integers(-30, 30), shuffle=st.booleans())
     def jump_in_time(self, years: int, shuffle: bool) -> None:
-        """The clock jumps, and the times of the files are anything: neither matters."""
+        """The clock and the times of the files do not matter."""
         now = self.clock() + years * 365 * 86400
         vars(time)["time"] = lambda: now
         for path in self.home.rglob("*") if shuffle else ():
@@ -167,7 +167,7 @@ class Store(RuleBasedStateMachine):
 
     @invariant()
     def holds_what_is_durable(self) -> None:
-        """Every run is listed once, the newest first, and every file holds what it must."""
+        """Every run is listed once, newest first, and every file holds what it must."""
         listed = runs.run_names()
         assert sorted(listed) == sorted(self._names())
         if self.order is not None:
@@ -200,7 +200,7 @@ class Store(RuleBasedStateMachine):
         self.order = self.order and [other for other in self.order if other != name]
 
     def _observe(self, name: str) -> None:
-        """Check that each file of a run holds one of the numbers that it may, and that from now on."""
+        """Check that each file of a run holds one of the allowed numbers, and allow only that one from now on."""
         for kept, file, read in (
             (self.models, runs.MODEL, child_workers.model_number),
             (self.states, runs.STATE, child_workers.state_number),
@@ -216,8 +216,8 @@ class Store(RuleBasedStateMachine):
             kept[name] = {found}
 
 
-def play(second: Second, examples: int, steps: int) -> None:
-    """Play so many games of so many steps, the same each time."""
+def play(second: PeerProcess, examples: int, steps: int) -> None:
+    """Run the state machine, with the same examples each time."""
     Store.second = second
     rules = settings(
         max_examples=examples,
@@ -225,21 +225,21 @@ def play(second: Second, examples: int, steps: int) -> None:
         deadline=None,
         derandomize=True,
         database=None,
-        phases=[Phase.generate],  # a shorter game of the same fault is worth less than the time it takes
+        phases=[Phase.generate],  # shrinking takes more time than it is worth
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(Store, settings=rules)
 
 
-def test_store(second: Second) -> None:
-    """G4: whatever is done to the store, and wherever processes die, it holds what was durable and nothing else."""
+def test_store(second: PeerProcess) -> None:
+    """G4: whatever is done to the store, and wherever processes die, it holds what is durable and nothing else."""
     examples, steps = trials(12, 200), trials(40, 50)
     play(second, examples, steps)
-    log_result("G4", trials=examples * steps, note=f"{examples} games of up to {steps} steps")
+    log_result("G4", trials=examples * steps, note=f"{examples} examples of up to {steps} steps")
 
 
 class Agreeing(str):
-    """A digest that is right, and takes every other one for its like."""
+    """A digest that equals every other one."""
 
     __hash__ = str.__hash__
 
@@ -250,12 +250,12 @@ class Agreeing(str):
         return False
 
 
-def test_store_control(second: Second, monkeypatch: pytest.MonkeyPatch) -> None:
-    """G4, the negative control: files written in place, no sweep, and no digest are each seen within a few games."""
+def test_store_control(second: PeerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G4, the negative control: files written in place, no sweep, and no digest are each detected within a few examples."""
     real = checkpoint_format._digest
     sabotages: dict[str, tuple[object, str, object]] = {
         "files written in place": (atomic, "write_bytes", write_in_place),
-        "leftovers not swept": (atomic, "remove_stale_temps", lambda _folder: None),
+        "leftovers not removed": (atomic, "remove_stale_temps", lambda _folder: None),
         "digest not compared": (checkpoint_format, "_digest", lambda *parts: Agreeing(real(*parts))),
     }
     for module, name, defect in sabotages.values():

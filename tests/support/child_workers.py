@@ -1,4 +1,4 @@
-"""What children of the fork server do in place of a command: write, read and hold runs. Named as "workers.NAME"."""
+"""Jobs of the fork server's children in place of a command: write, read and lock runs. Named as "child_workers.NAME"."""
 
 import json
 import os
@@ -20,7 +20,7 @@ MODEL = ModelConfig(hidden=16, bottleneck=2)
 
 
 def filled(k: float) -> dict[str, Array]:
-    """Return weights that are all `k`: a mixture of two saves shows."""
+    """Return weights that are all `k`, so that a mixture of two saves is detected."""
     return {name: np.full(shape, k, np.float32) for name, shape in MODEL.shapes().items()}
 
 
@@ -32,7 +32,7 @@ def save(name: str, k: int) -> None:
 
 
 def numbers(name: str) -> tuple[int, int]:
-    """Return the number that a run's model, and the one that its state, are filled with. Raises if they are mixtures."""
+    """Return the numbers that a run's model and its state are filled with. Raises if they are mixtures."""
     return model_number(name), state_number(name)
 
 
@@ -68,7 +68,7 @@ def write(job: dict[str, Any]) -> None:
 
 
 def serve() -> None:
-    """Be a second process: for each line [home, name, number] save that run, or none for no name, and list the store."""
+    """Act as a second process: for each line [home, name, number] save that run, or none for no name, and list the store."""
     for line in sys.stdin:
         os.environ["MNISTAE_HOME"], name, k = json.loads(line)
         if name:
@@ -79,7 +79,7 @@ def serve() -> None:
 
 
 def read(job: dict[str, Any]) -> None:
-    """Read runs in turn and write what became of it: loads that were whole, that found nothing, and what else was said."""
+    """Read runs in turn; print the numbers of whole and missing ones, and what was torn."""
     whole, missing, torn = 0, 0, []
     last: dict[str, int] = {}
     while whole < job["loads"] and not Path(job["stop"]).exists():
@@ -105,14 +105,14 @@ def read(job: dict[str, Any]) -> None:
 
 
 def hold(job: dict[str, str]) -> None:
-    """Take a run's lock, make a mark, and keep it until killed."""
+    """Lock a run, create the file `mark`, and hold the lock until killed."""
     with runs.lock(job["name"]):
         Path(job["mark"]).touch()
         time.sleep(60)
 
 
 def survey(job: dict[str, Any]) -> None:
-    """List and verify the whole store again and again, as `checkpoints list` and `verify` do; write what was damaged."""
+    """List and verify the whole store repeatedly, as `checkpoints list` and `verify` do; print what was damaged."""
     from mnistae.cli.commands import checkpoints
 
     rounds, damaged = 0, []

@@ -1,7 +1,7 @@
-"""What a file system may show after a power cut: every legal state at every moment of a recorded history.
+"""The states that a file system may have after a power cut, at every moment of a recorded history.
 
-Legal is what POSIX allows. Data that were not synced are there, lost, cut in half, or as many zeros; a file may have no
-length at all. A name that was made, renamed or removed is as it was until its folder is synced, each by itself.
+They are those that POSIX allows. Data that were not synced are present, lost, cut in half, or zeros; a file may have no
+length at all. Each name that was created, renamed or removed may be in its old state until its folder is synced.
 """
 
 import copy
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Tree = dict[str, bytes | None]
-"""Relative paths and what they hold; None for a folder."""
+"""Relative paths with their content; None for a folder."""
 
 
 @dataclass(frozen=True)
 class Named:
-    """A change in a folder: a name that went, a name that came, and the inode it stands for."""
+    """A change in a folder: a name removed, a name added, and their inode."""
 
     folder: int
     gone: str
@@ -27,7 +27,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Filled:
-    """A file's whole content after a write."""
+    """The content of a file after a write."""
 
     inode: int
     data: bytes
@@ -56,7 +56,7 @@ class History:
             self._replay(kind, str(Path(path).relative_to(root)), root, *rest)
 
     def states(self, at: int) -> Iterator[Tree]:
-        """Yield what may be on the disk if the power goes after `at` changes."""
+        """Yield every possible state of the disk after a power cut that follows `at` changes."""
         ops = self.ops[:at]
         synced = {op.inode: index for index, op in enumerate(ops) if isinstance(op, Synced)}
         named = [(index, op) for index, op in enumerate(ops) if isinstance(op, Named)]
@@ -71,7 +71,7 @@ class History:
                 yield dict(_walk(folders, files, 0, Path()))
 
     def _variants(self, ops: list[Named | Filled | Synced], synced: dict[int, int]) -> dict[int, list[bytes]]:
-        """Return for each file that was written what may be read of it."""
+        """Return the possible contents of each file that was written."""
         variants: dict[int, list[bytes]] = {}
         for index, op in enumerate(ops):
             if not isinstance(op, Filled):
@@ -107,7 +107,7 @@ class History:
             self._fill(inode, kind, *rest)
 
     def _fill(self, inode: int, kind: str, change: object = None) -> None:
-        """Change a file's content. Space that was reserved reads as zeros until it is written."""
+        """Change a file's content. Reserved space reads as zeros until it is written."""
         data, written = self._files[inode], self._written.get(inode, 0)
         if kind == "reserve":
             assert isinstance(change, int)
@@ -130,7 +130,7 @@ class History:
         return inode
 
     def _name(self, path: str, inode: int, *, gone: str = "") -> None:
-        """Give an inode a name, or take it away, or both in one folder."""
+        """Add a name of an inode, or remove it, or both in one folder."""
         folder = self._inode(str(Path(path or gone).parent))
         assert not (path and gone) or Path(path).parent == Path(gone).parent
         op = Named(folder, Path(gone).name, Path(path).name, inode)
@@ -147,7 +147,7 @@ class History:
 
 
 def read_tree(root: Path) -> Tree:
-    """Return what is below a folder."""
+    """Return the tree below a folder."""
     return {str(path.relative_to(root)): None if path.is_dir() else path.read_bytes() for path in root.rglob("*")}
 
 

@@ -1,6 +1,6 @@
-"""Faults in the primitives of the atomic writer: fail, die or lie at the k-th of them.
+"""Faults in the primitives of the atomic writer: errors, kills and false successes at the k-th call.
 
-The writer is pure Python and calls `os` by its name, so a stand-in for `os` inside `core.files.atomic` reaches every primitive.
+The writer calls `os` by its name, so a stand-in for `os` inside `core.files.atomic` reaches every primitive.
 Used in a child of the fork server, or in a test's own process.
 """
 
@@ -19,10 +19,10 @@ PRIMITIVES = ("open", "fchmod", "write", "posix_fallocate", "fsync", "close", "r
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens at the `at`-th call (from 0) of the primitive `op`, or of any if that is empty; -1 is every call.
+    """A fault at the `at`-th call (from 0) of the primitive `op`, or of any if that is empty; -1 is every call.
 
     `action`: "error" raises `errno`; "kill" ends the process by SIGKILL `before` the call or after it; "short" writes one byte;
-    "slow" waits; "skip" pretends to have done it.
+    "slow" waits; "skip" does nothing and reports success.
     """
 
     action: str
@@ -37,7 +37,7 @@ class Fault:
 
 
 class Shim:
-    """`os` with faults. `calls` lists the primitives that were called, with the names they were called on."""
+    """`os` with faults. `calls` lists the primitives that were called, with their files' names."""
 
     def __init__(self, faults: list[Fault], log: Path | None = None) -> None:
         self.calls: list[tuple[str, str]] = []
@@ -92,7 +92,7 @@ def _fail(op: str, args: tuple[Any, ...], number: int) -> NoReturn:
 
 @contextlib.contextmanager
 def injected(*faults: Fault) -> Iterator[Shim]:
-    """Put the faults into this process for the length of a block."""
+    """Inject the faults into this process for the duration of a block."""
     from mnistae.core.files import atomic
 
     shim = Shim(list(faults))

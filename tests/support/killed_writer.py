@@ -17,14 +17,14 @@ DEAD = 2**22 + 1
 """A process number beyond the last one that Linux gives out."""
 
 
-class Killed(BaseException):
+class SimulatedKill(BaseException):
     """The process is dead from now on."""
 
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Dying:
+class KilledWriter:
     """`os` for the atomic writer of a process that dies before its `at`-th primitive, and does nothing more."""
 
     def __init__(self, at: int) -> None:
@@ -41,7 +41,7 @@ class Dying:
         def call(*args: Any, **options: Any) -> Any:
             self.left -= 1
             if self.left < 0:
-                raise Killed
+                raise SimulatedKill
             result = real(*args, **options)
             if name == "open":
                 self.opened.add(result)
@@ -53,9 +53,9 @@ class Dying:
 
 
 @contextlib.contextmanager
-def dying(at: int) -> Iterator[None]:
-    """Let the block's process die before its `at`-th primitive. The removal of a folder's file counts as one."""
-    shim = Dying(at)
+def killed_at(at: int) -> Iterator[None]:
+    """Simulate a kill before the `at`-th primitive of the block. The removal of each file of a folder counts as one."""
+    shim = KilledWriter(at)
 
     def rmtree(folder: Path) -> None:
         for path in sorted(folder.iterdir()):
@@ -66,7 +66,7 @@ def dying(at: int) -> Iterator[None]:
     vars(atomic)["shutil"] = type("shutil", (), {"rmtree": staticmethod(rmtree)})
     try:
         yield
-    except Killed:
+    except SimulatedKill:
         pass
     finally:
         vars(atomic)["os"], vars(atomic)["shutil"] = os, shutil
@@ -74,7 +74,7 @@ def dying(at: int) -> Iterator[None]:
             os.close(fd)
 
 
-class Second:
+class PeerProcess:
     """A second process."""
 
     def __init__(self) -> None:
@@ -91,5 +91,5 @@ class Second:
         return listed
 
     def end(self) -> None:
-        """Let it end."""
+        """Wait for its end."""
         self._process.communicate(timeout=30)
