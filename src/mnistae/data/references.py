@@ -108,7 +108,7 @@ def needs_dataset(refs: Sequence[ImageRef]) -> bool:
 
 
 def matches(ref: ImageRef, path: Path) -> bool:
-    """Whether a file at `path`, there or not yet, is one of the several that a reference matches."""
+    """Whether a file at `path`, there or not yet, is one of the files that a reference to several matches."""
     return ref.kind is Kind.FILES and patterns.matches(ref.text, path)
 
 
@@ -185,7 +185,7 @@ def _check_stdin(refs: Sequence[ImageRef]) -> None:
 
 
 def _number(text: str, digits: str) -> int:
-    if len(digits) > 18:  # past every data set, and past what int() takes without complaint
+    if len(digits) > 18:  # beyond every data set, and int() rejects very long numbers
         raise UsageError(f"index out of range: '{text}'", hint=f"expected {SYNTAX}")
     return int(digits)
 
@@ -193,7 +193,7 @@ def _number(text: str, digits: str) -> int:
 def _looks_like_a_path(text: str) -> bool:
     if os.path.lexists(text):
         return True
-    is_malformed = text.startswith(("train:", "test:", "digit:"))  # digit:3/x is no path, in spite of its slash
+    is_malformed = text.startswith(("train:", "test:", "digit:"))  # digit:3/x is not a path, despite its slash
     if is_malformed:
         return False
     return os.sep in text or Path(text).suffix.lower() in SUFFIXES or patterns.is_multiple(text)

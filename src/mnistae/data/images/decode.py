@@ -34,14 +34,14 @@ KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", npy
     b"P%d" % number: "PPM" for number in range(1, 7)
 }
 STDIN = "standard input"
-"""The name of what comes through a pipe."""
+"""The name of piped input in messages."""
 
 GIVE_AN_IMAGE = "give a PNG, JPEG, BMP or PGM file, or an .npy array of shape (28, 28), (n, 28, 28) or (n, 784)"
 
 
 @dataclass(frozen=True)
 class DecodedImages:
-    """Images (n, 28, 28), 0 = background, 1 = ink, and what was done to get them, for standard error."""
+    """Images (n, 28, 28), 0 = background, 1 = ink, and the preprocessing steps, for standard error."""
 
     images: NDArray[np.float32]
     notes: tuple[str, ...] = ()
@@ -220,7 +220,7 @@ def _unchanged(grey: Array, alpha: Array | None, name: str) -> Array:
 
 
 def _blocks(stream: IO[bytes], name: str, *, start: bytes = b"", rows: int = MAX_IMAGES) -> Iterator[tuple[Array, int]]:
-    """Yield the images (B, 28, 28) of an .npy file, B at most `rows`, and how many there are in all.
+    """Yield the images (B, 28, 28) of an .npy file, B at most `rows`, each with their total number.
 
     Every value of its header is checked first. An array in Fortran order is read all at once.
     """
@@ -253,7 +253,7 @@ def _count(shape: tuple[int, ...], dtype: np.dtype, name: str) -> int:
 
 def _to_unit(values: NDArray[np.generic], *, is_bool: bool, name: str) -> Array:
     """Return the values as float32 in [0, 1], in C order."""
-    with np.errstate(all="ignore"):  # what overflows here is refused below
+    with np.errstate(all="ignore"):  # overflow is refused below
         images: Array = np.array(values, np.float32, order="C")
     if is_bool:
         return np.minimum(images, 1)

@@ -108,13 +108,13 @@ def _background(grey: Array) -> Array:
 
 
 def _terms(shape: tuple[int, ...]) -> Array:
-    # The middles of the pixels, so that a coarse grid and a fine one mean the same places.
+    # Pixel centres, so that a coarse grid and a fine one cover the same area.
     y, x = np.meshgrid(*((2 * np.arange(n, dtype=np.float32) + 1) / n - 1 for n in shape), indexing="ij")
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
 
 
 def _drop_border_components(difference: Array) -> Array:
-    """Return the ink (h, w) of the digit alone; what touches the border only if there is nothing else."""
+    """Return the ink (h, w) without components that touch the border, unless there are no others."""
     ink = _threshold(difference)
     if not _border(ink).any():
         return ink

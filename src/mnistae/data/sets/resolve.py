@@ -159,7 +159,7 @@ def _path(path: Path) -> DatasetSpec:
 
 
 def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
-    """Return what changes when a file is exchanged or written to: a sum over names, sizes and times."""
+    """Return a hash of the names, sizes and times of the files, which changes when one is replaced or modified."""
     try:
         stats = [(str(path), stat.st_size, stat.st_mtime_ns) for path in members for stat in [path.stat()]]
     except OSError as error:
