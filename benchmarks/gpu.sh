@@ -66,6 +66,7 @@ if wants speed; then
     bench "epoch-${peer// /-}" 90 peers "$peer" "$([[ $peer == course || $DEVICE == cpu ]] && echo 3 || echo 21)" "$DEVICE"
   done
   for precision in fp32 bf16 $([[ $DEVICE == cpu ]] || echo tf32); do bench "floor-$precision" 60 floor "$precision" "$DEVICE"; done
+  bench step 120 step "$DEVICE"
   cli evaluate 60 evaluate lab --device "$DEVICE"
   cli encode 60 encode --split train --device "$DEVICE" -f npy -o "$work/codes.npy"
 fi
