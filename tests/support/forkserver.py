@@ -38,7 +38,8 @@ def main() -> None:
 
 LATE = (
     *("filelock", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure"),
-    *("PIL.GifImagePlugin", "PIL.PngImagePlugin", "safetensors.numpy", "torch", "typer._adapters", "typer.rich_utils"),
+    *("PIL.GifImagePlugin", "PIL.PngImagePlugin", "safetensors.numpy", "scipy.ndimage", "scipy.spatial"),
+    *("torch", "typer._adapters", "typer.rich_utils"),
     *("mnistae.cli.main", "mnistae.store.importer", "mnistae.training.run"),
 )
 """Modules that commands import late."""
