@@ -21,7 +21,8 @@ from PIL import Image
 
 import mnistae as product
 from mnistae.outputs import image_io
-from tests.conftest import run_program_in_pty
+from tests.conftest import REAL_MNIST, run_program_in_pty
+from tests.support.client import LONG
 from tests.support.photos import drawn, on_paper
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "pipelines.md"
@@ -60,7 +61,7 @@ class Site:
         return product.read_dataset(self.dataset, split)
 
 
-@pytest.fixture(params=["MNIST in a pipe", "glyphs on a terminal"])
+@pytest.fixture
 def site(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: dict[str, np.ndarray]
 ) -> Site:
@@ -71,12 +72,13 @@ def site(
         image = digits["test_images"][digits["test_labels"] == digit][0]
         on_paper(drawn(image, 200)).save(f"photos/{digit}.png")
     Path("photos/torn.png").write_text("no picture")
-    if request.param == "MNIST in a pipe":
-        request.getfixturevalue("real_mnist")
-        return Site("mnist", "lab", is_terminal=False)
+    is_terminal = request.param == "terminal"
+    if not is_terminal and REAL_MNIST.is_dir():
+        monkeypatch.setenv("MNISTAE_DATA_DIR", str(REAL_MNIST))
+        return Site("mnist", "lab", is_terminal)
     monkeypatch.setenv("MNISTAE_HOME", str(request.getfixturevalue("glyphs_home")))
     monkeypatch.setenv("MNISTAE_CHECKPOINT", "fast")
-    return Site("glyphs", "fast", is_terminal=True)
+    return Site("glyphs", "fast", is_terminal)
 
 
 def _on_the_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +202,11 @@ CHECKS: Sequence[Callable[[Site, str, str], None]] = (
 )
 
 
+RUNS = [(number, ("pipe", "terminal")[number % 2]) for number in BLOCKS]
+if LONG:
+    RUNS = [(number, kind) for number in BLOCKS for kind in ("pipe", "terminal")]
+
+
 def test_the_page_has_ten_pipelines() -> None:
     """Ten blocks, numbered, each with its check."""
     assert list(BLOCKS) == list(range(1, len(CHECKS) + 1))
@@ -207,7 +214,7 @@ def test_the_page_has_ten_pipelines() -> None:
     assert PAGE.read_text("utf-8").count("```sh") == 10
 
 
-@pytest.mark.parametrize("number", BLOCKS)
+@pytest.mark.parametrize(("number", "site"), RUNS, indirect=["site"])
 def test_a_pipeline_does_what_it_says(site: Site, number: int) -> None:
     """Each block of the page runs as it is printed, with any failure ending it, and its result is correct."""
     code, out, err = site.run(BLOCKS[number])
