@@ -147,7 +147,7 @@ def check_stdout_takes_bytes(*, as_json: bool) -> None:
 def format_table(rows: Sequence[Sequence[object]], *, has_headings: bool = True) -> list[str]:
     """Return rows of cells as lines with aligned columns: text to the left, numbers below a heading to the right.
 
-    Cells are escaped: they may contain foreign text, and a table is for people even when it is piped.
+    Cells are escaped: they may contain foreign text, and tables are meant to be read even when piped.
     """
     from rich.cells import cell_len
 
