@@ -185,7 +185,7 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("checkpoints", "export", "-o", "/dev/null/x.npz"), 7, "is not a folder"),
     # codes
     (("encode",), 2, "give images or --split"),
-    (("encode", "1", "--split", "test"), 2, "give images or --split"),
+    (("encode", "1", "--split", "test"), 2, "images and --split cannot be combined"),
     (("encode", "1", "-o", "x.txt"), 2, "unsupported output format: 'txt'"),
     (("encode", "99999999"), 2, "index out of range"),
     (("decode", "nowhere.npy"), 4, "cannot read codes from 'nowhere.npy'"),

@@ -146,6 +146,9 @@ def test_no_store(store: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> N
     assert refusal(runs.newest) == (CheckpointError, f"no checkpoints in '{store}' yet", hint)
     assert runs.load(None).is_builtin
     assert refusal(runs.load, "one") == (CheckpointError, "no such checkpoint: 'one'", "available: lab, denoise")
+    Path("one.pth").touch()
+    hint = "import it first: mnistae checkpoints import one.pth"
+    assert refusal(runs.load, "one.pth") == (CheckpointError, "'one.pth' is a file, not a checkpoint of the store", hint)
     assert not os.path.lexists(store)
 
 

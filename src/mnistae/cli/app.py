@@ -114,7 +114,7 @@ COMMANDS = {
     "checkpoints remove": CommandInfo(
         "Remove runs with all their files.",
         MANAGE,
-        ("mnistae checkpoints remove lab", "mnistae checkpoints remove first second"),
+        ("mnistae checkpoints remove lab-mnist-seed0", "mnistae checkpoints remove first second"),
     ),
     "datasets list": CommandInfo(
         "List known data sets and whether they are installed.",

@@ -114,4 +114,4 @@ def _reason(name: str) -> str:
         return f"torch {torch.__version__} is built without CUDA"
     if name.startswith("cuda"):
         return f"torch {torch.__version__} for CUDA {torch.version.cuda} finds no usable GPU or driver"
-    return f"torch {torch.__version__} finds none"
+    return f"torch {torch.__version__} finds no {name.upper()} device"

@@ -246,6 +246,9 @@ def _missing(path: Path, name: str | None) -> CheckpointError:
         )
     if exists(name):  # killed after its first state, before its first model
         return CheckpointError(f"run '{name}' has no model yet", hint=f"resume it with 'mnistae train --resume --name {name}'")
+    if Path(name).is_file():
+        hint = f"import it first: mnistae checkpoints import {name}"
+        return CheckpointError(f"'{name}' is a file, not a checkpoint of the store", hint=hint)
     return CheckpointError(f"no such checkpoint: '{name}'", hint=f"available: {', '.join(checkpoint_names()[:7])}")
 
 

@@ -225,7 +225,7 @@ def test_npz_without_images(tmp_path: Path, few: Digits) -> None:
     [
         *((name, b"1,2,3", "unsupported data set format: '{path}'") for name in ("a.csv", "a.png", "a", "a.zip")),
         *(
-            ("a.npz", data, "cannot read the data set '{path}': File is not a zip file")
+            ("a.npz", data, "cannot read the data set '{path}': not an .npz file, or truncated")
             for data in (b"", b"PK", b"<!doctype html>", npy(np.zeros((5, 28, 28))), bytes(10_000))
         ),
     ],

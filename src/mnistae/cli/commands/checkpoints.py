@@ -25,7 +25,9 @@ OptionalNames = Annotated[list[str] | None, typer.Argument(metavar="NAME", help=
 OptionalName = Annotated[
     str | None,
     typer.Argument(
-        metavar="NAME|PATH", envvar="MNISTAE_CHECKPOINT", help="Checkpoint name or .safetensors file (default: the newest run)."
+        metavar="NAME|PATH",
+        envvar="MNISTAE_CHECKPOINT",
+        help="Checkpoint name or .safetensors file (default: the newest run, else the built-in `lab`).",
     ),
 ]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A PyTorch state dict (.pth, .pt) or a .safetensors file.")]

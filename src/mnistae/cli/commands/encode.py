@@ -65,7 +65,9 @@ def encode(
     The codes go to stdout as they are computed, or with -o to a file, whose path is printed. A .npy header contains the row
     count, so without --split an array is written after the last image has been read.
     """
-    if bool(images) == (split is not None):
+    if images and split is not None:
+        raise UsageError("images and --split cannot be combined", hint="leave one of them out")
+    if not images and split is None:
         raise UsageError("give images or --split", hint="name images, or use --split train or --split test")
     target = _target(reporter, out)
     results.refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset, images=images or [])

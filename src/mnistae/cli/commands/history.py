@@ -22,7 +22,10 @@ from mnistae.store.runs import Checkpoint
 
 Runs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="RUN", help="Run names or .safetensors files (default: MNISTAE_CHECKPOINT or the newest run)."),
+    typer.Argument(
+        metavar="RUN",
+        help="Run names or .safetensors files (default: MNISTAE_CHECKPOINT, else the newest run, else the built-in `lab`).",
+    ),
 ]
 
 

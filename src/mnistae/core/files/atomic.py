@@ -214,7 +214,9 @@ def _output_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OutputError(f"cannot write '{path}': {reason}", hint="free some space or choose another place") from error
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        hint = "free some space or choose another place" if is_full else "choose another place"
+        raise OutputError(f"cannot write '{path}': {reason}", hint=hint) from error
 
 
 def _fsync(fd: int) -> None:

@@ -134,7 +134,7 @@ def _contents(path: Path) -> bytes:
 
 def _cannot_read(path: Path, error: files.UnreadableError) -> DataError:
     if isinstance(error.__context__, FileNotFoundError):
-        return DataError(f"no such image: '{path}'", hint="give an existing file, or a test image such as test:0 or digit:7")
+        return DataError(f"no such image: '{path}'", hint="give an existing file, or an image of the data set, such as test:0")
     return DataError(f"cannot read '{path}': {error}", hint=GIVE_AN_IMAGE)
 
 

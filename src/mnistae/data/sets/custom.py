@@ -76,7 +76,8 @@ def _read_npz(path: Path) -> Arrays:
                 raise DataError(f"'{path}' unpacks to more than {MAX_FILE / 2**20:.0f} MiB", hint=_HINT)
             content = {role: _member(archive, keys) for role, keys in _KEYS.items()}
     except files.DAMAGED_ZIP as error:
-        raise DataError(f"cannot read the data set '{path}': {error}", hint=_HINT) from error
+        reason = "not an .npz file, or truncated" if "not a zip file" in str(error) else str(error)
+        raise DataError(f"cannot read the data set '{path}': {reason}", hint=_HINT) from error
     for split in ("train", "test"):
         images, labels = content[f"{split}_images"], content[f"{split}_labels"]
         if images is not None:
