@@ -274,6 +274,18 @@ def test_nohup_and_the_background(forks: ForkServer, whole: ReferenceRun, tmp_pa
     log_result("E5", trials=2, note="SIGHUP ignored (nohup), SIGINT ignored (background)")
 
 
+def test_write_to_a_closed_terminal() -> None:
+    """E5: a write that fails because the terminal is closed ends like SIGHUP, which may arrive later: it is not a full disk."""
+    terminal, stdout = os.openpty()
+    os.close(terminal)
+    try:
+        done = subprocess.run([sys.executable, "-m", "mnistae", "summary"], check=False, stdout=stdout, stderr=subprocess.PIPE)
+    finally:
+        os.close(stdout)
+    assert (done.returncode, done.stderr) == (129, b"")
+    log_result("E5", trials=1, note="a write to a closed terminal")
+
+
 def test_closed_terminal(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """E5: closing the window is SIGHUP: the last finished epoch is kept, and the resumed run ends with the same bytes."""
     codes = set()

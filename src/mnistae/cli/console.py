@@ -1,11 +1,13 @@
 """The two streams: results on stdout, everything else on stderr."""
 
 import contextlib
+import errno
 import functools
 import json
 import locale
 import math
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,7 +135,18 @@ def write_bytes(data: bytes) -> None:
     except BrokenPipeError:
         raise StdoutClosedError from None
     except OSError as error:
+        if is_hangup(error):
+            raise
         raise OutputError(f"cannot write to stdout: {error.strerror}", hint="is the disk full?") from error
+
+
+def is_hangup(error: OSError) -> bool:
+    """Whether a write failed because the terminal was closed: the error may arrive before SIGHUP does."""
+    if error.errno != errno.EIO:
+        return False
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return any(stat.S_ISCHR(os.fstat(stream.fileno()).st_mode) for stream in (sys.stdout, sys.stderr))
+    return False
 
 
 def check_stdout_takes_bytes(*, as_json: bool) -> None:

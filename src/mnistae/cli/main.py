@@ -29,9 +29,7 @@ def _run() -> int:  # noqa: PLR0911 - one for each kind of exit
         code = app.build(_words())(standalone_mode=False)
         return _flush_stdout(int(code or ExitCode.DONE))
     except OSError as error:
-        if error.filename is not None:  # errors of files are handled where the file is known: this is a bug
-            return _unexpected(error)
-        return _report(f"cannot write to stdout: {error.strerror}", "is the disk full?", ExitCode.OUTPUT)
+        return _stream_error(error)
     except SystemExit as exit_:  # Typer's: 0 after shell completion, else the reader of a help page has gone
         return ExitCode.SIGPIPE if exit_.code else ExitCode.DONE
     except console.StdoutClosedError:
@@ -55,6 +53,15 @@ def _words() -> list[str]:
     """Return the arguments of the command line, or of the one that the shell completes."""
     asked = (os.environ.get(name, "") for name in ("COMP_WORDS", "_TYPER_COMPLETE_ARGS"))
     return [*sys.argv[1:], *" ".join(asked).split()]
+
+
+def _stream_error(error: OSError) -> int:
+    if console.is_hangup(error):
+        _silence_stdout()
+        return ExitCode.SIGHUP
+    if error.filename is not None:  # errors of files are handled where the file is known: this is a bug
+        return _unexpected(error)
+    return _report(f"cannot write to stdout: {error.strerror}", "is the disk full?", ExitCode.OUTPUT)
 
 
 def _unexpected(error: Exception) -> int:
