@@ -7,7 +7,7 @@ import pytest
 
 from mnistae.core.arrays import NO_LABEL, to_float
 from mnistae.core.config import ModelConfig
-from mnistae.data.sets.dataset import Arrays, Dataset, DatasetSpec, Split
+from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Split
 from mnistae.metrics import quality
 from mnistae.metrics.pca import PCA
 from mnistae.model.numpy_network import NumpyNetwork
@@ -29,7 +29,7 @@ def make_network(seed: int, bottleneck: int = 4) -> NumpyNetwork:
 def dataset(digits: dict[str, np.ndarray], **other: np.ndarray) -> Dataset:
     """Return a data set of the tiny arrays, some of them replaced."""
     arrays: Arrays = {name: array.reshape(len(array), -1).squeeze() for name, array in {**digits, **other}.items()}
-    return Dataset(DatasetSpec("own", str(Path("own").absolute()), sorted(other), lambda: arrays))
+    return Dataset(DatasetSpec("own", str(Path("own").absolute()), sorted(other), lambda: Content(arrays)))
 
 
 def values(result: Evaluation, metric: str) -> list[float]:

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from mnistae.core.errors import DataError
-from mnistae.data.sets.custom import SUFFIXES
+from mnistae.data.sets.folders import SUFFIXES
 
 MAX_FILES = 100_000
 

@@ -19,10 +19,10 @@ from mnistae.core.config import PIXELS
 from mnistae.core.errors import DataError, UsageError
 from mnistae.data import patterns
 from mnistae.data.images import decode
-from mnistae.data.sets import custom
+from mnistae.data.sets import folders
 from mnistae.data.sets.dataset import Dataset, Split
 
-SUFFIXES = {*custom.SUFFIXES, ".npy"}
+SUFFIXES = {*folders.SUFFIXES, ".npy"}
 """File name extensions of images and of arrays of images."""
 
 SYNTAX = "N, train:N, test:N, digit:D, digit:D/K, an image file, a folder, a glob pattern, or - for stdin"

@@ -10,7 +10,7 @@ import pytest
 from mnistae.core.errors import DataError
 from mnistae.data.sets import cache
 from mnistae.data.sets.cache import BLOCK, CacheFile, StaleCacheError
-from mnistae.data.sets.dataset import Arrays, Dataset, DatasetSpec, Split
+from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Split
 
 SOURCE = ["test", "checksum"]
 ROWS = 3 * BLOCK - 100
@@ -43,10 +43,10 @@ class Counted:
         """Return the data set as another process would open it."""
         return Dataset(DatasetSpec("counted", "nowhere", fingerprint, self.read))
 
-    def read(self) -> Arrays:
-        """Return the arrays."""
+    def read(self) -> Content:
+        """Return the arrays, with classes and notes."""
         self.reads += 1
-        return self.arrays
+        return Content(self.arrays, classes=("zero", "one"), notes=("600 train images",))
 
 
 @pytest.fixture
@@ -103,6 +103,7 @@ def place_of(path: Path, name: str, row: int) -> int:
 def test_same_with_and_without(source: Counted, file: Path) -> None:
     """The cache answers every question as the source does, which is read once and no more."""
     assert answers(source.dataset()) == expected(ARRAYS)
+    assert (source.dataset().classes, source.dataset().notes) == (("zero", "one"), ("600 train images",))
     assert source.reads == 1
     file.unlink()
     assert answers(source.dataset()) == expected(ARRAYS)
@@ -184,7 +185,7 @@ def json_only(text: str) -> bytes:
         lambda _data: json_only('{"__metadata__": {"mnistae": "null"}}'),
         lambda _data: json_only("[" * 100_000),
         lambda _data: json_only('{"a": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}}'),
-        replaced_header(lambda meta: meta.update(version=2)),
+        replaced_header(lambda meta: meta.update(version=cache.VERSION + 1)),
         replaced_header(lambda meta: meta.update(source=["test", "other"])),
         replaced_header(lambda meta: meta.pop("shapes")),
         replaced_header(lambda meta: meta.update(digests=[])),
@@ -247,7 +248,9 @@ def test_file_that_goes_away(source: Counted, file: Path) -> None:
     assert source.reads == 2
     dataset = source.dataset()
     assert dataset.length(Split.TRAIN) == ROWS
-    cache.write(file, SOURCE, {name: array ^ np.uint8(1) for name, array in make(700, 50).items()})
+    cache.write(
+        file, SOURCE, {name: array ^ np.uint8(1) for name, array in make(700, 50).items()}, {"classes": (), "notes": ()}
+    )
     np.testing.assert_array_equal(dataset.image(Split.TRAIN, 3), ARRAYS["train_images"][3])
     assert source.reads == 3
 

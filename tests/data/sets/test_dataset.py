@@ -7,14 +7,14 @@ import pytest
 
 from mnistae.core.arrays import NO_LABEL, flatten, to_float
 from mnistae.core.errors import DataError
-from mnistae.data.sets.dataset import Arrays, Dataset, DatasetSpec, Split, no_progress
+from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Split, no_progress
 
 IMAGES = np.arange(3 * 784, dtype=np.uint32).astype(np.uint8).reshape(3, 784)
 LABELS = np.array([7, 0, NO_LABEL], np.uint8)
 TRAIN_ONLY: Arrays = {"train_images": IMAGES, "train_labels": LABELS}
 
 
-def broken() -> Arrays:
+def broken() -> Content:
     """Be a source that cannot be read."""
     raise DataError("the disk is gone", hint="look for it")
 
@@ -22,7 +22,7 @@ def broken() -> Arrays:
 @pytest.fixture
 def dataset() -> Dataset:
     """A data set without a test split."""
-    return Dataset(DatasetSpec("half", "nowhere", 1, lambda: TRAIN_ONLY))
+    return Dataset(DatasetSpec("half", "nowhere", 1, lambda: Content(TRAIN_ONLY)))
 
 
 def test_one_split(dataset: Dataset) -> None:
@@ -68,7 +68,7 @@ def test_reload(dataset: Dataset) -> None:
     assert now_broken.digest == digest
     with pytest.raises(DataError, match="the disk is gone"):
         now_broken.reload()
-    changed = Dataset(DatasetSpec("half", "nowhere", 1, lambda: {**TRAIN_ONLY, "train_labels": LABELS[::-1].copy()}))
+    changed = Dataset(DatasetSpec("half", "nowhere", 1, lambda: Content({**TRAIN_ONLY, "train_labels": LABELS[::-1].copy()})))
     assert changed.digest == digest  # the cache's
     changed.reload()
     assert changed.labels(Split.TRAIN).tolist() == [NO_LABEL, 0, 7]
@@ -77,7 +77,7 @@ def test_reload(dataset: Dataset) -> None:
 
 def test_location_with_bytes_that_are_no_text() -> None:
     """A folder's name that is not UTF-8 keeps its cache too."""
-    source = DatasetSpec("odd", "/data/\udcff\udcfe", ["/data/\udcff"], lambda: TRAIN_ONLY)
+    source = DatasetSpec("odd", "/data/\udcff\udcfe", ["/data/\udcff"], lambda: Content(TRAIN_ONLY))
     assert Dataset(source).digest == Dataset(DatasetSpec("odd", source.location, source.fingerprint, broken)).digest
 
 

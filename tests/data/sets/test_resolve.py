@@ -13,7 +13,7 @@ import pytest
 
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import DataError, UsageError
-from mnistae.data.sets import cache, custom, glyphs, idx, registry, resolve
+from mnistae.data.sets import cache, folders, glyphs, idx, registry, resolve
 from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.data.sets.registry import DATASETS, DatasetInfo
 from tests.conftest import idx_bytes, write_idx
@@ -209,7 +209,7 @@ def test_many_images_are_cached(tmp_path: Path, digits: Digits, monkeypatch: pyt
     first = resolve.open_dataset(str(tmp_path))
     assert first.length(Split.TRAIN) == 20
     assert len(json.dumps(first._source.fingerprint)) < 100
-    monkeypatch.setattr(custom, "read", None)
+    monkeypatch.setattr(folders, "read", None)
     second = resolve.open_dataset(str(tmp_path))
     np.testing.assert_array_equal(second.images(Split.TRAIN), digits["train_images"].reshape(20, -1))
     assert set(second.labels(Split.TRAIN)) == {NO_LABEL}

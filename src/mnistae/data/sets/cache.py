@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,7 @@ from mnistae.core.files import atomic
 BLOCK = 512
 """Rows per digest: one image costs reading and hashing 400 KB."""
 
-VERSION = 1
+VERSION = 2
 KEY = "mnistae"
 MAX_HEADER = 2**20
 
@@ -35,6 +35,8 @@ class CacheFile:
     entries: Mapping[str, Any]
     shapes: Mapping[str, list[int]]
     digests: Mapping[str, list[str]]
+    classes: Sequence[str]
+    notes: Sequence[str]
 
     @classmethod
     def open(cls, path: Path, source: object) -> Self:
@@ -50,7 +52,7 @@ class CacheFile:
                 raise StaleCacheError("its header is damaged")
             if meta["version"] != VERSION or meta["source"] != source:
                 raise StaleCacheError("it was made from another source")
-            return cls(path, 8 + size, header, meta["shapes"], meta["digests"])
+            return cls(path, 8 + size, header, meta["shapes"], meta["digests"], tuple(meta["classes"]), tuple(meta["notes"]))
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:  # a damaged header
             raise StaleCacheError(str(error)) from error
 
@@ -80,13 +82,13 @@ class CacheFile:
         return array[start - first * BLOCK : stop - first * BLOCK]
 
 
-def write(path: Path, source: object, arrays: Mapping[str, Bytes]) -> None:
-    """Write the cache file of `source`. Failure to write it is ignored."""
+def write(path: Path, source: object, arrays: Mapping[str, Bytes], about: Mapping[str, Sequence[str]]) -> None:
+    """Write the cache file of `source`; `about` has its classes and notes. Failure to write it is ignored."""
     from safetensors.numpy import save
 
     digests = _digests(arrays)
     shapes = {name: array.shape for name, array in arrays.items()}
-    meta: dict[str, object] = {"version": VERSION, "source": source, "shapes": shapes, "digests": digests}
+    meta: dict[str, object] = {"version": VERSION, "source": source, "shapes": shapes, "digests": digests, **about}
     meta["checksum"] = _digest_of(meta)
     data = save(dict(arrays), {KEY: json.dumps(meta, sort_keys=True, separators=(",", ":"))})
     atomic.remove_stale_temps(path.parent)

@@ -16,6 +16,18 @@ Arrays = dict[str, Bytes]
 """By "train_images", "train_labels", "test_images", "test_labels"; images (N, 784), labels (N,). A split may be missing."""
 
 
+@dataclass(frozen=True)
+class Content:
+    """What a source holds. `notes` say what it was taken for, and what was converted or left out.
+
+    `classes` are the names of the labels 0, 1 and so on, if they have names.
+    """
+
+    arrays: Arrays
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 Progress = Callable[[str, int, int | None], None]
 """Called with the name of the work, how much of it is done, and the total if that is known."""
 
@@ -41,7 +53,7 @@ class DatasetSpec:
     name: str
     location: str
     fingerprint: Any
-    build: Callable[[], Arrays]
+    build: Callable[[], Content]
 
 
 class _Store(Protocol):
@@ -51,12 +63,16 @@ class _Store(Protocol):
     def shapes(self) -> Mapping[str, Sequence[int]]: ...
     @property
     def digest(self) -> str: ...
+    @property
+    def classes(self) -> Sequence[str]: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
     def rows(self, name: str, start: int, stop: int) -> Bytes: ...
 
 
 @dataclass(frozen=True)
-class _Memory:
-    arrays: Arrays
+class _Memory(Content):
+    """The arrays of a source that has just been read."""
 
     @property
     def shapes(self) -> Mapping[str, Sequence[int]]:
@@ -85,9 +101,23 @@ class Dataset:
         """SHA-256 of the content of all arrays."""
         return self._ask(lambda store: store.digest)
 
+    @property
+    def classes(self) -> Sequence[str]:
+        """The names of the labels 0, 1 and so on; empty if they have none."""
+        return self._ask(lambda store: store.classes)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the source was taken for, and what was converted or left out, a line each."""
+        return self._ask(lambda store: store.notes)
+
     def reload(self) -> None:
         """Read the source again, ignoring the cache. Raises DataError."""
-        self._memory = _Memory(self._source.build())
+        self._memory = self._build()
+
+    def _build(self) -> _Memory:
+        content = self._source.build()
+        return _Memory(content.arrays, content.classes, content.notes)
 
     def has(self, split: Split) -> bool:
         """Whether the data set has this split."""
@@ -128,8 +158,9 @@ class Dataset:
                 self._file = self._file or cache.CacheFile.open(self._cache_path, self._source.fingerprint)
                 return question(self._file)
             except cache.StaleCacheError:
-                self._memory = _Memory(self._source.build())
-                cache.write(self._cache_path, self._source.fingerprint, self._memory.arrays)
+                self._memory = self._build()
+                about = {"classes": self._memory.classes, "notes": self._memory.notes}
+                cache.write(self._cache_path, self._source.fingerprint, self._memory.arrays, about)
         return question(self._memory)
 
     @property

@@ -13,8 +13,8 @@ from mnistae.core import paths
 from mnistae.core.arrays import NO_LABEL, flatten, to_bytes
 from mnistae.core.errors import DataError
 from mnistae.data.images import decode
-from mnistae.data.sets import custom, glyphs, idx, registry
-from mnistae.data.sets.dataset import Arrays, Dataset, DatasetSpec, Progress, no_progress
+from mnistae.data.sets import folders, glyphs, idx, registry, tables
+from mnistae.data.sets.dataset import Content, Dataset, DatasetSpec, Progress, no_progress
 from mnistae.data.sets.registry import DatasetInfo
 
 ARRAY = "array"
@@ -48,8 +48,8 @@ def absolute(reference: str) -> str:
 def from_array(images: NDArray[np.generic]) -> Dataset:
     """Return images (n, 28, 28) or (n, 784) in memory as a data set without labels; no cache holds it. Raises DataError."""
     rows = to_bytes(decode.from_array(images, name="images"))
-    labels = np.full(len(rows), NO_LABEL, np.uint8)
-    found = Dataset(DatasetSpec(ARRAY, "an array in memory", None, lambda: {"train_images": rows, "train_labels": labels}))
+    content = Content({"train_images": rows, "train_labels": np.full(len(rows), NO_LABEL, np.uint8)})
+    found = Dataset(DatasetSpec(ARRAY, "an array in memory", None, lambda: content))
     found.reload()
     return found
 
@@ -133,21 +133,23 @@ def _idx_source(entry: DatasetInfo, folder: Path) -> DatasetSpec:
         name=entry.name,
         location=f"{entry.name} in {folder}",
         fingerprint=_fingerprint(entry.name, members),
-        build=lambda: idx.read(entry, folder),
+        build=lambda: Content(idx.read(entry, folder)),
     )
 
 
 def _glyphs(progress: Progress) -> DatasetSpec:
-    def build() -> Arrays:
+    def build() -> Content:
         progress("drawing the built-in digits", 0, None)
         train_images, train_labels = glyphs.draw(60_000, seed=0)
         test_images, test_labels = glyphs.draw(10_000, seed=1)
-        return {
-            "train_images": flatten(train_images),
-            "train_labels": train_labels,
-            "test_images": flatten(test_images),
-            "test_labels": test_labels,
-        }
+        return Content(
+            {
+                "train_images": flatten(train_images),
+                "train_labels": train_labels,
+                "test_images": flatten(test_images),
+                "test_labels": test_labels,
+            }
+        )
 
     return DatasetSpec(registry.GLYPHS, "built in", [registry.GLYPHS, GLYPHS_VERSION], build)
 
@@ -155,7 +157,9 @@ def _glyphs(progress: Progress) -> DatasetSpec:
 def _path(path: Path) -> DatasetSpec:
     if path.is_dir() and (found := idx.detect(path)):
         return _idx_source(*found)
-    return DatasetSpec(path.name, str(path), _fingerprint("files", custom.members(path)), lambda: custom.read(path))
+    if path.is_dir():
+        return DatasetSpec(path.name, str(path), _fingerprint("files", folders.members(path)), lambda: folders.read(path))
+    return DatasetSpec(path.name, str(path), _fingerprint("files", [path]), lambda: tables.read(path))
 
 
 def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:

@@ -1,4 +1,4 @@
-"""The user's own data sets: a .npy or .npz file, or a folder of images, with or without train/ and test/."""
+"""Data sets in one file: an .npy or .npz of arrays."""
 
 import io
 import zipfile
@@ -11,9 +11,8 @@ from mnistae.core.arrays import NO_LABEL, Bytes, to_bytes
 from mnistae.core.errors import DataError
 from mnistae.core.files import read as files
 from mnistae.data.images import decode
-from mnistae.data.sets.dataset import Arrays
+from mnistae.data.sets.dataset import Arrays, Content
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm"}
 MAX_FILE = 2**30
 
 _KEYS = {
@@ -27,44 +26,21 @@ _KEYS = {
 _HINT = "give a folder of images, an .npy of shape (n, 28, 28), or an .npz with x_train, y_train, x_test, y_test"
 
 
-def members(path: Path) -> list[Path]:
-    """Return the files that make up the data set at `path`, in a fixed order. Raises DataError."""
-    if path.is_file():
-        return [path]
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-    if not found:
-        raise DataError(f"no images in '{path}'", hint=_HINT)
-    return found
-
-
-def read(path: Path) -> Arrays:
-    """Return the arrays of the data set at `path`. Raises DataError."""
-    if path.is_dir():
-        return _read_folder(path)
+def read(path: Path) -> Content:
+    """Return the data set in the file `path`. Raises DataError."""
     if path.suffix == ".npz":
-        return _read_npz(path)
+        return Content(_read_npz(path))
     if path.suffix == ".npy":
-        return _with_labels("train", to_bytes(decode.read_path(path).images), None)
+        return Content(with_labels("train", to_bytes(decode.read_path(path).images), None))
     raise DataError(f"unsupported data set format: '{path}'", hint=_HINT)
 
 
-def _read_folder(path: Path) -> Arrays:
-    files = members(path)
-    arrays: Arrays = {}
-    splits = {split: [file for file in files if file.relative_to(path).parts[0] == split] for split in ("train", "test")}
-    if not splits["train"]:
-        splits = {"train": files}
-    for split, own in splits.items():
-        if own:
-            images = np.concatenate([to_bytes(decode.read_path(file).images[:1]) for file in own])
-            arrays |= _with_labels(split, images, [_label(file) for file in own])
-    return arrays
-
-
-def _label(file: Path) -> int:
-    """Return the digit that the file's folder is named after, as in train/7/a.png."""
-    name = file.parent.name
-    return int(name) if name in set("0123456789") else NO_LABEL
+def with_labels(split: str, images: Bytes, labels: Sequence[int] | Bytes | None) -> Arrays:
+    """Return one split; `labels` may be missing, but not of another length. Raises DataError."""
+    if labels is not None and len(labels) != len(images):
+        raise DataError(f"{len(images)} {split} images but {len(labels)} labels", hint=_HINT)
+    known = labels if labels is not None else [NO_LABEL] * len(images)
+    return {f"{split}_images": images, f"{split}_labels": np.asarray(known, np.uint8)}
 
 
 def _read_npz(path: Path) -> Arrays:
@@ -82,7 +58,7 @@ def _read_npz(path: Path) -> Arrays:
         images, labels = content[f"{split}_images"], content[f"{split}_labels"]
         if images is not None:
             rows = to_bytes(decode.read_bytes(images, name=str(path)).images)
-            arrays |= _with_labels(split, rows, _parse_labels(labels, path) if labels is not None else None)
+            arrays |= with_labels(split, rows, _parse_labels(labels, path) if labels is not None else None)
     if "train_images" not in arrays:
         raise DataError(f"no known array names in '{path}'", hint=_HINT)
     return arrays
@@ -108,10 +84,3 @@ def _parse_labels(data: bytes, path: Path) -> Bytes:
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise DataError(f"labels in '{path}' must be integers of shape (n,)", hint=_HINT)
     return np.where((labels >= 0) & (labels < NO_LABEL), labels.astype(np.uint8), np.uint8(NO_LABEL))
-
-
-def _with_labels(split: str, images: Bytes, labels: Sequence[int] | Bytes | None) -> Arrays:
-    if labels is not None and len(labels) != len(images):
-        raise DataError(f"{len(images)} {split} images but {len(labels)} labels", hint=_HINT)
-    known = labels if labels is not None else [NO_LABEL] * len(images)
-    return {f"{split}_images": images, f"{split}_labels": np.asarray(known, np.uint8)}

@@ -1,0 +1,41 @@
+"""Data sets in a folder of images, with or without train/ and test/."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mnistae.core.arrays import NO_LABEL, to_bytes
+from mnistae.core.errors import DataError
+from mnistae.data.images import decode
+from mnistae.data.sets.dataset import Arrays, Content
+from mnistae.data.sets.tables import with_labels
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm"}
+
+
+def members(path: Path) -> list[Path]:
+    """Return the images of the folder `path`, in a fixed order. Raises DataError."""
+    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    if not found:
+        raise DataError(f"no images in '{path}'", hint=f"supported extensions: {', '.join(sorted(SUFFIXES))}")
+    return found
+
+
+def read(path: Path) -> Content:
+    """Return the data set in the folder `path`. Raises DataError."""
+    files = members(path)
+    arrays: Arrays = {}
+    splits = {split: [file for file in files if file.relative_to(path).parts[0] == split] for split in ("train", "test")}
+    if not splits["train"]:
+        splits = {"train": files}
+    for split, own in splits.items():
+        if own:
+            images = np.concatenate([to_bytes(decode.read_path(file).images[:1]) for file in own])
+            arrays |= with_labels(split, images, [_label(file) for file in own])
+    return Content(arrays)
+
+
+def _label(file: Path) -> int:
+    """Return the digit that the file's folder is named after, as in train/7/a.png."""
+    name = file.parent.name
+    return int(name) if name in set("0123456789") else NO_LABEL
