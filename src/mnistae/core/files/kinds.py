@@ -1,0 +1,30 @@
+"""What a file is that was given in place of another, by its first bytes: for messages."""
+
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+    b"RIFF": "a WebP image",
+    b"II*\x00": "a TIFF image",
+    b"MM\x00*": "a TIFF image",
+    b"%PDF": "a PDF document",
+    b"\x89HDF\r\n": "an HDF5 file",
+    b"PAR1": "a Parquet file",
+    b"\x1f\x8b": "a gzip archive",
+    b"7z\xbc\xaf": "a 7-Zip archive",
+    b"PK\x03\x04": "a zip archive",
+    b"\x93NUMPY": "an .npy array",
+    b"version https://git-lfs": "a Git LFS pointer, not the file itself (run 'git lfs pull')",
+} | {b"\x80%c" % protocol: "a Python pickle" for protocol in range(2, 6)}
+
+SIZE = 24
+"""Bytes that `describe` needs at most."""
+
+
+def describe(start: bytes) -> str | None:
+    """Return what a file with these first bytes is, in the words of a message ('a PNG image'), or None if that is unknown."""
+    if start[8:10] == b'{"' and start[4:8] == bytes(4):  # the length of the header, then the header
+        return "a safetensors file"
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
+        return "a web page or XML document"
+    return next((kind for signature, kind in _SIGNATURES.items() if start.startswith(signature)), None)
