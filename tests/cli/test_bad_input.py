@@ -52,13 +52,6 @@ USE = ("reconstruct", "denoise", "interpolate")
 TABLE: list[tuple[tuple[str, ...], int, str]] = [
     # words
     (("reconstruct", "600"), 2, "index out of range: '600'"),
-    (("reconstruct", "test:100"), 2, "index out of range: 'test:100'"),
-    (("reconstruct", "1" + "0" * 30), 2, "index out of range"),
-    (("reconstruct", "1e3"), 2, "invalid image reference: '1e3'"),
-    (("reconstruct", ""), 2, "invalid image reference: ''"),
-    (("reconstruct", "٣"), 2, "invalid image reference: '٣'"),
-    (("reconstruct", "0x1"), 2, "invalid image reference: '0x1'"),
-    (("reconstruct", "--", "-1"), 2, "invalid image reference: '-1'"),
     (("reconstruct", "-1"), 2, "No such option"),
     (("reconstruct", "digit:10"), 2, "invalid image reference: 'digit:10'"),
     (("reconstruct", "digit:3/99999"), 2, "index out of range: 'digit:3/99999'"),
@@ -92,10 +85,8 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("summary", "-c", "/dev/zero/x.safetensors"), 3, "no such checkpoint file"),
     (("checkpoints", "show", "nobody"), 3, "no such checkpoint: 'nobody'"),
     (("checkpoints", "path", "a b"), 2, "invalid run name: 'a b'"),
-    (("checkpoints", "verify", "nobody"), 3, "no such checkpoint: 'nobody'"),
     (("checkpoints", "remove", "nobody"), 3, "no such checkpoint: 'nobody'"),
     (("checkpoints", "remove", "tiny", "nobody"), 3, "no such checkpoint: 'nobody'"),
-    (("checkpoints", "remove", ".."), 2, "invalid run name: '..'"),
     (("checkpoints", "import", "junk.pth"), 3, "cannot import 'junk.pth'"),
     (("checkpoints", "import", "missing.pth"), 3, "missing.pth"),
     (("checkpoints", "import", "folder.png", "--name", "x"), 3, "it is a folder"),
@@ -113,49 +104,28 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("interpolate", "0", "1", "--dataset", "own.npy", "-o", "own.npy"), 2, "output would overwrite the input 'own.npy'"),
     (("denoise", "1", "-f", "gif"), 2, "Invalid value for '--format' / '-f': 'gif' is not one of"),
     (("reconstruct", "readable.png", "-o", "readable.png"), 2, "output would overwrite the input 'readable.png'"),
-    # numbers
-    (("interpolate", "1", "2", "--steps", "0"), 2, "invalid value for --steps: 0"),
+    # numbers: their ranges are tested in reliability/test_words_and_numbers.py
     (("interpolate", "1", "2", "--steps", "1"), 2, "invalid value for --steps: 1"),
-    (("interpolate", "1", "2", "--steps", "x"), 2, "Invalid value for '--steps'"),
-    (("traverse", "1", "--steps", "1"), 2, "invalid value for --steps: 1"),
-    (("traverse", "1", "--unit", "8"), 2, "invalid value for --unit: 8"),
-    (("traverse", "1", "--unit", "-1"), 2, "invalid value for --unit: -1"),
     (("traverse", "1", "-n", "1000"), 2, "figure too large"),
     (("traverse", "1", "2"), 2, "unexpected extra argument"),
     (("traverse", "own.npy"), 2, "traverse takes exactly one image, got 3"),
     (("interpolate", "1"), 2, "interpolation needs at least two images"),
-    (("denoise", "1", "--level", "nan"), 2, "invalid value for --level: nan"),
-    (("denoise", "1", "--level", "-1"), 2, "invalid value for --level: -1"),
     (("denoise", "1", "--noise", "mask", "--level", "1.5"), 2, "invalid value for --level: 1.5"),
     (("denoise", "1", "--noise", "pink"), 2, "Invalid value for '--noise'"),
-    (("denoise", "1", "--seed", "-1"), 2, "invalid value for --seed: -1"),
     (("train", "--epochs", "0"), 2, "invalid value for --epochs: 0"),
-    (("train", "--epochs", "-3"), 2, "invalid value for --epochs: -3"),
     (("train", "--epochs", "1_000x"), 2, "Invalid value for '--epochs'"),
-    (("train", "--batch-size", "0"), 2, "invalid value for --batch-size: 0"),
-    (("train", "--lr", "nan"), 2, "invalid value for --lr: nan"),
-    (("train", "--lr", "inf"), 2, "invalid value for --lr: inf"),
-    (("train", "--lr", "0"), 2, "invalid value for --lr: 0.0"),
     (("train", "--lr", "1e400"), 2, "invalid value for --lr: inf"),
-    (("train", "--weight-decay", "-1"), 2, "invalid value for --weight-decay: -1.0"),
-    (("train", "--seed", "-1"), 2, "invalid value for --seed: -1"),
-    (("train", "--seed", str(2**70)), 2, "invalid value for --seed"),
-    (("train", "-z", "0"), 2, "invalid value for --bottleneck: 0"),
-    (("train", "--hidden", "100000"), 2, "invalid value for --hidden: 100000"),
     (("train", "--recipe", "quick"), 2, "Invalid value for '--recipe': 'quick' is not one of"),
     (("train", "--precision", "fp8"), 2, "Invalid value for '--precision'"),
-    (("train", "--name", "../out"), 2, "invalid run name: '../out'"),
     (("train", "--name", ""), 2, "invalid run name: ''"),
-    (("summary", "-z", "0"), 2, "invalid value for --bottleneck: 0"),
     (("summary", "-c", "tiny", "-z", "4"), 2, "-c cannot be combined with --bottleneck or --hidden"),
-    (("interpolate", "0", "1", "--fps", "0"), 2, "invalid value for --fps: 0"),
-    (("interpolate", "0", "1", "--fps", "nan"), 2, "invalid value for --fps: nan"),
     (("interpolate", "0", "1", "--fps", "12"), 2, "apply to GIF output only"),
     (("interpolate", "0", "1", "--ping-pong", "-o", "x.png"), 2, "apply to GIF output only"),
     (("interpolate", "0", "1", "--closed", "--ping-pong", "-f", "gif"), 2, "cannot be combined"),
     # devices
     (("train", "--device", "tpu"), 2, "unknown device: 'tpu'"),
     (("reconstruct", "1", "--device", "cuda:x"), 2, "unknown device: 'cuda:x'"),
+    (("reconstruct", "1", "--device", "cuda:99"), 5, "device 'cuda:99' is not available: "),
     # data
     (("train",), 4, "data set 'mnist' is not installed"),
     (("train", "--dataset", "mnsit"), 2, "unknown data set: 'mnsit'"),
@@ -172,8 +142,6 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("datasets", "fetch", "cifar"), 2, "unknown data set: 'cifar'"),
     # runs
     (("history", "nobody"), 3, "no such checkpoint: 'nobody'"),
-    (("history", "../x"), 3, "no such checkpoint file: '../x'"),
-    (("history", ""), 2, "empty checkpoint name"),
     (("history", "-o", "x.gif"), 2, "unsupported output format: 'gif'"),
     (("checkpoints", "export"), 2, "Missing option '--output'"),
     (("checkpoints", "export", "-o", "x"), 2, "cannot infer the format of 'x': no file extension"),
@@ -187,12 +155,10 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("encode",), 2, "give images or --split"),
     (("encode", "1", "--split", "test"), 2, "images and --split cannot be combined"),
     (("encode", "1", "-o", "x.txt"), 2, "unsupported output format: 'txt'"),
-    (("encode", "99999999"), 2, "index out of range"),
     (("decode", "nowhere.npy"), 4, "cannot read codes from 'nowhere.npy'"),
     (("decode", "."), 4, "cannot read codes from '.'"),
     (("decode", "empty"), 4, "no codes in 'empty'"),
     (("decode", "empty", "-o", "x.npy"), 4, "no codes in 'empty'"),
-    (("decode", "empty", "-o", "d/"), 4, "no codes in 'empty'"),
     (("decode", "many"), 4, "too many codes in 'many' for one image or GIF (max 1,000)"),
     (("decode", "many", "-o", "many"), 2, "no file extension"),
     (("decode", "many", "-o", "d/", "-f", "gif"), 2, "--format cannot be combined with a folder"),
@@ -278,31 +244,6 @@ def test_damaged_data_is_never_trained_on(cli: Cli, tiny: Path, home: Path) -> N
     assert answer.code == 4
     assert f"'{path}' is damaged" in answer.err
     assert not (home / "checkpoints").exists() or not list((home / "checkpoints").glob("[!.]*"))
-
-
-def test_cuda_without_cuda_is_exit_five(cli: Cli, trained: str, tiny: Path, home: Path) -> None:
-    """A requested device that is not available is exit code 5 with the reason, never another device."""
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("this machine has CUDA")
-    store = snapshot(home)
-    for words in (("train", "--dataset", tiny, "--name", "x"), ("reconstruct", "1")):
-        answer = cli(*words, "--device", "cuda")
-        assert answer.code == 5
-        assert "error: device 'cuda' is not available: torch" in answer.err
-    assert snapshot(home) == store
-
-
-def test_missing_device_is_found_before_training(cli: Cli, tiny: Path, home: Path) -> None:
-    """Training on a device that is not available is exit code 5 and leaves no run."""
-    import torch
-
-    if torch.backends.mps.is_available():
-        pytest.skip("this machine has MPS")
-    answer = cli("train", "--dataset", tiny, "--device", "mps")
-    assert answer.code == 5
-    assert not (home / "checkpoints" / "lab-tiny-seed0").exists()
 
 
 @pytest.mark.parametrize("words", [("encod", "1"), ("--bad", "reconstruct"), ("checkpoints", "import", "--bad")], ids=" ".join)

@@ -15,16 +15,16 @@ from tests.support.invocations import INVOCATIONS, create_fixtures
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
 
-# What a shell does with the streams, and the codes that a command with a result may end with then. A pipe whose reader has
-# taken its line and gone may have taken everything already.
-SHELL: dict[str, tuple[str, set[int]]] = {
-    "| head -1": ("{ %s; echo $? > code; } | head -1 > first", {0, 141}),
-    "| true": ("{ %s; echo $? > code; } | true", {0, 141}),
-    ">&-": ("%s >&-; echo $? > code", {7}),
-    "2>&-": ("%s 2>&- > out; echo $? > code", {0}),
-    "both": ("%s >&- 2>&-; echo $? > code", {7}),
-    "</dev/null": ("%s < /dev/null > out; echo $? > code", {0}),
-    "full": ("%s > /dev/full; echo $? > code", {7}),
+# What a shell does with the streams, the codes that a command with a result may end with then, and its error. A pipe whose
+# reader has taken its line and gone may have taken everything already.
+SHELL: dict[str, tuple[str, set[int], bytes]] = {
+    "| head -1": ("{ %s; echo $? > code; } | head -1 > first", {0, 141}, b""),
+    "| true": ("{ %s; echo $? > code; } | true", {0, 141}, b""),
+    ">&-": ("%s >&-; echo $? > code", {7}, b"error: stdout is closed"),
+    "2>&-": ("%s 2>&- > out; echo $? > code", {0}, b""),
+    "both": ("%s >&- 2>&-; echo $? > code", {7}, b""),
+    "</dev/null": ("%s < /dev/null > out; echo $? > code", {0}, b""),
+    "full": ("%s > /dev/full; echo $? > code", {7}, b"error: cannot write to stdout: No space left on device"),
 }
 TRAIN = "train --dataset DATA -e 2 -b 256 --name piped --force"
 COMMANDS = [
@@ -37,13 +37,13 @@ COMMANDS = [
     "history",
     "encode 1 2",
 ]
-QUICK = {*((name, "summary") for name in SHELL), ("both", TRAIN)}
+QUICK = {*((name, "summary") for name in SHELL), ("both", TRAIN), (">&-", "reconstruct 1 -o a.png"), ("full", "--help")}
 
 
 def test_streams_of_the_shell(trained: str, tiny: Path, home: Path) -> None:
     """E4: no traceback, the code of the table, and the image and the run are complete although nothing reads their names."""
     count = 0
-    for name, (line, codes) in SHELL.items():
+    for name, (line, codes, error) in SHELL.items():
         if name == "full" and not Path("/dev/full").exists():
             continue
         for words in COMMANDS:
@@ -55,6 +55,7 @@ def test_streams_of_the_shell(trained: str, tiny: Path, home: Path) -> None:
             assert code in (codes | {0} if words == "--help" else codes), (name, words, code, done.stderr)
             assert b"Traceback" not in done.stderr + done.stdout
             assert b"Exception" not in done.stderr
+            assert error in done.stderr or code not in codes
             said = {"| head -1": "first", "2>&-": "out", "</dev/null": "out"}.get(name)
             assert said is None or Path(said).read_bytes(), (name, words)
             check_result(words, home)
