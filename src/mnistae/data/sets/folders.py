@@ -6,16 +6,16 @@ import numpy as np
 
 from mnistae.core.arrays import NO_LABEL, to_bytes
 from mnistae.core.errors import DataError
-from mnistae.data.images import decode
+from mnistae.data.images import decode, files
 from mnistae.data.sets.dataset import Arrays, Content
 from mnistae.data.sets.tables import with_labels
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm"}
+SUFFIXES = files.SUFFIXES
 
 
 def members(path: Path) -> list[Path]:
     """Return the images of the folder `path`, in a fixed order. Raises DataError."""
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    found = [Path(file) for file in files.find(str(path), recursive=True).images]
     if not found:
         raise DataError(f"no images in '{path}'", hint=f"supported extensions: {', '.join(sorted(SUFFIXES))}")
     return found
@@ -23,11 +23,11 @@ def members(path: Path) -> list[Path]:
 
 def read(path: Path) -> Content:
     """Return the data set in the folder `path`. Raises DataError."""
-    files = members(path)
+    found = members(path)
     arrays: Arrays = {}
-    splits = {split: [file for file in files if file.relative_to(path).parts[0] == split] for split in ("train", "test")}
+    splits = {split: [file for file in found if file.relative_to(path).parts[0] == split] for split in ("train", "test")}
     if not splits["train"]:
-        splits = {"train": files}
+        splits = {"train": found}
     for split, own in splits.items():
         if own:
             images = np.concatenate([to_bytes(decode.read_path(file).images[:1]) for file in own])

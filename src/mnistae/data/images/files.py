@@ -1,0 +1,72 @@
+"""Which files of a folder are images: one walk for image folders and data sets; hidden and system files are skipped."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mnistae.core.errors import DataError
+
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".pnm", ".webp", ".gif", ".tif", ".tiff", ".avif")  # lower case
+)
+MAX_FILES = 1_000_000
+
+_SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
+
+
+@dataclass(frozen=True)
+class FolderFiles:
+    """The visible files of a folder: paths of images, sorted by folder and name, and how many others, by suffix."""
+
+    images: list[str]
+    others: Counter[str]
+
+    @property
+    def skipped(self) -> str:
+        """The other files as text: '3 .heic, 1 .txt'; empty if there are none."""
+        return ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in self.others.most_common())
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name is an image by its suffix, and not hidden."""
+    return _is_visible(name) and _suffix(name) in SUFFIXES
+
+
+def find(folder: str, *, recursive: bool) -> FolderFiles:
+    """Return the files in `folder`, and in its subfolders if `recursive`. Raises DataError."""
+    images: list[str] = []
+    others: Counter[str] = Counter()
+    for path in _walk(folder, recursive=recursive):
+        if is_image(path):
+            images.append(path)
+        else:
+            others[_suffix(path)] += 1
+        if len(images) + others.total() > MAX_FILES:
+            raise DataError(f"more than {MAX_FILES:,} files in '{folder}'", hint="give a smaller folder")
+    return FolderFiles(images, others)
+
+
+def _walk(folder: str, *, recursive: bool) -> Iterator[str]:
+    """Yield the paths of visible files; linked folders are followed, each folder once."""
+    seen: set[tuple[int, int]] = set()
+    for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        stat = os.stat(place)  # noqa: PTH116 - as in os.walk, paths are text: a Path costs more than reading the entry
+        is_new = (stat.st_dev, stat.st_ino) not in seen
+        seen.add((stat.st_dev, stat.st_ino))
+        folders[:] = sorted(filter(_is_visible, folders)) if is_new and recursive else []
+        if is_new:
+            yield from (os.path.join(place, name) for name in sorted(names) if _is_visible(name))  # noqa: PTH118
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"cannot read directory '{error.filename}': {error.strerror}", hint="check its permissions") from error
+
+
+def _is_visible(path: str) -> bool:
+    name = os.path.basename(path)  # noqa: PTH119
+    return not name.startswith(".") and name.lower() not in _SYSTEM
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()  # noqa: PTH122

@@ -1,0 +1,50 @@
+"""The files of a folder: images by suffix, hidden and system files skipped, others counted, each folder visited once."""
+
+from pathlib import Path
+
+import pytest
+
+from mnistae.core.errors import DataError
+from mnistae.data.images import files
+
+NAMES = (
+    *("b.PNG", "a.tiff", "sub/c.webp", "sub/deep/d.avif", "notes.TXT", "sub/x.heic", "sub/y.heic", "LICENSE"),
+    *(".hidden.png", "._b.png", ".ipynb_checkpoints/b.png", "__MACOSX/b.png", "Thumbs.db", "desktop.ini", "sub/.DS_Store"),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with NAMES, and a link in it that leads back to it."""
+    for name in NAMES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "sub" / "loop").symlink_to("..")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("recursive", "images", "skipped"),
+    [
+        (False, ["a.tiff", "b.PNG"], "1 without suffix, 1 .txt"),
+        (True, ["a.tiff", "b.PNG", "sub/c.webp", "sub/deep/d.avif"], "2 .heic, 1 without suffix, 1 .txt"),
+    ],
+)
+def test_find(folder: Path, recursive: bool, images: list[str], skipped: str) -> None:
+    """Images are listed in a fixed order, other visible files counted by suffix."""
+    found = files.find(str(folder), recursive=recursive)
+    assert found.images == [str(folder / name) for name in images]
+    assert found.skipped == skipped
+
+
+def test_is_image() -> None:
+    """A hidden file is not an image, whatever its suffix."""
+    assert [name for name in NAMES if files.is_image(name)][:4] == ["b.PNG", "a.tiff", "sub/c.webp", "sub/deep/d.avif"]
+    assert not files.is_image("scans/._a.png")
+
+
+def test_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with too many files is refused before all are listed."""
+    monkeypatch.setattr(files, "MAX_FILES", 3)
+    with pytest.raises(DataError, match="more than 3 files in "):
+        files.find(str(folder), recursive=True)
