@@ -20,7 +20,7 @@ from mnistae.core.arrays import Array, Bytes
 from mnistae.core.config import PIXELS, SIDE, ModelConfig, Precision, TrainConfig
 from mnistae.core.errors import DataError, UsageError
 from mnistae.core.records import EpochRecord
-from mnistae.data.images import decode
+from mnistae.data.images import arrays_io
 from mnistae.data.sets import resolve
 from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.model import backend
@@ -161,7 +161,7 @@ def _parse_enum(kind: type[T], value: str) -> T:
 
 
 def _rows(images: ArrayLike) -> Array:
-    return decode.from_array(np.asarray(images), name="images").reshape(-1, PIXELS)
+    return arrays_io.from_array(np.asarray(images), name="images").reshape(-1, PIXELS)
 
 
 def _to_images(rows: Array) -> Array:

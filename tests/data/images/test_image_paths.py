@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mnistae.core.errors import DataError
-from mnistae.data.images import decode
+from mnistae.data.images import arrays_io, decode
 from mnistae.data.images.decode import read_bytes, read_path
 from tests.support.images import five, saved
 
@@ -66,7 +66,7 @@ def test_what_is_no_ordinary_file_is_refused_at_once(
 ) -> None:
     """Nothing hangs, and nothing without an end is read: the error names the path."""
     monkeypatch.chdir(tmp_path)  # a socket's name has to be short
-    monkeypatch.setattr(decode, "MAX_BYTES", 2 << 20)
+    monkeypatch.setattr(arrays_io, "MAX_BYTES", 2 << 20)
     monkeypatch.setattr(decode, "MAX_FILE_BYTES", 1 << 20)
     path = tmp_path / "it.png"
     make(path)

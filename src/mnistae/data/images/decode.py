@@ -11,21 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistae.core.arrays import Array
-from mnistae.core.config import PIXELS, SIDE
+from mnistae.core.config import SIDE
 from mnistae.core.errors import DataError
 from mnistae.core.files import npy
 from mnistae.core.files import read as files
+from mnistae.data.images import arrays_io
 from mnistae.data.images.normalise import bounds, normalise
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_BYTES = 320 << 20  # 100,000 images as float32 are 299 MiB
 MAX_FILE_BYTES = 64 << 20
 MAX_PIXELS = 64_000_000
 MAX_PIXELS_PER_BYTE = {"BMP": 128, "PPM": 8}  # the most of run-length coding and of single bits; more means the header lies
-MAX_IMAGES = 100_000
-BLOCK = 64  # images of an array that are read together
 WORKING_SIDE = 512  # pixels; a digit that is a tenth of the image still has more than 20
 MAX_READS = 100_000  # less than half a second of them; a PNG of 64 MiB in pieces of 4 KiB takes a half
 
@@ -36,7 +34,7 @@ KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", npy
 STDIN = "standard input"
 """The name of piped input in messages."""
 
-GIVE_AN_IMAGE = "give a PNG, JPEG, BMP or PGM file, or an .npy array of shape (28, 28), (n, 28, 28) or (n, 784)"
+GIVE_AN_IMAGE = f"give a PNG, JPEG, BMP or PGM file, or {arrays_io.ARRAY}"
 
 
 @dataclass(frozen=True)
@@ -76,10 +74,10 @@ def read_bytes(data: bytes, *, name: str, raw: bool = False) -> DecodedImages:
         raise DataError(f"file is empty: '{name}'", hint=GIVE_AN_IMAGE)
     if kind is None:
         raise DataError(f"unsupported image format: '{name}'", hint=GIVE_AN_IMAGE)
-    if len(data) > (MAX_BYTES if kind == NPY else MAX_FILE_BYTES):
+    if len(data) > (arrays_io.MAX_BYTES if kind == NPY else MAX_FILE_BYTES):
         raise _too_large(name)
     if kind == NPY:
-        return DecodedImages(next(_blocks(io.BytesIO(data), name))[0])
+        return DecodedImages(arrays_io.read_npy(data, name=name))
     try:
         grey, alpha = _decode(data, kind, name)
     except DataError:
@@ -110,7 +108,7 @@ def read_stream(stream: IO[bytes], *, name: str, raw: bool = False) -> Iterator[
     try:
         start = stream.read(len(npy.MAGIC))
         if start == npy.MAGIC:
-            for images, count in _blocks(stream, name, start=start, rows=BLOCK):
+            for images, count in arrays_io.read_blocks(stream, name, start=start):
                 yield DecodedImages(images), count
             return
         data = start + stream.read(MAX_FILE_BYTES + 1)
@@ -119,15 +117,9 @@ def read_stream(stream: IO[bytes], *, name: str, raw: bool = False) -> Iterator[
     yield read_bytes(data, name=name, raw=raw), 1
 
 
-def from_array(array: NDArray[np.generic], *, name: str) -> Array:
-    """Return an array of images, as an .npy file may hold them, as floats (n, 28, 28) in [0, 1]. Raises DataError."""
-    _count(array.shape, array.dtype, name)
-    return _to_unit(array, is_bool=array.dtype.kind == "b", name=name).reshape(-1, SIDE, SIDE)
-
-
 def _contents(path: Path) -> bytes:
     try:
-        return files.read_bytes(path, limit=MAX_BYTES)
+        return files.read_bytes(path, limit=arrays_io.MAX_BYTES)
     except files.UnreadableError as error:
         raise _cannot_read(path, error) from error
 
@@ -145,7 +137,7 @@ def _damaged(kind: str, name: str) -> DataError:
 def _too_large(name: str) -> DataError:
     return DataError(
         f"image too large: '{name}'",
-        hint=f"the limit is {MAX_FILE_BYTES >> 20} MiB and {MAX_PIXELS:,} pixels, or {MAX_BYTES >> 20} MiB for an array",
+        hint=f"limits: {MAX_FILE_BYTES >> 20} MiB and {MAX_PIXELS:,} pixels, or {arrays_io.MAX_BYTES >> 20} MiB for an array",
     )
 
 
@@ -217,49 +209,3 @@ def _unchanged(grey: Array, alpha: Array | None, name: str) -> Array:
             f"'{name}' is not {SIDE}x{SIDE} pixels", hint="remove --raw to have the digit cropped, scaled and centred"
         )
     return (grey if alpha is None else grey * alpha)[np.newaxis]
-
-
-def _blocks(stream: IO[bytes], name: str, *, start: bytes = b"", rows: int = MAX_IMAGES) -> Iterator[tuple[Array, int]]:
-    """Yield the images (B, 28, 28) of an .npy file, B at most `rows`, each with their total number.
-
-    Every value of its header is checked first. An array in Fortran order is read all at once.
-    """
-    try:
-        shape, is_fortran, dtype = npy.read_header(stream, start=start)
-    except ValueError as error:
-        raise _damaged(NPY, name) from error
-    n = _count(shape, dtype, name)
-    step = n if is_fortran else rows
-    for done in range(0, n, step):
-        count = min(step, n - done)
-        size = count * PIXELS * dtype.itemsize
-        data = stream.read(size)
-        if len(data) < size or (done + count == n and stream.read(1)):
-            raise DataError(f"truncated or oversized .npy file: '{name}'", hint="save it again with numpy.save")
-        values = np.frombuffer(data, np.uint8 if dtype.kind == "b" else dtype)
-        values = values.reshape(shape, order="F") if is_fortran else values
-        yield _to_unit(values, is_bool=dtype.kind == "b", name=name).reshape(count, SIDE, SIDE), n
-
-
-def _count(shape: tuple[int, ...], dtype: np.dtype, name: str) -> int:
-    """Return how many images an array of this shape and type holds. Raises DataError if it is not an array of images."""
-    n = 1 if shape == (SIDE, SIDE) else shape[0] if shape[1:] in {(SIDE, SIDE), (PIXELS,)} else 0
-    if not 1 <= n <= MAX_IMAGES:
-        raise DataError(f"unsupported array shape {shape}: '{name}'", hint=f"{GIVE_AN_IMAGE}; 1 to {MAX_IMAGES:,} images")
-    if dtype.str not in {"|u1", "|b1"} and not (dtype.kind == "f" and dtype.itemsize <= 8):
-        raise DataError(f"unsupported array type {dtype}: '{name}'", hint="save it as uint8, or as float32 in [0, 1]")
-    return n
-
-
-def _to_unit(values: NDArray[np.generic], *, is_bool: bool, name: str) -> Array:
-    """Return the values as float32 in [0, 1], in C order."""
-    with np.errstate(all="ignore"):  # overflow is refused below
-        images: Array = np.array(values, np.float32, order="C")
-    if is_bool:
-        return np.minimum(images, 1)
-    if values.dtype.kind == "u":
-        images /= 255
-    low, high = images.min(), images.max()
-    if not (low >= 0 and high <= 1):  # NaN too
-        raise DataError(f"array values from {low} to {high}, expected 0 to 1: '{name}'", hint="scale it to [0, 1]")
-    return images

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mnistae.core import paths
 from mnistae.core.arrays import NO_LABEL, flatten, to_bytes
 from mnistae.core.errors import DataError
-from mnistae.data.images import decode
+from mnistae.data.images import arrays_io
 from mnistae.data.sets import folders, glyphs, idx, registry, tables
 from mnistae.data.sets.dataset import Content, Dataset, DatasetSpec, Progress, no_progress
 from mnistae.data.sets.registry import DatasetInfo
@@ -47,7 +47,7 @@ def absolute(reference: str) -> str:
 
 def from_array(images: NDArray[np.generic]) -> Dataset:
     """Return images (n, 28, 28) or (n, 784) in memory as a data set without labels; no cache holds it. Raises DataError."""
-    rows = to_bytes(decode.from_array(images, name="images"))
+    rows = to_bytes(arrays_io.from_array(images, name="images"))
     content = Content({"train_images": rows, "train_labels": np.full(len(rows), NO_LABEL, np.uint8)})
     found = Dataset(DatasetSpec(ARRAY, "an array in memory", None, lambda: content))
     found.reload()
