@@ -84,12 +84,17 @@ def test_quiet_shows_nothing_and_json_shows_what_tables_do() -> None:
     assert "▀" not in run_in_pty("reconstruct", "1", "--json", "-q", **SCREEN)[1]
 
 
-def test_the_bar_has_the_losses_and_the_active_units_below(tiny: Path, home: Path) -> None:
-    """Training shows a sparkline and the active units below its bar, no sparkline in the C locale, and saves the same bytes."""
+def test_training_has_a_live_bar(tiny: Path, home: Path) -> None:
+    """Training shows epoch, loss, rate, speed, time left, a sparkline and the active units, clears them, and saves the same bytes.
+
+    In the C locale there is no sparkline.
+    """
     words = ("train", "--dataset", tiny, "-e", 60, "-b", 256, "--name", "live", "--force")
     code, text = run_in_pty(*words, **SCREEN)
     assert code == 0
     assert re.search(r"[▁-█]{30,}  [1-8] of 8 units active", text)
+    assert all(re.search(shown, text) for shown in ("/60", "loss 0", "lr 0.001", "images/s", r"\d:\d\d:\d\d"))
+    assert "\x1b[2K" in text[text.rindex("60/60") :]
     watched = (home / "checkpoints" / "live" / "state.safetensors").read_bytes()
     plain = run_in_pty(*words, **{**SCREEN, "LC_ALL": "C"})[1]
     assert re.search(r"[1-8] of 8 units active", plain)

@@ -107,7 +107,8 @@ def test_eight_trainers_of_one_name(forks: ForkServer, place: Path, words: tuple
         ended, late = compete(forks, place / str(k), words)
         assert sorted(child.code or 0 for child in ended) == [8] * 7 + [130], [child.err for child in ended]
         assert [child.code for child in late] == [8] * 3
-        assert all(is_clean_error(child) for child in (*ended, *late) if child.code == 8)
+        refused = [child for child in (*ended, *late) if child.code == 8]
+        assert all(is_clean_error(child) and "run 'r' is locked by another process" in child.err for child in refused)
         assert sorted(child.seconds for child in late)[1] <= 1, "nobody waits for the lock"
         assert forks.run("checkpoints", "verify", home=place / str(k)).code == 0
     log_result("G2", trials=trials(2, 20), note="one trains, seven exit with 8, and later ones do so within a second")

@@ -88,5 +88,7 @@ def test_rate_without_measure(forks: ForkServer, words: tuple[object, ...], tmp_
         ended = forks.run(*words, "--lr", rate, home=tmp_path / rate)
         assert ended.code in {0, 6}, ended.err
         assert ended.code == 0 or is_clean_error(ended), ended.err
+        assert ended.code == 0 or "hint: lower --lr" in ended.err
+        assert "RuntimeWarning" not in ended.err
         assert forks.run("checkpoints", "verify", home=tmp_path / rate).code == 0
     log_result("F7", trials=5, note="learning rates up to 1e300")

@@ -78,6 +78,7 @@ def check_kept(home: Path, ended: Result) -> None:
     if told:
         state, _ = checkpoint_format.decode_state((run_folder(home) / "state.safetensors").read_bytes())
         assert len(state.history) == int(told[0])
+    assert "interrupted after epoch" not in ended.err or "resume with: mnistae train --resume --name r" in ended.err
 
 
 def test_train_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
