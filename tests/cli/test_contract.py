@@ -27,7 +27,7 @@ RESULTS = [
 
 @pytest.mark.parametrize("words", RESULTS, ids=" ".join)
 def test_json_is_one_document_and_quiet_is_quiet(trained: str, words: tuple[str, ...]) -> None:
-    """With --json -q stdout is one document with schema and command, and stderr is empty; without, the output is reproducible."""
+    """With --json -q stdout is one document with schema and command, and stderr is empty; the output is reproducible."""
     done, first, second = run_cli(*words, "--json", "-q"), run_cli(*words), run_cli(*words)
     assert first.stdout == second.stdout
     assert first.stdout

@@ -85,10 +85,7 @@ def test_quiet_shows_nothing_and_json_shows_what_tables_do() -> None:
 
 
 def test_training_has_a_live_bar(tiny: Path, home: Path) -> None:
-    """Training shows epoch, loss, rate, speed, time left, a sparkline and the active units, clears them, and saves the same bytes.
-
-    In the C locale there is no sparkline.
-    """
+    """It shows the run so far, with a sparkline except in the C locale, is cleared, and leaves the bytes of the run unchanged."""
     words = ("train", "--dataset", tiny, "-e", 60, "-b", 256, "--name", "live", "--force")
     code, text = run_in_pty(*words, **SCREEN)
     assert code == 0

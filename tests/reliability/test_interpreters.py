@@ -1,5 +1,6 @@
 """Rows F8 and F9 of the fault matrix: the rules of Windows, and the ways and versions in which Python is run."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path, PureWindowsPath
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,44 +34,37 @@ WINDOWS = [
     "nul",
     "LPT1",
     "COM9.x",
-    "a.",
-    "a\\b",
-    "C:",
-    "a:b",
-    "..",
-    "a*",
-    "a?",
-    'a"',
-    "a<b",
-    "a|b",
+    *["a.", "a\\b", "C:", "a:b", "..", "a*", "a?", 'a"', "a<b", "a|b"],
     " a",
     "a ",
 ]
 
 
-def test_rules_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """F8: names that Windows reserves are refused, those taken are plain there; a scanner's hold on a file is waited out."""
+def test_rules_of_windows() -> None:
+    """F8: names that Windows reserves are refused, and those that are accepted are plain names there."""
     assert [name for name in WINDOWS if names.is_valid(name)] == []
     for name in ("lab-mnist-seed0", "C.1", "console", "x" * 64):
         assert names.is_valid(name)
         assert PureWindowsPath(name).parts == (name,)
-    refusals, replace = [PermissionError(13, "held"), PermissionError(13, "held")], os.replace
+    log_result("F8", trials=len(WINDOWS) + 4, note="reserved names")
 
-    def held(source: Path, target: Path) -> None:
-        if refusals:
-            raise refusals.pop()
-        replace(source, target)
 
-    source, target = tmp_path / "new", tmp_path / "old"
-    source.write_bytes(b"new")
-    target.write_bytes(b"old")
-    with monkeypatch.context() as patch:
-        patch.setattr(time, "sleep", lambda _seconds: None)
-        patch.setattr(os, "replace", held)
-        patch.setattr(os, "name", "nt")
-        atomic._replace(source, target)
-    assert target.read_bytes() == b"new"
-    log_result("F8", trials=len(WINDOWS) + 5, note="reserved names, and a file that is held twice")
+@pytest.mark.parametrize(("failures", "waits"), [(0, 0), (2, 2), (4, 4), (5, None)])
+def test_scanner_on_windows(monkeypatch: pytest.MonkeyPatch, failures: int, waits: int | None) -> None:
+    """F8: on Windows a target that a scanner has opened is tried again for a second."""
+    answers = [PermissionError(13, "held")] * failures
+    slept: list[float] = []
+
+    def replace(_source: Path, _target: Path) -> None:
+        if answers:
+            raise answers.pop()
+
+    monkeypatch.setattr(atomic, "os", SimpleNamespace(name="nt", replace=replace))
+    monkeypatch.setattr(time, "sleep", slept.append)
+    with contextlib.nullcontext() if waits is not None else pytest.raises(PermissionError):
+        atomic._replace(Path("a"), Path("b"))
+    assert slept == [0.25] * (4 if waits is None else waits)
+    log_result("F8", trials=1, note="and a file that is held")
 
 
 @pytest.mark.parametrize("flags", [("-W", "error"), ("-O",), ("-OO",), ("-I",), ("-X", "dev")][: trials(1, 5)], ids=" ".join)

@@ -1,102 +1,26 @@
+"""The atomic writer. Failing calls, limits, kills and power cuts are tested in tests/reliability."""
+
 import errno
 import os
-import resource
 import stat
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from mnistae.core.errors import OutputError
 from mnistae.core.files import atomic
-from tests.support.faults import Fault, injected, write_in_place
+from tests.support.faults import Fault, injected
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the faults are those of POSIX")
 
 OLD, NEW = b"old" * 1000, b"new" * 5000
-ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE)
-
-Write = Callable[[Path, bytes], None]
 
 
-def check_old_or_new(write: Write, path: Path, name: str, code: int) -> int:
-    """Let each call of one primitive fail in turn; return the number of its calls."""
-    for k in range(10):
-        for before in (None, OLD):
-            path.unlink(missing_ok=True)
-            if before is not None:
-                path.write_bytes(before)
-            reason = None
-            with injected(Fault("error", name, at=k, errno=code)) as shim:
-                try:
-                    write(path, NEW)
-                except OutputError as error:
-                    reason = error.message
-            calls = [op for op, _name in shim.calls]
-            has_failed = calls.count(name) > k
-            is_renamed = "replace" in calls and not (has_failed and name == "replace")
-            assert reason == (f"cannot write '{path}': {os.strerror(code)}" if has_failed else None)
-            assert (path.read_bytes() if path.exists() else None) == (NEW if is_renamed else before)
-            assert {file.name for file in path.parent.iterdir()} <= {path.name}
-        if not has_failed:
-            return k
-    pytest.fail(f"{name} is called too often")
+NO_SPACE_CALL = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+UNSUPPORTED = [*(("posix_fallocate", 0, code) for code in NO_SPACE_CALL), ("fsync", 1, errno.EINVAL)]
 
 
-@pytest.mark.parametrize("code", ERRORS, ids=errno.errorcode.get)
-@pytest.mark.parametrize(
-    ("name", "calls"), [("open", 2), ("posix_fallocate", 1), ("write", 1), ("fsync", 2), ("close", 2), ("replace", 1)]
-)
-def test_old_or_new(tmp_path: Path, name: str, calls: int, code: int) -> None:
-    """Whichever call fails, the file is whole, old or new, without a temporary file beside it, and the reason is reported."""
-    folder = tmp_path / "out"
-    folder.mkdir()
-    assert check_old_or_new(atomic.write_bytes, folder / "file", name, code) == calls
-
-
-@pytest.mark.parametrize("name", ["write", "fsync"])
-def test_old_or_new_control(tmp_path: Path, name: str) -> None:
-    """A writer that writes in place fails the test above."""
-    folder = tmp_path / "out"
-    folder.mkdir()
-    with pytest.raises(AssertionError):
-        check_old_or_new(write_in_place, folder / "file", name, errno.ENOSPC)
-
-
-def is_durable(tmp_path: Path) -> bool:
-    """Whether the bytes are flushed before the rename and the name after it."""
-    with injected() as shim:
-        atomic.write_bytes(tmp_path / "file", NEW)
-    calls = [op for op, _name in shim.calls if op in {"write", "fsync", "replace"}]
-    return calls == ["write", "fsync", "replace", "fsync"]
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="F_FULLFSYNC stands for fsync there")
-def test_order(tmp_path: Path) -> None:
-    """The bytes are flushed before the file gets its name, and the name after."""
-    assert is_durable(tmp_path)
-
-
-@pytest.mark.parametrize("flush", ["_fsync", "fsync_dir"])
-def test_order_control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flush: str) -> None:
-    """Without one of the two flushes the test above fails."""
-    monkeypatch.setattr(atomic, flush, lambda _target: None)
-    assert not is_durable(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "k", "code"),
-    [
-        ("posix_fallocate", 0, errno.EOPNOTSUPP),
-        ("posix_fallocate", 0, errno.EINVAL),
-        ("posix_fallocate", 0, errno.ENOSYS),
-        ("fsync", 1, errno.EINVAL),
-    ],
-)
+@pytest.mark.parametrize(("name", "k", "code"), UNSUPPORTED)
 def test_unsupported_operations(tmp_path: Path, name: str, k: int, code: int) -> None:
     """A file system that can neither reserve space nor flush a folder is written to all the same."""
     with injected(Fault("error", name, at=k, errno=code)):
@@ -118,23 +42,6 @@ def test_short_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: byt
     monkeypatch.setattr(os, "write", lambda fd, rest: write(fd, rest[:7]))
     atomic.write_bytes(tmp_path / "file", data)
     assert (tmp_path / "file").read_bytes() == bytes(data)
-
-
-def test_file_size_limit(tmp_path: Path) -> None:
-    """A limit set by the system is an expected error: the old file stays, and no temporary file."""
-    path = tmp_path / "out" / "file"
-    path.parent.mkdir()
-    path.write_bytes(OLD)
-    script = """import sys; from pathlib import Path; from mnistae.core.files import atomic
-atomic.write_bytes(Path(sys.argv[1]), bytes(8192))"""
-    answer = subprocess.run(
-        [sys.executable, "-c", script, path],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
-        capture_output=True,
-        check=False,
-    )
-    assert answer.stderr.decode().endswith(f"OutputError: cannot write '{path}': File too large\n")
-    assert (path.read_bytes(), list(path.parent.iterdir())) == (OLD, [path])
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit, MemoryError, ValueError])
@@ -201,23 +108,3 @@ def test_names(tmp_path: Path, name: str) -> None:
     atomic.check_writable(tmp_path / name)
     atomic.write_bytes(tmp_path / name, NEW)
     assert (tmp_path / name).read_bytes() == NEW
-
-
-@pytest.mark.parametrize(("failures", "waits"), [(0, 0), (2, 2), (4, 4), (5, None)])
-def test_scanner_on_windows(monkeypatch: pytest.MonkeyPatch, failures: int, waits: int | None) -> None:
-    """On Windows a target that is in use is tried again for a second."""
-    answers = [PermissionError(13, "held")] * failures
-    slept: list[float] = []
-
-    def replace(_source: Path, _target: Path) -> None:
-        if answers:
-            raise answers.pop()
-
-    monkeypatch.setattr(atomic, "os", SimpleNamespace(name="nt", replace=replace))
-    monkeypatch.setattr(time, "sleep", slept.append)
-    if waits is None:
-        with pytest.raises(PermissionError):
-            atomic._replace(Path("a"), Path("b"))
-        return
-    atomic._replace(Path("a"), Path("b"))
-    assert slept == [0.25] * waits
