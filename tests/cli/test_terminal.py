@@ -85,7 +85,7 @@ def test_quiet_shows_nothing_and_json_shows_what_tables_do() -> None:
 
 
 def test_training_has_a_live_bar(tiny: Path, home: Path) -> None:
-    """It shows the run so far, with a sparkline except in the C locale, is cleared, and leaves the bytes of the run unchanged."""
+    """It shows the run so far, with a sparkline except in the C locale, is cleared, and does not change the run's bytes."""
     words = ("train", "--dataset", tiny, "-e", 60, "-b", 256, "--name", "live", "--force")
     code, text = run_in_pty(*words, **SCREEN)
     assert code == 0

@@ -59,7 +59,7 @@ ROWS = {
     "F6": "devices that are absent or fail",
     "F7": "NaN and infinity in losses, gradients, weights and options",
     "F8": "the rules of Windows, on Linux",
-    "F9": "interpreter modes and versions",
+    "F9": "interpreter modes; versions are tested by `make pythons`",
     "G1": "8 writers and 4 readers",
     "G2": "8 trainers of one name",
     "G3": "the holder of a lock is killed",
