@@ -27,8 +27,7 @@ MAX_PIXELS_PER_BYTE = {"BMP": 128, "PPM": 8}  # the most of run-length coding an
 WORKING_SIDE = 512  # pixels; a digit that is a tenth of the image still has more than 20
 MAX_READS = 100_000  # less than half a second of them; a PNG of 64 MiB in pieces of 4 KiB takes a half
 
-NPY = "npy"
-KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", npy.MAGIC: NPY} | {
+KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP"} | {
     b"P%d" % number: "PPM" for number in range(1, 7)
 }
 STDIN = "standard input"
@@ -69,27 +68,34 @@ def read_bytes(data: bytes, *, name: str, raw: bool = False) -> DecodedImages:
     transparent = 0. An array is data and stays unchanged: uint8 (divided by 255), bool, or float in [0, 1].
     `name` stands for the source in messages. Raises DataError.
     """
-    kind = next((kind for magic, kind in KINDS.items() if data.startswith(magic)), None)
-    if not data:
-        raise DataError(f"file is empty: '{name}'", hint=GIVE_AN_IMAGE)
-    if kind is None:
-        raise DataError(f"unsupported image format: '{name}'", hint=GIVE_AN_IMAGE)
-    if len(data) > (arrays_io.MAX_BYTES if kind == NPY else MAX_FILE_BYTES):
-        raise _too_large(name)
-    if kind == NPY:
+    if data.startswith(npy.MAGIC):
+        if len(data) > arrays_io.MAX_BYTES:
+            raise _too_large(name)
         return DecodedImages(arrays_io.read_npy(data, name=name))
-    try:
-        grey, alpha = _decode(data, kind, name)
-    except DataError:
-        raise
-    # Foreign bytes: damaged ones make Pillow and NumPy raise a dozen kinds of error, MemoryError among them.
-    except Exception as error:
-        raise _damaged(kind, name) from error
+    grey, alpha = read_grey(data, name=name)
     if raw:
         return DecodedImages(_unchanged(grey, alpha, name))
     flat, notes = _flatten(grey, alpha)
     digit, more_notes = normalise(flat, name=name)
     return DecodedImages(digit[np.newaxis], notes + more_notes)
+
+
+def read_grey(data: bytes, *, name: str) -> tuple[Array, Array | None]:
+    """Return grey and, if the image has transparency, opacity (h, w <= 512) in [0, 1] of one image file. Raises DataError."""
+    if not data:
+        raise DataError(f"file is empty: '{name}'", hint=GIVE_AN_IMAGE)
+    kind = next((kind for magic, kind in KINDS.items() if data.startswith(magic)), None)
+    if kind is None:
+        raise DataError(f"unsupported image format: '{name}'", hint=GIVE_AN_IMAGE)
+    if len(data) > MAX_FILE_BYTES:
+        raise _too_large(name)
+    try:
+        return _decode(data, kind, name)
+    except DataError:
+        raise
+    # Foreign bytes: damaged ones make Pillow and NumPy raise a dozen kinds of error, MemoryError among them.
+    except Exception as error:
+        raise _damaged(kind, name) from error
 
 
 def open_path(path: Path) -> io.BufferedReader:
