@@ -30,6 +30,9 @@ MAX_READS = 100_000  # less than half a second of them; a PNG of 64 MiB in piece
 KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP"} | {
     b"P%d" % number: "PPM" for number in range(1, 7)
 }
+MAX_TINT = 8
+"""The largest difference between the channels (of 255) of an image that is called grey."""
+
 STDIN = "standard input"
 """The name of piped input in messages."""
 
@@ -42,6 +45,16 @@ class DecodedImages:
 
     images: NDArray[np.float32]
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GreyImage:
+    """An image file as grey and, if it has transparency, opacity, (h, w <= 512) in [0, 1]. `size`: that of the file (w, h)."""
+
+    grey: Array
+    alpha: Array | None
+    size: tuple[int, int]
+    is_coloured: bool
 
 
 class _ReadLimiter(io.BytesIO):
@@ -72,16 +85,16 @@ def read_bytes(data: bytes, *, name: str, raw: bool = False) -> DecodedImages:
         if len(data) > arrays_io.MAX_BYTES:
             raise _too_large(name)
         return DecodedImages(arrays_io.read_npy(data, name=name))
-    grey, alpha = read_grey(data, name=name)
+    image = read_grey(data, name=name)
     if raw:
-        return DecodedImages(_unchanged(grey, alpha, name))
-    flat, notes = _flatten(grey, alpha)
+        return DecodedImages(_unchanged(image.grey, image.alpha, name))
+    flat, notes = _flatten(image.grey, image.alpha)
     digit, more_notes = normalise(flat, name=name)
     return DecodedImages(digit[np.newaxis], notes + more_notes)
 
 
-def read_grey(data: bytes, *, name: str) -> tuple[Array, Array | None]:
-    """Return grey and, if the image has transparency, opacity (h, w <= 512) in [0, 1] of one image file. Raises DataError."""
+def read_grey(data: bytes, *, name: str) -> GreyImage:
+    """Return the grey values of one image file. Raises DataError."""
     if not data:
         raise DataError(f"file is empty: '{name}'", hint=GIVE_AN_IMAGE)
     kind = next((kind for magic, kind in KINDS.items() if data.startswith(magic)), None)
@@ -147,8 +160,8 @@ def _too_large(name: str) -> DataError:
     )
 
 
-def _decode(data: bytes, kind: str, name: str) -> tuple[Array, Array | None]:
-    """Return grey and opacity (h, w <= 512) in [0, 1] of the first frame, upright."""
+def _decode(data: bytes, kind: str, name: str) -> GreyImage:
+    """Return the first frame, upright."""
     from PIL import Image, ImageOps
 
     with warnings.catch_warnings():
@@ -158,11 +171,12 @@ def _decode(data: bytes, kind: str, name: str) -> tuple[Array, Array | None]:
             image: Image.Image = Image.open(_ReadLimiter(data), formats=(kind,))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise _too_large(name) from error
-        _check_size(image.size, name)
+        size = image.size
+        _check_size(size, name)
         if image.width * image.height > len(data) * MAX_PIXELS_PER_BYTE.get(kind, MAX_PIXELS):
             raise EOFError  # else Pillow would make room for all of them before it looks for the first
         image.draft(None, (1024, 1024))  # a JPEG four times as large is decoded smaller, and faster
-        return _channels(ImageOps.exif_transpose(image))
+        return _channels(ImageOps.exif_transpose(image), size)
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:
@@ -173,14 +187,19 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         raise DataError(f"aspect ratio too extreme ({size[0]}x{size[1]}): '{name}'", hint="give an image of one digit")
 
 
-def _channels(image: "Image") -> tuple[Array, Array | None]:
+def _channels(image: "Image", size: tuple[int, int]) -> GreyImage:
+    from PIL import ImageChops
+
     if image.mode.startswith("I"):  # 16 bits, whatever the mode could hold
-        return _shrink(np.clip(np.asarray(image), 0, 65535)) / np.float32(65535), None
+        return GreyImage(_shrink(np.clip(np.asarray(image), 0, 65535)) / np.float32(65535), None, size, is_coloured=False)
     alpha = None
     if image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = _shrink(np.asarray(image.getchannel("A"))) / np.float32(255)
-    return _shrink(np.asarray(image.convert("RGB").convert("L"))) / np.float32(255), alpha
+    image = image.convert("RGB")
+    red, green, blue = image.split()
+    most = max(int(np.asarray(ImageChops.difference(red, other)).max()) for other in (green, blue))
+    return GreyImage(_shrink(np.asarray(image.convert("L"))) / np.float32(255), alpha, size, is_coloured=most > MAX_TINT)
 
 
 def _shrink(image: NDArray[np.integer]) -> Array:
