@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mnistae.core.arrays import Array
 from mnistae.core.errors import DataError
 from mnistae.outputs import code_io
-from mnistae.outputs.code_io import BLOCK, FORMATS, MAX_CODE_CHARS, Block
+from mnistae.outputs.code_io import BLOCK, FORMATS, Block
+from mnistae.outputs.code_text import MAX_JSON, MAX_ROW
 
 WIDTH = 3
 
@@ -25,8 +26,9 @@ def text_of(kind: str, *blocks: Array) -> bytes:
     return b"".join(parts)
 
 
-def read(data: bytes) -> Array:
-    blocks = list(code_io.read(io.BufferedReader(io.BytesIO(data)), width=WIDTH, name="x"))
+def read(data: bytes, notes: list[str] | None = None) -> Array:
+    note = ([] if notes is None else notes).append
+    blocks = list(code_io.read(io.BufferedReader(io.BytesIO(data)), width=WIDTH, name="x", note=note))
     assert all(1 <= len(block) <= BLOCK for block in blocks)
     return np.concatenate([np.empty((0, WIDTH), np.float32), *blocks])
 
@@ -48,21 +50,71 @@ def test_any_float_is_preserved(rows: list[list[float]]) -> None:
             assert read(text_of(kind, array)).tobytes() == array.tobytes()
 
 
-def test_handwritten_and_jq_input_is_read() -> None:
-    """Bare arrays, values over several lines, objects with other keys, CSV without a header or with reordered columns."""
-    expected = [[1, 2, 3], [4, 5.5, 6]]
-    streams = (
-        "[1,2,3]\n[4,5.5,6]\n",
-        '{"code": [1,2,3], "extra": {"a": []}}\n{"label": null, "code": [4, 5.5, 6]}',
-        json.dumps([1, 2, 3], indent=2) + "\n" + json.dumps({"code": [4, 5.5, 6]}, indent=2),
-        "1,2,3\n4,5.5,6\n",
-        "c2,image,c0,c1\r\n3,x,1,2\r\n6,y,4,5.5\r\n",
-    )
-    for stream in streams:
-        assert read(stream.encode()).tolist() == expected, stream
-    other = io.BytesIO()
-    np.save(other, np.array(expected, ">f8"))
-    assert read(other.getvalue()).tolist() == expected
+CODES = [[1.5, 2.25, 0], [4, 5.5, 6], [7, 8, 9.125]]
+ROWS = "1.5,2.25,0\n4,5.5,6\n7,8,9.125\n"
+DECIMALS = "1.5,2.25,0.0\n4.0,5.5,6.0\n7.0,8.0,9.125\n"
+INDEXED = "0,1.5,2.25,0.0\n1,4.0,5.5,6.0\n2,7.0,8.0,9.125\n"
+DOCUMENT = {"schema": 1, "images": [{"image": "a", "label": 0, "code": code} for code in CODES]}
+RECORDS = [{"c2": code[2], "c0": code[0], "c1": code[1]} for code in CODES]
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("".join(f"{code}\n" for code in CODES), ""),
+        ("".join(f"{code} " for code in CODES), ""),
+        ("\n".join(json.dumps({"extra": {"a": []}, "code": code}) for code in CODES), ""),
+        ("\n".join(json.dumps({"image": "]", "code": code}, indent=2) for code in CODES), ""),
+        (json.dumps(CODES), ""),
+        (json.dumps(CODES, indent=1), ""),
+        (json.dumps(DOCUMENT, indent=2), ""),
+        (json.dumps({"images": [{"image": "1"}], "codes": CODES}), ""),
+        (json.dumps(RECORDS), ""),
+        (ROWS, ""),
+        ("c0,c1,c2\n" + ROWS, ""),
+        ("c2,image,c0,c1\r\n0,x,1.5,2.25\r\n6,y,4,5.5\r\n9.125,z,7,8\r\n", ""),
+        ("0,1,2\n" + ROWS, "x: first row '0,1,2' read as a header"),
+        ("1,2,3\n" + DECIMALS, "x: first row '1,2,3' read as a header"),
+        (",0,1,2\n" + INDEXED, "x: columns '0' to '2' read, skipped: (unnamed)"),
+        (INDEXED, "x: first column skipped as an index ('0')"),
+        ("tilt,loop,slant\n" + ROWS, "x: columns 'tilt' to 'slant' read"),
+        ("z1,z2,z3\n" + INDEXED, "x: columns 'z1' to 'z3' read, x: first column skipped as an index ('0')"),
+        ("1,5;2,25;0\n4;5,5;6\n7;8;9,125\n", "x: commas read as decimal points"),
+        ('"1,5","2,25",0\n4,"5,5",6\n7,8,"9,125"\n', "x: commas read as decimal points"),
+        (ROWS.replace(",", "\t").replace("\n", "\r"), ""),
+        (ROWS.replace(",", "   ").replace("\n", " \r\n"), ""),
+        ('"' + ROWS.strip().replace(",", '", "').replace("\n", '"\n\n"') + '"', ""),
+        ("# by hand\n" + ROWS + "# end\n", "x: comment skipped: 'by hand'"),
+        ("# c1,c0,c2\n2.25,1.5,0\n5.5,4,6\n8,7,9.125\n", ""),
+    ],
+)
+def test_codes_of_other_programs_are_read(text: str, note: str) -> None:
+    """JSON in any arrangement and tables of jq, NumPy, pandas, R and Excel give the same codes; assumptions are reported."""
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        notes: list[str] = []
+        assert read(text.encode(encoding), notes).tolist() == CODES
+        assert ", ".join(notes) == note
+
+
+@pytest.mark.parametrize("first", ["0,1,2", "1,2,3"])
+def test_a_first_code_of_counts_is_not_lost(first: str) -> None:
+    """Whole numbers that count are a code where they may be one, which is reported."""
+    notes: list[str] = []
+    rows = f"{first}\n" + ("4,5.5,6\n" if first == "1,2,3" else "")
+    assert read(rows.encode(), notes)[0].tolist() == [float(cell) for cell in first.split(",")]
+    assert notes == [f"x: first row '{first}' read as a code"]
+
+
+@pytest.mark.parametrize("kind", [">f8", "<f2", "<i8", "|u1", "F"])
+def test_arrays_of_any_real_type_and_order_are_read(kind: str) -> None:
+    """An .npy file and the array of an .npz file, alone or named codes, are read whatever their type and order."""
+    array = np.asfortranarray(CODES) if kind == "F" else np.array(CODES).astype(kind)
+    plain, alone, named = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    np.save(plain, array)
+    np.savez(alone, array)
+    np.savez_compressed(named, labels=np.arange(3), codes=array)
+    for stream in (plain, alone, named):
+        assert (read(stream.getvalue()) == array).all()
 
 
 BAD = {
@@ -75,13 +127,27 @@ BAD = {
     b"[1,2,1e999]": "not finite",
     b"[1,2,[]]": "not a number",
     b'[1,2,"a"]': "not a number",
-    b"[1,2,": "malformed JSON",
-    b"{" * 9: "malformed JSON",
-    b"[" + b"1" * 2 * MAX_CODE_CHARS: "line longer than",
-    b"[1,\n" * MAX_CODE_CHARS: "malformed JSON",
-    b"1,2\n": "has 2 values, expected 3",
-    b"a,b,c\n": "not a number",
-    b"\xff\xfe,2,3": "not a number",
+    b"[1,2,": "malformed or truncated JSON",
+    b"{" * 9: "malformed or truncated JSON",
+    b"[" * 9000 + b"]" * 9000: "malformed or truncated JSON",
+    b"[" + b"1" * MAX_JSON: "line or code longer than",
+    b"1" * 2 * MAX_ROW: "line or code longer than",
+    b'1,"\n' + b'","\n' * MAX_ROW: "line or code longer than",
+    b"[1,\n" * MAX_ROW: "malformed or truncated JSON",
+    b'{"schema": 1, "error": {}}': "without a code in x: 'keys schema, error'",
+    b"1,2\n": "has 2 values, expected 3 .the checkpoint's bottleneck",
+    b"1,5,2,5,0,5\n": "has 6 values, expected 3",
+    b"a.png,7,1.5,2.5,3\n": "has 5 values, expected 3",
+    b"c0,c1,c2\n0.5,1.5,2.5,7\n1.5,1.5,2.5,8\n": "has 4 values, expected 3",
+    b"1.5,2,3\n1,2\n": "code 1 in x is in a row of 2 columns; the first row has 3",
+    b"1.5,,3\n": "not a number in code 0 in x",
+    b"a,b,c\n": "no codes in x, only the header 'a,b,c'",
+    b"c0,c1,c3\n1,2,3\n": "no code of 3 values in the header of x: 'c0,c1,c3'",
+    b"a,b\n1,2\n": "no code of 3 values in the header",
+    b"<!DOCTYPE html>": "x is a web page",
+    b"\x89PNG\r\n\x1a\n": "x is a PNG image",
+    b'\x10\0\0\0\0\0\0\0{"': "x is a safetensors file",
+    b"PK\x03\x04": "cannot read the .npz file x",
     b"\x93NUMPY\x01\x00": "malformed .npy",
     b"\x93NUMPY\x09\x00": "malformed .npy",
     b"\x93NUMPY\x01\x00\x28\x23" + b"-" * 9000: "malformed .npy",
@@ -100,8 +166,8 @@ def test_bad_streams_are_refused(data: bytes) -> None:
     [
         (np.zeros((2, 4), np.float32), r"shape \(2, 4\)"),
         (np.zeros(3, np.float32), r"shape \(3,\)"),
-        (np.zeros((2, 3), np.int64), "type int64"),
-        (np.asfortranarray(np.ones((2, 3), np.float32)), "shape"),
+        (np.zeros((2, 3), complex), "type complex128"),
+        (np.array([["1", "2", "3"]]), "type <U1"),
         (np.array([[1, 2, np.inf]], np.float32), "not finite"),
     ],
 )

@@ -1,32 +1,34 @@
 """Reading and writing codes as JSON lines, CSV and .npy, in blocks.
 
-JSON lines are `{"image": "train:1", "label": 0, "code": [...]}`; a bare array is read as well. CSV has the columns image,
-label, c0, c1 and so on; without a header every column is a number of the code. An .npy file is an array (n, bottleneck).
-Nine digits preserve a float32 exactly.
+JSON lines are `{"image": "train:1", "label": 0, "code": [...]}`. CSV has the columns image, label, c0, c1 and so on.
+An .npy file is an array (n, bottleneck). Nine digits preserve a float32 exactly.
 """
 
-import csv
 import io
 import json
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistae.core.arrays import Array
 from mnistae.core.errors import DataError
-from mnistae.core.files import npy
+from mnistae.core.files import kinds, npy
+from mnistae.core.files.read import DAMAGED_ZIP
 from mnistae.core.text import csv_text
+from mnistae.outputs import code_text
+from mnistae.outputs.code_text import HINT, Note
 
 FORMATS = ("jsonl", "csv", "npy")
 
 BLOCK = 1024
 """Codes that are read, decoded and written together."""
 
-MAX_CODE_CHARS = 1 << 16
-"""Limit of a code in characters, over all its lines."""
+MAX_BYTES = 64 << 20
+"""Limit of what is not read in blocks: an .npz file, packed and unpacked, and an array in Fortran order."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def format_block(kind: str, block: Block) -> bytes:
     texts = [numbers % tuple(code) for code in block.codes.tolist()]
     rows = zip(block.images, block.labels, texts, strict=True)
     if kind == "csv":
-        lines = (f"{_quoted(image)},{'' if label is None else label},{text}\n" for image, label, text in rows)
+        lines = (f"{csv_text([[image]])[:-1]},{'' if label is None else label},{text}\n" for image, label, text in rows)
     else:
         lines = (
             f'{{"image": {json.dumps(image)}, "label": {json.dumps(label)}, "code": [{text.replace(",", ", ")}]}}\n'
@@ -64,33 +66,62 @@ def format_block(kind: str, block: Block) -> bytes:
     return "".join(lines).encode("utf-8", "surrogateescape")
 
 
-def read(stream: io.BufferedReader, *, width: int, name: str) -> Iterator[Array]:
-    """Yield the codes of `stream` in blocks (B, width); the first byte tells the format. Raises DataError.
+def read(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Iterator[Array]:
+    """Yield the codes of `stream` in blocks (B, width); the first bytes tell the format. Raises DataError.
 
-    `name` is the name of the source in messages.
+    `name` is the name of the source in messages; `note` is called with what was passed over or converted.
     """
-    first = stream.peek(1)[:1]
     try:
-        if first == npy.MAGIC[:1]:
+        start = stream.peek(kinds.SIZE)[: kinds.SIZE]
+        kind = kinds.describe(start)
+        if start.startswith(npy.MAGIC[:1]):
             yield from _read_npy(stream, width, name)
-            return
-        lines = _lines(stream, name)
-        values = _json_values(lines, name) if first in {b"{", b"["} else _csv_values(lines, name)
-        yield from _in_blocks(values, width, name)
+        elif start.startswith(b"PK"):
+            yield from _read_npz(stream, width, name, note)
+        elif kind is not None:
+            raise DataError(f"{name} is {kind}, and holds no codes", hint=HINT)
+        else:
+            yield from _in_blocks(code_text.rows(stream, width=width, name=name, note=note), width, name)
     except OSError as error:
-        raise DataError(f"cannot read codes from {name}: {error.strerror or error}", hint=_HINT) from error
+        raise DataError(f"cannot read codes from {name}: {error.strerror or error}", hint=HINT) from error
 
 
-_HINT = "must be codes as written by 'mnistae encode': JSON lines, CSV or .npy"
+def _read_npz(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[Array]:
+    data = stream.read(MAX_BYTES + 1)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+            entry = archive.getinfo("codes.npy" if "codes.npy" in names else names[0])
+            if entry.filename != "codes.npy" and (len(names) > 1 or not names[0].endswith(".npy")):
+                kind = "PyTorch file" if any(one.endswith("/data.pkl") for one in names) else "zip archive"
+                found = f"{len(names)} members, the first ones {', '.join(names[:4])}"
+                raise DataError(f"{name} is a {kind} without an array 'codes'", hint=f"it has {found}")
+            if entry.file_size > MAX_BYTES or entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise zipfile.BadZipFile(f"larger than {MAX_BYTES >> 20} MiB, or an unsupported compression")
+            if len(names) > 1:
+                note(f"{name}: array 'codes' read, skipped: {', '.join(one for one in names if one != entry.filename)}")
+            with archive.open(entry) as member:
+                yield from _read_npy(member, width, name)
+    except (IndexError, *DAMAGED_ZIP) as error:
+        raise DataError(f"cannot read the .npz file {name}: {error}", hint="recreate it, or save the codes as .npy") from error
 
 
-def _read_npy(stream: io.BufferedReader, width: int, name: str) -> Iterator[Array]:
+def _read_npy(stream: IO[bytes], width: int, name: str) -> Iterator[Array]:
     try:
         shape, is_fortran, dtype = npy.read_header(stream)
     except ValueError as error:
-        raise DataError(f"malformed .npy file: {name}", hint=_HINT) from error
-    if len(shape) != 2 or shape[1] != width or dtype.kind != "f" or (is_fortran and shape[0] > 1):
-        raise DataError(f"array of shape {shape} and type {dtype} in {name}", hint=f"must be floats of shape (n, {width})")
+        raise DataError(f"malformed .npy file: {name}", hint="recreate it") from error
+    if len(shape) != 2 or shape[1] != width or dtype.kind not in "fiu":
+        is_transposed = len(shape) == 2 and shape[0] == width != shape[1]
+        hint = f"expected real numbers of shape (n, {width}){'; transpose the array' if is_transposed else ''}"
+        raise DataError(f"array of shape {shape} and type {dtype} in {name}", hint=hint)
+    if is_fortran and shape[0]:
+        size = shape[0] * width * dtype.itemsize
+        data = stream.read(min(size, MAX_BYTES) + 1)
+        if len(data) != size:
+            reason = f"{name} is truncated or oversized, or in Fortran order and larger than {MAX_BYTES >> 20} MiB"
+            raise DataError(reason, hint="recreate it, with np.ascontiguousarray(codes)")
+        stream = io.BytesIO(np.frombuffer(data, dtype).reshape(shape, order="F").tobytes())
     left = shape[0]
     while left > 0:
         rows = min(BLOCK, left)
@@ -103,64 +134,12 @@ def _read_npy(stream: io.BufferedReader, width: int, name: str) -> Iterator[Arra
         raise DataError(f"trailing data after {shape[0]:,} codes in {name}", hint="recreate it")
 
 
-def _lines(stream: io.BufferedReader, name: str) -> Iterator[str]:
-    while line := stream.readline(MAX_CODE_CHARS):
-        if len(line) == MAX_CODE_CHARS:
-            raise DataError(f"line longer than {MAX_CODE_CHARS:,} characters in {name}", hint=_HINT)
-        yield line.decode("utf-8", "replace")
-
-
-def _json_values(lines: Iterable[str], name: str) -> Iterator[list[Any]]:
-    """Yield the arrays of a stream of JSON values, each of which may span several lines."""
-    text = ""
-    for line in lines:
-        text += line
-        if line.rstrip().endswith(("]", "}")):
-            try:
-                value = json.loads(text, parse_constant=float, parse_int=float)  # to keep -0
-            except (ValueError, RecursionError):  # incomplete
-                value = None
-            if value is not None:
-                yield _code_of(value, name)
-                text = ""
-        if len(text) > MAX_CODE_CHARS:
-            break
-    if text.strip():
-        raise DataError(f"malformed JSON in {name}: '{text.strip()[:40]}'", hint=_HINT)
-
-
-def _code_of(value: object, name: str) -> list[Any]:
-    code = value.get("code") if isinstance(value, dict) else value
-    if not isinstance(code, list):
-        raise DataError(f"JSON value without a code in {name}: '{str(value)[:40]}'", hint=_HINT)
-    return code
-
-
-def _csv_values(lines: Iterable[str], name: str) -> Iterator[list[str]]:
-    """Yield the numbers of each row: the columns c0, c1 and so on, or all columns without a header."""
-    reader = csv.reader(lines)
-    columns: list[int] | None = None
-    try:
-        for row in reader:
-            if not row:
-                continue
-            if reader.line_num == 1 and "c0" in row:
-                columns = [row.index(name) for name in (f"c{unit}" for unit in range(len(row))) if name in row]
-                continue
-            yield row if columns is None else [row[column] for column in columns if column < len(row)]
-    except csv.Error as error:
-        raise DataError(f"malformed CSV in {name}: {error}", hint=_HINT) from error
-
-
 def _in_blocks(values: Iterable[Sequence[Any]], width: int, name: str) -> Iterator[Array]:
     rows: list[Sequence[Any]] = []
     done = 0
     for value in values:
         if len(value) != width:
-            raise DataError(
-                f"code {done + len(rows)} in {name} has {len(value)} values, expected {width}",
-                hint="use the checkpoint that the codes were encoded with: -c NAME",
-            )
+            raise code_text.wrong_width(done + len(rows), len(value), width, name)
         rows.append(value)
         if len(rows) == BLOCK:
             yield _to_array(rows, done, name)
@@ -176,7 +155,8 @@ def _to_array(rows: Sequence[Sequence[Any]], done: int, name: str) -> Array:
         try:
             numbers.append([float(cell) for cell in row])
         except (TypeError, ValueError, OverflowError) as error:
-            raise DataError(f"not a number in code {done + k} in {name}", hint=_HINT) from error
+            shown = json.dumps(list(row))[:60]
+            raise DataError(f"not a number in code {done + k} in {name}: '{shown}'", hint=HINT) from error
     return _require_finite(np.array(numbers), done, name)
 
 
@@ -185,9 +165,5 @@ def _require_finite(codes: NDArray[Any], done: int, name: str) -> Array:
         array: Array = codes.astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
     if bad.size:
-        raise DataError(f"number that is not finite in code {done + int(bad[0])} in {name}", hint=_HINT)
+        raise DataError(f"number that is not finite in code {done + int(bad[0])} in {name}", hint=HINT)
     return array
-
-
-def _quoted(text: str) -> str:
-    return csv_text([[text]]).removesuffix("\n")

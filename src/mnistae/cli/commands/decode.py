@@ -24,6 +24,7 @@ from mnistae.data import references
 from mnistae.model.backend import Network
 from mnistae.outputs import code_io, image_io
 from mnistae.outputs.terminal.mosaic import mosaic
+from mnistae.store.runs import Checkpoint
 
 FOLDER = "folder"
 COLUMNS = 20
@@ -64,11 +65,11 @@ def decode(codes: Codes = "-", *, source: NetworkOptions, out: ImageOutput, repo
     checkpoint, network = inputs.open_model(reporter, source.checkpoint, source.device)
     name = "stdin" if codes == "-" else f"'{codes}'"
     with _open_codes(codes) as stream:
-        blocks = code_io.read(stream, width=network.config.bottleneck, name=name)
+        blocks = code_io.read(stream, width=network.config.bottleneck, name=name, note=reporter.info)
         first = next(blocks, None)
         if first is None:
-            raise DataError(f"no codes in {name}", hint="pipe in the output of 'mnistae encode'")
-        count = _write(target, network, itertools.chain([first], blocks), name)
+            raise DataError(f"no codes: {name} is empty", hint="give it the output of 'mnistae encode'")
+        count = _write(target, network, _checked(reporter, checkpoint, itertools.chain([first], blocks)), name)
     reporter.preview(lambda canvas: mosaic(canvas, network.decode(first), total=count))
     if target.path is not None:
         document = {"checkpoint": inputs.describe_checkpoint(checkpoint), "count": count, "output": str(target.path)}
@@ -91,6 +92,21 @@ def _open_codes(codes: str) -> BufferedReader:
         return Path(codes).open("rb")
     except OSError as error:
         raise DataError(f"cannot read codes from '{codes}': {error.strerror}", hint="give a file, or - for stdin") from error
+
+
+def _checked(reporter: Reporter, checkpoint: Checkpoint, blocks: Iterable[Array]) -> Iterator[Array]:
+    """Yield the codes, then warn if some are far outside the range of the training images' codes."""
+    high = max((unit.high for unit in checkpoint.metadata.unit_ranges or ()), default=0)
+    count, negative, large = 0, 0, 0
+    for block in blocks:
+        count += len(block)
+        negative += int((block < -high / 100).any(axis=1).sum())
+        large += int((block > 3 * high).any(axis=1).sum()) if high else 0
+        yield block
+    if negative:
+        reporter.warn(f"{negative:,} of {count:,} codes contain negative values, which the encoder never produces")
+    if large:
+        reporter.warn(f"{large:,} of {count:,} codes contain values above {3 * high:.0f}, three times the training maximum")
 
 
 def _write(target: Destination, network: Network, blocks: Iterator[Array], name: str) -> int:

@@ -1,0 +1,221 @@
+"""The rows of codes in a text: JSON values of several shapes, or a table with or without a header."""
+
+import csv
+import io
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from mnistae.core.errors import DataError
+
+MAX_ROW = 1 << 16
+"""Limit of a row of a table in characters, over all its lines."""
+
+MAX_JSON = 24 << 20
+"""Limit of a JSON value in characters."""
+
+HINT = "codes can be JSON, CSV or a similar table, .npy or .npz, as written by 'mnistae encode', NumPy or pandas"
+
+_DECODER = json.JSONDecoder(parse_constant=float, parse_int=float)  # float, to keep -0
+_NUMBERED = re.compile(r"(.*?)([0-9]{1,9})")
+_INK = re.compile(r"\S")
+
+Note = Callable[[str], None]
+
+
+class _Lines(Iterator[str]):
+    """The lines of a text, with a limit on the characters `used` since the last value was complete."""
+
+    def __init__(self, text: io.TextIOWrapper, name: str) -> None:
+        self.text, self.name, self.used, self.limit = text, name, 0, MAX_JSON
+
+    def __next__(self) -> str:
+        line = self.text.readline(MAX_JSON)
+        if not line:
+            raise StopIteration
+        self.used += len(line)
+        self.check()
+        return line
+
+    def check(self) -> None:
+        """Raise DataError if the limit is exceeded."""
+        if self.used > self.limit:
+            raise DataError(f"line or code longer than {self.limit:,} characters in {self.name}", hint=HINT)
+
+
+def rows(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Iterator[Sequence[Any]]:
+    """Yield the values of each code in a text in UTF-8 or UTF-16, as they arrive; they may be of any type. Raises DataError.
+
+    `width` is the expected number of values: it tells which columns of a table they are.
+    """
+    encoding = "utf-16" if stream.peek(2)[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+    lines = _Lines(io.TextIOWrapper(stream, encoding, "replace", newline=""), name)
+    comment = first = ""
+    for first in lines:  # to the first line with content
+        if first.lstrip().startswith("#"):
+            comment = first.lstrip("# ")
+        elif first.strip():
+            break
+    if first.lstrip()[:1] in {"{", "["}:
+        yield from _json_rows(lines, first, width, name)
+    elif first.strip():
+        lines.limit = MAX_ROW
+        lines.check()
+        try:
+            yield from _table_rows(lines, comment, first, width, name, note)
+        except csv.Error as error:
+            raise DataError(f"malformed table in {name}: {error}", hint=HINT) from error
+
+
+def _json_rows(lines: _Lines, first: str, width: int, name: str) -> Iterator[Sequence[Any]]:
+    """Yield the codes of JSON values, each of which may span several lines, or share one with others.
+
+    A value that is not complete is tried again when the text has doubled: the time stays proportional to its length.
+    """
+    text, tried = "", 0
+    for line in itertools.chain([first], lines, [""]):
+        text += line
+        if not line or (line.rstrip().endswith(("]", "}")) and len(text) >= 2 * tried):
+            values, text = _parse(text)
+            lines.used = tried = len(text)
+            for value in values:
+                yield from _codes_of(value, width, name)
+    if text:
+        raise DataError(f"malformed or truncated JSON in {name}: '{text[:40]}'", hint=HINT)
+
+
+def _parse(text: str) -> tuple[list[Any], str]:
+    """Return the complete JSON values that a text begins with, and the rest of the text."""
+    values, place = [], 0
+    while found := _INK.search(text, place):
+        try:
+            value, place = _DECODER.raw_decode(text, found.start())
+        except (ValueError, RecursionError):
+            break
+        values.append(value)
+    return values, text[place:].lstrip()
+
+
+def _codes_of(value: Any, width: int, name: str) -> Iterator[Sequence[Any]]:
+    """Yield the codes of a JSON value: an array of numbers, an object with a code, or any nesting of these."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, list) and item and all(isinstance(one, list | dict) for one in item):
+            stack += reversed(item)
+        elif isinstance(item, list):
+            yield item
+        elif isinstance(item, dict) and (places := _numbered(list(item), width)):
+            yield [list(item.values())[place] for place in places]
+        elif isinstance(item, dict) and (keys := item.keys() & {"code", "codes", "images"}):
+            stack.append(item[min(keys)])
+        else:
+            found = f"keys {', '.join(item)}" if isinstance(item, dict) else json.dumps(item)
+            hint = "expected arrays of numbers, or objects with a key 'code', 'codes' or 'images', or with 'c0', 'c1' and so on"
+            raise DataError(f"JSON value without a code in {name}: '{found[:60]}'", hint=hint)
+
+
+def _table_rows(lines: _Lines, comment: str, first: str, width: int, name: str, note: Note) -> Iterator[Sequence[str]]:
+    """Yield the values of each row of a table that begins with the line `first`; a comment above it may be its header."""
+    delimiter = next((mark for mark in ";\t," if mark in first), " ")
+    is_header = _numbered(next(csv.reader([comment], delimiter=delimiter, skipinitialspace=True), []), width) is not None
+    if comment and not is_header:
+        note(f"{name}: comment skipped: '{comment.strip()}'")
+    source: Iterable[str] = itertools.chain([comment, first] if is_header else [first], lines)
+    if delimiter == " ":
+        source = (line.strip() for line in source)
+    table = _cells(csv.reader(source, delimiter=delimiter, skipinitialspace=True), lines)
+    head = list(itertools.islice(table, 3))
+    headers, columns = _columns(head, width, name, note)
+    if any("," in row[column] for row in head[headers:] for column in columns if column < len(row)):
+        note(f"{name}: commas read as decimal points")
+    for k, row in enumerate(itertools.chain(head[headers:], table)):
+        if len(row) != len(head[headers]):
+            reason = f"code {k} in {name} is in a row of {len(row)} columns; the first row has {len(head[headers])}"
+            raise DataError(reason, hint="is the file truncated, or is a name that contains the delimiter not in quotes?")
+        yield [row[column].replace(",", ".") for column in columns]
+
+
+def _cells(reader: Iterable[list[str]], lines: _Lines) -> Iterator[list[str]]:
+    """Yield the rows of a table without blank lines and comments."""
+    for row in reader:
+        lines.used = 0
+        if any(row) and not row[0].startswith("#"):
+            yield row
+
+
+def _columns(head: Sequence[list[str]], width: int, name: str, note: Note) -> tuple[int, Sequence[int]]:
+    """Return the number of header rows, 0 or 1, of a table that begins with `head`, and the columns of the code."""
+    named = _header(head, width, name, note)
+    body = head[1 if named else 0 :]
+    if not body:
+        raise DataError(f"no codes in {name}, only the header '{','.join(head[0])[:60]}'", hint=HINT)
+    shift = len(body[0]) - (len(head[0]) if named else width)  # 1 with an index that no header names
+    index = [row[0] for row in body[:2]]
+    if shift == 1 and (index in (["0", "1"], ["1", "2"]) or not any(map(_is_number, index))):
+        note(f"{name}: first column skipped as an index ('{index[0]}')")
+    elif shift:
+        raise wrong_width(0, len(body[0]), width, name)
+    return len(head) - len(body), [shift + place for place in named or range(width)]
+
+
+def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Sequence[int] | None:
+    """Return the columns of the code that the first row names, or None if that row is a code.
+
+    A row of counts, 0, 1, 2 and so on, as pandas writes it, is a header; but a short one, or one that counts from 1, only above
+    a row without whole numbers. A header without numbers names the code, after an index without a name.
+    """
+    first = head[0]
+    places: Sequence[int] | None = _numbered(first, width)
+    if places and all(map(str.isdecimal, first)):
+        is_header = len(head) > 1 and ((first[0] == "0" and width > 2) or not any(map(str.isdecimal, head[1])))
+        note(f"{name}: first row '{','.join(first)}' read as a {'header' if is_header else 'code'}")
+        return places if is_header else None
+    if places is None and any(map(_is_number, first)):
+        return None
+    if places is None:
+        places = range(0 if first[0] else 1, len(first))
+        if len(places) != width or any(map(_NUMBERED.fullmatch, first)):
+            hint = f"name its columns 'c0' to 'c{width - 1}', or use the checkpoint that the codes were encoded with (-c NAME)"
+            raise DataError(f"no code of {width} values in the header of {name}: '{','.join(first)[:60]}'", hint=hint)
+    skipped = [cell or "(unnamed)" for k, cell in enumerate(first) if k not in places and cell not in {"image", "label"}]
+    if skipped or first[places[0]] != "c0":
+        about = f", skipped: {', '.join(skipped)}" if skipped else ""
+        note(f"{name}: columns '{first[places[0]]}' to '{first[places[-1]]}' read{about}")
+    return places
+
+
+def wrong_width(index: int, found: int, width: int, name: str) -> DataError:
+    """Return the error of a code of `found` values where the checkpoint has a bottleneck of `width`."""
+    hint = "use the checkpoint that the codes were encoded with (-c NAME)"
+    if found == 2 * width:
+        hint += ", or another delimiter if the decimal points are commas"
+    elif found in {width + 1, width + 2}:
+        hint += f", or, if there are other columns, a header that names those of the code: c0 to c{width - 1}"
+    values = f"{found} value{'s' * (found != 1)}"
+    return DataError(f"code {index} in {name} has {values}, expected {width} (the checkpoint's bottleneck)", hint=hint)
+
+
+def _numbered(names: Sequence[str], width: int) -> list[int] | None:
+    """Return the places of the names that are 0 to `width` - 1, or 1 to `width`, after one prefix, in this order; or None.
+
+    The prefix is 'c', or else the only one that fits.
+    """
+    groups: dict[str, list[tuple[int, int]]] = {}
+    for place, text in enumerate(names):
+        if match := _NUMBERED.fullmatch(text.strip()):
+            groups.setdefault(match[1], []).append((int(match[2]), place))
+    wanted = (list(range(width)), list(range(1, width + 1)))
+    found = {prefix: sorted(group) for prefix, group in groups.items()}
+    fitting = {prefix: [place for _, place in group] for prefix, group in found.items() if [k for k, _ in group] in wanted}
+    return fitting.get("c") or (next(iter(fitting.values())) if len(fitting) == 1 else None)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
