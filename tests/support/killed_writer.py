@@ -13,9 +13,6 @@ from typing import Any
 from mnistae.core.files import atomic
 from tests.support.faults import PRIMITIVES
 
-DEAD = 2**22 + 1
-"""A process number beyond the last one that Linux gives out."""
-
 
 class SimulatedKill(BaseException):
     """The process is dead from now on."""
@@ -32,8 +29,6 @@ class KilledWriter:
         self.opened: set[int] = set()
 
     def __getattr__(self, name: str) -> Any:
-        if name == "getpid":
-            return lambda: DEAD
         real = getattr(os, name)
         return self._mortal(name, real) if name in PRIMITIVES else real
 

@@ -2,23 +2,30 @@
 
 import contextlib
 import errno
+import functools
 import os
+import platform
 import re
 import secrets
 import shutil
 import stat
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from mnistae.core.errors import OutputError
+from mnistae.core.files import lock
 
 # A file system that cannot reserve space says so with one of these; the write itself then finds out.
 _CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
-# What `temp_path` returns: the process number is followed by eight hexadecimal digits.
-_TEMPORARY = re.compile(r"\..*\.([0-9]{1,10})\.[0-9a-f]{8}\.tmp", re.DOTALL)
+# What `temp_path` returns.
+_TEMPORARY = re.compile(r"\..*\.([0-9a-f]{8})\.[0-9a-f]{16}\.tmp", re.DOTALL)
+
+ABANDONED = 86400.0
+"""Seconds without a write after which a temporary file counts as left over, where its lock does not tell."""
 
 # Characters of the target's name in the temporary one: 50 of them are at most 200 bytes, which is never too long.
 _STEM = 50
@@ -27,16 +34,15 @@ _STEM = 50
 class Writer:
     """A temporary file beside its target: `write` to it; `commit` gives it the target's name.
 
-    A target that is a symbolic link stays one: the file it leads to is replaced.
+    It is locked until it has that name, which tells other processes, on any machine, that it is in use. A target that is a
+    symbolic link stays one: the file it leads to is replaced.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._target = _follow(path)
         self._mode = _mode_of(path)
-        self.temporary = temp_path(self._target)
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-        self._fd = os.open(self.temporary, flags, 0o666 if self._mode is None else self._mode)
+        self.temporary, self._fd = _create(self._target, 0o666 if self._mode is None else self._mode)
 
     def reserve(self, size: int) -> None:
         """Claim `size` bytes of disk now, so that a full disk is found before the first byte is written."""
@@ -62,8 +68,10 @@ class Writer:
             if self._mode is not None and hasattr(os, "fchmod"):  # a private file stays private, whatever the umask
                 os.fchmod(self._fd, self._mode)
             _fsync(self._fd)
-            self._close()
+            if os.name == "nt":  # an open file cannot be renamed there
+                self._close()
             _replace(self.temporary, self._target)
+            self._close()
             fsync_dir(self._target.parent)
 
     def discard(self) -> None:
@@ -140,41 +148,73 @@ def fsync_dir(folder: Path) -> None:
 
 
 def temp_path(path: Path) -> Path:
-    """Return a new name beside `path`, which `remove_stale_temps` recognises once this process is gone."""
-    return path.parent / f".{path.name[:_STEM]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    """Return a new name beside `path`, by which `remove_stale_temps` recognises what was left over."""
+    return path.parent / f".{path.name[:_STEM]}.{_machine()}.{secrets.token_hex(8)}.tmp"
 
 
 def remove_stale_temps(folder: Path, prefix: str = "") -> None:
     """Remove what killed processes left in `folder` under temporary names, those of targets that start with `prefix`.
 
-    The caller holds the lock of these targets, if any: a process number says nothing about processes of other machines.
+    What another process is still writing stays. Process numbers do not matter: containers and machines may share the folder.
     """
     start = f".{prefix[:_STEM]}"
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(folder)):
-            found = _TEMPORARY.fullmatch(entry.name)
-            if found and entry.name.startswith(start) and not _is_running(int(found[1])):
-                remove(Path(entry.path))
+            if (found := _TEMPORARY.fullmatch(entry.name)) and entry.name.startswith(start):
+                with contextlib.suppress(OSError):
+                    _remove_if_abandoned(Path(entry.path), machine=found[1])
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a folder with all that is in it, or a link, whose target stays. Raises OSError."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        os.unlink(path)
+    """Remove a file, a folder with all that is in it, or a link, whose target stays. Raises OSError.
+
+    Other processes may be removing the same at the same time.
+    """
+    while os.path.lexists(path):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
 
 
-def _is_running(pid: int) -> bool:
-    if os.name == "nt":  # signal 0 is Ctrl-C there
-        return True
+def _create(target: Path, mode: int) -> tuple[Path, int]:
+    """Return a new temporary file and its descriptor, locked where the file system has locks."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    while True:
+        path = temp_path(target)
+        fd = os.open(path, flags, mode)
+        lock.hold(fd)
+        if os.fstat(fd).st_nlink:
+            return path, fd
+        os.close(fd)  # before it was locked, another process took it for a leftover
+
+
+def _remove_if_abandoned(path: Path, *, machine: str) -> None:
+    if path.is_dir() and not path.is_symlink():  # a folder is renamed to be removed: anyone may finish that
+        remove(path)
+        return
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    with contextlib.ExitStack() as stack:
+        fds = []
+        for _ in range(2):
+            fds.append(os.open(path, flags))
+            stack.callback(os.close, fds[-1])
+        is_old = time.time() - os.fstat(fds[0]).st_mtime > ABANDONED
+        is_free = lock.is_free(*fds)
+        # on some shares a lock is known on its own machine only
+        if (is_old and is_free is not False) or (is_free and machine == _machine()):
+            os.unlink(path)  # while it is locked: see _create
+
+
+@functools.cache
+def _machine() -> str:
+    """Return eight hexadecimal digits for the running system, the same in all its containers."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # somebody else's process
-        return True
-    return True
+        name = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    except OSError:
+        name = platform.node().encode()
+    return f"{zlib.crc32(name):08x}"
 
 
 def check_writable(path: Path, *, hint: str = "choose another place with -o") -> None:

@@ -1,4 +1,4 @@
-"""A lock between processes on one machine."""
+"""Locks between processes that share a file system, by flock(2)."""
 
 import contextlib
 import errno
@@ -27,3 +27,28 @@ def exclusive_lock(path: Path, *, timeout: float) -> Iterator[bool]:
                 raise
             is_held = False
         yield is_held
+
+
+def hold(fd: int) -> None:
+    """Lock an open file until it is closed, if the file system has locks."""
+    with contextlib.suppress(ImportError, OSError):  # Windows has no fcntl
+        import fcntl
+
+        fcntl.flock(fd, fcntl.LOCK_EX)
+
+
+def is_free(first: int, second: int) -> bool | None:
+    """Whether nobody holds the lock of a file that is open twice, None if its locks do not work; if so, `first` locks it."""
+    try:
+        import fcntl
+
+        fcntl.flock(first, fcntl.LOCK_SH | fcntl.LOCK_NB)  # NFS lets a file that is open for reading be locked for readers only
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return None  # two holders at once: some network file systems grant every lock

@@ -1,0 +1,156 @@
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnistae.core.files import atomic, lock
+
+WRITERS, SAVES = 8, 125
+
+NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc")
+
+WRITER = f"""
+import os, re, secrets, sys
+from pathlib import Path
+from mnistae.core.files import atomic
+
+def pid_path(path):
+    return path.parent / f".{{path.name}}.{{os.getpid():08}}.{{secrets.token_hex(8)}}.tmp"
+
+def remove_if_pid_is_unknown(path, machine):
+    try:
+        os.kill(int(machine), 0)
+    except ProcessLookupError:
+        os.unlink(path)
+
+folder, number, rule = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+if rule == "process numbers":
+    atomic.temp_path, atomic._remove_if_abandoned = pid_path, remove_if_pid_is_unknown
+for _ in range(number):  # process numbers that differ between the namespaces
+    os.waitpid(os.posix_spawn("/bin/true", ["true"], {{}}), 0)
+if os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+for k in range({SAVES}):
+    atomic.remove_stale_temps(folder)
+    atomic.write_bytes(folder / f"{{k % 3}}", bytes([number]) * 20_000)
+"""
+
+
+def run_writers(folder: Path, rule: str) -> list[str]:
+    """Let writers that do not see each other's processes share a folder; return their errors."""
+    folder.mkdir()
+    commands = [[*NAMESPACE, sys.executable, "-c", WRITER, str(folder), str(number), rule] for number in range(WRITERS)]
+    children = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
+    errors = [child.communicate()[1] for child in children]
+    return [text for text, child in zip(errors, children, strict=True) if child.returncode]
+
+
+@pytest.mark.skipif(
+    shutil.which("unshare") is None or subprocess.run([*NAMESPACE, "true"], check=False, capture_output=True).returncode != 0,
+    reason="process namespaces need root and util-linux",
+)
+def test_process_namespaces(tmp_path: Path) -> None:
+    """Containers that share a folder never remove each other's temporary files. Process numbers would not have shown that."""
+    assert run_writers(tmp_path / "locks", "locks") == []
+    assert sorted(path.name for path in (tmp_path / "locks").iterdir()) == ["0", "1", "2"]
+    errors = run_writers(tmp_path / "numbers", "process numbers")
+    assert errors
+    assert all("No such file or directory" in text for text in errors)
+
+
+def refuse_lock(_fd: int, _operation: int) -> None:
+    raise OSError(95, "Operation not supported")
+
+
+def grant_lock(_fd: int, _operation: int) -> None:
+    """Grant every lock, as some network file systems do."""
+
+
+LOCKS = {"locks": fcntl.flock, "no locks": refuse_lock, "false locks": grant_lock}
+
+
+@pytest.mark.parametrize(
+    ("locks", "is_here", "age", "stays"),
+    [
+        ("locks", True, 0, False),
+        ("locks", False, 3600, True),
+        ("locks", False, 90_000, False),
+        ("no locks", True, 3600, True),
+        ("no locks", True, 90_000, False),
+        ("false locks", True, 3600, True),
+        ("false locks", True, 90_000, False),
+    ],
+)
+def test_leftover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: str, is_here: bool, age: float, stays: bool) -> None:
+    """A leftover of this machine is removed at once if its lock is free, any other a day after it was written."""
+    leftover, trash = atomic.temp_path(tmp_path / "file"), atomic.temp_path(tmp_path / "run")
+    others = [tmp_path / ".file.tmp", tmp_path / ".file.00000000.0123.tmp", tmp_path / "file"]
+    for path in (leftover, *others):
+        path.touch()
+        written = path.stat().st_mtime - age
+        os.utime(path, (written, written))
+    trash.mkdir()
+    (trash / "model").touch()
+    monkeypatch.setattr(fcntl, "flock", LOCKS[locks])
+    if not is_here:
+        monkeypatch.setattr(atomic, "_machine", lambda: "00000000")
+    atomic.remove_stale_temps(tmp_path)
+    assert (leftover.exists(), trash.exists(), [path.exists() for path in others]) == (stays, False, [True] * 3)
+
+
+@pytest.mark.parametrize("locks", LOCKS)
+def test_file_in_progress_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: str) -> None:
+    """What is being written is not removed, whatever the locks are worth, nor what a link leads to."""
+    (tmp_path / "kept").touch()
+    atomic.temp_path(tmp_path / "link").symlink_to(tmp_path / "kept")
+    monkeypatch.setattr(fcntl, "flock", LOCKS[locks])
+    with atomic.open_atomic(tmp_path / "file") as writer:
+        writer.write(b"data")
+        atomic.remove_stale_temps(tmp_path)
+    assert ((tmp_path / "file").read_bytes(), (tmp_path / "kept").exists()) == (b"data", True)
+
+
+def test_removed_before_it_was_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer whose file is taken for a leftover between its creation and its lock makes another."""
+    hold, cleared = lock.hold, []
+
+    def clear_first(fd: int) -> None:
+        if not cleared:
+            atomic.remove_stale_temps(tmp_path)
+            cleared.append(fd)
+        hold(fd)
+
+    monkeypatch.setattr(lock, "hold", clear_first)
+    atomic.write_bytes(tmp_path / "file", b"data")
+    assert [path.name for path in tmp_path.iterdir() if path.name != "work"] == ["file"]
+    assert cleared
+
+
+def test_folder_removed_by_several(tmp_path: Path) -> None:
+    """Threads that remove the same folder at once all succeed."""
+    failures: list[Any] = []
+    start = threading.Barrier(4)
+    for k in range(10):
+        folder = tmp_path / f"{k}"
+        for name in range(50):
+            (folder / f"{name}").mkdir(parents=True)
+
+        def remove(folder: Path = folder) -> None:
+            start.wait()
+            try:
+                atomic.remove(folder)
+            except OSError as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=remove) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (failures, folder.exists()) == ([], False)
