@@ -46,27 +46,23 @@ class _Lines(Iterator[str]):
 
 
 def rows(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Iterator[Sequence[Any]]:
-    """Yield the values of each code in a text in UTF-8 or UTF-16, as they arrive; they may be of any type. Raises DataError.
+    """Yield the values of each code in a text in UTF-8 or UTF-16, as they arrive; they may be of any type.
 
-    `width` is the expected number of values: it tells which columns of a table they are.
+    The stream is closed at the end. `width` is the expected number of values: it tells which columns of a table they are. Raises DataError.
     """
     encoding = "utf-16" if stream.peek(2)[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
-    lines = _Lines(io.TextIOWrapper(stream, encoding, "replace", newline=""), name)
-    comment = first = ""
-    for first in lines:  # to the first line with content
-        if first.lstrip().startswith("#"):
-            comment = first.lstrip("# ")
+    with io.TextIOWrapper(stream, encoding, "replace", newline="") as text:
+        lines = _Lines(text, name)
+        comment = first = ""
+        for first in lines:  # to the first line with content
+            if first.lstrip().startswith("#"):
+                comment = first.lstrip("# ")
+            elif first.strip():
+                break
+        if first.lstrip()[:1] in {"{", "["}:
+            yield from _json_rows(lines, first, width, name)
         elif first.strip():
-            break
-    if first.lstrip()[:1] in {"{", "["}:
-        yield from _json_rows(lines, first, width, name)
-    elif first.strip():
-        lines.limit = MAX_ROW
-        lines.check()
-        try:
             yield from _table_rows(lines, comment, first, width, name, note)
-        except csv.Error as error:
-            raise DataError(f"malformed table in {name}: {error}", hint=HINT) from error
 
 
 def _json_rows(lines: _Lines, first: str, width: int, name: str) -> Iterator[Sequence[Any]]:
@@ -119,6 +115,8 @@ def _codes_of(value: Any, width: int, name: str) -> Iterator[Sequence[Any]]:
 
 def _table_rows(lines: _Lines, comment: str, first: str, width: int, name: str, note: Note) -> Iterator[Sequence[str]]:
     """Yield the values of each row of a table that begins with the line `first`; a comment above it may be its header."""
+    lines.limit = MAX_ROW
+    lines.check()
     delimiter = next((mark for mark in ";\t," if mark in first), " ")
     is_header = _numbered(next(csv.reader([comment], delimiter=delimiter, skipinitialspace=True), []), width) is not None
     if comment and not is_header:
@@ -140,10 +138,13 @@ def _table_rows(lines: _Lines, comment: str, first: str, width: int, name: str, 
 
 def _cells(reader: Iterable[list[str]], lines: _Lines) -> Iterator[list[str]]:
     """Yield the rows of a table without blank lines and comments."""
-    for row in reader:
-        lines.used = 0
-        if any(row) and not row[0].startswith("#"):
-            yield row
+    try:
+        for row in reader:
+            lines.used = 0
+            if any(row) and not row[0].startswith("#"):
+                yield row
+    except csv.Error as error:
+        raise DataError(f"malformed table in {lines.name}: {error}", hint=HINT) from error
 
 
 def _columns(head: Sequence[list[str]], width: int, name: str, note: Note) -> tuple[int, Sequence[int]]:
