@@ -66,6 +66,11 @@ COMMANDS = {
         USE,
         ("mnistae evaluate -c lab --extremes 8 -o extremes.png", "mnistae evaluate lab fast-mnist-seed0 --knn 5 -f csv"),
     ),
+    "map": CommandInfo(
+        "Draw the codes of a data set as a map in the plane, coloured by class.",
+        USE,
+        ("mnistae map", "mnistae map lab --method pca -o map.csv"),
+    ),
     "encode": CommandInfo(
         "Encode images into codes: JSON lines, CSV or an array (npy).",
         CODES,

@@ -74,15 +74,16 @@ class Reporter:
             write(_join(lines))
 
     @contextlib.contextmanager
-    def progress(self) -> "Iterator[Progress]":
-        """Yield a function that reports progress: as a bar on a terminal, elsewhere as one line per item."""
+    def progress(self, *, is_bytes: bool = True) -> "Iterator[Progress]":
+        """Yield a function that reports progress: as a bar of bytes or steps on a terminal, elsewhere as one line per item."""
         if self.quiet or not is_terminal(sys.stderr):
             report_once = functools.cache(self.info)
             yield lambda what, _done, _total: report_once(what)
             return
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        amount = DownloadColumn() if is_bytes else MofNCompleteColumn()
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), amount, TimeRemainingColumn())
         with Progress(*columns, console=error_console(), transient=True) as bar:
             tasks: dict[str, Any] = {}
 

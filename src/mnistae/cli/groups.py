@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +12,7 @@ from typing import Annotated, Any, ClassVar, get_type_hints
 import typer
 
 from mnistae.cli.console import Reporter
+from mnistae.core.errors import UsageError
 
 MAX_STEPS = 1000
 """Frames per segment or unit."""
@@ -66,6 +68,19 @@ class DatasetOptions(NetworkOptions):
             help="Data set that indices refer to (default: the one the checkpoint was trained on).",
         ),
     ] = None
+
+
+@dataclass(frozen=True)
+class RunOptions(DatasetOptions):
+    """A checkpoint, also as an argument, and a data set."""
+
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Checkpoint, instead of -c.", show_default=False)] = None
+
+    def reference(self) -> str | None:
+        """Return the checkpoint. The argument takes precedence over the environment and excludes -c. Raises UsageError."""
+        if self.run is not None and self.checkpoint not in {None, os.environ.get("MNISTAE_CHECKPOINT")}:
+            raise UsageError("-c cannot be combined with RUN", hint=f"leave '-c {self.checkpoint}' out")
+        return self.checkpoint if self.run is None else self.run
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,13 @@ from mnistae.tasks.noise import LEVEL_LABELS, Noise
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
+
+CLASS_COLOURS = ("#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499", "#555555")
+"""Paul Tol's colour scheme `muted`, for any kind of colour vision, and a grey; with CLASS_MARKERS for more classes."""
+
+CLASS_MARKERS = "o^sDvP*X<>"
 
 GALLERY_COLUMNS = 8
 
@@ -51,13 +57,12 @@ def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> 
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)
         if len(histories) > 1:
-            _name_lines(axes, names)
+            _set_names(axes.legend(axes.lines, [""] * len(names)), names)
     return figure
 
 
-def _name_lines(axes: "Axes", names: Sequence[str]) -> None:
-    """Add a legend of names, unchanged: no formulas, no hidden names, only letters of the font."""
-    legend = axes.legend(axes.lines, [""] * len(names))
+def _set_names(legend: "Legend", names: Sequence[str]) -> None:
+    """Write names into a legend, unchanged: no formulas, no hidden names, only letters of the font."""
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
         text.set_text(escape(name).encode("ascii", "backslashreplace").decode())
@@ -151,9 +156,7 @@ def psnr_gains(curves: Sequence[tuple[str, Sequence[Gain]]]) -> "Figure":
             lines = panels[0, 0].lines[1:]
             names = [name for name, _ in curves]
             columns = 3 if max(map(len, names)) < 24 else 1
-            legend = figure.legend(lines, names, loc="outside lower center", ncols=columns)
-            for text in legend.get_texts():
-                text.set_parse_math(False)  # a name is not a formula
+            _set_names(figure.legend(lines, [""] * len(names), loc="outside lower center", ncols=columns), names)
     return figure
 
 
@@ -178,6 +181,53 @@ def traversals(units: Sequence[int], values: Array, frames: Array, own: Array) -
         axes.set(xlim=(-0.75, steps * 1.05 - 0.05), ylim=(count * 1.3 - 0.15, -0.25), aspect="equal")
         axes.set_axis_off()
     return figure
+
+
+@dataclass(frozen=True)
+class CodeMap:
+    """Positions (N, 2) of codes by class, and of each class a digit (784,) at its centre (2,), in the class's colour.
+
+    `background` (h, w) in [0, 1] is an image behind all positions. Without one the axes have no scale.
+    """
+
+    title: str
+    classes: Sequence[tuple[str, Array]]
+    centres: Array
+    digits: Array
+    background: Array | None = None
+
+
+def code_map(shown: CodeMap) -> "Figure":
+    """The codes in the plane, coloured by class: one marker per class and a digit at each centre, with a legend."""
+    with _neutral_style():
+        from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+        figure = _new_figure(8, 7)
+        axes = figure.subplots()
+        for k, (_, positions) in enumerate(shown.classes):
+            colour, marker = CLASS_COLOURS[k % 10], CLASS_MARKERS[(k + k // 10) % 10]
+            axes.scatter(*positions.T, s=12, color=colour, marker=marker, linewidths=0)
+        for k, (centre, digit) in enumerate(zip(shown.centres, shown.digits, strict=True)):
+            picture = OffsetImage(1 - digit.reshape(SIDE, SIDE), cmap="gray", zoom=1)
+            frame = {"edgecolor": CLASS_COLOURS[k % 10], "linewidth": 2.5}
+            axes.add_artist(AnnotationBbox(picture, tuple(centre), pad=0.1, bboxprops=frame))
+        axes.set_title(shown.title.encode("ascii", "backslashreplace").decode(), parse_math=False)
+        if shown.background is None:
+            axes.set(xticks=[], yticks=[])
+        else:
+            axes.imshow(shown.background, cmap="gray_r", alpha=0.5, extent=_extent(shown), aspect="auto")
+            axes.set(xlabel="unit 0", ylabel="unit 1")
+        names = [name for name, _ in shown.classes]
+        legend = figure.legend(axes.collections, [""] * len(names), loc="outside right upper", markerscale=2)
+        _set_names(legend, names)
+    return figure
+
+
+def _extent(shown: CodeMap) -> tuple[float, float, float, float]:
+    """Return left, right, bottom and top of all positions."""
+    places = np.concatenate([positions for _, positions in shown.classes])
+    (left, bottom), (right, top) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
+    return left, right, bottom, top
 
 
 def render(figure: "Figure", kind: str) -> bytes:

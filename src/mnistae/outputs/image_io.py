@@ -16,12 +16,12 @@ UPSCALE = 4
 """Side of the square of pixels that shows one pixel of an image, in strips and animations."""
 
 
-def strip(images: Array, *, columns: int | None = None) -> bytes:
-    """Return images (B, 784) side by side without axes, as PNG, enlarged four times.
+def strip(images: Array, *, columns: int | None = None, scale: int = UPSCALE) -> bytes:
+    """Return images (B, 784) side by side without axes, as PNG, enlarged by `scale`.
 
     With `columns` they are in rows of that many images; the last row is padded with black.
     """
-    return _png(_tile(images, columns or len(images)))
+    return _png(tile(images, columns or len(images), scale=scale))
 
 
 def png(image: Array) -> bytes:
@@ -42,7 +42,7 @@ def gif(images: Array, *, frames_per_second: float = 8) -> bytes:
     from PIL import Image
 
     frames = images.reshape(len(images), -1, SIDE * SIDE)
-    first, *rest = [Image.fromarray(_tile(frame, COLUMNS)) for frame in frames]
+    first, *rest = [Image.fromarray(tile(frame, COLUMNS)) for frame in frames]
     stream = io.BytesIO()
     duration = round(1000 / frames_per_second)
     first.save(stream, "GIF", save_all=True, append_images=rest, duration=duration, loop=0)
@@ -59,17 +59,12 @@ def npy_header(count: int) -> bytes:
     return npy.header((count, SIDE, SIDE))
 
 
-def _tile(images: Array, columns: int) -> NDArray[np.uint8]:
-    """Return the pixels of images (B, 784) in rows of `columns` images, the last row padded with black."""
-    tiles = _to_pixels(images)  # (B, 28 × 4, 28 × 4)
+def tile(images: Array, columns: int, *, scale: int = UPSCALE) -> NDArray[np.uint8]:
+    """Return the pixels of images (B, 784) in rows of `columns` images, enlarged; the last row is padded with black."""
+    pixels = np.rint(images.reshape(-1, SIDE, SIDE) * 255).astype(np.uint8)
+    tiles = pixels.repeat(scale, axis=1).repeat(scale, axis=2)  # (B, 28 × scale, 28 × scale)
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     tiles = np.concatenate([tiles, np.zeros((rows * columns - len(tiles), *tiles.shape[1:]), np.uint8)])
     side = tiles.shape[1]
     return tiles.reshape(rows, columns, side, side).swapaxes(1, 2).reshape(rows * side, columns * side)
-
-
-def _to_pixels(images: Array) -> NDArray[np.uint8]:
-    """Return images (B, 784) in [0, 1] as bytes (B, 112, 112)."""
-    pixels = np.rint(images.reshape(-1, SIDE, SIDE) * 255).astype(np.uint8)
-    return pixels.repeat(UPSCALE, axis=1).repeat(UPSCALE, axis=2)

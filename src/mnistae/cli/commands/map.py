@@ -1,0 +1,159 @@
+"""`mnistae map`: the codes of many images in the plane."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import typer
+
+from mnistae.cli import inputs, results
+from mnistae.cli.console import Reporter
+from mnistae.cli.groups import OutputOptions, RunOptions, format_option, output_option
+from mnistae.core import config as configs
+from mnistae.core.arrays import NO_LABEL
+from mnistae.core.errors import UsageError
+from mnistae.core.files import atomic
+from mnistae.core.text import slug
+from mnistae.data.sets.dataset import Split
+from mnistae.metrics import knn
+from mnistae.model.backend import Network
+from mnistae.outputs import figures, maps
+from mnistae.tasks import embedding
+from mnistae.tasks import noise as noises
+from mnistae.tasks.embedding import Embedding, Method
+
+DEFAULT_COUNT = 5000
+MAX_COUNT = 60_000
+NEIGHBOURS = 10
+
+
+class MapFormat(StrEnum):
+    """Formats of maps: figures, the positions, and a folder of files for TensorBoard's Embedding Projector."""
+
+    PNG = "png"
+    SVG = "svg"
+    PDF = "pdf"
+    CSV = "csv"
+    PROJECTOR = "projector"
+
+
+@dataclass(frozen=True)
+class MapOutput(OutputOptions):
+    """A figure, a table, or a folder."""
+
+    output: Annotated[
+        str | None, output_option("Output file, or - for stdout; a folder for -f projector (default: a name derived from RUN).")
+    ] = None
+    format: Annotated[MapFormat | None, format_option()] = None
+    formats: ClassVar[type[StrEnum]] = MapFormat
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """Which codes are shown, and how they are placed."""
+
+    split: Annotated[Split, typer.Option("--split", help="Images whose codes are shown.")] = Split.TEST
+    count: Annotated[int, typer.Option("--count", "-n", help="Number of images, evenly spaced in the split.")] = DEFAULT_COUNT
+    method: Annotated[
+        Method | None,
+        typer.Option("--method", help="Placement (default: tsne; for a bottleneck of 2, the codes themselves)."),
+    ] = None
+    seed: Annotated[int, typer.Option("--seed", help="Random seed of t-SNE.")] = 0
+
+    def __post_init__(self) -> None:
+        configs.check_integer("--count", self.count, 4, MAX_COUNT)
+        noises.check_seed(self.seed)
+
+    def suffixes(self) -> list[str]:
+        """Return what the default file name says of the options."""
+        values = {"": self.method, "n": self.count if self.count != DEFAULT_COUNT else None, "seed": self.seed or None}
+        split = ["train"] if self.split is Split.TRAIN else []
+        return split + [f"{name}{value}" for name, value in values.items() if value is not None]
+
+
+def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: Reporter) -> None:
+    """Draw the codes of a data set as a map in the plane, coloured by class.
+
+    Codes of similar images are close to each other. t-SNE, with cosine distances, takes about 10 seconds for 5,000 codes and
+    is cached; PCA shows the two directions of largest variance. For a bottleneck of 2 the codes are drawn as they are, over a
+    grid of decoded images. Writes a figure (png, svg, pdf), the positions (csv) or a folder for TensorBoard's Embedding
+    Projector (projector). Prints the path.
+    """
+    reference = source.reference()
+    target = _target(reporter, [*filter(None, (reference, source.dataset)), *options.suffixes()], out)
+    results.refuse_to_overwrite_inputs(target, reference, source.dataset)
+    checkpoint, network = inputs.open_model(reporter, reference, source.device)
+    method = _method(options.method, network)
+    dataset = inputs.open_dataset(reporter, inputs.dataset_of(checkpoint, source.dataset))
+    with reporter.progress(is_bytes=False) as progress:
+        shown = embedding.embed(
+            network, dataset, options.split, count=options.count, method=method, seed=options.seed, progress=progress
+        )
+    total = dataset.length(options.split)
+    title = f"{options.split} images of {dataset.name}, {embedding.TITLES[method]}"
+    reporter.info(f"{len(shown.codes):,} of {total:,} {title}")
+    accuracy = _accuracy(shown)
+    if accuracy is not None:
+        reporter.info(f"{NEIGHBOURS} nearest neighbours in the map predict the class of {accuracy:.1%} of the images")
+    reporter.preview(lambda canvas: maps.as_text(canvas, shown, dataset.classes))
+    document = {
+        "checkpoint": inputs.describe_checkpoint(checkpoint),
+        "dataset": dataset.name,
+        "split": options.split,
+        "method": method,
+        "seed": options.seed,
+        "count": len(shown.codes),
+        "total": total,
+        "neighbours": NEIGHBOURS,
+        "accuracy": accuracy,
+    }
+    if target is not None and target.path is not None and target.format == MapFormat.PROJECTOR:
+        for name, data in maps.projector_files(shown, dataset.classes).items():
+            atomic.write_bytes(target.path / name, data)
+        reporter.result([str(target.path)], {**document, "output": str(target.path)})
+        return
+    title = f"{checkpoint.name or checkpoint.path.name}: {title}"
+
+    def render(kind: str) -> bytes:
+        if kind == "csv":
+            return maps.as_csv(shown).encode("utf-8", "surrogateescape")
+        return figures.render(maps.figure(shown, dataset.classes, title, network), kind)
+
+    results.write_result(reporter, target, render, document if target else document | _points(shown))
+
+
+def _target(reporter: Reporter, name: list[str], out: MapOutput) -> results.Destination | None:
+    """Return where the map goes; None with --json and no -o. Raises UsageError."""
+    name = ["map", *name]
+    if reporter.as_json and out.output is None:
+        return None
+    if out.format is not MapFormat.PROJECTOR:
+        return results.resolve(reporter, out, name=name)
+    if out.output == "-":
+        raise UsageError("-f projector writes a folder, not a stream", hint="name a folder with -o")
+    folder = Path(out.output or slug([*name, "projector"]))
+    atomic.check_writable(folder / "vectors.tsv")
+    return results.Destination(folder, MapFormat.PROJECTOR)
+
+
+def _method(asked: Method | None, network: Network) -> Method:
+    size = network.config.bottleneck
+    if asked is Method.CODES and size != 2:
+        raise UsageError(f"invalid value for --method: '{asked}' (the bottleneck is {size})", hint="use tsne or pca")
+    return asked or (Method.CODES if size == 2 else Method.TSNE)
+
+
+def _accuracy(shown: Embedding) -> float | None:
+    labelled = shown.labels != NO_LABEL
+    places, labels = shown.positions[labelled], shown.labels[labelled]
+    if len(labels) <= NEIGHBOURS:
+        return None
+    return float((knn.classify(places, labels, places, NEIGHBOURS, leave_one_out=True) == labels).mean())
+
+
+def _points(shown: Embedding) -> dict[str, Any]:
+    rows = zip(shown.names, shown.labels.tolist(), shown.positions.astype(float).tolist(), strict=True)
+    return {
+        "points": [{"image": name, "label": None if k == NO_LABEL else k, "x": x, "y": y} for name, k, (x, y) in rows],
+    }

@@ -1,0 +1,130 @@
+"""Codes in the plane: t-SNE (van der Maaten and Hinton, 2008), or their first two principal components."""
+
+import contextlib
+import hashlib
+import io
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import version
+
+import numpy as np
+
+from mnistae.core import paths
+from mnistae.core.arrays import Array, Bytes, Indices
+from mnistae.core.errors import DataError
+from mnistae.data.sets import cache
+from mnistae.data.sets.dataset import Dataset, Progress, Split
+from mnistae.metrics.pca import PCA
+from mnistae.model.backend import Network
+from mnistae.tasks import inference
+
+STEPS = 500
+PERPLEXITY = 30
+ANGLE = 0.8
+"""Parameters of t-SNE: 8 s for 5,000 codes on two cores. The defaults, 1,000 steps and an angle of 0.5, take 29 s."""
+
+THREADS = 2
+"""Threads of t-SNE: with more than two, the order of a sum, and so the last bits, would differ from run to run."""
+
+
+class Method(StrEnum):
+    """How codes are placed in the plane."""
+
+    TSNE = "tsne"
+    PCA = "pca"
+    CODES = "codes"  # as they are: a bottleneck of 2
+
+
+TITLES = {Method.TSNE: "t-SNE", Method.PCA: "PCA", Method.CODES: "codes"}
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Images (N, 784) of a split with their indices and labels (N,), codes (N, bottleneck) and positions (N, 2)."""
+
+    method: Method
+    split: Split
+    indices: Indices
+    images: Bytes
+    labels: Bytes
+    codes: Array
+    positions: Array
+
+    @property
+    def names(self) -> list[str]:
+        """The references of the images, such as test:7."""
+        return [f"{self.split}:{index}" for index in self.indices]
+
+
+def embed(
+    network: Network, dataset: Dataset, split: Split, *, count: int, method: Method, seed: int, progress: Progress
+) -> Embedding:
+    """Place the codes of `count` evenly spaced images of a split, or of all if it has fewer. Raises DataError."""
+    images, labels = dataset.images(split), dataset.labels(split)
+    if len(images) < 4:
+        raise DataError(f"too few images for a map: {len(images)}", hint="use a data set with four images or more")
+    indices = spread(len(images), count)
+    codes = np.nan_to_num(inference.encode_uint8(network, images[indices]))  # diverged weights produce non-finite codes
+    positions = codes if method is Method.CODES else _pca(codes) if method is Method.PCA else _tsne(codes, seed, progress)
+    return Embedding(method, split, indices, images[indices], labels[indices], codes, positions)
+
+
+def spread(total: int, count: int) -> Indices:
+    """Return `count` evenly spaced indices below `total`, or all. The halves of MNIST's test set differ: no half will do."""
+    count = min(total, count)
+    return np.arange(count) * total // count
+
+
+def _pca(codes: Array) -> Array:
+    pca = PCA.fit(codes, 2)
+    positions = np.zeros((len(codes), 2), np.float32)  # a bottleneck of 1 is a line
+    positions[:, : len(pca.components)] = (codes - pca.mean) @ pca.components.T
+    return positions
+
+
+def _tsne(codes: Array, seed: int, progress: Progress) -> Array:
+    """Return the positions (N, 2) of codes, from the cache if the same codes have been placed before."""
+    digest = hashlib.sha256(np.ascontiguousarray(codes)).hexdigest()
+    source = [digest, list(codes.shape), seed, STEPS, PERPLEXITY, ANGLE, version("scikit-learn")]
+    path = paths.cache_dir() / f"map-{digest[:12]}-{seed}.safetensors"
+    with contextlib.suppress(cache.StaleCacheError):
+        return cache.CacheFile.open(path, source).rows("positions", 0, len(codes)).view("<f4")
+    positions = _fit(codes, seed, progress)
+    cache.write(path, source, {"positions": positions.astype("<f4").view(np.uint8)}, {"classes": [], "notes": []})
+    return positions
+
+
+def _fit(codes: Array, seed: int, progress: Progress) -> Array:
+    """Cosine distances: the length of a code says how bold the stroke is, and its direction which digit it is."""
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    is_plane = np.count_nonzero(np.ptp(codes, axis=0)) >= 2  # otherwise PCA has nothing to start from
+    tsne = TSNE(
+        perplexity=min(PERPLEXITY, (len(codes) - 1) / 3),
+        max_iter=STEPS,
+        angle=ANGLE,
+        metric="cosine",
+        init="pca" if is_plane else "random",
+        random_state=seed,
+        verbose=2,  # prints every fiftieth step
+    )
+    with threadpool_limits(THREADS), contextlib.redirect_stdout(_Steps(progress, f"t-SNE of {len(codes):,} codes")):
+        positions: Array = tsne.fit_transform(codes)
+    return positions
+
+
+class _Steps(io.StringIO):
+    """Reports the progress of t-SNE, which scikit-learn only prints."""
+
+    def __init__(self, progress: Progress, what: str) -> None:
+        super().__init__()
+        self._progress, self._what = progress, what
+        progress(what, 0, STEPS)
+
+    def write(self, text: str) -> int:
+        """Read one line, such as "[t-SNE] Iteration 50: error = 86.1"."""
+        words = text.replace(":", " ").split()
+        if words[1:2] == ["Iteration"] and words[2].isdigit():
+            self._progress(self._what, int(words[2]), STEPS)
+        return len(text)

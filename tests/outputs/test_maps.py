@@ -1,0 +1,83 @@
+"""Maps of codes as figures, tables, text and projector files."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnistae.core.arrays import NO_LABEL
+from mnistae.core.config import ModelConfig
+from mnistae.data.sets.dataset import Split
+from mnistae.model.numpy_network import NumpyNetwork
+from mnistae.outputs import maps
+from mnistae.outputs.terminal.canvas import Canvas
+from mnistae.tasks.embedding import Embedding, Method
+
+RANDOM = np.random.default_rng(0)
+LABELS = np.repeat([0, 1, 12, NO_LABEL], 25).astype(np.uint8)
+PLACES = (RANDOM.normal(size=(100, 2)) + np.repeat([[0, 0], [0, 20], [20, 0], [20, 20]], 25, axis=0)).astype(np.float32)
+IMAGES = RANDOM.integers(0, 256, (100, 784), np.uint8)
+SHOWN = Embedding(Method.CODES, Split.TEST, np.arange(100) * 2, IMAGES, LABELS, PLACES, PLACES)
+SHAPES = ModelConfig(hidden=4, bottleneck=2).shapes()
+NETWORK = NumpyNetwork.from_weights({name: RANDOM.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()})
+CLASSES = ("zero", "_o$n$e")
+
+
+def test_centre_is_in_the_largest_part() -> None:
+    """The centre of a class in two parts is in the larger one, and the images without a label have none."""
+    places = PLACES.copy()
+    places[:8] += 40
+    found = maps.centres(Embedding(Method.TSNE, Split.TEST, SHOWN.indices, IMAGES, LABELS, PLACES, places))
+    assert set(found) == {0, 1, 12}
+    assert 8 <= found[0] < 25
+    assert all(LABELS[row] == label for label, row in found.items())
+
+
+def test_figure_names_the_classes_and_shows_the_decoded_grid() -> None:
+    """The legend has the classes' names unchanged, and the background is the image of the lowest to the highest code."""
+    figure = maps.figure(SHOWN, CLASSES, "$t$", NETWORK)
+    (axes,) = figure.axes
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["zero", "_o$n$e", "12", "no label"]
+    assert (axes.get_title(), axes.get_xlabel()) == ("$t$", "unit 0")
+    grid = np.asarray(axes.images[0].get_array())
+    low, high = PLACES.min(axis=0), PLACES.max(axis=0)
+    left_top = [low[0] + (high[0] - low[0]) / 48, high[1] - (high[1] - low[1]) / 48]
+    expected = NETWORK.decode(np.array([left_top], np.float32)).reshape(28, 28)
+    np.testing.assert_allclose(grid[:28, :28], expected, atol=1 / 255)
+    left, right, bottom, top = axes.images[0].get_extent()
+    assert ((left, bottom), (right, top)) == (tuple(low.tolist()), tuple(high.tolist()))
+
+
+def test_table_has_a_line_for_each_code() -> None:
+    """The table holds the references, labels and exact positions."""
+    header, *lines = maps.as_csv(SHOWN).splitlines()
+    assert (header, len(lines)) == ("image,label,x,y", 100)
+    name, label, x, y = lines[1].split(",")
+    assert (name, label, np.float32(x), np.float32(y)) == ("test:2", "0", *PLACES[1])
+    assert lines[-1].startswith("test:198,,")
+
+
+@pytest.mark.parametrize(("colours", "has_escape"), [(0, False), (256, True)])
+def test_text_shows_each_class_in_its_place(colours: int, has_escape: bool) -> None:
+    """The last characters of the classes' names are in the corners where their codes are; foreign characters are replaced."""
+    lines = maps.as_text(Canvas(41, 10, colours), SHOWN, ["zero", "\x1b", *["x"] * 20])
+    assert len(lines) == 10
+    assert any("\x1b" in line for line in lines) == has_escape
+    if not has_escape:
+        assert {sign for line in lines[-4:] for sign in line[:20]} == {" ", "o"}
+        assert {sign for line in lines[:4] for sign in line[:20]} == {" ", "b"}
+        assert max(map(len, lines)) <= 40
+
+
+def test_projector_files_agree() -> None:
+    """Vectors, labels and sprite have one entry per code, in the same order."""
+    files = maps.projector_files(SHOWN, ("a\tb\n", "one"))
+    vectors = np.loadtxt(io.BytesIO(files["vectors.tsv"]), dtype=np.float32)
+    np.testing.assert_array_equal(vectors, PLACES)
+    lines = files["metadata.tsv"].decode().splitlines()
+    assert (lines[:2], len(lines)) == (["image\tlabel", "test:0\ta b"], 101)
+    sprite = np.asarray(Image.open(io.BytesIO(files["sprite.png"])))
+    assert sprite.shape == (280, 280)
+    np.testing.assert_array_equal(sprite[28:56, :28].ravel(), IMAGES[10])
+    assert b"sprite.png" in files["projector_config.pbtxt"]
