@@ -96,6 +96,12 @@ def test_codes_of_other_programs_are_read(text: str, note: str) -> None:
         assert ", ".join(notes) == note
 
 
+@pytest.mark.parametrize("data", [b"", b"\n \n", b"# a comment\n", b",,\n"])
+def test_a_text_without_codes_is_empty(data: bytes) -> None:
+    """Blank lines and comments hold no codes."""
+    assert len(read(data)) == 0
+
+
 @pytest.mark.parametrize("first", ["0,1,2", "1,2,3"])
 def test_a_first_code_of_counts_is_not_lost(first: str) -> None:
     """Whole numbers that count are a code where they may be one, which is reported."""

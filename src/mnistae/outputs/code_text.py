@@ -48,7 +48,8 @@ class _Lines(Iterator[str]):
 def rows(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Iterator[Sequence[Any]]:
     """Yield the values of each code in a text in UTF-8 or UTF-16, as they arrive; they may be of any type.
 
-    The stream is closed at the end. `width` is the expected number of values: it tells which columns of a table they are. Raises DataError.
+    The stream is closed at the end. `width` is the expected number of values: it tells which columns of a table they are.
+    Raises DataError.
     """
     encoding = "utf-16" if stream.peek(2)[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
     with io.TextIOWrapper(stream, encoding, "replace", newline="") as text:
@@ -59,6 +60,8 @@ def rows(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Ite
                 comment = first.lstrip("# ")
             elif first.strip():
                 break
+        else:
+            first = ""
         if first.lstrip()[:1] in {"{", "["}:
             yield from _json_rows(lines, first, width, name)
         elif first.strip():
@@ -126,7 +129,7 @@ def _table_rows(lines: _Lines, comment: str, first: str, width: int, name: str, 
         source = (line.strip() for line in source)
     table = _cells(csv.reader(source, delimiter=delimiter, skipinitialspace=True), lines)
     head = list(itertools.islice(table, 3))
-    headers, columns = _columns(head, width, name, note)
+    headers, columns = _columns(head, width, name, note) if head else (0, [])
     if any("," in row[column] for row in head[headers:] for column in columns if column < len(row)):
         note(f"{name}: commas read as decimal points")
     for k, row in enumerate(itertools.chain(head[headers:], table)):
