@@ -6,7 +6,8 @@ They are returned as float32 (n, 28, 28). Expected errors are raised as MnistaeE
 
 import dataclasses
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -138,6 +139,7 @@ def train(
     dataset = resolve.absolute(images) if isinstance(images, str) else resolve.ARRAY
     config = dataclasses.replace(configs.recipe(recipe), dataset=dataset, **settings)
     data = resolve.open_dataset(dataset) if isinstance(images, str) else resolve.from_array(np.asarray(images))
+    _warn(data.notes if dataset == resolve.ARRAY else ())
     run_name = names.check(name) if name is not None else names.default(sizes, config, dataset=data.name)
     return _train(run_name, sizes, config, data, device, force=force)
 
@@ -161,7 +163,14 @@ def _parse_enum(kind: type[T], value: str) -> T:
 
 
 def _rows(images: ArrayLike) -> Array:
-    return arrays_io.from_array(np.asarray(images), name="images").reshape(-1, PIXELS)
+    found, notes = arrays_io.from_array(np.asarray(images), name="images")
+    _warn(notes)
+    return found.reshape(-1, PIXELS)
+
+
+def _warn(notes: Sequence[str]) -> None:
+    for note in notes:
+        warnings.warn(note, stacklevel=4)  # the caller of a method of Model, or of `train`
 
 
 def _to_images(rows: Array) -> Array:

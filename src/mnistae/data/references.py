@@ -170,8 +170,8 @@ def _from_file(path: str, *, is_stdin: bool, raw: bool) -> Iterator[InputImage]:
     done = 0
     with contextlib.nullcontext(open_stdin()) if is_stdin else decode.open_path(Path(path)) as stream:
         for found, count in decode.read_stream(stream, name=decode.STDIN if is_stdin else path, raw=raw):
-            for row in found.images.reshape(-1, PIXELS):
-                yield InputImage(path if count == 1 else f"{path}[{done}]", row, None, found.notes)
+            for k, row in enumerate(found.images.reshape(-1, PIXELS)):
+                yield InputImage(path if count == 1 else f"{path}[{done}]", row, None, () if k else found.notes)
                 done += 1
 
 

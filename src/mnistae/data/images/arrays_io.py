@@ -11,67 +11,101 @@ from mnistae.core.arrays import Array
 from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.errors import DataError
 from mnistae.core.files import npy
+from mnistae.data.images import values
 
 MAX_BYTES = 320 << 20  # 100,000 images as float32 are 299 MiB
 MAX_IMAGES = 100_000
 BLOCK = 64  # images that are read together
+CHUNK = 2**20  # bytes whose range is found together
 
 ARRAY = "an .npy array of shape (28, 28), (n, 28, 28) or (n, 784)"
 """The arrays that are read, for hints."""
 
 
-def read_npy(data: bytes, *, name: str) -> Array:
-    """Return the images (n, 28, 28) of an .npy file as floats in [0, 1]. Raises DataError."""
-    return next(read_blocks(io.BytesIO(data), name, rows=MAX_IMAGES))[0]
+def read_npy(data: bytes, *, name: str) -> tuple[Array, tuple[str, ...]]:
+    """Return the images (n, 28, 28) of an .npy file as floats in [0, 1], and what was converted. Raises DataError."""
+    images, _, notes = next(read_blocks(io.BytesIO(data), name, rows=MAX_IMAGES))
+    return images, notes
 
 
-def from_array(array: NDArray[np.generic], *, name: str) -> Array:
-    """Return an array of images, as an .npy file may hold them, as floats (n, 28, 28) in [0, 1]. Raises DataError."""
-    _count(array.shape, array.dtype, name)
-    return _to_unit(array, is_bool=array.dtype.kind == "b", name=name).reshape(-1, SIDE, SIDE)
+def from_array(array: NDArray[np.generic], *, name: str) -> tuple[Array, tuple[str, ...]]:
+    """Return images in memory as floats (n, 28, 28) in [0, 1], and what was converted. Raises DataError."""
+    count_images(array.shape, array.dtype, name, limit=MAX_IMAGES)
+    scale = values.choose(array.dtype, *values.extremes(array), name=name)
+    return scale.to_unit(array).reshape(-1, SIDE, SIDE), scale.notes
 
 
-def read_blocks(stream: IO[bytes], name: str, *, start: bytes = b"", rows: int = BLOCK) -> Iterator[tuple[Array, int]]:
-    """Yield the images (B, 28, 28) of an .npy file, B at most `rows`, each with their total number.
+def read_blocks(
+    stream: IO[bytes], name: str, *, start: bytes = b"", rows: int = BLOCK
+) -> Iterator[tuple[Array, int, tuple[str, ...]]]:
+    """Yield the images (B, 28, 28) of an .npy file, B at most `rows`, their total number, and what was converted.
 
-    Every value of its header is checked first. An array in Fortran order is read all at once.
+    The range of the values is found in the whole file first; in a pipe, in the first block with ink, and a later block that
+    contradicts it is an error. An array in Fortran order is read all at once. Raises DataError.
     """
     try:
         shape, is_fortran, dtype = npy.read_header(stream, start=start)
     except ValueError as error:
         raise DataError(f"damaged or truncated image: '{name}' (npy)", hint=f"give {ARRAY}") from error
-    n = _count(shape, dtype, name)
+    n = count_images(shape, dtype, name, limit=MAX_IMAGES)
     step = n if is_fortran else rows
+    low, high = _measure(stream, dtype, n * PIXELS * dtype.itemsize) if stream.seekable() else (0.0, 0.0)
+    is_said = False
     for done in range(0, n, step):
         count = min(step, n - done)
-        size = count * PIXELS * dtype.itemsize
-        data = stream.read(size)
-        if len(data) < size or (done + count == n and stream.read(1)):
+        data = stream.read(count * PIXELS * dtype.itemsize)
+        if len(data) < count * PIXELS * dtype.itemsize or (done + count == n and stream.read(1)):
             raise DataError(f"truncated or oversized .npy file: '{name}'", hint="save it again with numpy.save")
-        values = np.frombuffer(data, np.uint8 if dtype.kind == "b" else dtype)
-        values = values.reshape(shape, order="F") if is_fortran else values
-        yield _to_unit(values, is_bool=dtype.kind == "b", name=name).reshape(count, SIDE, SIDE), n
+        block = np.frombuffer(data, dtype)
+        block = block.reshape(shape, order="F") if is_fortran else block
+        before, (low, high) = high, _widened(low, high, block)
+        scale = values.choose(dtype, low, high, name=name)
+        if before and values.choose(dtype, low, before, name=name).divisor != scale.divisor:
+            raise DataError(
+                f"values up to {before:g}, then up to {high:g} from image {done}: '{name}'",
+                hint="name the file instead of piping it, so that all values are read first",
+            )
+        yield scale.to_unit(block).reshape(count, SIDE, SIDE), n, () if is_said else scale.notes
+        is_said = is_said or bool(scale.notes)
 
 
-def _count(shape: tuple[int, ...], dtype: np.dtype, name: str) -> int:
-    """Return how many images an array of this shape and type holds. Raises DataError if it is not an array of images."""
-    n = 1 if shape == (SIDE, SIDE) else shape[0] if shape[1:] in {(SIDE, SIDE), (PIXELS,)} else 0
-    if not 1 <= n <= MAX_IMAGES:
-        raise DataError(f"unsupported array shape {shape}: '{name}'", hint=f"give {ARRAY}; 1 to {MAX_IMAGES:,} images")
-    if dtype.str not in {"|u1", "|b1"} and not (dtype.kind == "f" and dtype.itemsize <= 8):
-        raise DataError(f"unsupported array type {dtype}: '{name}'", hint="save it as uint8, or as float32 in [0, 1]")
+def count_images(shape: tuple[int, ...], dtype: np.dtype, name: str, *, limit: int) -> int:
+    """Return how many images an array of this shape and type holds; axes of length 1 do not matter.
+
+    Raises DataError if it is not an array of images.
+    """
+    values.check_type(dtype, name=name)
+    sides = tuple(side for side in shape if side != 1)
+    n = 1 if sides in {(SIDE, SIDE), (PIXELS,)} else sides[0] if sides[1:] in {(SIDE, SIDE), (PIXELS,)} else 0
+    if not 1 <= n <= limit:
+        raise DataError(f"unsupported array shape {shape}: '{name}'", hint=_advice(sides, limit))
     return n
 
 
-def _to_unit(values: NDArray[np.generic], *, is_bool: bool, name: str) -> Array:
-    """Return the values as float32 in [0, 1], in C order."""
-    with np.errstate(all="ignore"):  # overflow is refused below
-        images: Array = np.array(values, np.float32, order="C")
-    if is_bool:
-        return np.minimum(images, 1)
-    if values.dtype.kind == "u":
-        images /= 255
-    low, high = images.min(), images.max()
-    if not (low >= 0 and high <= 1):  # NaN too
-        raise DataError(f"array values from {low} to {high}, expected 0 to 1: '{name}'", hint="scale it to [0, 1]")
-    return images
+def _advice(sides: tuple[int, ...], limit: int) -> str:
+    if sides[:-1] in {(SIDE, SIDE), (PIXELS,)}:
+        return "the images are along its last axis: transpose it with numpy.moveaxis(x, -1, 0)"
+    if sides[-3:] in {(SIDE, SIDE, 3), (SIDE, SIDE, 4), (3, SIDE, SIDE), (4, SIDE, SIDE)}:
+        return "its images are in colour: convert them to grey, for example by their mean over the colours"
+    if len(sides) == 3 and sides[0] > 0 and min(sides[1:]) >= 8 and max(sides[1:]) <= 1024:
+        return f"its images have {sides[1]}x{sides[2]} pixels: resize them to {SIDE}x{SIDE}"
+    return f"give {ARRAY}; 1 to {limit:,} images"
+
+
+def _measure(stream: IO[bytes], dtype: np.dtype, size: int) -> tuple[float, float]:
+    """Return the extremes of the next `size` bytes of a stream, or of those up to its end, and seek back."""
+    at = stream.tell()
+    low = high = 0.0
+    while size > 0 and (data := stream.read(min(size, CHUNK))):
+        low, high = _widened(low, high, np.frombuffer(data, dtype, count=len(data) // dtype.itemsize))
+        size -= len(data)
+    stream.seek(at)
+    return low, high
+
+
+def _widened(low: float, high: float, block: NDArray[np.generic]) -> tuple[float, float]:
+    """Return the extremes of a block and the values before it; NaN if there is one."""
+    if not block.size:
+        return low, high
+    least, most = values.extremes(block)
+    return float(np.minimum(low, least)), float(np.maximum(high, most))

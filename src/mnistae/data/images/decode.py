@@ -78,13 +78,13 @@ def read_bytes(data: bytes, *, name: str, raw: bool = False) -> DecodedImages:
     """Read one PNG, JPEG, BMP, PGM or PPM image, or an .npy array of images, from memory.
 
     An image file is converted to MNIST's format unless `raw`; then it must be 28x28 and is only converted to grey,
-    transparent = 0. An array is data and stays unchanged: uint8 (divided by 255), bool, or float in [0, 1].
+    transparent = 0. An array is data: its values are scaled to [0, 1], and otherwise unchanged.
     `name` stands for the source in messages. Raises DataError.
     """
     if data.startswith(npy.MAGIC):
         if len(data) > arrays_io.MAX_BYTES:
             raise _too_large(name)
-        return DecodedImages(arrays_io.read_npy(data, name=name))
+        return DecodedImages(*arrays_io.read_npy(data, name=name))
     image = read_grey(data, name=name)
     if raw:
         return DecodedImages(_unchanged(image.grey, image.alpha, name))
@@ -122,13 +122,13 @@ def open_path(path: Path) -> io.BufferedReader:
 def read_stream(stream: IO[bytes], *, name: str, raw: bool = False) -> Iterator[tuple[DecodedImages, int]]:
     """Yield what `read_bytes` returns, an array block by block as it arrives, each with the total number of its images.
 
-    The images before a truncation or an invalid value have been yielded by then. Raises DataError.
+    The images before a truncation have been yielded by then; in a pipe, also those before an invalid value. Raises DataError.
     """
     try:
         start = stream.read(len(npy.MAGIC))
         if start == npy.MAGIC:
-            for images, count in arrays_io.read_blocks(stream, name, start=start):
-                yield DecodedImages(images), count
+            for images, count, notes in arrays_io.read_blocks(stream, name, start=start):
+                yield DecodedImages(images, notes), count
             return
         data = start + stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
