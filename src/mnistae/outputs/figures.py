@@ -206,7 +206,7 @@ def code_map(shown: CodeMap) -> "Figure":
         axes = figure.subplots()
         for k, (_, positions) in enumerate(shown.classes):
             colour, marker = CLASS_COLOURS[k % 10], CLASS_MARKERS[(k + k // 10) % 10]
-            axes.scatter(*positions.T, s=12, color=colour, marker=marker, linewidths=0)
+            axes.scatter(positions[:, 0], positions[:, 1], s=12, color=colour, marker=marker, linewidths=0)
         for k, (centre, digit) in enumerate(zip(shown.centres, shown.digits, strict=True)):
             picture = OffsetImage(1 - digit.reshape(SIDE, SIDE), cmap="gray", zoom=1)
             frame = {"edgecolor": CLASS_COLOURS[k % 10], "linewidth": 2.5}

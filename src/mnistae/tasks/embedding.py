@@ -84,7 +84,7 @@ def _pca(codes: Array) -> Array:
 
 def _tsne(codes: Array, seed: int, progress: Progress) -> Array:
     """Return the positions (N, 2) of codes, from the cache if the same codes have been placed before."""
-    digest = hashlib.sha256(np.ascontiguousarray(codes)).hexdigest()
+    digest = hashlib.sha256(codes.tobytes()).hexdigest()
     source = [digest, list(codes.shape), seed, STEPS, PERPLEXITY, ANGLE, version("scikit-learn")]
     path = paths.cache_dir() / f"map-{digest[:12]}-{seed}.safetensors"
     with contextlib.suppress(cache.StaleCacheError):

@@ -66,13 +66,17 @@ def add(images: Array, kind: Noise, *, level: float, seed: int) -> Array:
     """
     if kind is Noise.NONE:
         return images.copy()
-    generator = np.random.default_rng(seeds.derive(seed, "noise"))
+    numbers = field(kind, images.shape, seed=seed)
     if kind is Noise.GAUSSIAN:
-        noisy = images + np.float32(level) * generator.standard_normal(images.shape, np.float32)
-        return np.clip(noisy, 0, 1)
-    u = generator.random(images.shape, np.float32)  # (B, 784), uniform in [0, 1)
+        return np.clip(images + np.float32(level) * numbers, 0, 1)
     if kind is Noise.UNIFORM:
-        return np.clip(images + np.float32(level) * (2 * u - 1), 0, 1)
+        return np.clip(images + np.float32(level) * (2 * numbers - 1), 0, 1)
     if kind is Noise.MASK:
-        return np.where(u < level, np.float32(0), images)
-    return np.where(u < level / 2, np.float32(0), np.where(u < level, np.float32(1), images))
+        return np.where(numbers < level, np.float32(0), images)
+    return np.where(numbers < level / 2, np.float32(0), np.where(numbers < level, np.float32(1), images))
+
+
+def field(kind: Noise, shape: tuple[int, ...], *, seed: int) -> Array:
+    """Return the random numbers behind the noise: standard normal for gaussian noise, else uniform in [0, 1)."""
+    generator = np.random.default_rng(seeds.derive(seed, "noise"))
+    return generator.standard_normal(shape, np.float32) if kind is Noise.GAUSSIAN else generator.random(shape, np.float32)
