@@ -10,6 +10,12 @@ MAX_CHARACTERS = 200
 MAX_STEM = 80
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: '1 class', '2,000 classes', '3 images'."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{ending}"
+
+
 def safe_text(text: object) -> str:
     r"""Return `text` without characters that could control a terminal, cut to 200 characters.
 

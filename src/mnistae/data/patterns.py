@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from mnistae.core.errors import DataError
-from mnistae.data.sets.folders import SUFFIXES
+from mnistae.data.images.files import SUFFIXES, is_image
 
 MAX_FILES = 100_000
 
@@ -38,7 +38,7 @@ def files(text: str) -> list[str]:
 def matches(text: str, path: Path) -> bool:
     """Whether a file at `path`, there or not yet, is one of those that a folder or a pattern matches."""
     if _is_folder(text):
-        return _is_image(path.name) and _is_same(path.parent, text)
+        return is_image(path.name) and _is_same(path.parent, text)
     head, tail = os.path.split(text)
     folders = glob.iglob(head or os.curdir)  # noqa: PTH207 - Path.glob takes no absolute pattern
     return fnmatch(path.name, tail) and any(_is_same(path.parent, folder) for folder in folders)
@@ -55,13 +55,9 @@ def _is_same(folder: Path, other: str) -> bool:
 def _images(folder: str) -> Iterator[str]:
     try:
         with os.scandir(folder) as entries:
-            yield from (entry.path for entry in entries if _is_image(entry.name) and not entry.is_dir())
+            yield from (entry.path for entry in entries if is_image(entry.name) and not entry.is_dir())
     except OSError as error:
         raise DataError(f"cannot read directory '{folder}': {error.strerror}", hint="check its permissions") from error
-
-
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
 
 
 def _glob(pattern: str) -> Iterator[str]:

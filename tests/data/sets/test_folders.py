@@ -1,298 +1,178 @@
-"""A data set of the user's own is read from a folder of images or a NumPy file, whole, or refused."""
+"""A folder of images is read by its layout, its 28x28 images unchanged and all others in one way."""
 
 import io
-import pickle
-import random
-import shutil
-import struct
-import tracemalloc
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import DataError
-from mnistae.data.sets import folders, tables
+from mnistae.data.sets import folders, pictures
+from mnistae.data.sets.dataset import Content
 
-Digits = dict[str, np.ndarray]
-
-KERAS = {"train_images": "x_train", "train_labels": "y_train", "test_images": "x_test", "test_labels": "y_test"}
-HINT = "give a folder of images, an .npy of shape (n, 28, 28), or an .npz with x_train, y_train, x_test, y_test"
-
-
-@pytest.fixture
-def few(digits: Digits) -> Digits:
-    """Five and three of the tiny digits."""
-    return {role: array[:5] if role.startswith("train") else array[:3] for role, array in digits.items()}
+NO = 255
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-def put_image(path: Path, image: np.ndarray) -> Path:
-    """Write an image (28, 28) as a PGM file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"P5 28 28 255\n" + image.tobytes())
-    return path
-
-
-def npy(array: np.ndarray) -> bytes:
-    """Return an array as an .npy file."""
+def png(pixels: np.ndarray, **options: object) -> bytes:
+    """Return an image file."""
     stream = io.BytesIO()
-    np.save(stream, array)
+    Image.fromarray(pixels).save(stream, "PNG", **options)
     return stream.getvalue()
 
 
-def npz(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
-    """Write a zip of members that need not be arrays."""
-    with zipfile.ZipFile(path, "w", method) as archive:
-        for name, data in members.items():
-            archive.writestr(f"{name}.npy", data)
-    return path
+def put(path: Path, data: bytes) -> None:
+    """Write a file and the folders around it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
 
 
-def keras(few: Digits) -> dict[str, bytes]:
-    """Return the few digits as the members of Keras's mnist.npz."""
-    return {KERAS[role]: npy(array) for role, array in few.items()}
+def read(path: Path, *, raw: bool = False) -> Content:
+    """Return the data set in a folder."""
+    return folders.read(path, folders.find(path), raw=raw)
 
 
-def refusal(path: Path) -> str:
-    """Return the message with which a data set is refused."""
+def labels(content: Content) -> tuple[list[int] | None, list[int] | None]:
+    """Return the labels of the two splits."""
+    found = (content.arrays.get(f"{split}_labels") for split in ("train", "test"))
+    train, test = (None if array is None else array.tolist() for array in found)
+    return train, test
+
+
+@pytest.mark.parametrize(
+    ("names", "train", "test", "classes", "notes"),
+    [
+        ("b a", [NO, NO], None, (), ["train: 2 images, no labels"]),
+        ("7/a 0/a", [0, 7], None, (), ["train: 2 images, 2 classes"]),
+        ("mnist_png/7/a mnist_png/0/a", [0, 7], None, (), ["train: 2 images, 2 classes"]),
+        ("training/7/a testing/0/a", [7], [0], (), ["train: 1 image from 'training', 1 class; test: 1 image from 'testing'"]),
+        ("Train/7/a T10K/0/a", [7], [0], (), ["from 'Train'", "from 'T10K'"]),
+        ("data/TRN/7/a data/tst/0/a data/cover", [7], [0], (), ["from 'data/TRN'", "left out 1 image outside", "cover.png"]),
+        ("mnist_train/7/a mnist_test/0/a", [7], [0], (), ["from 'mnist_train'"]),
+        ("trainingSet/trainingSet/7/a testSet/testSet/b trainingSample/7/c", [7], [NO], (), ["no labels", "trainingSample"]),
+        ("7/train/a 0/test/a", [7], [0], (), ["from '*/train'", "from '*/test'"]),
+        ("train/7/a val/0/a", [7], [0], (), ["test: 1 image from 'val'", "used 'val' as the test split"]),
+        ("train/7/a val/0/a test/1/a", [7], [1], (), ["left out 1 image in 'val' (there is a test split)"]),
+        ("train/7/a Training/0/a", [0, 7], None, (), ["from 'Training', 'train'"]),
+        ("test/7/a", None, [7], (), ["test: 1 image"]),
+        ("train/7/a extra/7/b c", [7], None, (), ["left out 2 images outside the split folders"]),
+        ("train/w1/7/a train/w2/0/a", [7, 0], None, (), ["2 classes"]),
+        ("train/images/a", [NO], None, (), ["no labels"]),
+        ("a 7/a", [NO, 7], None, (), ["1 class, 1 without label"]),
+        ("cat/a dog/x/a", [0, 1], None, ("cat", "dog"), ["2 classes"]),
+        ("train/seven/a test/three/a", [7], [3], WORDS, []),
+        ("B/a a/a b/a", [0, 1, 2], None, ("B", "a", "b"), ["differ only in case are different classes: 'B', 'b'"]),
+        ("0/a 10/a 7/a", [0, 10, 7], None, (), []),
+        ("1/a 007/a class_3/a", [2, 1, 3], None, ("0", "1", "007", "class_3"), []),
+        ("7/a notes.txt photo.heic", [7], None, (), ["passed over 1 .txt, 1 .heic (not images)"]),
+        ("7/a 7/._a .ipynb_checkpoints/a __MACOSX/7/a", [7], None, (), ["train: 1 image, 1 class"]),
+    ],
+)  # fmt: skip
+def test_layouts(
+    tmp_path: Path, names: str, train: list[int] | None, test: list[int] | None, classes: tuple[str, ...], notes: list[str]
+) -> None:
+    """Folders say which split and class an image has, and the notes say what they were taken for."""
+    for name in names.split():
+        put(tmp_path / "set" / (name if "." in name[2:] else f"{name}.png"), png(np.zeros((28, 28), np.uint8)))
+    content = read(tmp_path / "set")
+    assert (*labels(content), content.classes) == (train, test, classes)
+    said = "; ".join(content.notes)
+    assert all(note in said for note in notes), said
+
+
+def test_more_classes_than_labels(tmp_path: Path) -> None:
+    """More than 255 classes are no labels."""
+    for index in range(256):
+        put(tmp_path / f"writer{index}" / "a.png", png(np.zeros((28, 28), np.uint8)))
+    assert set(labels(read(tmp_path))[0] or ()) == {NO}
+
+
+GREY = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+OPAQUE, SHAPE = np.full((28, 28), 255, np.uint8), np.where(GREY > 127, 255, 0).astype(np.uint8)
+COLOUR = np.dstack([GREY, GREY // 2, GREY // 3])
+INK = np.pad(np.full((28, 28), 255, np.uint8), 14)  # light on dark, 56x56
+WIDE = np.pad(np.full((8, 28), 200, np.uint8), ((3, 3), (14, 14)))  # 14x56
+SMALL = np.pad(INK[14:42:2, 14:42:2][:7, :7], 3)
+
+
+@pytest.mark.parametrize(
+    ("image", "expected", "note"),
+    [
+        (GREY, GREY, None),
+        (255 - GREY, 255 - GREY, None),
+        (GREY // 255, GREY // 255, None),
+        (np.dstack([GREY] * 3), GREY, None),
+        (np.dstack([GREY, OPAQUE]), GREY, None),
+        (GREY > 127, SHAPE, None),
+        (COLOUR, np.asarray(Image.fromarray(COLOUR).convert("L")), "converted 1 coloured image to grey"),
+        (np.dstack([OPAQUE, SHAPE]), SHAPE, "composited 1 transparent image on black"),
+        (np.dstack([0 * OPAQUE, SHAPE]), 255 - SHAPE, "composited 1 transparent image on white"),
+        (INK, np.pad(np.full((14, 14), 255, np.uint8), 7), "scaled images to 28x28: 1 of 56x56"),
+        (255 - INK, np.pad(np.full((14, 14), 255, np.uint8), 7), "inverted all images (dark on light; --raw keeps them)"),
+        (WIDE, np.pad(np.full((4, 14), 200, np.uint8), ((12, 12), (7, 7))), "1 of 56x14"),
+    ],
+)  # fmt: skip
+def test_pixels(tmp_path: Path, image: np.ndarray, expected: np.ndarray, note: str | None) -> None:
+    """28x28 grey values stay as they are; whatever else is converted is said."""
+    put(tmp_path / "a.png", png(image))
+    content = read(tmp_path)
+    np.testing.assert_array_equal(content.arrays["train_images"].reshape(28, 28), expected)
+    assert [note in text for text in content.notes[1:]].count(True) == 1 if note else len(content.notes) == 1
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_polarity_is_that_of_the_set(tmp_path: Path, raw: bool) -> None:
+    """Five of six images are dark on light, so that all six are inverted; with `raw`, none."""
+    for index in range(6):
+        put(tmp_path / f"{index}.png", png(INK if index == 0 else 255 - INK))
+    content = read(tmp_path, raw=raw)
+    means = content.arrays["train_images"].mean(axis=1)
+    assert (means < 128).tolist() == [raw] + [not raw] * 5
+    assert any("inverted" in note for note in content.notes)
+
+
+def test_mixed_sizes(tmp_path: Path) -> None:
+    """Beside images of 28x28, which stay as they are, no other is inverted."""
+    for index, image in enumerate((255 - GREY, 255 - INK, 255 - INK, SMALL)):
+        put(tmp_path / f"{index}.png", png(image))
+    content = read(tmp_path)
+    np.testing.assert_array_equal(content.arrays["train_images"][0], (255 - GREY).ravel())
+    assert (content.arrays["train_images"].mean(axis=1) > 128).tolist()[1:] == [True, True, False]
+    assert content.notes[1] == "scaled images to 28x28: 2 of 56x56, 1 of 28x28, 1 of 13x13"
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda data: data[:60], "damaged or truncated image: "),
+        (lambda _: b"", "file is empty: "),
+        (lambda _: b"<!doctype html>", "unsupported image format: "),
+    ],
+)
+def test_damaged_images(tmp_path: Path, damage: Callable[[bytes], bytes], reason: str) -> None:
+    """A set with damaged images is refused as a whole; the first one is named, the others counted."""
+    for index in range(5):
+        put(tmp_path / f"{index}.png", damage(png(GREY)) if index in {2, 4} else png(GREY))
+    with pytest.raises(DataError, match=r"2\.png'.* \(and 1 more of 5 images\)") as caught:
+        read(tmp_path)
+    assert caught.value.message.startswith(reason)
+
+
+def test_no_images(tmp_path: Path) -> None:
+    """A folder without images is refused with what is there."""
+    put(tmp_path / "a.txt", b"digits")
     with pytest.raises(DataError) as caught:
-        (folders if path.is_dir() else tables).read(path)
-    return caught.value.message
+        folders.find(tmp_path)
+    assert caught.value.message == f"no images in '{tmp_path}'; found 1 .txt"
 
 
-def assert_same(arrays: Digits, expected: Digits) -> None:
-    """The arrays are the expected ones, images flattened, all of them bytes."""
-    assert arrays.keys() == expected.keys()
-    for role, array in arrays.items():
-        assert array.dtype == np.uint8
-        wanted = np.asarray(expected[role])
-        np.testing.assert_array_equal(array, wanted.reshape(len(wanted), -1) if role.endswith("images") else wanted)
-
-
-def test_folder(tmp_path: Path, few: Digits) -> None:
-    """A flat folder is a training set in the order of the names, without labels; what is no image is passed over."""
-    folder = tmp_path / "flat"
-    for index in (3, 0, 4, 1, 2):
-        put_image(folder / f"{index}.pgm", few["train_images"][index])
-    (folder / "README.txt").write_text("digits")
-    assert [path.name for path in folders.members(folder)] == [f"{index}.pgm" for index in range(5)]
-    assert_same(folders.read(folder).arrays, {"train_images": few["train_images"], "train_labels": np.full(5, NO_LABEL)})
-
-
-def test_folder_by_digit(tmp_path: Path, few: Digits) -> None:
-    """The folder that an image lies in is its label, if that is a digit."""
-    for place, image in zip(("0/a", "0/b", "7/a", "10/a", "zero/a"), few["train_images"], strict=True):
-        put_image(tmp_path / "set" / f"{place}.pgm", image)
-    images = few["train_images"][[0, 1, 3, 2, 4]]
-    assert_same(folders.read(tmp_path / "set").arrays, {"train_images": images, "train_labels": np.array([0, 0, 255, 7, 255])})
-
-
-def test_folder_with_splits(tmp_path: Path, few: Digits) -> None:
-    """Under train/ and test/, which may be missing, lie the two splits; what lies beside them belongs to neither."""
-    for split in ("train", "test"):
-        for index, image in enumerate(few[f"{split}_images"]):
-            put_image(tmp_path / "set" / split / str(few[f"{split}_labels"][index]) / f"{index}.pgm", image)
-    put_image(tmp_path / "set" / "preview.pgm", few["test_images"][0])
-    expected: Digits = {}
-    for split in ("train", "test"):
-        order = np.argsort(few[f"{split}_labels"], kind="stable")
-        expected |= {f"{split}_{what}": few[f"{split}_{what}"][order] for what in ("images", "labels")}
-    assert_same(folders.read(tmp_path / "set").arrays, expected)
-    shutil.rmtree(tmp_path / "set" / "test")
-    assert folders.read(tmp_path / "set").arrays.keys() == {"train_images", "train_labels"}
-
-
-def test_folder_with_a_damaged_image(tmp_path: Path, few: Digits) -> None:
-    """An image that cannot be read is named, and nothing is left out in silence."""
-    put_image(tmp_path / "set" / "a.pgm", few["train_images"][0])
-    bad = tmp_path / "set" / "b.png"
-    bad.write_bytes(b"\x89PNG\r\n\x1a\n")
-    assert str(bad) in refusal(tmp_path / "set")
-
-
-def test_folder_without_images(tmp_path: Path) -> None:
-    """A folder that holds no image is no data set."""
-    with pytest.raises(DataError) as caught:
-        folders.members(tmp_path)
-    assert caught.value.message == f"no images in '{tmp_path}'"
-    assert refusal(tmp_path) == caught.value.message
-
-
-@pytest.mark.parametrize("change", [np.asarray, lambda images: images.reshape(5, 784), lambda images: images / np.float32(255)])
-def test_npy(tmp_path: Path, few: Digits, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    """An array of images, of bytes or from 0 to 1, is a training set without labels."""
-    np.save(tmp_path / "a.npy", change(few["train_images"]))
-
-    expected = {"train_images": few["train_images"], "train_labels": np.full(5, NO_LABEL)}
-    assert_same(tables.read(tmp_path / "a.npy").arrays, expected)
-
-
-@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_npz_of_keras(tmp_path: Path, few: Digits, save: Callable[..., None]) -> None:
-    """Keras's mnist.npz has both splits with their labels."""
-    save(tmp_path / "mnist.npz", **{KERAS[role]: array for role, array in few.items()})
-    assert_same(tables.read(tmp_path / "mnist.npz").arrays, few)
-
-
-@pytest.mark.parametrize(
-    ("names", "found"),
-    [
-        ({"images": "train_images", "labels": "train_labels"}, {"train_images", "train_labels"}),
-        ({"x": "train_images", "y": "train_labels"}, {"train_images", "train_labels"}),
-        ({"x": "train_images"}, {"train_images"}),
-        ({role: role for role in KERAS}, set(KERAS)),
-        ({"x_train": "train_images", "x": "test_images", "other": "test_labels"}, {"train_images"}),
-    ],
-)
-def test_npz_under_other_names(tmp_path: Path, few: Digits, names: dict[str, str], found: set[str]) -> None:
-    """Usual names are understood, Keras's before others; images without labels have NO_LABEL."""
-    path = npz(tmp_path / "a.npz", {name: npy(few[role]) for name, role in names.items()})
-    expected = {role: few[role] for role in found}
-    if "train_labels" not in expected:
-        expected["train_labels"] = np.full(5, NO_LABEL)
-    assert_same(tables.read(path).arrays, expected)
-
-
-@pytest.mark.parametrize("kind", ["int8", "uint8", "int32", ">i4", "int64", "uint64"])
-def test_npz_labels(tmp_path: Path, few: Digits, kind: str) -> None:
-    """Labels may be whole numbers of any size; what is no class is no label."""
-    labels = np.array([0, 9, 100, -1 if "u" not in kind else 255, 127], kind)
-    if labels.itemsize > 1:
-        labels[2] = 256 + 7
-    path = npz(tmp_path / "a.npz", {"x": npy(few["train_images"]), "y": npy(labels)})
-    expected = [0, 9, 100 if labels.itemsize == 1 else NO_LABEL, NO_LABEL, 127]
-    assert tables.read(path).arrays["train_labels"].tolist() == expected
-
-
-class Canary:
-    """An object whose unpickling leaves a trace."""
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Have the unpickler make a file."""
-        return Path.touch, (Path("ran"),)
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"y_train": npy(np.zeros(4, np.uint8))}, "5 train images but 4 labels"),
-        ({"y_test": npy(np.zeros((3, 1), np.uint8))}, "labels in '{path}' must be integers of shape (n,)"),
-        ({"y_test": npy(np.zeros(3))}, "labels in '{path}' must be integers of shape (n,)"),
-        ({"y_test": npy(np.array(3))}, "labels in '{path}' must be integers of shape (n,)"),
-        ({"y_test": b""}, "cannot read the labels in '{path}': "),
-        ({"y_test": b"PK\3\4" + bytes(40)}, "cannot read the labels in '{path}': "),
-        ({"y_test": npy(np.zeros(3, np.uint8))[:-1]}, "cannot read the labels in '{path}': "),
-        (
-            {"y_test": npy(np.zeros(3)).replace(b",), }" + b" " * 17, b"0" * 17 + b",), }")},
-            "cannot read the labels in '{path}': ",
-        ),
-        ({"y_test": npy(np.array([Canary()] * 3))}, "cannot read the labels in '{path}': Object arrays cannot be loaded"),
-        ({"y_test": pickle.dumps(Canary())}, "cannot read the labels in '{path}': "),
-        ({"x_test": npy(np.array([Canary()] * 3))}, "unsupported array shape (3,): '{path}'"),
-        ({"x_train": npy(np.zeros((5, 28, 27), np.uint8))}, "unsupported array shape (5, 28, 27): '{path}'"),
-        ({"x_train": npy(np.zeros((5, 28, 28), np.int64))}, "unsupported array type int64: '{path}'"),
-        ({"x_train": npy(np.full((5, 28, 28), 2.0))}, "array values from 2.0 to 2.0, expected 0 to 1: '{path}'"),
-        ({"x_train": npy(np.full((5, 28, 28), np.nan))}, "array values from nan to nan, expected 0 to 1: '{path}'"),
-        ({"x_train": b"GIF89a"}, "unsupported image format: '{path}'"),
-        ({"x_train": b""}, "file is empty: '{path}'"),
-    ],
-)
-def test_npz_with_wrong_members(tmp_path: Path, few: Digits, changes: dict[str, bytes], reason: str) -> None:
-    """Each member must be the array it stands for; objects in it are never unpickled."""
-    path = npz(tmp_path / "a.npz", keras(few) | changes)
-    assert refusal(path).startswith(reason.format(path=path))
-    assert not Path("ran").exists()
-
-
-def test_the_canary_sings() -> None:
-    """What the test above plants does run where somebody unpickles it."""
-    np.load(io.BytesIO(npy(np.array([Canary()]))), allow_pickle=True)
-    assert Path("ran").exists()
-
-
-def test_npz_without_images(tmp_path: Path, few: Digits) -> None:
-    """An .npz without a name that we know, or with a test split alone, is refused."""
-    for members in ({"picture": npy(few["train_images"])}, {"x_test": npy(few["test_images"])}, {}):
-        path = npz(tmp_path / "a.npz", members)
-        assert refusal(path) == f"no known array names in '{path}'"
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "message"),
-    [
-        *((name, b"1,2,3", "unsupported data set format: '{path}'") for name in ("a.csv", "a.png", "a", "a.zip")),
-        *(
-            ("a.npz", data, "cannot read the data set '{path}': not an .npz file, or truncated")
-            for data in (b"", b"PK", b"<!doctype html>", npy(np.zeros((5, 28, 28))), bytes(10_000))
-        ),
-    ],
-)
-def test_other_files(tmp_path: Path, name: str, data: bytes, message: str) -> None:
-    """A file of another kind, or under a false name, is no data set."""
-    (tmp_path / name).write_bytes(data)
-    assert refusal(tmp_path / name) == message.format(path=tmp_path / name)
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
-def test_npz_packed_otherwise(tmp_path: Path, few: Digits, method: int) -> None:
-    """Methods that NumPy does not write, and that unpack without a bound, are refused."""
-    path = npz(tmp_path / "a.npz", keras(few), method)
-    assert refusal(path) == f"cannot read the data set '{path}': x_train.npy has an unsupported compression method"
-
-
-def test_damaged_npz(tmp_path: Path, few: Digits) -> None:
-    """Wherever an .npz is damaged or cut, it is refused, or the digits are still right."""
-    one = {role: array[:1] for role, array in few.items()}
-    path = npz(tmp_path / "a.npz", keras(one))
-    sound = path.read_bytes()
-    generator = random.Random(0)
-    refused = 0
-    for at in [*range(0, len(sound), 3), *range(len(sound) - 400, len(sound))]:
-        path.unlink()  # a file that is cut to nothing and written again is slow on some file systems
-        cut = generator.random() < 0.1
-        path.write_bytes(sound[:at] if cut else sound[:at] + bytes([sound[at] ^ 1 << at % 8]) + sound[at + 1 :])
-        try:
-            arrays = tables.read(path).arrays
-        except DataError:
-            refused += 1
-        else:  # a changed name hides an array; nothing changes one
-            assert all(arrays[role].tobytes() in {one[role].tobytes(), b"\xff"} for role in arrays)
-    assert refused > 500
-
-
-def refused_with(path: Path) -> tuple[str, bool]:
-    """Return the message of a refusal, and whether it took less than 4 MB."""
-    tracemalloc.start()
-    message = refusal(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return message, peak < 2**22
-
-
-@pytest.mark.parametrize(("limit", "is_bounded"), [(2**20, True), (2**30, False)], ids=["limited", "sabotage"])
-def test_zip_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, *, is_bounded: bool) -> None:
-    """A member that unpacks to more than a data set may hold is not unpacked; with a limit above it, it is."""
-    monkeypatch.setattr(tables, "MAX_FILE", limit)
-    path = npz(tmp_path / "a.npz", {"x_train": b"\x93NUMPY" + bytes(2**24)})
-    message, was_bounded = refused_with(path)
-    assert (message == f"'{path}' unpacks to more than 1 MiB") == was_bounded == is_bounded
-
-
-def test_zip_bomb_that_lies(tmp_path: Path) -> None:
-    """A member that says it is small is not unpacked beyond what it says."""
-    size = 0xABCDEF
-    path = npz(tmp_path / "a.npz", {"x_train": bytes(size)})
-    data, claim = path.read_bytes(), struct.pack("<I", size)
-    assert data.count(claim) == 2
-    path.write_bytes(data.replace(claim, struct.pack("<I", 1000)))
-    assert refused_with(path) == (f"cannot read the data set '{path}': Bad CRC-32 for file 'x_train.npy'", True)
-
-
-def test_too_large(tmp_path: Path, few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file larger than any data set is not read to its end."""
-    path = npz(tmp_path / "a.npz", keras(few), zipfile.ZIP_STORED)
-    monkeypatch.setattr(tables, "MAX_FILE", 1000)
-    assert refusal(path) == f"cannot read the data set '{path}': it is larger than 0 MiB"
+def test_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long work is counted, short work is not reported."""
+    monkeypatch.setattr(pictures, "_EVERY", 2)
+    seen: list[tuple[str, int, int | None]] = []
+    for index in range(5):
+        put(tmp_path / f"{index}.png", png(GREY))
+    pictures.read(folders.find(tmp_path).images, progress=lambda *counts: seen.append(counts))
+    assert seen == [("reading images", 2, 5), ("reading images", 4, 5)]

@@ -6,13 +6,17 @@ import typer
 
 from mnistae.cli import inputs
 from mnistae.cli.console import Reporter, format_table
+from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import DataError, UsageError
 from mnistae.data.sets import registry, resolve
-from mnistae.data.sets.dataset import Split
+from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.data.sets.registry import DatasetInfo
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(registry.DATASETS)}.", show_default=True)]
 NameOrPath = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, or a path to data.")]
+
+
+Raw = Annotated[bool, typer.Option("--raw", help="Do not invert images of other sizes than 28x28.")]
 
 
 def list_(*, reporter: Reporter) -> None:
@@ -32,15 +36,26 @@ def fetch(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:
     _print_path(reporter, name, str(resolve.find_folder(entry)))
 
 
-def verify(name: NameOrPath = registry.DEFAULT, *, reporter: Reporter) -> None:
+def verify(name: NameOrPath = registry.DEFAULT, raw: Raw = False, *, reporter: Reporter) -> None:
     """Verify a data set from its source files, ignoring the cache; never downloads."""
-    data = resolve.open_local(name)
-    data.reload()
-    counts = {split.value: data.length(split) for split in Split if data.has(split)}
-    images = ", ".join(f"{count:,} {split}" for split, count in counts.items())
-    rows = [("data set", data.name), ("location", data.location), ("images", images), ("digest", data.digest)]
+    with reporter.progress(is_bytes=name in registry.NAMES) as progress:
+        data = resolve.open_local(name, raw=raw, progress=progress)
+        data.reload()
+    splits = [split for split in Split if data.has(split)]
+    counts = {split.value: data.length(split) for split in splits}
+    labels = {split.value: _labels(data, split) for split in splits}
+    rows = [("data set", data.name), ("location", data.location)]
+    rows += [(split, f"{count:,} images, {labels[split] or 'no'} labels") for split, count in counts.items()]
+    rows += [("classes", ", ".join(data.classes))] if data.classes else []
+    rows += [("note", note) for note in data.notes]
     document = {"name": data.name, "location": data.location, "images": counts, "digest": data.digest}
-    reporter.result(format_table(rows, has_headings=False), document)
+    about = {"labels": labels, "classes": list(data.classes), "notes": list(data.notes)}
+    reporter.result(format_table([*rows, ("digest", data.digest)], has_headings=False), {**document, **about})
+
+
+def _labels(data: Dataset, split: Split) -> int:
+    """Return the number of different labels."""
+    return len(set(data.labels(split).tolist()) - {NO_LABEL})
 
 
 def path(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:

@@ -1,41 +1,165 @@
-"""Data sets in a folder of images, with or without train/ and test/."""
+"""Data sets in a folder of images: splits and classes from the names of the folders, in the usual layouts."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from mnistae.core.arrays import NO_LABEL, to_bytes
+from mnistae.core.arrays import NO_LABEL, Bytes
 from mnistae.core.errors import DataError
-from mnistae.data.images import decode, files
-from mnistae.data.sets.dataset import Arrays, Content
-from mnistae.data.sets.tables import with_labels
+from mnistae.core.text import counted
+from mnistae.data.images import files
+from mnistae.data.images.files import FolderFiles
+from mnistae.data.sets import pictures
+from mnistae.data.sets.dataset import Arrays, Content, Progress, Split, no_progress
+
+Folders = tuple[str, ...]
 
 SUFFIXES = files.SUFFIXES
 
+DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+DIGITS = {str(digit) for digit in range(10)}
 
-def members(path: Path) -> list[Path]:
-    """Return the images of the folder `path`, in a fixed order. Raises DataError."""
-    found = [Path(file) for file in files.find(str(path), recursive=True).images]
-    if not found:
-        raise DataError(f"no images in '{path}'", hint=f"supported extensions: {', '.join(sorted(SUFFIXES))}")
+_VALIDATION = "validation"
+_SPLIT = re.compile(
+    r"(?:\w*mnist[-_ ]?)?(?:(?P<train>train|training|trn)|(?P<test>test|testing|tst|t10k|eval|evaluation)"
+    r"|(?P<validation>val|valid|validation|dev))(?:[-_ ]?(?:set|images|imgs|data|split))?",
+    re.IGNORECASE,
+)
+_CONTAINERS = {"images", "image", "imgs", "img", "data"}  # a single folder of this name is not a class
+
+
+@dataclass(frozen=True)
+class _Member:
+    """An image. `split` is that of its `folder`, or None outside the split folders; `within` are the folders in that one."""
+
+    path: str
+    split: str | None
+    folder: str
+    within: Folders
+
+
+def find(path: Path) -> FolderFiles:
+    """Return the files of the folder `path`. Raises DataError if none is an image."""
+    found = files.find(str(path), recursive=True)
+    if not found.images:
+        others = f"; found {found.skipped}" if found.skipped else ""
+        raise DataError(f"no images in '{path}'{others}", hint=f"supported extensions: {', '.join(sorted(files.SUFFIXES))}")
     return found
 
 
-def read(path: Path) -> Content:
-    """Return the data set in the folder `path`. Raises DataError."""
-    found = members(path)
+def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progress = no_progress) -> Content:
+    """Return the data set of the images `found` in the folder `path`. Raises DataError."""
+    members, notes = _choose_test(_members([(name, Path(name).relative_to(path).parts[:-1]) for name in found.images]))
+    used = [member for split in Split for member in members if member.split == split]
+    names = _class_names(used)
+    labels, classes = _labels({name for name in names if name is not None})
+    rows, conversions = pictures.read([member.path for member in used], raw=raw, progress=progress)
+    numbers = np.array([NO_LABEL if name is None else labels.get(name, NO_LABEL) for name in names], np.uint8)
     arrays: Arrays = {}
-    splits = {split: [file for file in found if file.relative_to(path).parts[0] == split] for split in ("train", "test")}
-    if not splits["train"]:
-        splits = {"train": found}
-    for split, own in splits.items():
-        if own:
-            images = np.concatenate([to_bytes(decode.read_path(file).images[:1]) for file in own])
-            arrays |= with_labels(split, images, [_label(file) for file in own])
-    return Content(arrays)
+    summary = []
+    for split in Split:
+        chosen = np.array([member.split == split for member in used])
+        if chosen.any():
+            arrays |= {f"{split}_images": rows[chosen], f"{split}_labels": numbers[chosen]}
+            places = dict.fromkeys(f"'{member.folder}'" for member in used if member.split == split and member.folder)
+            summary.append(_summary(split, ", ".join(places), numbers[chosen]))
+    notes += _case_twins(labels)
+    notes += [f"passed over {found.skipped} (not images)"] if found.skipped else []
+    return Content(arrays, classes, ("; ".join(summary), *notes, *conversions))
 
 
-def _label(file: Path) -> int:
-    """Return the digit that the file's folder is named after, as in train/7/a.png."""
-    name = file.parent.name
-    return int(name) if name in set("0123456789") else NO_LABEL
+def _members(images: Sequence[tuple[str, Folders]]) -> list[_Member]:
+    """Return the images, given their paths and the folders that they are in, by split: train/7/a.png or 7/train/a.png."""
+    base = _wrapper([folders for _, folders in images])
+    inner = [folders[len(base) :] if folders[: len(base)] == base else () for _, folders in images]
+    depth = next((k for k in (0, 1) if any(len(own) > k and _split_of(own[k]) for own in inner)), None)
+    if depth is None:
+        return [_Member(path, Split.TRAIN, "", own) for (path, _), own in zip(images, inner, strict=True)]
+    members = []
+    for (path, _), own in zip(images, inner, strict=True):
+        split = _split_of(own[depth]) if len(own) > depth else None
+        within = own[:depth] + own[depth + 1 :]
+        if split and within and _split_of(within[0]) == split:  # trainingSet/trainingSet/7/a.png
+            within = within[1:]
+        folder = "/".join((*base, *("*",) * depth, own[depth])) if split else ""
+        members.append(_Member(path, split, folder, within))
+    return members
+
+
+def _split_of(folder: str) -> str | None:
+    match = _SPLIT.fullmatch(folder)
+    return match.lastgroup if match else None
+
+
+def _wrapper(images: Sequence[Folders]) -> Folders:
+    """Return the folders around the splits or classes, as archives have them."""
+    tops = {own[0] for own in images if own}
+    nested = {own[1] for own in images if len(own) > 1}
+    top = next(iter(tops), "")
+    if len(tops) != 1 or not nested or _split_of(top) or top in DIGITS:
+        return ()
+    if any(len(own) == 1 for own in images) and not any(map(_split_of, nested)):
+        return ()
+    return (top, *_wrapper([own[1:] for own in images]))
+
+
+def _choose_test(members: Sequence[_Member]) -> tuple[list[_Member], list[str]]:
+    """Make a validation split the test split if there is no other; return the notes on that and on what is left out."""
+    has_test = any(member.split == Split.TEST for member in members)
+    counts = Counter(member.folder for member in members if member.split == _VALIDATION)
+    notes = [
+        f"left out {counted(count, 'image')} in '{name}' (there is a test split)"
+        if has_test
+        else f"used '{name}' as the test split"
+        for name, count in counts.items()
+    ]
+    if outside := [member.path for member in members if member.split is None]:
+        notes.append(f"left out {counted(len(outside), 'image')} outside the split folders, such as '{outside[0]}'")
+    if has_test:
+        return list(members), notes
+    return [replace(member, split=Split.TEST) if member.split == _VALIDATION else member for member in members], notes
+
+
+def _class_names(members: Sequence[_Member]) -> list[str | None]:
+    """Return the class of each image: its first folder, or its last one if those are digits and the first are not."""
+    first, last = ({member.within[end] for member in members if member.within} for end in (0, -1))
+    if len(first) == 1 and {name.lower() for name in first | last} <= _CONTAINERS:
+        return [None] * len(members)
+    end = -1 if last <= DIGITS and not first <= DIGITS else 0
+    return [member.within[end] if member.within else None for member in members]
+
+
+def _labels(names: Iterable[str]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the label of each class, and the names of all labels unless they are just numbers.
+
+    A number is its own label, and the words 'zero' to 'nine' are digits; other names follow in alphabetical order.
+    With more than 255 classes there are no labels.
+    """
+    ordered = sorted(names)
+    if ordered and all(name.lower() in DIGIT_WORDS for name in ordered):
+        return {name: DIGIT_WORDS.index(name.lower()) for name in ordered}, DIGIT_WORDS
+    labels = {name: int(name) for name in ordered if re.fullmatch("0|[1-9][0-9]{0,2}", name) and int(name) < NO_LABEL}
+    others = [name for name in ordered if name not in labels]
+    labels |= {name: number for number, name in enumerate(others, max(labels.values(), default=-1) + 1)}
+    if max(labels.values(), default=0) >= NO_LABEL:
+        return {}, ()
+    known = {label: name for name, label in labels.items()}
+    return labels, tuple(known.get(label, str(label)) for label in range(max(known) + 1)) if others else ()
+
+
+def _summary(split: str, folders: str, labels: Bytes) -> str:
+    classes = len(set(labels.tolist()) - {NO_LABEL})
+    unlabelled = int((labels == NO_LABEL).sum())
+    rest = f", {unlabelled:,} without label" if classes and unlabelled else ""
+    place = f" from {folders}" if folders else ""
+    return f"{split}: {counted(len(labels), 'image')}{place}, {counted(classes, 'class') if classes else 'no labels'}{rest}"
+
+
+def _case_twins(names: Iterable[str]) -> list[str]:
+    counts = Counter(name.lower() for name in names)
+    twins = [f"'{name}'" for name in names if counts[name.lower()] > 1]
+    return [f"class folders that differ only in case are different classes: {', '.join(twins)}"] if twins else []

@@ -14,7 +14,7 @@ from mnistae.core.arrays import NO_LABEL, flatten, to_bytes
 from mnistae.core.errors import DataError
 from mnistae.data.images import arrays_io
 from mnistae.data.sets import folders, glyphs, idx, registry, tables
-from mnistae.data.sets.dataset import Content, Dataset, DatasetSpec, Progress, no_progress
+from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Progress, no_progress
 from mnistae.data.sets.registry import DatasetInfo
 
 ARRAY = "array"
@@ -24,10 +24,11 @@ GLYPHS_VERSION = 1
 """Incremented whenever the built-in digits change, so that no old cache of them is used."""
 
 
-def open_dataset(reference: str, *, progress: Progress = no_progress) -> Dataset:
+def open_dataset(reference: str, *, raw: bool = False, progress: Progress = no_progress) -> Dataset:
     """Return the data set that `reference` means: a known name, or a path. Raises UsageError, DataError.
 
-    A name is looked up in `MNISTAE_DATA_DIR`, then in our own folder, then downloaded into that.
+    A name is looked up in `MNISTAE_DATA_DIR`, then in our own folder, then downloaded into that. `raw`: images of other
+    sizes than 28x28 are not inverted.
     """
     if reference == registry.GLYPHS:
         return Dataset(_glyphs(progress))
@@ -35,7 +36,7 @@ def open_dataset(reference: str, *, progress: Progress = no_progress) -> Dataset
         return _named(registry.DATASETS[reference], progress)
     if not os.path.exists(reference):  # noqa: PTH110 - Path's raises for a name too long
         raise _missing_path(reference) if os.sep in reference else registry.unknown(reference)
-    return Dataset(_path(Path(reference).absolute()))
+    return Dataset(_path(Path(reference).absolute(), progress, raw=raw))
 
 
 def absolute(reference: str) -> str:
@@ -47,8 +48,9 @@ def absolute(reference: str) -> str:
 
 def from_array(images: NDArray[np.generic]) -> Dataset:
     """Return images (n, 28, 28) or (n, 784) in memory as a data set without labels; no cache holds it. Raises DataError."""
-    rows = to_bytes(arrays_io.from_array(images, name="images"))
-    content = Content({"train_images": rows, "train_labels": np.full(len(rows), NO_LABEL, np.uint8)})
+    unit, notes = arrays_io.from_array(images, name="images")
+    arrays: Arrays = {"train_images": to_bytes(unit), "train_labels": np.full(len(unit), NO_LABEL, np.uint8)}
+    content = Content(arrays, notes=notes)
     found = Dataset(DatasetSpec(ARRAY, "an array in memory", None, lambda: content))
     found.reload()
     return found
@@ -58,10 +60,10 @@ def _missing_path(reference: str) -> DataError:
     return DataError(f"data set not found: '{reference}'", hint="restore it, or use another one with --dataset NAME|PATH")
 
 
-def open_local(reference: str) -> Dataset:
+def open_local(reference: str, *, raw: bool = False, progress: Progress = no_progress) -> Dataset:
     """Return the installed data set, downloading and repairing nothing. Raises UsageError, DataError."""
     if reference not in registry.DATASETS:
-        return open_dataset(reference)
+        return open_dataset(reference, raw=raw, progress=progress)
     entry = registry.DATASETS[reference]
     return Dataset(_idx_source(entry, require_local_dir(entry)))
 
@@ -154,12 +156,14 @@ def _glyphs(progress: Progress) -> DatasetSpec:
     return DatasetSpec(registry.GLYPHS, "built in", [registry.GLYPHS, GLYPHS_VERSION], build)
 
 
-def _path(path: Path) -> DatasetSpec:
-    if path.is_dir() and (found := idx.detect(path)):
-        return _idx_source(*found)
-    if path.is_dir():
-        return DatasetSpec(path.name, str(path), _fingerprint("files", folders.members(path)), lambda: folders.read(path))
-    return DatasetSpec(path.name, str(path), _fingerprint("files", [path]), lambda: tables.read(path))
+def _path(path: Path, progress: Progress, *, raw: bool) -> DatasetSpec:
+    if not path.is_dir():
+        return DatasetSpec(path.name, str(path), _fingerprint("file", [path]), lambda: tables.read(path))
+    if detected := idx.detect(path):
+        return _idx_source(*detected)
+    found = folders.find(path)
+    fingerprint = [raw, found.skipped, *_fingerprint("folder", map(Path, found.images))]
+    return DatasetSpec(path.name, str(path), fingerprint, lambda: folders.read(path, found, raw=raw, progress=progress))
 
 
 def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:

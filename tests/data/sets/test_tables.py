@@ -1,0 +1,241 @@
+"""A data set of the user's own is read from a NumPy file, whole, or refused."""
+
+import io
+import pickle
+import random
+import struct
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnistae.core.arrays import NO_LABEL
+from mnistae.core.errors import DataError
+from mnistae.data.sets import tables
+
+Digits = dict[str, np.ndarray]
+
+KERAS = {"train_images": "x_train", "train_labels": "y_train", "test_images": "x_test", "test_labels": "y_test"}
+HINT = "give a folder of images, an .npy of shape (n, 28, 28), or an .npz with x_train, y_train, x_test, y_test"
+
+
+@pytest.fixture
+def few(digits: Digits) -> Digits:
+    """Five and three of the tiny digits."""
+    return {role: array[:5] if role.startswith("train") else array[:3] for role, array in digits.items()}
+
+
+def npy(array: np.ndarray) -> bytes:
+    """Return an array as an .npy file."""
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def npz(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
+    """Write a zip of members that need not be arrays."""
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(f"{name}.npy", data)
+    return path
+
+
+def keras(few: Digits) -> dict[str, bytes]:
+    """Return the few digits as the members of Keras's mnist.npz."""
+    return {KERAS[role]: npy(array) for role, array in few.items()}
+
+
+def refusal(path: Path) -> str:
+    """Return the message with which a data set is refused."""
+    with pytest.raises(DataError) as caught:
+        tables.read(path)
+    return caught.value.message
+
+
+def assert_same(arrays: Digits, expected: Digits) -> None:
+    """The arrays are the expected ones, images flattened, all of them bytes."""
+    assert arrays.keys() == expected.keys()
+    for role, array in arrays.items():
+        assert array.dtype == np.uint8
+        wanted = np.asarray(expected[role])
+        np.testing.assert_array_equal(array, wanted.reshape(len(wanted), -1) if role.endswith("images") else wanted)
+
+
+@pytest.mark.parametrize("change", [np.asarray, lambda images: images.reshape(5, 784), lambda images: images / np.float32(255)])
+def test_npy(tmp_path: Path, few: Digits, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """An array of images, of bytes or from 0 to 1, is a training set without labels."""
+    np.save(tmp_path / "a.npy", change(few["train_images"]))
+
+    expected = {"train_images": few["train_images"], "train_labels": np.full(5, NO_LABEL)}
+    assert_same(tables.read(tmp_path / "a.npy").arrays, expected)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz_of_keras(tmp_path: Path, few: Digits, save: Callable[..., None]) -> None:
+    """Keras's mnist.npz has both splits with their labels."""
+    save(tmp_path / "mnist.npz", **{KERAS[role]: array for role, array in few.items()})
+    assert_same(tables.read(tmp_path / "mnist.npz").arrays, few)
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        ({"images": "train_images", "labels": "train_labels"}, {"train_images", "train_labels"}),
+        ({"x": "train_images", "y": "train_labels"}, {"train_images", "train_labels"}),
+        ({"x": "train_images"}, {"train_images"}),
+        ({role: role for role in KERAS}, set(KERAS)),
+        ({"x_train": "train_images", "x": "test_images", "other": "test_labels"}, {"train_images"}),
+    ],
+)
+def test_npz_under_other_names(tmp_path: Path, few: Digits, names: dict[str, str], found: set[str]) -> None:
+    """Usual names are understood, Keras's before others; images without labels have NO_LABEL."""
+    path = npz(tmp_path / "a.npz", {name: npy(few[role]) for name, role in names.items()})
+    expected = {role: few[role] for role in found}
+    if "train_labels" not in expected:
+        expected["train_labels"] = np.full(5, NO_LABEL)
+    assert_same(tables.read(path).arrays, expected)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int32", ">i4", "int64", "uint64"])
+def test_npz_labels(tmp_path: Path, few: Digits, kind: str) -> None:
+    """Labels may be whole numbers of any size; what is no class is no label."""
+    labels = np.array([0, 9, 100, -1 if "u" not in kind else 255, 127], kind)
+    if labels.itemsize > 1:
+        labels[2] = 256 + 7
+    path = npz(tmp_path / "a.npz", {"x": npy(few["train_images"]), "y": npy(labels)})
+    expected = [0, 9, 100 if labels.itemsize == 1 else NO_LABEL, NO_LABEL, 127]
+    assert tables.read(path).arrays["train_labels"].tolist() == expected
+
+
+class Canary:
+    """An object whose unpickling leaves a trace."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Have the unpickler make a file."""
+        return Path.touch, (Path("ran"),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"y_train": npy(np.zeros(4, np.uint8))}, "5 train images but 4 labels"),
+        ({"y_test": npy(np.zeros((3, 1), np.uint8))}, "labels in '{path}' must be integers of shape (n,)"),
+        ({"y_test": npy(np.zeros(3))}, "labels in '{path}' must be integers of shape (n,)"),
+        ({"y_test": npy(np.array(3))}, "labels in '{path}' must be integers of shape (n,)"),
+        ({"y_test": b""}, "cannot read the labels in '{path}': "),
+        ({"y_test": b"PK\3\4" + bytes(40)}, "cannot read the labels in '{path}': "),
+        ({"y_test": npy(np.zeros(3, np.uint8))[:-1]}, "cannot read the labels in '{path}': "),
+        (
+            {"y_test": npy(np.zeros(3)).replace(b",), }" + b" " * 17, b"0" * 17 + b",), }")},
+            "cannot read the labels in '{path}': ",
+        ),
+        ({"y_test": npy(np.array([Canary()] * 3))}, "cannot read the labels in '{path}': Object arrays cannot be loaded"),
+        ({"y_test": pickle.dumps(Canary())}, "cannot read the labels in '{path}': "),
+        ({"x_test": npy(np.array([Canary()] * 3))}, "unsupported array shape (3,): '{path}'"),
+        ({"x_train": npy(np.zeros((5, 28, 27), np.uint8))}, "unsupported array shape (5, 28, 27): '{path}'"),
+        ({"x_train": npy(np.zeros((5, 28, 28), np.int64))}, "unsupported array type int64: '{path}'"),
+        ({"x_train": npy(np.full((5, 28, 28), 2.0))}, "array values from 2.0 to 2.0, expected 0 to 1: '{path}'"),
+        ({"x_train": npy(np.full((5, 28, 28), np.nan))}, "array values from nan to nan, expected 0 to 1: '{path}'"),
+        ({"x_train": b"GIF89a"}, "unsupported image format: '{path}'"),
+        ({"x_train": b""}, "file is empty: '{path}'"),
+    ],
+)
+def test_npz_with_wrong_members(tmp_path: Path, few: Digits, changes: dict[str, bytes], reason: str) -> None:
+    """Each member must be the array it stands for; objects in it are never unpickled."""
+    path = npz(tmp_path / "a.npz", keras(few) | changes)
+    assert refusal(path).startswith(reason.format(path=path))
+    assert not Path("ran").exists()
+
+
+def test_the_canary_sings() -> None:
+    """What the test above plants does run where somebody unpickles it."""
+    np.load(io.BytesIO(npy(np.array([Canary()]))), allow_pickle=True)
+    assert Path("ran").exists()
+
+
+def test_npz_without_images(tmp_path: Path, few: Digits) -> None:
+    """An .npz without a name that we know, or with a test split alone, is refused."""
+    for members in ({"picture": npy(few["train_images"])}, {"x_test": npy(few["test_images"])}, {}):
+        path = npz(tmp_path / "a.npz", members)
+        assert refusal(path) == f"no known array names in '{path}'"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        *((name, b"1,2,3", "unsupported data set format: '{path}'") for name in ("a.csv", "a.png", "a", "a.zip")),
+        *(
+            ("a.npz", data, "cannot read the data set '{path}': not an .npz file, or truncated")
+            for data in (b"", b"PK", b"<!doctype html>", npy(np.zeros((5, 28, 28))), bytes(10_000))
+        ),
+    ],
+)
+def test_other_files(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    """A file of another kind, or under a false name, is no data set."""
+    (tmp_path / name).write_bytes(data)
+    assert refusal(tmp_path / name) == message.format(path=tmp_path / name)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
+def test_npz_packed_otherwise(tmp_path: Path, few: Digits, method: int) -> None:
+    """Methods that NumPy does not write, and that unpack without a bound, are refused."""
+    path = npz(tmp_path / "a.npz", keras(few), method)
+    assert refusal(path) == f"cannot read the data set '{path}': x_train.npy has an unsupported compression method"
+
+
+def test_damaged_npz(tmp_path: Path, few: Digits) -> None:
+    """Wherever an .npz is damaged or cut, it is refused, or the digits are still right."""
+    one = {role: array[:1] for role, array in few.items()}
+    path = npz(tmp_path / "a.npz", keras(one))
+    sound = path.read_bytes()
+    generator = random.Random(0)
+    refused = 0
+    for at in [*range(0, len(sound), 3), *range(len(sound) - 400, len(sound))]:
+        path.unlink()  # a file that is cut to nothing and written again is slow on some file systems
+        cut = generator.random() < 0.1
+        path.write_bytes(sound[:at] if cut else sound[:at] + bytes([sound[at] ^ 1 << at % 8]) + sound[at + 1 :])
+        try:
+            arrays = tables.read(path).arrays
+        except DataError:
+            refused += 1
+        else:  # a changed name hides an array; nothing changes one
+            assert all(arrays[role].tobytes() in {one[role].tobytes(), b"\xff"} for role in arrays)
+    assert refused > 500
+
+
+def refused_with(path: Path) -> tuple[str, bool]:
+    """Return the message of a refusal, and whether it took less than 4 MB."""
+    tracemalloc.start()
+    message = refusal(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return message, peak < 2**22
+
+
+@pytest.mark.parametrize(("limit", "is_bounded"), [(2**20, True), (2**30, False)], ids=["limited", "sabotage"])
+def test_zip_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, *, is_bounded: bool) -> None:
+    """A member that unpacks to more than a data set may hold is not unpacked; with a limit above it, it is."""
+    monkeypatch.setattr(tables, "MAX_FILE", limit)
+    path = npz(tmp_path / "a.npz", {"x_train": b"\x93NUMPY" + bytes(2**24)})
+    message, was_bounded = refused_with(path)
+    assert (message == f"'{path}' unpacks to more than 1 MiB") == was_bounded == is_bounded
+
+
+def test_zip_bomb_that_lies(tmp_path: Path) -> None:
+    """A member that says it is small is not unpacked beyond what it says."""
+    size = 0xABCDEF
+    path = npz(tmp_path / "a.npz", {"x_train": bytes(size)})
+    data, claim = path.read_bytes(), struct.pack("<I", size)
+    assert data.count(claim) == 2
+    path.write_bytes(data.replace(claim, struct.pack("<I", 1000)))
+    assert refused_with(path) == (f"cannot read the data set '{path}': Bad CRC-32 for file 'x_train.npy'", True)
+
+
+def test_too_large(tmp_path: Path, few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file larger than any data set is not read to its end."""
+    path = npz(tmp_path / "a.npz", keras(few), zipfile.ZIP_STORED)
+    monkeypatch.setattr(tables, "MAX_FILE", 1000)
+    assert refusal(path) == f"cannot read the data set '{path}': it is larger than 0 MiB"
