@@ -119,15 +119,15 @@ def open_model(
     return model.checkpoint, model.network
 
 
-def open_dataset(reporter: Reporter, reference: str) -> Dataset:
-    """Return a data set, reporting what is downloaded, and its name if it is not MNIST."""
-    with reporter.progress() as progress:
-        dataset = resolve.open_dataset(reference, progress=progress)
-        _ = dataset.digest  # reads, generates or verifies the data now
+def open_dataset(reporter: Reporter, reference: str, *, raw: bool = False) -> Dataset:
+    """Return a data set, reporting what is downloaded, and what it was taken for if it is not MNIST."""
+    with reporter.progress(is_bytes=reference in registry.NAMES) as progress:
+        dataset = resolve.open_dataset(reference, raw=raw, progress=progress)
+        notes = "; ".join(dataset.notes)  # reads, generates or verifies the data now
     if dataset.name == registry.GLYPHS:
         reporter.info("using built-in data set 'glyphs' (not MNIST)")
-    elif dataset.name != registry.DEFAULT:
-        reporter.info(f"using data set {dataset.location}")
+    elif dataset.name != registry.DEFAULT or notes:
+        reporter.info(f"using data set {dataset.location}{': ' if notes else ''}{notes}")
     return dataset
 
 
