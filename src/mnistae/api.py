@@ -95,6 +95,7 @@ class Settings(TypedDict, total=False):
     weight_decay: float
     seed: int
     precision: Precision
+    raw: bool
 
 
 def load(checkpoint: str | os.PathLike[str] | None = None, *, device: str | None = None) -> Model:
@@ -108,13 +109,14 @@ def load(checkpoint: str | os.PathLike[str] | None = None, *, device: str | None
     return Model(found, backend.load_network(found.weights, device))
 
 
-def read_dataset(reference: str = "mnist", split: str = Split.TRAIN) -> tuple[Bytes, Bytes]:
+def read_dataset(reference: str = "mnist", split: str = Split.TRAIN, *, raw: bool = False) -> tuple[Bytes, Bytes]:
     """Return the images (n, 28, 28) and labels (n,) of a data set by name or path, as uint8; label 255 means unlabelled.
 
-    A data set that is not installed is downloaded. Raises DataError, UsageError.
+    A data set that is not installed is downloaded. `raw`: images of other sizes than 28x28 are not inverted.
+    Raises DataError, UsageError.
     """
     parsed = _parse_enum(Split, split)
-    dataset = resolve.open_dataset(reference)
+    dataset = resolve.open_dataset(reference, raw=raw)
     return dataset.images(parsed).reshape(-1, SIDE, SIDE), dataset.labels(parsed)
 
 
@@ -138,7 +140,7 @@ def train(
     sizes = ModelConfig(hidden=hidden, bottleneck=bottleneck)
     dataset = resolve.absolute(images) if isinstance(images, str) else resolve.ARRAY
     config = dataclasses.replace(configs.recipe(recipe), dataset=dataset, **settings)
-    data = resolve.open_dataset(dataset) if isinstance(images, str) else resolve.from_array(np.asarray(images))
+    data = resolve.open_dataset(dataset, raw=config.raw) if isinstance(images, str) else resolve.from_array(np.asarray(images))
     _warn(data.notes if dataset == resolve.ARRAY else ())
     run_name = names.check(name) if name is not None else names.default(sizes, config, dataset=data.name)
     return _train(run_name, sizes, config, data, device, force=force)

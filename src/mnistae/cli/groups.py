@@ -68,6 +68,10 @@ class DatasetOptions(NetworkOptions):
             help="Data set that indices refer to (default: the one the checkpoint was trained on).",
         ),
     ] = None
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Skip preprocessing: images must be 28x28, light on dark; a data set is never inverted."),
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,6 @@ class RunOptions(DatasetOptions):
 @dataclass(frozen=True)
 class InputOptions(DatasetOptions):
     """A checkpoint and the source of the images to use it on."""
-
-    raw: Annotated[bool, typer.Option("--raw", help="Skip preprocessing; images must be 28x28, light on dark.")] = False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import typer
 from mnistae import api
 from mnistae.cli import console
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import InputOptions
+from mnistae.cli.groups import DatasetOptions, InputOptions
 from mnistae.core.records import UnitRange
 from mnistae.data import references
 from mnistae.data.references import InputImage, SkippedImage
@@ -69,7 +69,7 @@ def load_inputs(
 
     @functools.cache
     def open_once() -> Dataset:
-        return open_dataset(reporter, dataset_of(checkpoint, options.dataset))
+        return open_dataset_of(reporter, checkpoint, options)
 
     failures: list[SkippedImage] = []
     items = references.load(parsed, open_once, raw=options.raw)
@@ -129,6 +129,13 @@ def open_dataset(reporter: Reporter, reference: str, *, raw: bool = False) -> Da
     elif dataset.name != registry.DEFAULT or notes:
         reporter.info(f"using data set {dataset.location}{': ' if notes else ''}{notes}")
     return dataset
+
+
+def open_dataset_of(reporter: Reporter, checkpoint: Checkpoint, source: DatasetOptions) -> Dataset:
+    """Return the data set to use with a checkpoint, its images prepared as for the training unless another one is given."""
+    training = checkpoint.metadata.training
+    raw = source.raw or bool(source.dataset is None and training and training.raw)
+    return open_dataset(reporter, dataset_of(checkpoint, source.dataset), raw=raw)
 
 
 def dataset_of(checkpoint: Checkpoint, dataset: str | None) -> str:

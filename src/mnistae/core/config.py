@@ -83,7 +83,8 @@ class TrainConfig:
     `learning_rate` is the peak learning rate, `beta1` and `beta2` are Adam's decay rates, `warmup` is a number of steps.
     `noise` is the half-width of the uniform noise added to the inputs (clipped to [0, 1]; the targets stay clean); 0 is
     none. `bottleneck_bias` and `output_bias` are the initial biases of fc2 and fc4. `augment_std` is the standard deviation
-    of the entries of a random linear map beyond the identity, drawn for each training image in each epoch.
+    of the entries of a random linear map beyond the identity, drawn for each training image in each epoch. `raw`: a data set
+    of other sizes than 28x28 is not inverted.
     """
 
     recipe: str = "lab"
@@ -103,10 +104,13 @@ class TrainConfig:
     noise: float = 0.0
     augment_std: float = 0.0
     precision: Precision = Precision.FP32
+    raw: bool = False
 
     def __post_init__(self) -> None:
         if not all(isinstance(text, str) for text in (self.recipe, self.dataset)):
             raise TypeError("recipe and data set must be text")
+        if not isinstance(self.raw, bool):
+            raise TypeError("raw must be true or false")
         check_integer("--seed", self.seed, 0, MAX_SEED)
         check_integer("--epochs", self.epochs, 1, 10_000)
         check_integer("--batch-size", self.batch_size, 1, 65_536)

@@ -98,7 +98,7 @@ def _encode_images(job: inputs.Inputs) -> Iterator[Block]:
 
 def _of_split(reporter: Reporter, split: Split, source: InputOptions) -> _Codes:
     checkpoint, network = inputs.open_model(reporter, source.checkpoint, source.device)
-    data = inputs.open_dataset(reporter, inputs.dataset_of(checkpoint, source.dataset))
+    data = inputs.open_dataset_of(reporter, checkpoint, source)
     metadata, width = checkpoint.metadata, network.config.bottleneck
     inputs.warn_dead(reporter, metadata.active_units, width, ranges=metadata.unit_ranges)
     document = {"checkpoint": inputs.describe_checkpoint(checkpoint), "dataset": data.name, "failed": []}

@@ -87,7 +87,8 @@ def evaluate(
         _check_figure(extremes, len(references), denoising=denoising)
     results.refuse_to_overwrite_inputs(target, *references, source.dataset)
     opened = [inputs.open_model(reporter, reference, source.device) for reference in references]
-    dataset = inputs.open_dataset(reporter, _common_dataset([checkpoint for checkpoint, _ in opened], source.dataset))
+    _check_common_dataset([checkpoint for checkpoint, _ in opened], source.dataset)
+    dataset = inputs.open_dataset_of(reporter, opened[0][0], source)
     options = EvaluationOptions(extremes, denoising, knn)
     evaluations = evaluation.evaluate([network for _, network in opened], dataset, split, options)
     reports = [Report(checkpoint, result) for (checkpoint, _), result in zip(opened, evaluations, strict=True)]
@@ -131,7 +132,7 @@ def _check_figure(extremes: int, checkpoints: int, *, denoising: bool) -> None:
         raise UsageError("--extremes can be drawn for one checkpoint only", hint="name one, or draw --denoising")
 
 
-def _common_dataset(checkpoints: Sequence[Checkpoint], option: str | None) -> str:
+def _check_common_dataset(checkpoints: Sequence[Checkpoint], option: str | None) -> None:
     references = list(dict.fromkeys(inputs.dataset_of(checkpoint, option) for checkpoint in checkpoints))
     if len(references) > 1:
         first, second = references[:2]
@@ -139,7 +140,6 @@ def _common_dataset(checkpoints: Sequence[Checkpoint], option: str | None) -> st
             f"the checkpoints were trained on different data sets: '{first}', '{second}'",
             hint=f"choose one: --dataset {first}",
         )
-    return references[0]
 
 
 def _preview(reporter: Reporter, worst: Extremes) -> None:

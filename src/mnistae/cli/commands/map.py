@@ -85,7 +85,7 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
     results.refuse_to_overwrite_inputs(target, reference, source.dataset)
     checkpoint, network = inputs.open_model(reporter, reference, source.device)
     method = _method(options.method, network)
-    dataset = inputs.open_dataset(reporter, inputs.dataset_of(checkpoint, source.dataset))
+    dataset = inputs.open_dataset_of(reporter, checkpoint, source)
     with reporter.progress(is_bytes=False) as progress:
         shown = embedding.embed(
             network, dataset, options.split, count=options.count, method=method, seed=options.seed, progress=progress
