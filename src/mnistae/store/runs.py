@@ -1,6 +1,7 @@
 """The checkpoint store: a folder for each run, found by name or path and listed newest first."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TypeVar
 
 from mnistae.core import paths
 from mnistae.core.errors import CheckpointError, LockedError, OutputError, UsageError
-from mnistae.core.files import atomic
+from mnistae.core.files import atomic, permissions
 from mnistae.core.files import read as files
 from mnistae.core.files.lock import exclusive_lock
 from mnistae.core.records import Metadata, TrainingState, Weights
@@ -28,6 +29,8 @@ RECENT_FILE = ".recent"
 
 It begins with a dot, as no run does.
 """
+
+CHECK = "check the folder's permissions"
 
 
 @dataclass(frozen=True)
@@ -51,19 +54,27 @@ def folder(name: str) -> Path:
 
 
 def exists(name: str) -> bool:
-    """Whether the store holds a run of this name, finished or not."""
-    return os.path.lexists(folder(name) / MODEL) or os.path.lexists(folder(name) / STATE)
+    """Whether the store holds a run of this name, finished or not, readable or not."""
+    return not all(files.is_missing(folder(name) / file) for file in (MODEL, STATE))
+
+
+def is_unreadable(name: str) -> bool:
+    """Whether permissions hide the model of a run, or whether there is one."""
+    try:
+        files.open_regular(folder(name) / MODEL).close()
+    except files.UnreadableError as error:
+        return error.is_denied
+    return False
 
 
 def run_names() -> list[str]:
     """Return the names of the runs, newest first, then those missing from the pointer file. Raises CheckpointError."""
     try:
         found = {path.name for path in paths.checkpoints_dir().iterdir() if names.is_valid(path.name) and exists(path.name)}
-    except PermissionError as error:
-        reason = f"cannot read '{error.filename}': {error.strerror}"
-        raise CheckpointError(reason, hint="check the folder's permissions") from error
-    except OSError:  # no store yet
-        return []
+    except OSError as error:
+        if error.errno in files.MISSING:  # no store yet
+            return []
+        raise _cannot_read(paths.checkpoints_dir(), error.strerror) from error
     recent = [name for name in _read_recent() if name in found]
     return recent + sorted(found.difference(recent))
 
@@ -115,7 +126,7 @@ def load_state(name: str) -> tuple[TrainingState, Metadata]:
     """Return the verified training state of a run. Raises CheckpointError."""
     path = folder(name) / STATE
     # a model without a state: a run that is being replaced has its state first
-    is_imported = not os.path.lexists(path) and os.path.lexists(folder(name) / MODEL)
+    is_imported = files.is_missing(path) and not files.is_missing(folder(name) / MODEL)
     if is_imported or is_builtin(name):
         why = "it was imported" if is_imported else "it is built in"
         raise CheckpointError(f"cannot resume '{name}': {why} and has no training state", hint="train a new run")
@@ -172,6 +183,8 @@ def remove(name: str) -> None:
         check_exists(name)  # another process may have been faster
         trash = atomic.temp_path(home)
         try:
+            if not home.is_symlink() and not os.access(home, os.W_OK):  # it could be renamed, and its files would stay
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             home.rename(trash)
             atomic.fsync_dir(home.parent)
             atomic.remove(trash)
@@ -196,43 +209,52 @@ def lock(name: str) -> Iterator[None]:
     home, path = folder(name), paths.checkpoints_dir() / ".locks" / f"{name}.lock"
     with contextlib.ExitStack() as stack:
         try:
-            atomic.make_dirs(path.parent, 0o700)
-            is_held = stack.enter_context(exclusive_lock(path, timeout=0))
+            atomic.make_dirs(path.parent)
+            stack.enter_context(exclusive_lock(path, timeout=0))
         except TimeoutError:
             hint = "wait until it has finished, or choose another --name"
             raise LockedError(f"run '{name}' is locked by another process", hint=hint) from None
         except OSError as error:
             raise _cannot_write(path, error) from error
-        if is_held:
-            atomic.remove_stale_temps(home)
-            atomic.remove_stale_temps(home.parent)
+        atomic.remove_stale_temps(home)
+        atomic.remove_stale_temps(home.parent)
         yield
 
 
 def _make_folder(name: str) -> Path:
     home = folder(name)
     try:
-        atomic.make_dirs(home, 0o700)
+        atomic.make_dirs(home)
     except OSError as error:
         raise _cannot_write(home, error) from error
     return home
 
 
+def _cannot_read(path: Path, reason: object) -> CheckpointError:
+    return CheckpointError(f"cannot read '{path}': {reason}", hint=permissions.hint(path, CHECK))
+
+
 def _cannot_write(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"cannot write '{path}': {error.strerror or error}", hint="set MNISTAE_HOME to a folder you own")
+    hint = "set MNISTAE_HOME to a folder you own"
+    if isinstance(error, PermissionError):
+        hint = permissions.hint(path, hint, is_write=True)
+    return OutputError(f"cannot write '{path}': {error.strerror or error}", hint=hint)
 
 
 def _cannot_remove(home: Path, error: OSError) -> OutputError:
-    return OutputError(f"cannot remove '{home}': {error.strerror or error}", hint="check the folder's permissions")
+    hint = permissions.hint(home, CHECK, is_write=True) if isinstance(error, PermissionError) else CHECK
+    return OutputError(f"cannot remove '{home}': {error.strerror or error}", hint=hint)
 
 
 def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
     """Return what a file of the run `name`, or a file outside the store, contains. Raises CheckpointError."""
-    if not os.path.lexists(path):
+    if files.is_missing(path):
         raise _missing(path, name)
     try:
         return decode(files.read_bytes(path, limit=checkpoint_format.MAX_FILE))
     except files.UnreadableError as error:
+        if error.is_denied:
+            raise _cannot_read(path, error) from error
         hint = "name a run of 'mnistae checkpoints list', or a .safetensors file"
         raise CheckpointError(f"cannot use checkpoint '{path}': {error}", hint=hint) from error
     except CheckpointError as error:
@@ -246,16 +268,19 @@ def _missing(path: Path, name: str | None) -> CheckpointError:
         )
     if exists(name):  # killed after its first state, before its first model
         return CheckpointError(f"run '{name}' has no model yet", hint=f"resume it with 'mnistae train --resume --name {name}'")
-    if Path(name).is_file():
+    if os.path.isfile(name):  # noqa: PTH113 - a Path raises PermissionError
         hint = f"import it first: mnistae checkpoints import {name}"
         return CheckpointError(f"'{name}' is a file, not a checkpoint of the store", hint=hint)
     return CheckpointError(f"no such checkpoint: '{name}'", hint=f"available: {', '.join(checkpoint_names()[:7])}")
 
 
 def _read_recent() -> list[str]:
+    path = paths.checkpoints_dir() / RECENT_FILE
     try:
-        data = files.read_bytes(paths.checkpoints_dir() / RECENT_FILE, limit=2**20)
-    except files.UnreadableError:
+        data = files.read_bytes(path, limit=2**20)
+    except files.UnreadableError as error:
+        if error.is_denied:
+            raise _cannot_read(path, error) from error
         return []
     return [line for line in dict.fromkeys(data.decode("ascii", "replace").splitlines()) if names.is_valid(line)]
 

@@ -47,6 +47,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
     """Return what tells a file from the one that takes its place, or None if there is neither a file nor a link."""
     try:
         status = path.stat() if path.exists() else path.lstat()
+    except PermissionError:  # it cannot be read either, which is the problem to report
+        return 0, 0
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns

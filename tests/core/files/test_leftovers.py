@@ -118,7 +118,8 @@ def test_file_in_progress_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 def test_removed_before_it_was_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer whose file is taken for a leftover between its creation and its lock makes another."""
-    hold, cleared = lock.hold, []
+    hold = lock.hold
+    cleared: list[int] = []
 
     def clear_first(fd: int) -> None:
         if not cleared:

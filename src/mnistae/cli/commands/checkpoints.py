@@ -120,16 +120,18 @@ def verify(checkpoint_names: OptionalNames = None, *, reporter: Reporter) -> Non
     found = {name: verification.verify(name) for name in checkpoint_names} if checkpoint_names else verification.verify_all()
     damaged = [name for name, reason in found.items() if reason]
     if not (damaged and reporter.as_json):
-        rows = [[name, "damaged" if reason else "ok", reason or ""] for name, reason in found.items()]
+        rows = [[name, _health(name, reason), reason or ""] for name, reason in found.items()]
         reporter.result(
             format_table([("name", "state", "reason"), *rows]) if rows else [],
             {"checkpoints": [{"name": name, "state": "ok"} for name in found]},
         )
     if damaged:
         others = "".join(f", '{name}'" for name in damaged[1:])
+        kinds = " or ".join(sorted({_health(name, found[name]) for name in damaged}))
+        readable = [name for name in damaged if not runs.is_unreadable(name)]
         raise CheckpointError(
-            f"{len(damaged)} damaged run{'s' if others else ''}: '{damaged[0]}' ({found[damaged[0]]}){others}",
-            hint=f"remove it with 'mnistae checkpoints remove {damaged[0]}', or train it again",
+            f"{len(damaged)} {kinds} run{'s' if others else ''}: '{damaged[0]}' ({found[damaged[0]]}){others}",
+            hint=f"remove it with 'mnistae checkpoints remove {readable[0]}', or train it again" if readable else runs.CHECK,
         )
 
 
@@ -151,10 +153,17 @@ def _entry(name: str) -> dict[str, Any] | None:
     except CheckpointError:
         pass
     try:
-        state = "damaged" if verification.verify(name) else "no model yet"
+        reason = verification.verify(name)
     except CheckpointError:
         return None
+    state = _health(name, reason) if reason else "no model yet"
     return {**dict.fromkeys(COLUMNS), "name": name, "state": state}
+
+
+def _health(name: str, reason: str | None) -> str:
+    if reason is None:
+        return "ok"
+    return "unreadable" if runs.is_unreadable(name) else "damaged"
 
 
 def _describe(name: str, checkpoint: Checkpoint) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from mnistae.cli.views.training import show_training
 from mnistae.core import config as configs
 from mnistae.core.config import ModelConfig, Precision
 from mnistae.core.errors import UsageError
-from mnistae.core.files import atomic
+from mnistae.core.files import atomic, permissions
 from mnistae.data.sets import resolve
 from mnistae.model import device as devices
 from mnistae.store import names, runs
@@ -47,6 +47,9 @@ class TrainingOptions(Settings):
     ] = None
     dataset: Annotated[
         str | None, typer.Option("--dataset", metavar="NAME|PATH", help="Data set to train on (default: mnist).")
+    ] = None
+    raw: Annotated[
+        bool | None, typer.Option("--raw", help="Do not invert images of other sizes than 28x28.", show_default=False)
     ] = None
     seed: Annotated[int | None, typer.Option("--seed", help="Random seed (default: 0).")] = None
     precision: Annotated[
@@ -93,7 +96,7 @@ def _train_new(
 ) -> None:
     config = dataclasses.replace(configs.recipe(settings.recipe or Recipe.LAB), **settings.given())
     model = ModelConfig(**sizes.given())
-    data = inputs.open_dataset(reporter, config.dataset)
+    data = inputs.open_dataset(reporter, config.dataset, raw=config.raw)
     run_name = name or names.default(model, config, dataset=data.name)
     with runs.lock(run_name):
         runs.check_is_new(run_name, force=force, hint="use --resume to continue it, --force to replace it, or another --name")
@@ -116,7 +119,7 @@ def _resumed(reporter: Reporter, name: str, settings: TrainingOptions, sizes: Si
                 f"cannot change {option} of run '{name}' on resume: it is '{before[setting]}', not '{value}'",
                 hint=f"leave {option} out, or train a new run with another --name",
             )
-    data = inputs.open_dataset(reporter, config.dataset)
+    data = inputs.open_dataset(reporter, config.dataset, raw=config.raw)
     training_run.check_is_same_data(metadata, data)
     recorded = metadata.provenance.device if metadata.provenance else "auto"
     resolved = training_run.prepare_device(device or recorded, config.precision)
@@ -129,7 +132,8 @@ def _train(reporter: Reporter, spec: "RunSpec") -> None:
     from mnistae.training.run import Run
 
     for path in (runs.folder(spec.name) / runs.STATE, runs.folder(spec.name).parent / runs.RECENT_FILE):
-        atomic.check_writable(path, hint="set MNISTAE_HOME to a directory you can write to")
+        hint = permissions.hint(path, "set MNISTAE_HOME to a directory you can write to", is_write=True)
+        atomic.check_writable(path, hint=hint)
     run = Run(spec)
     if len(run.history) >= spec.config.epochs:
         reporter.info(f"nothing to do: run '{spec.name}' already has {_epochs(run)}")

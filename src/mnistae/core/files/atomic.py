@@ -41,7 +41,7 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._target = _follow(path)
-        self._mode = _mode_of(path)
+        self._mode, self._group = _mode_and_group(path)
         self.temporary, self._fd = _create(self._target, 0o666 if self._mode is None else self._mode)
 
     def reserve(self, size: int) -> None:
@@ -65,7 +65,9 @@ class Writer:
     def commit(self) -> None:
         """Make the bytes durable, give them the target's name, and make the name durable."""
         with _output_errors(self.path):
-            if self._mode is not None and hasattr(os, "fchmod"):  # a private file stays private, whatever the umask
+            if self._mode is not None and hasattr(os, "fchmod"):  # a replaced file keeps its permissions, whatever the umask
+                with contextlib.suppress(OSError):  # one of another group than our own
+                    os.fchown(self._fd, -1, self._group)
                 os.fchmod(self._fd, self._mode)
             _fsync(self._fd)
             if os.name == "nt":  # an open file cannot be renamed there
@@ -117,15 +119,15 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def make_dirs(folder: Path, mode: int = 0o777) -> None:
+def make_dirs(folder: Path) -> None:
     """Make `folder` and those above it that are missing, their names as durable as a file's. Raises OSError."""
     try:
-        folder.mkdir(mode)
+        folder.mkdir()
     except FileNotFoundError:
         if folder == folder.parent:
             raise
         make_dirs(folder.parent)
-        folder.mkdir(mode, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError:
         if not folder.is_dir():
             raise
@@ -227,7 +229,7 @@ def check_writable(path: Path, *, hint: str = "choose another place with -o") ->
             raise OutputError(f"cannot write '{path}': '{folder}' is not a folder", hint=hint)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise OutputError(f"cannot write '{path}': no permission in '{folder}'", hint=hint)
-        if _mode_of(path) is not None and not os.access(path, os.W_OK):
+        if _mode_and_group(path)[0] is not None and not os.access(path, os.W_OK):
             raise OutputError(f"cannot write '{path}': no permission", hint=hint)
 
 
@@ -235,17 +237,18 @@ def _follow(path: Path) -> Path:
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
-def _mode_of(path: Path) -> int | None:
-    """Return the permissions of the file to be replaced, None if there is none. Raises OutputError if it is not a file."""
+def _mode_and_group(path: Path) -> tuple[int | None, int]:
+    """Return permissions and group of the file to be replaced, None and -1 if there is none. Raises OutputError for no file."""
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
     except FileNotFoundError:
-        return None
+        return None, -1
+    mode = status.st_mode
     if stat.S_ISDIR(mode):
         raise OutputError(f"'{path}' is a folder, not a file", hint="name a file inside it")
     if not stat.S_ISREG(mode):  # a rename would put a file in the place of a device or a pipe
         raise OutputError(f"'{path}' is not a regular file", hint="pipe the output of -o - into it")
-    return stat.S_IMODE(mode)
+    return stat.S_IMODE(mode), status.st_gid
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Bounded reads of untrusted files: regular files only, never more than a limit, read into memory at once."""
 
+import errno
 import io
 import os
 import stat
@@ -15,9 +16,26 @@ DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupErr
 
 _CHUNK = 2**20
 
+MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+"""Errors that mean that there is no such file. Any other leaves that open."""
+
 
 class UnreadableError(Exception):
     """A file that is missing, too large or not a file. The message is the reason; callers add what it was for."""
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether permissions are the reason."""
+        return isinstance(self.__cause__, PermissionError)
+
+
+def is_missing(path: Path) -> bool:
+    """Whether there is no file, folder or link of this name. What this user may not look at is not missing."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return error.errno in MISSING
+    return False
 
 
 def read_bytes(path: Path, *, limit: int) -> bytes:
