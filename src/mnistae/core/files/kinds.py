@@ -10,6 +10,7 @@ _SIGNATURES = {
     b"%PDF": "a PDF document",
     b"\x89HDF\r\n": "an HDF5 file",
     b"PAR1": "a Parquet file",
+    b"MATLAB ": "a MATLAB file",
     b"\x1f\x8b": "a gzip archive",
     b"7z\xbc\xaf": "a 7-Zip archive",
     b"PK\x03\x04": "a zip archive",

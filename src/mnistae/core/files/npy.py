@@ -1,10 +1,12 @@
 """The header of an .npy file: written for float32 arrays, read from untrusted files. The data are the caller's to check."""
 
 import io
+import math
 import warnings
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 MAGIC = b"\x93NUMPY"
 
@@ -36,3 +38,14 @@ def read_header(stream: IO[bytes], *, start: bytes = b"") -> tuple[tuple[int, ..
     # Untrusted bytes: endless brackets or signs raise MemoryError, RecursionError or TokenError, among others.
     except Exception as error:
         raise ValueError("unreadable .npy header") from error
+
+
+def read_array(data: bytes) -> NDArray[Any]:
+    """Return the array of a whole .npy file, without copying it. Raises ValueError, also for pickled objects."""
+    stream = io.BytesIO(data)
+    shape, is_fortran, dtype = read_header(stream)
+    if dtype.hasobject:
+        raise ValueError("it has pickled objects")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
+        raise ValueError("truncated or oversized")
+    return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if is_fortran else "C")

@@ -75,11 +75,16 @@ def count_images(shape: tuple[int, ...], dtype: np.dtype, name: str, *, limit: i
     Raises DataError if it is not an array of images.
     """
     values.check_type(dtype, name=name)
-    sides = tuple(side for side in shape if side != 1)
-    n = 1 if sides in {(SIDE, SIDE), (PIXELS,)} else sides[0] if sides[1:] in {(SIDE, SIDE), (PIXELS,)} else 0
+    n = images_in(shape)
     if not 1 <= n <= limit:
-        raise DataError(f"unsupported array shape {shape}: '{name}'", hint=_advice(sides, limit))
+        raise DataError(f"unsupported array shape {shape}: '{name}'", hint=_advice(tuple(k for k in shape if k != 1), limit))
     return n
+
+
+def images_in(shape: tuple[int, ...]) -> int:
+    """Return how many images an array of this shape holds, 0 or less if it holds none."""
+    sides = tuple(side for side in shape if side != 1)
+    return 1 if sides in {(SIDE, SIDE), (PIXELS,)} else sides[0] if sides[1:] in {(SIDE, SIDE), (PIXELS,)} else 0
 
 
 def _advice(sides: tuple[int, ...], limit: int) -> str:

@@ -17,7 +17,7 @@ BYTE, WORD = 255, 65535
 LEAST_BYTE = 32  # floats up to 32 that exceed 1 are neither 0 to 1 nor likely to be 0 to 255
 LEAST_WORD = 4096  # whole numbers below, such as those of 12 bits, do not use a range of 16 bits
 
-_PICKLED = "objects in an array are pickled, and loading them could run code; save numbers, for example x.astype('uint8')"
+PICKLED = "objects in an array are pickled, and loading them could run code; save numbers, for example x.astype('uint8')"
 _RESTORE = "images standardised as (x - mean) / std are restored by x * std + mean; for MNIST, x * 0.3081 + 0.1307"
 
 
@@ -49,7 +49,7 @@ def extremes(values: NDArray[np.generic]) -> tuple[float, float]:
 def check_type(dtype: np.dtype, *, name: str) -> None:
     """Raise DataError unless arrays of this type can be images: bool, or real numbers of at most 64 bits."""
     if dtype.kind not in "buif" or dtype.itemsize > 8:
-        hint = _PICKLED if dtype.hasobject else "save it as uint8, or as float32 in [0, 1]"
+        hint = PICKLED if dtype.hasobject else "save it as uint8, or as float32 in [0, 1]"
         raise DataError(f"unsupported array type {dtype}: '{name}'", hint=hint)
 
 

@@ -1,86 +1,249 @@
-"""Data sets in one file: an .npy or .npz of arrays."""
+"""Data sets in one file: an .npy or .npz of arrays, or CSV."""
 
 import io
+import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mnistae.core.arrays import NO_LABEL, Bytes, to_bytes
+from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.errors import DataError
+from mnistae.core.files import kinds, npy
 from mnistae.core.files import read as files
-from mnistae.data.images import decode
+from mnistae.data.images import arrays_io, values
+from mnistae.data.sets import csv_file, labels
 from mnistae.data.sets.dataset import Arrays, Content
 
 MAX_FILE = 2**30
+MAX_IMAGES = MAX_FILE // PIXELS
+MAX_NAMES = 8  # in a message
 
-_KEYS = {
-    "train_images": ("x_train", "train_images", "images", "x"),
-    "train_labels": ("y_train", "train_labels", "labels", "y"),
-    "test_images": ("x_test", "test_images"),
-    "test_labels": ("y_test", "test_labels"),
+_SPLITS = {
+    **dict.fromkeys(("training", "train", "trn"), "train"),
+    **dict.fromkeys(("testing", "test", "t10k", "eval"), "test"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
 }
-"""The names under which an .npz may keep its arrays; Keras's come first."""
+_ROLES = {
+    **dict.fromkeys(("x", "images", "imgs", "image", "img", "data", "features", "pixels", "inputs"), "images"),
+    **dict.fromkeys(("y", "labels", "label", "targets", "target", "classes", "class"), "labels"),
+}
+"""The names of splits and roles. Of two arrays of the same role, the one whose name comes first is used."""
 
-_HINT = "give a folder of images, an .npy of shape (n, 28, 28), or an .npz with x_train, y_train, x_test, y_test"
+_NAME = re.compile(f"({'|'.join(_SPLITS)})?({'|'.join(_ROLES)})?({'|'.join(_SPLITS)})?")
+
+LOOKED_FOR = "x_train, y_train, x_test and y_test, or images and labels"
+
+_HINT = f"give a folder of images, an .npy of shape (n, 28, 28), an .npz with {LOOKED_FOR}, or a CSV file"
+
+_CONVERSIONS = {
+    "a Python pickle": "loading a pickle runs the code in it: where you trust it, load it and save it by numpy.savez",
+    "a PyTorch file": "load it with torch.load(FILE, weights_only=True) and save its tensors by numpy.savez",
+    "an HDF5 file": "read it with h5py and save its arrays by numpy.savez",
+    "a MATLAB file": "numpy.savez('new.npz', x=..., y=...) of what scipy.io.loadmat(FILE) returns",
+    "a Parquet file": "pandas.read_parquet(FILE).to_csv('new.csv', index=False), or save its images as PNG files",
+    "a zip archive": "unpack it and give the folder or the file in it",
+}
+
+
+Found = dict[str, NDArray[Any] | str]
+"""Arrays by name, or the reason why one cannot be read."""
+
+Roles = dict[tuple[str, str], str]
+"""The names of arrays by split and role."""
+
+
+class _Named(NamedTuple):
+    """What an array of an .npz is taken for, by its name; `rank` is lower for the more usual names."""
+
+    rank: int
+    split: str
+    role: str
 
 
 def read(path: Path) -> Content:
-    """Return the data set in the file `path`. Raises DataError."""
-    if path.suffix == ".npz":
-        return Content(_read_npz(path))
-    if path.suffix == ".npy":
-        return Content(with_labels("train", to_bytes(decode.read_path(path).images), None))
-    raise DataError(f"unsupported data set format: '{path}'", hint=_HINT)
+    """Return the data set in the file `path`, identified by its content. Raises DataError."""
+    start = _start(path)
+    if start.startswith(b"PK"):
+        return _of_arrays(_read_npz(path), path)
+    if start.startswith(npy.MAGIC):
+        return _of_arrays({"": _array(_contents(path))}, path)
+    kind = kinds.describe(start)
+    if kind in {None, "a gzip archive"} and re.search(r"\.(csv|tsv|txt|data)(\.gz)?$", path.name.lower()):
+        table = csv_file.read(path)
+        split = _split_of(path.name)
+        given = {} if table.labels is None else {split: table.labels}
+        pixels, notes = table.pixels, table.notes
+        if path.name.lower().startswith("emnist"):  # its CSV files have the images as its IDX files have them
+            pixels, notes = pixels.reshape(-1, SIDE, SIDE).swapaxes(1, 2), (*notes, "images of EMNIST transposed")
+        return _content({split: pixels}, given, {}, notes, path)
+    what = f": it is {kind}" if kind else ""
+    raise DataError(f"unsupported data set format: '{path}'{what}", hint=_CONVERSIONS.get(kind or "", _HINT))
 
 
-def with_labels(split: str, images: Bytes, labels: Sequence[int] | Bytes | None) -> Arrays:
-    """Return one split; `labels` may be missing, but not of another length. Raises DataError."""
-    if labels is not None and len(labels) != len(images):
-        raise DataError(f"{len(images)} {split} images but {len(labels)} labels", hint=_HINT)
-    known = labels if labels is not None else [NO_LABEL] * len(images)
-    return {f"{split}_images": images, f"{split}_labels": np.asarray(known, np.uint8)}
+def members(path: Path) -> list[Path]:
+    """Return the files that `read` reads: `path`, and the labels beside it, as in KMNIST's `train-labels.npz`."""
+    name = re.sub(r"images|imgs", "labels", path.name)
+    name = re.sub(r"(?<![a-z])x(?=[_.-])", "y", name) if name == path.name else name
+    beside = path.with_name(name)
+    return [path, beside] if path.suffix in {".npy", ".npz"} and name != path.name and beside.is_file() else [path]
 
 
-def _read_npz(path: Path) -> Arrays:
-    data = files.read_or_raise(path, limit=MAX_FILE, family=DataError, what="the data set", hint=_HINT)
-    arrays: Arrays = {}
+def _start(path: Path) -> bytes:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with files.open_regular(path) as file:
+            start = file.read(kinds.SIZE)
+    except (files.UnreadableError, OSError) as error:
+        raise DataError(f"cannot read the data set '{path}': {error}", hint=_HINT) from error
+    if not start:
+        raise DataError(f"file is empty: '{path}'", hint=_HINT)
+    return start
+
+
+def _contents(path: Path) -> bytes:
+    return files.read_or_raise(path, limit=MAX_FILE, family=DataError, what="the data set", hint=_HINT)
+
+
+def _read_npz(path: Path) -> Found:
+    """Return the arrays of an .npz by name; those that cannot be read as the reason."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(_contents(path))) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_FILE:
                 raise DataError(f"'{path}' unpacks to more than {MAX_FILE / 2**20:.0f} MiB", hint=_HINT)
-            content = {role: _member(archive, keys) for role, keys in _KEYS.items()}
+            names = archive.namelist()
+            if not any(name.endswith(".npy") for name in names):
+                kind = "a PyTorch file" if any(name.endswith("data.pkl") for name in names) else "a zip archive"
+                raise DataError(f"no arrays in '{path}': it is {kind} of {_list(names)}", hint=_CONVERSIONS[kind])
+            return {name[:-4]: _array(_member(archive, name)) for name in names if name.endswith(".npy")}
     except files.DAMAGED_ZIP as error:
         reason = "not an .npz file, or truncated" if "not a zip file" in str(error) else str(error)
         raise DataError(f"cannot read the data set '{path}': {reason}", hint=_HINT) from error
-    for split in ("train", "test"):
-        images, labels = content[f"{split}_images"], content[f"{split}_labels"]
-        if images is not None:
-            rows = to_bytes(decode.read_bytes(images, name=str(path)).images)
-            arrays |= with_labels(split, rows, _parse_labels(labels, path) if labels is not None else None)
-    if "train_images" not in arrays:
-        raise DataError(f"no known array names in '{path}'", hint=_HINT)
-    return arrays
 
 
-def _member(archive: zipfile.ZipFile, keys: Sequence[str]) -> bytes | None:
-    names = set(archive.namelist())
-    found = next((f"{key}.npy" for key in keys if f"{key}.npy" in names), None)
-    if found is None:
-        return None
-    entry = archive.getinfo(found)
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    entry = archive.getinfo(name)
     if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise zipfile.BadZipFile(f"{found} has an unsupported compression method")
+        raise zipfile.BadZipFile(f"{name} has an unsupported compression method")
     with archive.open(entry) as stream:
         return stream.read(entry.file_size)  # a size given is kept to while unpacking, whatever the entry says
 
 
-def _parse_labels(data: bytes, path: Path) -> Bytes:
+def _array(data: bytes) -> NDArray[Any] | str:
     try:
-        labels = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    except Exception as error:  # foreign bytes: NumPy raises half a dozen kinds, MemoryError among them
-        raise DataError(f"cannot read the labels in '{path}': {error}", hint=_HINT) from error
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError(f"labels in '{path}' must be integers of shape (n,)", hint=_HINT)
-    return np.where((labels >= 0) & (labels < NO_LABEL), labels.astype(np.uint8), np.uint8(NO_LABEL))
+        return npy.read_array(data)
+    except ValueError as error:
+        return str(error)
+
+
+def _of_arrays(found: Found, path: Path) -> Content:
+    """Return the data set in arrays, by their names, or if the names are unknown, by their shapes. Raises DataError."""
+    used, notes = _without_validation(_by_name(found, path) or _by_shape(found, path))
+    images = {split: _usable(found, key, path) for (split, role), key in used.items() if role == "images"}
+    given = {split: _usable(found, key, path) for (split, role), key in used.items() if role == "labels" and split in images}
+    if unused := [key for key in found if key not in used.values()]:
+        notes.append(f"not used: {_list(unused)}")
+    split, *others = images
+    if not (others or given) and (beside := members(path)[1:]):
+        other = _read_npz(beside[0]) if _start(beside[0]).startswith(b"PK") else {"": _array(_contents(beside[0]))}
+        given[split] = _usable(other, next(iter(other)), beside[0])
+        used[split, "labels"] = beside[0].name
+    return _content(images, given, used, notes, path)
+
+
+def _without_validation(used: Roles) -> tuple[Roles, list[str]]:
+    """Use a validation split as the test split if there is none, else leave it out."""
+    if ("validation", "images") not in used:
+        return used, []
+    has_test = ("test", "images") in used
+    kept = {
+        ("test" if split == "validation" else split, role): key
+        for (split, role), key in used.items()
+        if split != ("validation" if has_test else "test")
+    }
+    return kept, ["validation split left out" if has_test else "validation split used as the test split"]
+
+
+def _by_name(found: Found, path: Path) -> Roles:
+    used: Roles = {}
+    for name, key in sorted((name, key) for key in found if (name := _parse(key, path))):
+        used.setdefault((name.split, name.role), key)
+    return used if any(role == "images" for _, role in used) else {}
+
+
+def _parse(key: str, path: Path) -> _Named | None:
+    """Return what the name of an array says: 'x_train', 'trainImages', 'X', 'test' and so on."""
+    match = _NAME.fullmatch(re.sub(r"[^a-z0-9]", "", key.lower()))
+    if match is None or not any(match.groups()):
+        return None
+    split, role = match[1] or match[3], match[2]
+    rank = list(_ROLES).index(role) + (0 if split else 100) if role else 200
+    return _Named(rank, _SPLITS[split] if split else _split_of(path.name), _ROLES.get(role, "images"))
+
+
+def _by_shape(found: Found, path: Path) -> Roles:
+    """Return the only array of images, and the only other array that has a row for each of them."""
+    shapes = {key: array.shape for key, array in found.items() if not isinstance(array, str)}
+    images = [key for key, shape in shapes.items() if arrays_io.images_in(shape)]
+    if len(images) != 1 and len(found) > 1:
+        what = "several arrays of images" if images else "no array of images"
+        raise DataError(f"{what} in '{path}': {_listing(found)}", hint=f"looked for {LOOKED_FOR}")
+    [key] = images or found
+    count = arrays_io.images_in(shapes.get(key, ()))
+    labels_of = [other for other, shape in shapes.items() if other != key and shape[:1] == (count,) and len(shape) <= 2]
+    split = _split_of(path.name)
+    return {(split, "images"): key} | ({(split, "labels"): labels_of[0]} if len(labels_of) == 1 else {})
+
+
+def _usable(found: Found, key: str, path: Path) -> NDArray[Any]:
+    array = found[key]
+    if isinstance(array, str):
+        place = f"'{key}' in '{path}'" if key else f"'{path}'"
+        hint = values.PICKLED if "pickled" in array else "save it again with numpy.savez or numpy.save"
+        raise DataError(f"cannot read {place}: {array}", hint=hint)
+    return array
+
+
+def _content(
+    images: Mapping[str, NDArray[Any]], given: Mapping[str, NDArray[Any]], names: Roles, notes: Sequence[str], path: Path
+) -> Content:
+    """Return images and labels by split as a data set; `names` are those of their arrays or columns.
+
+    The range of the values is that of all arrays of a type together.
+    """
+    counts = {split: arrays_io.count_images(a.shape, a.dtype, str(path), limit=MAX_IMAGES) for split, a in images.items()}
+    extremes: dict[str, tuple[float, float]] = {}
+    for array in images.values():
+        low, high = values.extremes(array)
+        least, most = extremes.get(array.dtype.str, (low, high))
+        extremes[array.dtype.str] = float(np.minimum(low, least)), float(np.maximum(high, most))
+    scales = {kind: values.choose(np.dtype(kind), *found, name=str(path)) for kind, found in extremes.items()}
+    numbers, classes, said = labels.convert(given, counts)
+    arrays: Arrays = {}
+    for split, array in images.items():
+        rows = array.reshape(counts[split], SIDE, SIDE)
+        arrays |= {f"{split}_images": scales[array.dtype.str].to_bytes(rows), f"{split}_labels": numbers[split]}
+    taken = []
+    for split, count in counts.items():
+        source, labelled = names.get((split, "images")), names.get((split, "labels"))
+        ending = f"labels from '{labelled}'" if labelled else "labelled" if split in given else "no labels"
+        images_from = f"image{'s'[: count > 1]} from '{source}'" if source else f"image{'s'[: count > 1]}"
+        taken.append(f"{split}: {count:,} {images_from}, {ending}")
+    notes = ("; ".join(taken), *notes, *(note for scale in scales.values() for note in scale.notes), *said)
+    return Content(arrays, classes, notes)
+
+
+def _split_of(name: str) -> str:
+    return "test" if re.search(r"(?<![a-z])(test|testing|t10k)(?![a-z])", name.lower()) else "train"
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name[:40]}'" for name in names[:MAX_NAMES]) + (", ..." if len(names) > MAX_NAMES else "")
+
+
+def _listing(found: Found) -> str:
+    """Return the names, shapes and types of arrays as text."""
+    items = [f"'{key[:40]}' {a if isinstance(a, str) else f'{a.shape} {a.dtype}'}" for key, a in found.items()]
+    return ", ".join(items[:MAX_NAMES]) + (", ..." if len(items) > MAX_NAMES else "")

@@ -1,0 +1,208 @@
+"""The same images and labels in every array file and CSV file that people have are the same data set."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnistae.core.errors import DataError
+from mnistae.data.sets import csv_file, tables
+
+N = 12
+IMAGES = np.zeros((N, 28, 28), np.uint8)
+IMAGES[:, 8:20, 9:19] = np.random.default_rng(0).integers(0, 256, (N, 12, 10))
+LABELS = np.array([5, 0, 4, 1, 9, 2, 1, 3, 1, 4, 3, 5], np.uint8)
+ROWS = IMAGES.reshape(N, 784)
+WORDS = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+NONE = np.full(N, 255)
+
+
+def check(path: Path, labels: np.ndarray = LABELS, *, split: str = "train", notes: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The file has these images in this split and these labels, and says these things; return the names of the classes."""
+    content = tables.read(path)
+    np.testing.assert_array_equal(content.arrays[f"{split}_images"], ROWS)
+    np.testing.assert_array_equal(content.arrays[f"{split}_labels"], labels)
+    assert all(array.dtype == np.uint8 for array in content.arrays.values())
+    said = "\n".join(content.notes)
+    assert all(note in said for note in notes), said
+    return content.classes
+
+
+@pytest.mark.parametrize(
+    ("arrays", "labels", "notes"),
+    [
+        ({"x_train": IMAGES, "y_train": LABELS}, LABELS, ("train: 12 images from 'x_train', labels from 'y_train'",)),
+        ({"X": IMAGES, "Y": LABELS}, LABELS, ("from 'X'",)),
+        ({"data": ROWS, "target": LABELS}, LABELS, ("from 'data', labels from 'target'",)),
+        ({"imgs": IMAGES, "label": LABELS}, LABELS, ()),
+        ({"trainX": IMAGES, "trainY": LABELS}, LABELS, ()),
+        ({"training_images": IMAGES, "training_labels": LABELS, "test": IMAGES[:2]}, LABELS, ("test: 2 images from 'test'",)),
+        ({"images": IMAGES, "X": IMAGES[:1], "labels": LABELS, "mean": np.zeros(1)}, LABELS, ("train: 1",)),
+        ({"arr_0": IMAGES}, NONE, ("train: 12 images from 'arr_0', no labels",)),
+        ({"arr_0": LABELS, "arr_1": IMAGES}, LABELS, ("12 images from 'arr_1', labels from 'arr_0'",)),
+        ({"anything": IMAGES, "odd": np.zeros((N, 3))}, NONE, ("train labels left out: shape (12, 3)",)),
+        ({"a": IMAGES[:, None], "y": LABELS[:, None]}, LABELS, ()),
+        ({"x": IMAGES[..., None], "y": LABELS[None]}, LABELS, ()),
+        ({"x": ROWS[:, :, None], "y": LABELS.astype(">f4")}, LABELS, ()),
+        ({"x": np.asfortranarray(IMAGES), "y": np.eye(10)[LABELS]}, LABELS, ("train labels read from one-hot rows of 10",)),
+        ({"x": np.asfortranarray(ROWS), "y": np.asfortranarray(np.eye(10, dtype=bool)[LABELS])}, LABELS, ()),
+        ({"x": IMAGES, "y": LABELS.astype(str)}, LABELS, ()),
+        ({"x": IMAGES, "y": LABELS.astype("S")}, LABELS, ()),
+        ({"x": IMAGES, "y": np.where(LABELS < 9, LABELS.astype(int), -1)}, [*LABELS[:4], 255, *LABELS[5:]], ("1 train label",)),
+        ({"x": IMAGES, "y": LABELS + 0.5}, NONE, ("12 train labels left out",)),
+        ({"x": IMAGES.astype(np.int64)}, NONE, ("int64 values from 0 to 255 divided by 255",)),
+        ({"x": IMAGES / 255, "y": LABELS}, LABELS, ()),
+        ({"x": IMAGES * np.uint16(257)}, NONE, ("divided by 65535",)),
+        ({"train_images": IMAGES, "val_images": IMAGES[:3]}, NONE, ("test: 3 images from 'val_images'", "used as the test")),
+        ({"train_images": IMAGES, "val_images": IMAGES[:3], "test_images": IMAGES[:2]}, NONE, ("validation split left out",)),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_npz(tmp_path: Path, arrays: dict[str, np.ndarray], labels: np.ndarray, notes: tuple[str, ...]) -> None:
+    """Names, axes, types and orders of the arrays do not matter; what is left out is said."""
+    if "X" in arrays and "images" in arrays:
+        arrays = {**arrays, "X": IMAGES}
+        notes = ("12 images from 'X'", "not used: 'images', 'mean'")
+    np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
+    check(tmp_path / "a.npz", np.asarray(labels), notes=notes)
+
+
+def test_range_of_both_splits(tmp_path: Path) -> None:
+    """The values of both splits have one range: a test split of dark images is not read as 0 and 1."""
+    np.savez(tmp_path / "a.npz", x_train=IMAGES, x_test=IMAGES[:1] // 250)
+    check(tmp_path / "a.npz", NONE)
+    assert tables.read(tmp_path / "a.npz").arrays["test_images"].max() == 1
+
+
+@pytest.mark.parametrize("labels", [WORDS[LABELS], WORDS[LABELS].astype("S")])
+def test_words(tmp_path: Path, labels: np.ndarray) -> None:
+    """Labels that are texts number the classes, which are sorted by name, over both splits."""
+    np.savez(tmp_path / "a.npz", x_train=IMAGES, y_train=labels, x_test=IMAGES[:1], y_test=WORDS[6:7])
+    names = ("five", "four", "nine", "one", "six", "three", "two", "zero")
+    assert check(tmp_path / "a.npz", np.array([names.index(WORDS[label]) for label in LABELS])) == names
+    assert tables.read(tmp_path / "a.npz").arrays["test_labels"].tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "split"),
+    [
+        ("kmnist-train-imgs.npz", "kmnist-train-labels.npz", "train"),
+        ("kmnist-test-imgs.npz", "kmnist-test-labels.npz", "test"),
+        ("x_test.npy", "y_test.npy", "test"),
+        ("images.npy", "labels.npy", "train"),
+    ],
+)
+def test_labels_beside(tmp_path: Path, images: str, labels: str, split: str) -> None:
+    """Images and labels may have a file each; the name says which split it is."""
+    for name, array in ((images, IMAGES), (labels, LABELS)):
+        (np.savez if name.endswith("z") else np.save)(tmp_path / name, array)
+    assert tables.members(tmp_path / images) == [tmp_path / images, tmp_path / labels]
+    check(tmp_path / images, split=split, notes=(f"labels from '{labels}'",))
+    (tmp_path / labels).unlink()
+    check(tmp_path / images, NONE, split=split)
+
+
+HEADER = "label," + ",".join(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))
+
+
+def text(*columns: object, separator: str = ",", header: str = "") -> str:
+    """Return a table of these columns."""
+    lines = [separator.join(map(str, row)) for row in np.column_stack([np.asarray(c) for c in columns]).tolist()]
+    return "\n".join([header, *lines] if header else lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "labels", "note"),
+    [
+        ("a.csv", text(LABELS, ROWS, header=HEADER), LABELS, "column 1 read as labels"),
+        ("a.csv", text(LABELS, ROWS), LABELS, "column 1 read as labels"),
+        ("a.csv", text(ROWS, LABELS), LABELS, "column 785 read as labels"),
+        ("a.csv", text(ROWS, LABELS, header=",".join([*map(str, range(784)), "class"])), LABELS, "column 785 read as labels"),
+        ("a.csv", text(ROWS, header=",".join(f"pixel{k}" for k in range(784))), NONE, "no labels"),
+        ("a.csv", text(ROWS, header=",".join(map(str, range(784)))), NONE, "no labels"),
+        ("a.csv", text(ROWS), NONE, "no labels"),
+        ("a.csv", text(LABELS, ROWS, header=",".join(map(str, range(785)))), LABELS, "column 1 read as labels"),
+        ("a.csv", text(range(N), LABELS, ROWS, header="," + HEADER), LABELS, "column 1 read as index\ncolumn 2 read as labels"),
+        ("a.csv", text(range(N), ROWS, LABELS), LABELS, "column 1 read as index\ncolumn 786 read as labels"),
+        ("a.csv", text(range(1, N + 1), ROWS), NONE, "column 1 read as index"),
+        ("a.csv", text(WORDS[LABELS], ROWS), "words", "column 1 read as labels"),
+        ("a.csv", "\ufeff" + text(LABELS, ROWS), LABELS, ""),
+        ("a.csv", text(LABELS, ROWS, header=HEADER).replace("\n", "\r\n\r\n"), LABELS, ""),
+        ("a.csv", text(LABELS, ROWS, separator=";", header=HEADER.replace(",", ";")), LABELS, ""),
+        ("a.tsv", text(LABELS, ROWS, separator="\t"), LABELS, ""),
+        ("a.txt", text(LABELS, ROWS, separator="  "), LABELS, ""),
+        ("a.csv", '"' + text(LABELS, ROWS, separator='","').replace("\n", '"\n"')[:-1], LABELS, ""),
+        ("a.csv", text(LABELS, ROWS / 255), LABELS, ""),
+        ("a.csv", text(LABELS, ROWS * 1.0, header=HEADER), LABELS, ""),
+    ],
+)
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_csv(tmp_path: Path, name: str, data: str, labels: object, note: str, is_packed: bool) -> None:
+    """A header, the place of the labels, an index, separators, quotes and the range do not matter."""
+    path = tmp_path / (f"{name}.gz" if is_packed else name)
+    path.write_bytes(gzip.compress(data.encode()) if is_packed else data.encode())
+    if isinstance(labels, str):
+        classes = sorted(set(WORDS[LABELS]))
+        assert check(path, np.array([classes.index(WORDS[label]) for label in LABELS])) == tuple(classes)
+    else:
+        check(path, np.asarray(labels), notes=(note,))
+
+
+def test_csv_of_one_class_and_of_one_row(tmp_path: Path) -> None:
+    """Where the values do not show which column is the label, it is the first; a test file is the test split."""
+    (tmp_path / "mnist_test.csv").write_text(text(LABELS * 0 + 3, ROWS))
+    check(tmp_path / "mnist_test.csv", LABELS * 0 + 3, split="test")
+    (tmp_path / "a.csv").write_text(text(LABELS[:1], ROWS[:1]))
+    assert tables.read(tmp_path / "a.csv").arrays["train_labels"].tolist() == [5]
+
+
+def test_csv_of_emnist(tmp_path: Path) -> None:
+    """The CSV files of EMNIST have columns before rows, like its IDX files."""
+    (tmp_path / "emnist-letters-train.csv").write_text(text(LABELS, IMAGES.swapaxes(1, 2).reshape(N, 784)))
+    check(tmp_path / "emnist-letters-train.csv", notes=("images of EMNIST transposed",))
+
+
+LINE = text(LABELS[:1], ROWS[:1])
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("", "file is empty: '{path}'"),
+        ("\n\n", "file is empty: '{path}'"),
+        (HEADER + "\n", "no images in '{path}': it has only a header"),
+        (text(ROWS[:, :99]), "'{path}' has 99 columns, expected 784 pixels, a label and an index"),
+        (text(LABELS, LABELS, LABELS, ROWS), "'{path}' has 787 columns, expected 784 pixels, a label and an index"),
+        (LINE * 5000 + "\n1,2\n" + LINE, "cannot read the data set '{path}': line 5002: 2 columns, expected 785"),
+        (LINE * 3 + "9" + LINE[1:-1] + ",7\n", "cannot read the data set '{path}': line 4: 786 columns, expected 785"),
+        (
+            LINE * 3 + LINE.replace(",0,", ",x,", 1),
+            "cannot read the data set '{path}': line 4: 'x' in column 2 is not a number",
+        ),
+        (text(LABELS, ROWS)[:-2] + "y\n", "cannot read the data set '{path}': line 12: 'y' in column 785 is not a number"),
+        (LINE.replace(",0,", ",-7,", 1), "float32 values from -7 to 255, expected 0 to 1 or 0 to 255: '{path}'"),
+        (LINE.replace(",0,", ",nan,", 1), "array with NaN or infinite values: '{path}'"),
+        (LINE + "1" * 70_000, "cannot read the data set '{path}': line 2 is longer than 64 KiB"),
+    ],
+)
+def test_bad_csv(tmp_path: Path, data: str, reason: str) -> None:
+    """The message names the line, the column and the value."""
+    path = tmp_path / "a.csv"
+    path.write_text(data)
+    with pytest.raises(DataError) as caught:
+        tables.read(path)
+    assert caught.value.message == reason.format(path=path)
+
+
+def test_large_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compressed file is read up to a limit."""
+    monkeypatch.setattr(csv_file, "MAX_TEXT", 100_000)
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(LINE.encode() * 1000))
+    with pytest.raises(DataError, match="it is too large"):
+        tables.read(path)
+    path.write_bytes(path.read_bytes()[:-9])
+    monkeypatch.setattr(csv_file, "MAX_TEXT", 2**29)
+    with pytest.raises(DataError, match="damaged or truncated"):
+        tables.read(path)
