@@ -150,11 +150,11 @@ def is_hangup(error: OSError) -> bool:
     return False
 
 
-def check_stdout_takes_bytes(*, as_json: bool) -> None:
-    """Raise UsageError if binary data cannot go to stdout."""
+def check_stdout(*, as_json: bool, is_text: bool = False) -> None:
+    """Raise UsageError if a file cannot go to stdout: beside a JSON document, or to a terminal unless it is text."""
     if as_json:
         raise UsageError("--json and -o - cannot be combined", hint="leave one of them out")
-    if is_terminal(sys.stdout):
+    if is_terminal(sys.stdout) and not is_text:
         raise UsageError("refusing to write binary data to a terminal", hint="pipe it, or write to a file with -o")
 
 

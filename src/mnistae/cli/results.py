@@ -16,6 +16,9 @@ from mnistae.core.text import slug
 from mnistae.data import references
 from mnistae.store import runs
 
+TEXT_FORMATS = {"csv", "jsonl"}
+"""Formats that a terminal can show."""
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -52,8 +55,9 @@ def resolve(reporter: Reporter, options: OutputOptions, *, name: Sequence[str]) 
 def explicit(reporter: Reporter, options: OutputOptions) -> Destination:
     """Return where -o says that the result goes. Raises UsageError."""
     if options.output in {None, "-"}:
-        console.check_stdout_takes_bytes(as_json=reporter.as_json)
-        return Destination(None, options.format or next(iter(options.formats)))
+        chosen = options.format or next(iter(options.formats))
+        console.check_stdout(as_json=reporter.as_json, is_text=chosen in TEXT_FORMATS)
+        return Destination(None, chosen)
     path = Path(str(options.output))
     atomic.check_writable(path)
     return Destination(path, _format_of(path, options))

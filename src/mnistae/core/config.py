@@ -44,7 +44,7 @@ class Precision(StrEnum):
 def check_integer(option: str, value: object, low: int, high: int) -> None:
     """Raise UsageError if `value` is not an integer from `low` to `high`."""
     is_valid = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-    _check(option, value, is_valid, f"an integer from {low} to {high}")
+    _check(option, value, is_valid, f"an integer from {low:,} to {high:,}")
 
 
 def _check(option: str, value: object, is_valid: bool, expected: str) -> None:

@@ -45,6 +45,8 @@ def check_level(kind: Noise, level: float | None) -> float:
     """Return the level to use. Raises UsageError."""
     if level is None:
         return DEFAULT_LEVELS[kind]
+    if kind is Noise.NONE:
+        raise UsageError("--level has no effect with --noise none", hint="leave one of them out")
     highest = 1.0 if kind in FRACTIONAL else 100.0
     if not (math.isfinite(level) and 0 <= level <= highest):
         raise UsageError(

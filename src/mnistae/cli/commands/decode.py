@@ -68,7 +68,7 @@ def decode(codes: Codes = "-", *, source: NetworkOptions, out: ImageOutput, repo
         blocks = code_io.read(stream, width=network.config.bottleneck, name=name, note=reporter.info)
         first = next(blocks, None)
         if first is None:
-            raise DataError(f"no codes: {name} is empty", hint="give it the output of 'mnistae encode'")
+            raise DataError(f"no codes in {name}", hint="give a file of codes, or pipe in the output of 'mnistae encode'")
         count = _write(target, network, _checked(reporter, checkpoint, itertools.chain([first], blocks)), name)
     reporter.preview(lambda canvas: mosaic(canvas, network.decode(first), total=count))
     if target.path is not None:

@@ -11,6 +11,7 @@ from mnistae.cli.console import Reporter
 from mnistae.cli.groups import FigureOutput, Images, InputOptions, checkpoint_option
 from mnistae.cli.inputs import Inputs
 from mnistae.cli.views import images as view
+from mnistae.core.errors import UsageError
 from mnistae.data import references
 from mnistae.outputs import figures
 from mnistae.outputs.terminal.mosaic import mosaic
@@ -61,6 +62,8 @@ def denoise(images: Images, *, noise: NoiseOptions, source: DenoiseInput, out: F
     lab's layout and prints its path; the PSNR before and after goes to stderr. With --noise none the images are taken to be
     noisy already: then there is no clean reference and no PSNR is reported.
     """
+    if noise.noise is Noise.NONE and noise.seed:
+        raise UsageError("--seed has no effect with --noise none", hint="leave one of them out")
     level, seed = noises.check_level(noise.noise, noise.level), noises.check_seed(noise.seed)
     target = results.for_images(reporter, images, source, out, suffixes=noise.suffixes())
     job = inputs.load_inputs(reporter, images, source, default=builtin.DENOISE)

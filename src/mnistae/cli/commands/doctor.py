@@ -62,7 +62,7 @@ def _device_state(name: str) -> str:
     try:
         return f"works: {devices.describe(devices.resolve(name))}"
     except DeviceError as error:
-        return error.message
+        return error.message.removeprefix(f"device '{name}' ").removeprefix("is ")
 
 
 def _checkpoint_states() -> dict[str, str]:

@@ -42,7 +42,7 @@ class CodeFormat(StrEnum):
 class CodeOutput(OutputOptions):
     """Codes in a file or on stdout."""
 
-    output: Annotated[str | None, output_option("Output file, or - for binary data to stdout (default: stdout).")] = None
+    output: Annotated[str | None, output_option("Output file, or - for stdout (default: stdout).")] = None
     format: Annotated[CodeFormat | None, format_option("Output format (default: from the file extension, else jsonl).")] = None
     formats: ClassVar[type[StrEnum]] = CodeFormat
 
@@ -80,14 +80,11 @@ def encode(
 
 
 def _target(reporter: Reporter, out: CodeOutput) -> Destination:
-    if out.output not in {None, "-"}:
+    if out.output is not None or not reporter.as_json:
         return results.explicit(reporter, out)
-    if reporter.as_json and out.output is None and out.format is not None:
+    if out.format is not None:
         raise UsageError("--format cannot be combined with --json", hint="leave --format out, or name a file with -o")
-    kind = out.format or CodeFormat.JSONL
-    if out.output == "-" or kind is CodeFormat.NPY:
-        console.check_stdout_takes_bytes(as_json=reporter.as_json)
-    return Destination(None, kind)
+    return Destination(None, CodeFormat.JSONL)
 
 
 def _encode_images(job: inputs.Inputs) -> Iterator[Block]:

@@ -30,14 +30,14 @@ Checkpoints = Annotated[
 ]
 SplitOption = Annotated[Split, typer.Option("--split", help="Images to measure on.")]
 ExtremesOption = Annotated[
-    int,
+    int | None,
     typer.Option("--extremes", metavar="N", help="Also list the N worst and N best reconstructions.", show_default=False),
 ]
 DenoisingOption = Annotated[
     bool, typer.Option("--denoising", help="Also report the PSNR gain for each kind of noise at five levels.")
 ]
 KnnOption = Annotated[
-    int,
+    int | None,
     typer.Option("--knn", metavar="K", help="Also report k-nearest-neighbour accuracy on the codes.", show_default=False),
 ]
 
@@ -65,9 +65,9 @@ class EvaluationOutput(OutputOptions):
 def evaluate(
     checkpoints: Checkpoints = None,
     split: SplitOption = Split.TEST,
-    extremes: ExtremesOption = 0,
+    extremes: ExtremesOption = None,
     denoising: DenoisingOption = False,
-    knn: KnnOption = 0,
+    knn: KnnOption = None,
     *,
     source: DatasetOptions,
     out: EvaluationOutput,
@@ -79,17 +79,18 @@ def evaluate(
     bottleneck has units and is fitted on the training images; mean activations are over the training images. Denoising uses the
     lab's noise, uniform in [-0.625, 0.625], with seed 0. On the training split, --knn is leave-one-out.
     """
-    configs.check_integer("--extremes", extremes, 0, MAX_EXTREMES)
-    configs.check_integer("--knn", knn, 0, MAX_NEIGHBOURS)
+    for option, value, most in (("--extremes", extremes, MAX_EXTREMES), ("--knn", knn, MAX_NEIGHBOURS)):
+        if value is not None:
+            configs.check_integer(option, value, 1, most)
     references = _references(checkpoints or [], source.checkpoint)
     target = _target(reporter, out)
     if target is not None and target.format != EvaluationFormat.CSV:
-        _check_figure(extremes, len(references), denoising=denoising)
+        _check_figure(extremes or 0, len(references), denoising=denoising)
     results.refuse_to_overwrite_inputs(target, *references, source.dataset)
     opened = [inputs.open_model(reporter, reference, source.device) for reference in references]
     _check_common_dataset([checkpoint for checkpoint, _ in opened], source.dataset)
     dataset = inputs.open_dataset_of(reporter, opened[0][0], source)
-    options = EvaluationOptions(extremes, denoising, knn)
+    options = EvaluationOptions(extremes or 0, denoising, knn or 0)
     evaluations = evaluation.evaluate([network for _, network in opened], dataset, split, options)
     reports = [Report(checkpoint, result) for (checkpoint, _), result in zip(opened, evaluations, strict=True)]
     for report in reports:
@@ -121,7 +122,7 @@ def _target(reporter: Reporter, out: EvaluationOutput) -> results.Destination | 
     if reporter.as_json:
         raise UsageError("--format cannot be combined with --json", hint="leave --format out, or name a file with -o")
     if out.format is not EvaluationFormat.CSV:
-        console.check_stdout_takes_bytes(as_json=False)
+        console.check_stdout(as_json=False)
     return results.Destination(None, out.format)
 
 
