@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import re
 import sys
 import traceback
 
@@ -42,11 +43,23 @@ def _run() -> int:  # noqa: PLR0911 - one for each kind of exit
     except typer.Abort:
         return ExitCode.SIGINT
     except typer.TyperException as error:  # an argument that Typer rejects
-        message = _one_line(error.format_message()).replace("Value error, ", "")  # words of pydantic, which Typer lets through
-        # without arguments Typer has shown the help, and there is no message
-        return _report(message, _usage_hint(), ExitCode.USAGE) if message else ExitCode.USAGE
+        return _usage_error(error)
     except Exception as error:  # noqa: BLE001 - the boundary of the process: what is left is a bug
         return _unexpected(error)
+
+
+def _usage_error(error: typer.TyperException) -> int:
+    """Report an argument that Typer rejects, with the value, which pydantic's messages lack."""
+    message, hint = _one_line(error.format_message()).removesuffix("."), _usage_hint()
+    if not message:  # without arguments Typer has shown the help
+        return ExitCode.USAGE
+    if isinstance(error.__cause__, ValueError) and (details := getattr(error.__cause__, "errors", list)()):
+        kind = "a whole number" if "integer" in details[0]["msg"] else "a number"
+        message = re.sub("Input should be .*", f"'{details[0]['input']}' is not {kind}", message).replace("Value error, ", "")
+    message = re.sub(r"^Got (unexpected extra argument)(?:\(s\)|s)? \((.*)\)$", r"\1: '\2'", message)
+    if re.search(r"No such option: -[0-9]", message):
+        hint = f"indices count from 0, and a file name that begins with '-' needs './' before it; {hint}"
+    return _report(message, hint, ExitCode.USAGE)
 
 
 def _words() -> list[str]:

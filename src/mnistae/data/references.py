@@ -27,6 +27,8 @@ SUFFIXES = {*folders.SUFFIXES, ".npy"}
 
 SYNTAX = "N, train:N, test:N, digit:D, digit:D/K, an image file, a folder, a glob pattern, or - for stdin"
 
+_SPLITS = {Split.TRAIN: "training", Split.TEST: "test"}
+
 
 class Kind(Enum):
     """What a reference points at."""
@@ -132,7 +134,7 @@ def _place(ref: ImageRef, dataset: Dataset) -> int:
     length = dataset.length(ref.split)
     if index >= length:
         raise UsageError(
-            f"index out of range: '{ref.text}'", hint=f"{dataset.name} has {length} {ref.split} images (0 to {length - 1})"
+            f"index out of range: '{ref.text}'", hint=f"{dataset.name} has {length:,} {_SPLITS[ref.split]} images (0 to {length - 1})"
         )
     return index
 
@@ -148,7 +150,7 @@ def _nth_of_digit(ref: ImageRef, dataset: Dataset) -> int:
     if ref.number >= len(places):
         raise UsageError(
             f"index out of range: '{ref.text}'",
-            hint=f"{dataset.name} has {len(places)} train images of digit {ref.digit}, counted from 0",
+            hint=f"{dataset.name} has {len(places):,} training images of digit {ref.digit}, counted from 0",
         )
     return int(places[ref.number])
 

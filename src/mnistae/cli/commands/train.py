@@ -99,7 +99,8 @@ def _train_new(
     data = inputs.open_dataset(reporter, config.dataset, raw=config.raw)
     run_name = name or names.default(model, config, dataset=data.name)
     with runs.lock(run_name):
-        runs.check_is_new(run_name, force=force, hint="use --resume to continue it, --force to replace it, or another --name")
+        resume = "--resume to continue it, " if (runs.folder(run_name) / runs.STATE).exists() else ""  # not an imported one
+        runs.check_is_new(run_name, force=force, hint=f"use {resume}--force to replace it, or another --name")
         from mnistae.training import run as training_run  # imports torch, which reporting a name that is taken does not need
 
         resolved = training_run.prepare_device(device, config.precision)
