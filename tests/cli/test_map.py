@@ -25,7 +25,7 @@ def test_default_names_and_formats(cli: Cli, trained: str, words: tuple[object, 
     """The default name follows from the arguments, and the same command writes the same bytes."""
     answer = cli("map", *words)
     assert (answer.code, answer.out) == (0, f"{output}\n"), answer.err
-    assert "of 100 test images" in answer.err or "of 600 train images" in answer.err
+    assert "of 100 test images" in answer.err or "of 600 training images" in answer.err
     assert "10 nearest neighbours" in answer.err
     if not start:
         assert {path.name for path in Path(output).iterdir()} >= {"vectors.tsv", "metadata.tsv", "sprite.png"}

@@ -127,7 +127,7 @@ def test_evaluate_tells_everything(cli: Cli, trained: str) -> None:
     assert 0 <= told["active_units"] <= told["bottleneck"] == 8
     assert told["denoised_mse"] > 0
     shown = cli("evaluate", "--split", "train")
-    assert shown.out.splitlines()[0] == "tiny on the train images of tiny"
+    assert shown.out.splitlines()[0] == "tiny on the training images of tiny"
     assert shown.out.splitlines()[2].split() == ["digit", "images", "MSE", "PSNR", "SSIM"]
 
 

@@ -53,9 +53,11 @@ def _usage_error(error: typer.TyperException) -> int:
     message, hint = _one_line(error.format_message()).removesuffix("."), _usage_hint()
     if not message:  # without arguments Typer has shown the help
         return ExitCode.USAGE
-    if isinstance(error.__cause__, ValueError) and (details := getattr(error.__cause__, "errors", list)()):
-        kind = "a whole number" if "integer" in details[0]["msg"] else "a number"
-        message = re.sub("Input should be .*", f"'{details[0]['input']}' is not {kind}", message).replace("Value error, ", "")
+    value = str(getattr(error.__cause__, "errors", list)()[0]["input"]) if error.__cause__ else ""
+    start, _, reason = message.partition("Input should be a valid ")
+    if reason:
+        message = f"{start}'{value}' is not {'an integer' if reason.startswith('integer') else 'a number'}"
+    message = message.replace("Value error, ", "")
     message = re.sub(r"^Got (unexpected extra argument)(?:\(s\)|s)? \((.*)\)$", r"\1: '\2'", message)
     if re.search(r"No such option: -[0-9]", message):
         hint = f"indices count from 0, and a file name that begins with '-' needs './' before it; {hint}"

@@ -27,8 +27,6 @@ SUFFIXES = {*folders.SUFFIXES, ".npy"}
 
 SYNTAX = "N, train:N, test:N, digit:D, digit:D/K, an image file, a folder, a glob pattern, or - for stdin"
 
-_SPLITS = {Split.TRAIN: "training", Split.TEST: "test"}
-
 
 class Kind(Enum):
     """What a reference points at."""
@@ -134,7 +132,8 @@ def _place(ref: ImageRef, dataset: Dataset) -> int:
     length = dataset.length(ref.split)
     if index >= length:
         raise UsageError(
-            f"index out of range: '{ref.text}'", hint=f"{dataset.name} has {length:,} {_SPLITS[ref.split]} images (0 to {length - 1})"
+            f"index out of range: '{ref.text}'",
+            hint=f"{dataset.name} has {length:,} {ref.split.text} images (0 to {length - 1})",
         )
     return index
 

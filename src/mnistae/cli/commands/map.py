@@ -91,7 +91,7 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
             network, dataset, options.split, count=options.count, method=method, seed=options.seed, progress=progress
         )
     total = dataset.length(options.split)
-    title = f"{options.split} images of {dataset.name}, {embedding.TITLES[method]}"
+    title = f"{options.split.text} images of {dataset.name}, {embedding.TITLES[method]}"
     reporter.info(f"{len(shown.codes):,} of {total:,} {title}")
     accuracy = _accuracy(shown)
     if accuracy is not None:

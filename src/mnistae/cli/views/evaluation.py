@@ -109,7 +109,7 @@ def _describe(report: Report, dataset: str) -> list[str]:
     activations = " ".join(["mean activations:", *(f"{mean:.2f}" for mean in _values(result, "mean_activation"))])
     total, *digits = [("all" if digit is None else digit, *_cells(row)) for (digit, _), row in result.pivot(*QUALITY).items()]
     lines = [
-        escape(f"{report.name} on the {result.split} images of {dataset}"),
+        escape(f"{report.name} on the {result.split.text} images of {dataset}"),
         "",
         *format_table([("digit", *(FORMATS[metric][0] for metric in QUALITY)), *digits, total]),
         "",
@@ -144,7 +144,7 @@ def _compare(reports: Sequence[Report], dataset: str) -> list[str]:
     names, legend = _column_names([report.name for report in reports])
     columns = [_column(report.result) for report in reports]
     lines = [
-        escape(f"{len(reports)} checkpoints on the {count:,} {first.split} images of {dataset}"),
+        escape(f"{len(reports)} checkpoints on the {count:,} {first.split.text} images of {dataset}"),
         "",
         *legend,
         *format_table([("", *names), *((heading, *(column[heading] for column in columns)) for heading in columns[0])]),

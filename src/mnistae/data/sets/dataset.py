@@ -45,6 +45,11 @@ class Split(StrEnum):
     TRAIN = "train"
     TEST = "test"
 
+    @property
+    def text(self) -> str:
+        """The split as a word before 'images'."""
+        return "training" if self is Split.TRAIN else "test"
+
 
 @dataclass(frozen=True)
 class DatasetSpec:
