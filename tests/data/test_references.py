@@ -163,14 +163,14 @@ def test_digit(digits: Digits, text: str, digit: int, k: int) -> None:
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("600", "tiny has 600 train images (0 to 599)"),
-        ("60000", "tiny has 600 train images (0 to 599)"),
-        ("train:600", "tiny has 600 train images (0 to 599)"),
+        ("600", "tiny has 600 training images (0 to 599)"),
+        ("60000", "tiny has 600 training images (0 to 599)"),
+        ("train:600", "tiny has 600 training images (0 to 599)"),
         ("test:100", "tiny has 100 test images (0 to 99)"),
-        (str(2**31), "tiny has 600 train images (0 to 599)"),
-        ("9" * 18, "tiny has 600 train images (0 to 599)"),
-        ("digit:3/{threes}", "tiny has {threes} train images of digit 3, counted from 0"),
-        ("digit:3/999999", "tiny has {threes} train images of digit 3, counted from 0"),
+        (str(2**31), "tiny has 600 training images (0 to 599)"),
+        ("9" * 18, "tiny has 600 training images (0 to 599)"),
+        ("digit:3/{threes}", "tiny has {threes} training images of digit 3, counted from 0"),
+        ("digit:3/999999", "tiny has {threes} training images of digit 3, counted from 0"),
     ],
 )
 def test_past_the_end(digits: Digits, text: str, hint: str) -> None:
@@ -195,7 +195,7 @@ def test_without_labels(digits: Digits) -> None:
     assert [picture.label for picture in resolve(unlabelled, "0", "test:0")] == [None, digits["test_labels"][0]]
     with pytest.raises(UsageError) as caught:
         resolve(unlabelled, "digit:3")
-    assert caught.value.hint == "tiny has 0 train images of digit 3, counted from 0"
+    assert caught.value.hint == "tiny has 0 training images of digit 3, counted from 0"
 
 
 def test_files(digits: Digits, tmp_path: Path) -> None:
