@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, get_type_hints
+from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
 import typer
 
@@ -166,6 +166,9 @@ def flatten(function: Callable[..., None], command: str) -> Callable[..., None]:
     for name, parameter in inspect.signature(function).parameters.items():
         own = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
         parameters += options.get(name, [own])
+    for kind, option in (get_args(parameter.annotation) for parameter in parameters):
+        if kind in {bool, bool | None}:
+            option.metavar = ""  # Typer shows <bool> otherwise
 
     @functools.wraps(function)
     def wrapper(**given: Any) -> None:
