@@ -71,6 +71,11 @@ COMMANDS = {
         USE,
         ("mnistae map", "mnistae map lab --method pca -o map.csv"),
     ),
+    "report": CommandInfo(
+        "Write the lab's report of a network as one HTML file, with the network in it.",
+        USE,
+        ("mnistae report", "mnistae report lab --images digit:3 digit:8 -o lab.html"),
+    ),
     "encode": CommandInfo(
         "Encode images into codes: JSON lines, CSV or an array (npy).",
         CODES,
@@ -102,9 +107,9 @@ COMMANDS = {
         ("mnistae checkpoints path", 'cp "$(mnistae checkpoints path lab)" lab.safetensors'),
     ),
     "checkpoints import": CommandInfo(
-        "Import weights: state dicts with fc1 to fc4, of any bottleneck and hidden size.",
+        "Import weights: any network of four linear layers, 784-h-b-h-784, whatever their names.",
         MANAGE,
-        ("mnistae checkpoints import lab-MLP.8.pth --name lab", "mnistae checkpoints import weights.safetensors --force"),
+        ("mnistae checkpoints import lab-MLP.8.pth --name lab", "mnistae checkpoints import model.ckpt --input-range -1:1"),
     ),
     "checkpoints export": CommandInfo(
         "Export a checkpoint: ONNX, NumPy's npz, or a PyTorch state dict as safetensors.",

@@ -75,21 +75,21 @@ class DatasetOptions(NetworkOptions):
 
 
 @dataclass(frozen=True)
+class InputOptions(DatasetOptions):
+    """A checkpoint and the source of the images to use it on."""
+
+
+@dataclass(frozen=True)
 class RunOptions(DatasetOptions):
     """A checkpoint, also as an argument, and a data set."""
 
     run: Annotated[str | None, typer.Argument(metavar="RUN", help="Checkpoint, instead of -c.", show_default=False)] = None
 
-    def reference(self) -> str | None:
-        """Return the checkpoint. The argument takes precedence over the environment and excludes -c. Raises UsageError."""
+    def resolve(self) -> InputOptions:
+        """Return the options with one checkpoint: the argument precedes the environment and excludes -c. Raises UsageError."""
         if self.run is not None and self.checkpoint not in {None, os.environ.get("MNISTAE_CHECKPOINT")}:
             raise UsageError("-c cannot be combined with RUN", hint=f"leave '-c {self.checkpoint}' out")
-        return self.checkpoint if self.run is None else self.run
-
-
-@dataclass(frozen=True)
-class InputOptions(DatasetOptions):
-    """A checkpoint and the source of the images to use it on."""
+        return InputOptions(self.run or self.checkpoint, self.device, self.dataset, self.raw)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from importlib.metadata import version
 import numpy as np
 
 from mnistae.core import paths
-from mnistae.core.arrays import Array, Bytes, Indices
+from mnistae.core.arrays import NO_LABEL, Array, Bytes, Indices
 from mnistae.core.errors import DataError
 from mnistae.data.sets import cache
 from mnistae.data.sets.dataset import Dataset, Progress, Split
+from mnistae.metrics import knn
 from mnistae.metrics.pca import PCA
 from mnistae.model.backend import Network
 from mnistae.tasks import inference
@@ -54,6 +55,13 @@ class Embedding:
     def names(self) -> list[str]:
         """The references of the images, such as test:7."""
         return [f"{self.split}:{index}" for index in self.indices]
+
+    def accuracy(self, k: int) -> float | None:
+        """Return the share of labelled images whose class their k nearest neighbours in the plane predict; None for too few."""
+        places, labels = self.positions[self.labels != NO_LABEL], self.labels[self.labels != NO_LABEL]
+        if len(labels) <= k:
+            return None
+        return float((knn.classify(places, labels, places, k, leave_one_out=True) == labels).mean())
 
 
 def embed(

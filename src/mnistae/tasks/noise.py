@@ -68,7 +68,11 @@ def add(images: Array, kind: Noise, *, level: float, seed: int) -> Array:
     """
     if kind is Noise.NONE:
         return images.copy()
-    numbers = field(kind, images.shape, seed=seed)
+    return apply(images, field(kind, images.shape, seed=seed), kind, level=level)
+
+
+def apply(images: Array, numbers: Array, kind: Noise, *, level: float) -> Array:
+    """Add the noise that these random numbers of `field` make to images (B, 784)."""
     if kind is Noise.GAUSSIAN:
         return np.clip(images + np.float32(level) * numbers, 0, 1)
     if kind is Noise.UNIFORM:

@@ -16,7 +16,6 @@ from mnistae.core.errors import UsageError
 from mnistae.core.files import atomic
 from mnistae.core.text import slug
 from mnistae.data.sets.dataset import Split
-from mnistae.metrics import knn
 from mnistae.model.backend import Network
 from mnistae.outputs import figures, maps
 from mnistae.tasks import embedding
@@ -72,7 +71,7 @@ class MapOptions:
         return split + [f"{name}{value}" for name, value in values.items() if value is not None]
 
 
-def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: Reporter) -> None:
+def map_(*, run: RunOptions, options: MapOptions, out: MapOutput, reporter: Reporter) -> None:
     """Draw the codes of a data set as a map in the plane, coloured by class.
 
     Codes of similar images are close to each other. t-SNE, with cosine distances, takes about 10 seconds for 5,000 codes and
@@ -80,10 +79,10 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
     grid of decoded images. Writes a figure (png, svg, pdf), the positions (csv) or a folder for TensorBoard's Embedding
     Projector (projector). Prints the path.
     """
-    reference = source.reference()
-    target = _target(reporter, [*filter(None, (reference, source.dataset)), *options.suffixes()], out)
-    results.refuse_to_overwrite_inputs(target, reference, source.dataset)
-    checkpoint, network = inputs.open_model(reporter, reference, source.device)
+    source = run.resolve()
+    target = _target(reporter, ["map", *results.name_parts([], source), *options.suffixes()], out)
+    results.refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset)
+    checkpoint, network = inputs.open_model(reporter, source.checkpoint, source.device)
     method = _method(options.method, network)
     dataset = inputs.open_dataset_of(reporter, checkpoint, source)
     with reporter.progress(is_bytes=False) as progress:
@@ -93,7 +92,7 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
     total = dataset.length(options.split)
     title = f"{options.split.text} images of {dataset.name}, {embedding.TITLES[method]}"
     reporter.info(f"{len(shown.codes):,} of {total:,} {title}")
-    accuracy = _accuracy(shown)
+    accuracy = shown.accuracy(NEIGHBOURS)
     if accuracy is not None:
         reporter.info(f"{NEIGHBOURS} nearest neighbours in the map predict the class of {accuracy:.1%} of the images")
     reporter.preview(lambda canvas: maps.as_text(canvas, shown, dataset.classes))
@@ -125,7 +124,6 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
 
 def _target(reporter: Reporter, name: list[str], out: MapOutput) -> results.Destination | None:
     """Return where the map goes; None with --json and no -o. Raises UsageError."""
-    name = ["map", *name]
     if reporter.as_json and out.output is None:
         return None
     if out.format is not MapFormat.PROJECTOR:
@@ -142,14 +140,6 @@ def _method(asked: Method | None, network: Network) -> Method:
     if asked is Method.CODES and size != 2:
         raise UsageError(f"invalid value for --method: '{asked}' (the bottleneck is {size})", hint="use tsne or pca")
     return asked or (Method.CODES if size == 2 else Method.TSNE)
-
-
-def _accuracy(shown: Embedding) -> float | None:
-    labelled = shown.labels != NO_LABEL
-    places, labels = shown.positions[labelled], shown.labels[labelled]
-    if len(labels) <= NEIGHBOURS:
-        return None
-    return float((knn.classify(places, labels, places, NEIGHBOURS, leave_one_out=True) == labels).mean())
 
 
 def _points(shown: Embedding) -> dict[str, Any]:

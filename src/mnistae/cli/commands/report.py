@@ -1,0 +1,61 @@
+"""`mnistae report`: a network and its results as one page."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+import typer
+
+from mnistae import api
+from mnistae.cli import inputs, results
+from mnistae.cli.console import Reporter
+from mnistae.cli.groups import IMAGE_HELP, OutputOptions, RunOptions, output_option
+from mnistae.cli.views import metadata as view
+from mnistae.core.errors import UsageError
+from mnistae.outputs.page import content as contents
+from mnistae.outputs.page import page
+from mnistae.store import builtin, runs
+
+DEFAULT_IMAGES = ("1", "2")
+
+Images = Annotated[
+    tuple[str, str], typer.Option("--images", metavar="A B", help=f"The two images of the lab's figures. Each is {IMAGE_HELP}")
+]
+
+
+class PageFormat(StrEnum):
+    """Formats of reports."""
+
+    HTML = "html"
+
+
+@dataclass(frozen=True)
+class PageOutput(OutputOptions):
+    """A page."""
+
+    output: Annotated[
+        str | None, output_option("Output file, or - for stdout (default: a name derived from the arguments).")
+    ] = None
+    formats: ClassVar[type[StrEnum]] = PageFormat
+
+
+def report(images: Images = DEFAULT_IMAGES, *, run: RunOptions, out: PageOutput, reporter: Reporter) -> None:
+    """Write the lab's report of a network as one HTML file, with the network in it.
+
+    The page needs no server and no network connection. It has the layer table, the training settings, the lab's figures, an
+    evaluation and a map of the codes; and in a browser the network itself: sliders for the units, interpolation, noise, and a
+    field to draw digits in. Prints the path. The map takes t-SNE about 10 seconds, once for each checkpoint.
+    """
+    source = run.resolve()
+    target = results.for_images(reporter, [] if images == DEFAULT_IMAGES else images, source, out)
+    job = inputs.load_inputs(reporter, images, source, needs_all=True)
+    if len(job.images) != len(images):
+        raise UsageError(f"--images takes two images, got {len(job.images)}", hint="name image files or indices")
+    denoiser = api.load(builtin.FOLDER / builtin.DENOISE / runs.MODEL).network
+    dataset = job.open_dataset()
+    with reporter.progress(is_bytes=False) as progress:
+        content = contents.collect((job.checkpoint, job.network), denoiser, dataset, job.images, progress)
+    data = page.render(content, view.rows(job.checkpoint.metadata))
+    reporter.info(f"report on {dataset.name}: {len(data) / 1e6:.1f} MB")
+    document = {**job.describe(), "dataset": dataset.name, "bytes": len(data)}
+    results.write_result(reporter, target, lambda _kind: data, document)

@@ -1,0 +1,164 @@
+"""What a report says: the lab's figures, the evaluation, the map, and the numbers that the page computes with."""
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mnistae.core import config as configs
+from mnistae.core.arrays import Array, Bytes, Indices, to_float
+from mnistae.core.config import PIXELS, ModelConfig
+from mnistae.core.records import Metadata, UnitRange
+from mnistae.data.references import InputImage, stack
+from mnistae.data.sets.dataset import Dataset, Progress, Split
+from mnistae.model.backend import Network
+from mnistae.store import builtin
+from mnistae.store.runs import Checkpoint
+from mnistae.tasks import embedding, evaluation, inference
+from mnistae.tasks import noise as noises
+from mnistae.tasks.embedding import Embedding, Method
+from mnistae.tasks.evaluation import LAB_NOISE, LEVEL_FACTORS, Evaluation, EvaluationOptions
+from mnistae.tasks.inference import Denoising, Reconstruction
+from mnistae.tasks.noise import DEFAULT_LEVELS, Noise
+
+EXTREMES = 8
+CODES = 5000
+"""Codes that t-SNE places: those of `mnistae map`, whose cache is shared."""
+
+STARTS = 100
+"""Test images to start from, in order of their classes."""
+
+NEIGHBOURS = 1000
+"""Training images among which the nearest ones are found."""
+
+EVERY = 5
+"""Of the test images to start from, every fifth one can be denoised by both networks."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Images (N, 784) of a split with their indices and labels (N,), and codes (N, bottleneck)."""
+
+    split: Split
+    indices: Indices
+    images: Bytes
+    labels: Bytes
+    codes: Array
+
+
+@dataclass(frozen=True)
+class Content:
+    """A checkpoint and everything that its page shows.
+
+    `denoised` is what the built-in `denoise` makes of every fifth of the images to start from, with each kind and level of
+    noise: (kinds, levels, images, 784). The page has no room for a second network's weights.
+    """
+
+    checkpoint: Checkpoint
+    dataset: Dataset
+    images: Sequence[InputImage]
+    reconstruction: Reconstruction
+    denoising: Denoising
+    by_denoiser: Denoising
+    frames: Array
+    evaluation: Evaluation
+    denoiser: Evaluation
+    map: Embedding
+    ranges: Sequence[UnitRange]
+    starts: Sample
+    neighbours: Sample
+    denoised: Array
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name, or its path if it has none."""
+        return self.checkpoint.name or str(self.checkpoint.path)
+
+
+def levels(kind: Noise) -> list[float]:
+    """Return the levels of noise that the page offers."""
+    return [round(DEFAULT_LEVELS[kind] * factor, 4) for factor in LEVEL_FACTORS]
+
+
+KINDS = tuple(kind for kind in Noise if kind is not Noise.NONE)
+
+
+def collect(
+    model: tuple[Checkpoint, Network], denoiser: Network, dataset: Dataset, images: Sequence[InputImage], progress: Progress
+) -> Content:
+    """Compute what the report of a checkpoint shows, next to the built-in network `denoise`. Raises DataError."""
+    checkpoint, network = model
+    split = Split.TEST if dataset.has(Split.TEST) else Split.TRAIN
+    pixels = stack(images)
+    method = Method.CODES if network.config.bottleneck == 2 else Method.TSNE
+    shown = embedding.embed(network, dataset, split, count=CODES, method=method, seed=0, progress=progress)
+    progress("evaluation", 0, None)
+    own, other = evaluation.evaluate([network, denoiser], dataset, split, EvaluationOptions(extremes=EXTREMES))
+    by_class = np.argsort(dataset.labels(split), kind="stable")
+    starts = _sample(network, dataset, split, by_class[embedding.spread(len(by_class), STARTS)])
+    total = dataset.length(Split.TRAIN)
+    ranges = checkpoint.metadata.unit_ranges or inference.unit_ranges(
+        inference.encode_uint8(network, dataset.images(Split.TRAIN))
+    )
+    kind, level = LAB_NOISE
+    return Content(
+        checkpoint=checkpoint,
+        dataset=dataset,
+        images=images,
+        reconstruction=inference.reconstruct(network, pixels),
+        denoising=inference.denoise(network, pixels, kind=kind, level=level, seed=0),
+        by_denoiser=inference.denoise(denoiser, pixels, kind=kind, level=level, seed=0),
+        frames=inference.interpolate(network, pixels, steps=8),
+        evaluation=own,
+        denoiser=other,
+        map=shown,
+        ranges=ranges,
+        starts=starts,
+        neighbours=_sample(network, dataset, Split.TRAIN, embedding.spread(total, NEIGHBOURS)),
+        denoised=_denoised(denoiser, to_float(starts.images[::EVERY])),
+    )
+
+
+def _sample(network: Network, dataset: Dataset, split: Split, indices: Indices) -> Sample:
+    images = dataset.images(split)[indices]
+    return Sample(split, indices, images, dataset.labels(split)[indices], inference.encode_uint8(network, images))
+
+
+def _denoised(denoiser: Network, images: Array) -> Array:
+    """Return the outputs (kinds, levels, N, 784). Each image has the noise that `mnistae denoise` adds to it alone."""
+    outputs = []
+    for kind in KINDS:
+        numbers = noises.field(kind, (1, PIXELS), seed=0)
+        outputs.append([denoiser.reconstruct(noises.apply(images, numbers, kind, level=level)) for level in levels(kind)])
+    return np.array(outputs, np.float32)
+
+
+def train_command(name: str, metadata: Metadata) -> str | None:
+    """Return the command that trains the checkpoint again; None if it was not trained here.
+
+    Settings that are not the recipe's are named. `name` is the run's.
+    """
+    training, provenance = metadata.training, metadata.provenance
+    if training is None or training.recipe not in configs.RECIPES:
+        return None
+    recipe = configs.recipe(training.recipe)
+    options: dict[str, object] = {"recipe": training.recipe, "dataset": training.dataset, "seed": training.seed}
+    for field, option in {
+        "epochs": "epochs",
+        "batch_size": "batch-size",
+        "learning_rate": "lr",
+        "weight_decay": "weight-decay",
+        "precision": "precision",
+    }.items():
+        if getattr(training, field) != getattr(recipe, field):
+            options[option] = getattr(training, field)
+    default = ModelConfig()
+    options |= {k: v for k, v in dataclasses.asdict(metadata.model).items() if v != getattr(default, k)}
+    if provenance is not None:
+        options["device"] = provenance.device.split()[0]
+    if name not in builtin.NAMES:
+        options["name"] = name
+    words = [word for option, value in options.items() for word in (f"--{option}", str(value))]
+    return shlex.join(["mnistae", "train", *words, *(["--raw"] if training.raw else [])])

@@ -1,0 +1,266 @@
+// The controls of the page. Everything is computed here, from the numbers in the element `data`.
+
+import { Network, addNoise, lerp, mse, nearest, slerp, unpack } from "./network.js";
+import { prepare } from "./digit.js";
+
+const PIXELS = 784;
+const element = (id) => document.getElementById(id);
+const parse = (id) => JSON.parse(element(id).textContent);
+
+/** Paint an image (784) in [0, 1]; without one, clear the canvas. */
+function paint(canvas, image) {
+  const context = canvas.getContext("2d");
+  const pixels = context.createImageData(28, 28);
+  for (let i = 0; i < PIXELS; i++) {
+    pixels.data.fill(image ? Math.round(image[i] * 255) : 0, 4 * i, 4 * i + 3);
+    pixels.data[4 * i + 3] = 255;
+  }
+  context.putImageData(pixels, 0, 0);
+}
+
+const decibels = (error) => `MSE ${error.toFixed(4)}, PSNR ${(-10 * Math.log10(error)).toFixed(2)} dB`;
+const describe = ([name, label]) => `${name}, class ${label}`;
+
+/** Return row `index` of images stored as bytes. */
+function image(bytes, index) {
+  return Float32Array.from(bytes.subarray(index * PIXELS, (index + 1) * PIXELS), (value) => value / 255);
+}
+
+function fill(select, names, indices = names.keys()) {
+  for (const index of indices) select.add(new Option(`${names[index][1]} (${names[index][0]})`, index));
+}
+
+/** The sliders of the units. Return a function that sets the code, with a text that says where it comes from. */
+function startUnits({ data, arrays, network }) {
+  const [start, decoded, status] = ["units-start", "units-decoded", "units-status"].map(element);
+  let code = new Float32Array(data.ranges.length);
+  const sliders = data.units.map((unit) => {
+    const row = element("unit-row").content.cloneNode(true);
+    const [label, input, output] = ["label", "input", "output"].map((name) => row.querySelector(name));
+    const [low, high] = data.ranges[unit];
+    [label.htmlFor, input.id, label.textContent] = [`unit-${unit}`, `unit-${unit}`, `Unit ${unit}`];
+    Object.assign(input, { min: low, max: high, step: "any" });
+    const show = () => {
+      output.textContent = code[unit].toFixed(2);
+      input.setAttribute("aria-valuetext", code[unit].toFixed(2));
+    };
+    input.addEventListener("input", () => {
+      code[unit] = input.valueAsNumber;
+      show();
+      draw();
+    });
+    element("units-list").append(row);
+    return { set: () => [(input.value = code[unit]), show()] };
+  });
+  const draw = () => paint(decoded, network.decode(code));
+  const setCode = (values, text) => {
+    code = Float32Array.from(values);
+    sliders.forEach((slider) => slider.set());
+    status.textContent = text;
+    draw();
+  };
+  const choose = () => {
+    const original = image(arrays.starts, start.value);
+    paint(element("units-original"), original);
+    const found = network.encode(original);
+    setCode(found, `The code of ${describe(data.names.starts[start.value])}. ${decibels(mse(original, network.decode(found)))}.`);
+  };
+  fill(start, data.names.starts);
+  start.addEventListener("change", choose);
+  element("units-reset").addEventListener("click", choose);
+  choose();
+  return setCode;
+}
+
+/** Two images, and a slider between their codes. */
+function startBetween({ data, arrays, network }) {
+  const [from, to, slider, play] = ["between-from", "between-to", "between-t", "between-play"].map(element);
+  [from, to].forEach((select) => fill(select, data.names.starts));
+  to.value = data.names.starts.length - 1;
+  let timer = 0;
+  const draw = () => {
+    const ends = [from, to].map((select) => image(arrays.starts, select.value));
+    const path = element("between-slerp").checked ? slerp : lerp;
+    const t = slider.valueAsNumber / 100;
+    paint(element("between-first"), ends[0]);
+    paint(element("between-last"), ends[1]);
+    paint(element("between-frame"), network.decode(path(...ends.map((end) => network.encode(end)), t)));
+    slider.setAttribute("aria-valuetext", `${slider.value} percent of the way`);
+  };
+  const stop = () => {
+    timer = clearInterval(timer);
+    play.textContent = "Play";
+  };
+  play.addEventListener("click", () => {
+    if (timer) return stop();
+    let step = slider.valueAsNumber;
+    play.textContent = "Pause";
+    timer = setInterval(() => {
+      step = (step + 2) % 200; // forwards, then backwards
+      slider.value = step <= 100 ? step : 200 - step;
+      draw();
+    }, 40);
+    return undefined;
+  });
+  slider.addEventListener("input", () => (stop(), draw()));
+  for (const id of ["between-from", "between-to", "between-lerp", "between-slerp"]) element(id).addEventListener("change", draw);
+  draw();
+}
+
+/** The field to draw in. */
+function startDraw({ data, arrays, network }, setCode) {
+  const field = element("draw-field");
+  const context = field.getContext("2d", { willReadFrequently: true });
+  const size = field.width;
+  const pen = size / 10; // never thinner than the strokes of MNIST, so that none has to be thickened
+  const margin = pen / 2 + 3; // no stroke touches the edge: in a photo such ink would not belong to the digit
+  const strokes = [];
+  let code = null;
+  Object.assign(context, { lineCap: "round", lineJoin: "round", lineWidth: pen, strokeStyle: "#fff" });
+
+  const place = (event) => {
+    const box = field.getBoundingClientRect();
+    const scale = (offset, length) => Math.min(Math.max((offset / length) * size, margin), size - margin);
+    return [scale(event.clientX - box.left, box.width), scale(event.clientY - box.top, box.height)];
+  };
+  const redraw = () => {
+    context.fillRect(0, 0, size, size);
+    for (const stroke of strokes) {
+      context.beginPath();
+      context.moveTo(...stroke[0]);
+      stroke.forEach((point) => context.lineTo(...point));
+      context.stroke();
+    }
+  };
+  const update = () => {
+    redraw();
+    const rgba = context.getImageData(0, 0, size, size).data;
+    const prepared = prepare(Float32Array.from({ length: size * size }, (_, i) => rgba[4 * i] / 255), size);
+    code = prepared && network.encode(prepared);
+    const decoded = code && network.decode(code);
+    paint(element("draw-prepared"), prepared);
+    paint(element("draw-decoded"), decoded);
+    const near = code ? nearest(arrays.neighbourCodes, code.length, code, 8) : [];
+    element("draw-near").replaceChildren(...near.map(([row]) => neighbour(row)));
+    element("draw-status").textContent = code
+      ? `${decibels(mse(prepared, decoded))}. Classes of the nearest training images: ${near.map(([row]) => data.names.near[row][1]).join(", ")}.`
+      : "Nothing is drawn yet.";
+    element("draw-use").disabled = !code;
+  };
+  const neighbour = (row) => {
+    const item = element("digit-item").content.cloneNode(true);
+    const canvas = item.querySelector("canvas");
+    canvas.setAttribute("aria-label", describe(data.names.near[row]));
+    item.querySelector("span").textContent = data.names.near[row][1];
+    paint(canvas, image(arrays.neighbours, row));
+    return item;
+  };
+  field.addEventListener("pointerdown", (event) => {
+    field.setPointerCapture(event.pointerId);
+    strokes.push([place(event)]);
+    redraw();
+  });
+  field.addEventListener("pointermove", (event) => {
+    if (!field.hasPointerCapture(event.pointerId)) return;
+    strokes.at(-1).push(...event.getCoalescedEvents().map(place), place(event));
+    redraw();
+  });
+  for (const type of ["pointerup", "pointercancel"]) field.addEventListener(type, update);
+  element("draw-undo").addEventListener("click", () => (strokes.pop(), update()));
+  element("draw-clear").addEventListener("click", () => (strokes.splice(0), update()));
+  element("draw-use").addEventListener("click", () => {
+    setCode(code, "The code of the drawn digit.");
+    element("units").scrollIntoView();
+  });
+  update();
+}
+
+/** Noise, and what two networks make of it. */
+function startNoise({ data, arrays, network }) {
+  const [start, kind, level] = ["noise-start", "noise-kind", "noise-level"].map(element);
+  const indices = [...data.names.starts.keys()].filter((index) => index % data.every === 0);
+  fill(start, data.names.starts, indices);
+  data.noises.forEach(([name], index) => kind.add(new Option(name, index)));
+  const draw = () => {
+    const [chosen, step] = [Number(start.value), level.valueAsNumber];
+    const [name, levels] = data.noises[kind.value];
+    const strength = levels[step];
+    const clean = image(arrays.starts, chosen);
+    const noisy = addNoise(clean, name, strength, arrays);
+    const row = (kind.value * levels.length + step) * indices.length + chosen / data.every;
+    const shown = { noisy, own: network.decode(network.encode(noisy)), denoise: image(arrays.denoised, row) };
+    paint(element("noise-clean"), clean);
+    for (const [id, pixels] of Object.entries(shown)) {
+      paint(element(`noise-${id}`), pixels);
+      element(`noise-${id}-error`).textContent = decibels(mse(clean, pixels));
+    }
+    element("noise-strength").textContent = strength;
+    level.setAttribute("aria-valuetext", strength);
+  };
+  for (const control of [start, kind, level]) control.addEventListener("input", draw);
+  draw();
+}
+
+/** The map: the nearest digit of a place, and the code there. */
+function startMap({ data, arrays, network }, setCode) {
+  const [map, cursor, ring, status] = ["map-points", "map-cursor", "map-ring", "map-status"].map(element);
+  const width = data.ranges.length;
+  const size = map.viewBox.baseVal.width;
+  let place = [size / 2, size / 2];
+  const codeAt = (near) => {
+    if (data.extent) {
+      const [x, y, stepX, stepY, margin] = data.extent;
+      return Float32Array.of(x + (place[0] - margin) * stepX, y + (size - margin - place[1]) * stepY);
+    }
+    const code = new Float32Array(width);
+    const weights = near.map(([, distance]) => 1 / (distance + 1e-3));
+    const total = weights.reduce((sum, weight) => sum + weight);
+    near.forEach(([row], k) => {
+      for (let i = 0; i < width; i++) code[i] += (weights[k] / total) * arrays.pointCodes[row * width + i];
+    });
+    return code;
+  };
+  const show = (next, decode) => {
+    place = next.map((value) => Math.min(Math.max(value, 0), size));
+    const near = nearest(arrays.places, 2, place, 4);
+    const [row] = near[0];
+    cursor.setAttribute("transform", `translate(${place})`);
+    ring.setAttribute("transform", `translate(${arrays.places.subarray(2 * row, 2 * row + 2)})`);
+    paint(element("map-digit"), image(arrays.points, row));
+    status.textContent = `Nearest digit: ${describe(data.names.points[row])}.`;
+    if (!decode) return;
+    const code = codeAt(near);
+    paint(element("map-decoded"), network.decode(code));
+    decode(code, "The code of a place in the map.");
+  };
+  const at = (event) => {
+    const box = map.getBoundingClientRect();
+    return [((event.clientX - box.left) / box.width) * size, ((event.clientY - box.top) / box.height) * size];
+  };
+  map.addEventListener("pointermove", (event) => show(at(event), event.buttons === 1 && setCode));
+  map.addEventListener("pointerdown", (event) => show(at(event), setCode));
+  map.addEventListener("keydown", (event) => {
+    const steps = { ArrowLeft: [-10, 0], ArrowRight: [10, 0], ArrowUp: [0, -10], ArrowDown: [0, 10], Enter: [0, 0], " ": [0, 0] };
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    show(place.map((value, axis) => value + steps[event.key][axis]), !event.key.startsWith("Arrow") && setCode);
+  });
+  show(place, () => {});
+}
+
+async function start() {
+  const data = parse("data");
+  const names = Object.keys(data.arrays);
+  const unpacked = await Promise.all(names.map((name) => unpack(data.arrays[name])));
+  const arrays = Object.fromEntries(names.map((name, k) => [name, unpacked[k]]));
+  const page = { data, arrays, network: new Network(arrays) };
+  document.documentElement.classList.add("is-live"); // shows the controls
+  const setCode = startUnits(page);
+  startBetween(page);
+  startDraw(page, setCode);
+  startNoise(page);
+  startMap(page, setCode);
+  document.documentElement.dataset.ready = Math.round(performance.now());
+}
+
+start();

@@ -1,0 +1,114 @@
+"""The bytes of a report: the template, filled in, with its style, script and numbers inside."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistae import __version__
+from mnistae.core.arrays import to_float
+from mnistae.core.records import Weights
+from mnistae.core.text import escape
+from mnistae.model import layer_table
+from mnistae.model.layer_table import MEBIBYTE
+from mnistae.outputs import image_io
+from mnistae.outputs.maps import class_name
+from mnistae.outputs.page import drawings, payload
+from mnistae.outputs.page.content import Content, train_command
+from mnistae.tasks import embedding
+from mnistae.tasks.evaluation import Evaluation, Extremes
+
+NEIGHBOURS = 10
+
+FOLDER = Path(__file__).parent
+SCRIPTS = ("network.js", "digit.js", "page.js")
+"""In the order of their imports, which are left out when they are joined."""
+
+QUALITY = ("count", "mse", "psnr", "ssim")
+SUMMARY = (*QUALITY, "active_units", "bottleneck", "pca_mse", "noisy_mse", "denoised_mse")
+
+
+def render(content: Content, facts: Sequence[tuple[str, str]]) -> bytes:
+    """Return the page. `facts` say how the checkpoint was trained."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    style, script = (FOLDER / "page.css").read_text("utf-8"), join_scripts()
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"png": _png, "escape_controls": lambda text: escape(str(text))}
+    page = environment.get_template("page.html").render(
+        **_values(content),
+        c=content,
+        facts=facts,
+        accuracy=content.map.accuracy(NEIGHBOURS),
+        version=__version__,
+        weights_digest=_digest(content.checkpoint.weights),
+        command=train_command(content.name, content.checkpoint.metadata),
+        style=Markup(style),  # noqa: S704 - our own files
+        script=Markup(script),  # noqa: S704
+        policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",
+        data=payload.build(content),
+    )
+    return page.encode("utf-8", "backslashreplace")
+
+
+def join_scripts() -> str:
+    """Return the modules of the script as one module."""
+    lines = [line for name in SCRIPTS for line in (FOLDER / name).read_text("utf-8").splitlines(keepends=True)]
+    return "".join(line.removeprefix("export ") for line in lines if not line.startswith("import "))
+
+
+def _digest(weights: Weights) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(np.asarray(weights[name], "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _values(content: Content) -> dict[str, Any]:
+    """Return what the template shows apart from the content itself."""
+    classes, own = content.dataset.classes, content.evaluation
+    rows = [(label, row) for (label, _), row in own.pivot(*QUALITY).items() if label is not None]
+    worst = max((row["mse"] for _, row in rows), default=0) or 1
+    return {
+        "table": layer_table.tabulate(content.checkpoint.metadata.model),
+        "mebibyte": MEBIBYTE,
+        "loss": drawings.loss_curve(content.checkpoint.metadata.history) if content.checkpoint.metadata.history else None,
+        "total": _summary(own),
+        "denoiser": _summary(content.denoiser),
+        "by_class": [(class_name(label, classes), row, row["mse"] / worst) for label, row in rows],
+        "extremes": [("Worst", _rows(own.worst)), ("Best", _rows(own.best))],
+        "map_classes": drawings.classes(content.map, classes),
+        "map_title": embedding.TITLES[content.map.method],
+        "map_points": len(drawings.shown_points(content.map)),
+        "map_size": drawings.SIZE,
+        "class_name": lambda label: "no label" if label is None else class_name(label, classes),
+    }
+
+
+def _summary(evaluation: Evaluation) -> Mapping[str, float]:
+    return evaluation.pivot(*SUMMARY)[None, None]
+
+
+def _rows(extremes: Extremes | None) -> list[tuple[Any, ...]]:
+    """Return images with their reconstructions and errors."""
+    if extremes is None:
+        return []
+    found = extremes.reconstruction
+    return list(zip(extremes.images, found.originals, found.outputs, found.metrics.mse.tolist(), strict=True))
+
+
+def _png(image: NDArray[Any]) -> str:
+    """Return an image (784,), in [0, 1] or as bytes, as a data URL."""
+    pixels = to_float(image) if image.dtype == np.uint8 else image
+    return f"data:image/png;base64,{base64.b64encode(image_io.png(pixels)).decode()}"

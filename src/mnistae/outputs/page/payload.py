@@ -1,0 +1,85 @@
+"""The arrays in a page: deflated, in base64, as JSON."""
+
+import base64
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistae.core.arrays import Bytes, to_bytes
+from mnistae.core.config import PIXELS, SIDE
+from mnistae.outputs.maps import class_name
+from mnistae.outputs.page import drawings
+from mnistae.outputs.page.content import EVERY, KINDS, Content, levels
+from mnistae.tasks import noise as noises
+from mnistae.tasks.embedding import Embedding, Method
+from mnistae.tasks.noise import Noise
+
+SHADES = 17
+"""Difference of two shades of the small pictures, which have 16: they take half the room."""
+
+MAX_UNITS = 32
+"""Units with a slider."""
+
+
+def build(content: Content) -> dict[str, Any]:
+    """Return the numbers that the script computes with, as JSON values."""
+    starts, near, points = content.starts, content.neighbours, drawings.shown_points(content.map)
+    active = [unit for unit, found in enumerate(content.ranges) if not found.is_dead]
+    classes = content.dataset.classes
+    arrays: dict[str, NDArray[Any]] = {
+        **content.checkpoint.weights,
+        "uniform": noises.field(Noise.UNIFORM, (PIXELS,), seed=0),
+        "gaussian": noises.field(Noise.GAUSSIAN, (PIXELS,), seed=0),
+        "starts": starts.images,
+        "denoised": to_bytes(content.denoised.reshape(-1, SIDE, SIDE)),
+        "neighbours": _coarse(near.images),
+        "neighbourCodes": near.codes,
+        "points": _coarse(content.map.images[points]),
+        "pointCodes": content.map.codes[points],
+        "places": drawings.places(content.map)[points],
+    }
+    shown = {name: _names(one.split, one.indices, one.labels, classes) for name, one in (("starts", starts), ("near", near))}
+    return {
+        "names": {
+            **shown,
+            "points": _names(content.map.split, content.map.indices[points], content.map.labels[points], classes),
+        },
+        "ranges": [[unit.low, unit.high] for unit in content.ranges],
+        "units": active[:MAX_UNITS],
+        "noises": [[kind.value, levels(kind)] for kind in KINDS],
+        "every": EVERY,
+        "extent": _extent(content.map),
+        "arrays": {name: pack(array) for name, array in arrays.items()},
+    }
+
+
+def pack(array: NDArray[Any]) -> dict[str, str]:
+    """Return an array of bytes or floats as JSON. The four bytes of floats are apart: their exponents are alike."""
+    if array.dtype == np.uint8:
+        return {"type": "u1", "data": _deflate(array.tobytes())}
+    planes = np.frombuffer(np.asarray(array, "<f4").tobytes(), np.uint8).reshape(-1, 4).T
+    return {"type": "f4", "data": _deflate(planes.tobytes())}
+
+
+def _deflate(data: bytes) -> str:
+    return base64.b64encode(zlib.compress(data, 9)).decode()
+
+
+def _coarse(images: Bytes) -> Bytes:
+    return (np.rint(images / SHADES) * SHADES).astype(np.uint8)
+
+
+def _names(split: str, indices: NDArray[np.intp], labels: Bytes, classes: Sequence[str]) -> list[list[str]]:
+    return [[f"{split}:{index}", class_name(int(label), classes)] for index, label in zip(indices, labels, strict=True)]
+
+
+def _extent(found: Embedding) -> list[float] | None:
+    """Return the lowest codes and the codes per unit of length of a map that shows the codes themselves."""
+    if found.method is not Method.CODES:
+        return None
+    low, high = found.positions.min(axis=0), found.positions.max(axis=0)
+    inner = drawings.SIZE - 2 * drawings.MARGIN
+    return [*low.tolist(), *((high - low) / inner).tolist(), drawings.MARGIN]
