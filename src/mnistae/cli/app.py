@@ -82,7 +82,7 @@ COMMANDS = {
         ("mnistae encode 1 2", "mnistae encode --split test -f npy -o codes.npy"),
     ),
     "decode": CommandInfo(
-        "Decode codes from `encode` into images; the input format (JSON lines, CSV or npy) is detected.",
+        "Decode codes into images; the input format (JSON, CSV, npy and others) is detected.",
         CODES,
         ("mnistae encode 1 2 | mnistae decode -o digits.png", "mnistae decode codes.npy -o digits/"),
     ),
@@ -188,7 +188,7 @@ def build(words: Iterable[str]) -> typer.Typer:
 
     Only the commands that they name are imported, so help, version and completion need neither NumPy nor a dozen modules.
     """
-    root = _typer()
+    root = _typer(_unwrap(_root))
     root.callback()(_root)
     subcommands = {name: _typer(about) for name, about in GROUPS.items()}
     given = set(words)

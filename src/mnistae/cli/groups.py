@@ -34,9 +34,10 @@ def output_option(about: str, metavar: str = "PATH|-") -> Any:
     return typer.Option("--output", "-o", metavar=metavar, help=about)
 
 
-def format_option(about: str = "Output format (default: from the file extension).") -> Any:
+def format_option(default: str = "") -> Any:
     """Return the option that says in which format to write."""
-    return typer.Option("--format", "-f", help=about)
+    fallback = f", else {default}" if default else ""
+    return typer.Option("--format", "-f", help=f"Output format (default: from the file extension{fallback}).")
 
 
 def device_option(default: str) -> Any:
@@ -143,7 +144,7 @@ class OutputOptions:
 class FigureOutput(OutputOptions):
     """A figure."""
 
-    format: Annotated[FigureFormat | None, format_option()] = None
+    format: Annotated[FigureFormat | None, format_option("png")] = None
     formats: ClassVar[type[StrEnum]] = FigureFormat
 
 
@@ -151,7 +152,7 @@ class FigureOutput(OutputOptions):
 class FrameOutput(OutputOptions):
     """Decoded frames."""
 
-    format: Annotated[FrameFormat | None, format_option()] = None
+    format: Annotated[FrameFormat | None, format_option("png")] = None
     formats: ClassVar[type[StrEnum]] = FrameFormat
 
 

@@ -50,12 +50,12 @@ class ImageOutput(OutputOptions):
         str | None,
         output_option("Output file, folder, or - for stdout (default: a name derived from CODES).", metavar="PATH|DIR/|-"),
     ] = None
-    format: Annotated[ImageFormat | None, format_option()] = None
+    format: Annotated[ImageFormat | None, format_option("png")] = None
     formats: ClassVar[type[StrEnum]] = ImageFormat
 
 
 def decode(codes: Codes = "-", *, source: NetworkOptions, out: ImageOutput, reporter: Reporter) -> None:
-    """Decode codes from `encode` into images; the input format (JSON lines, CSV or npy) is detected.
+    """Decode codes into images; the input format (JSON, CSV, npy and others) is detected.
 
     Writes a contact sheet (png), an animation (gif), an array (npy) or, if -o names a folder, a 28x28 PNG for each code.
     Prints the path. Folders and arrays are written in constant memory.

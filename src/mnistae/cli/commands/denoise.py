@@ -42,8 +42,8 @@ class NoiseOptions:
         float | None,
         typer.Option(
             "--level",
-            help="Noise level: half-width (uniform; default 0.625), standard deviation (gaussian; 0.35), fraction of pixels "
-            "(salt-pepper; 0.25, mask; 0.5).",
+            help="Noise level: half-width for uniform (default: 0.625), standard deviation for gaussian (0.35), fraction of "
+            "pixels for salt-pepper (0.25) and mask (0.5).",
             show_default=False,
         ),
     ] = None
@@ -59,8 +59,8 @@ def denoise(images: Images, *, noise: NoiseOptions, source: DenoiseInput, out: F
     """Add noise to images and remove it with the network.
 
     The default checkpoint is the built-in `denoise`; networks trained on clean images perform worse. Writes a figure in the
-    lab's layout and prints its path; the PSNR before and after goes to stderr. With --noise none the images are taken to be
-    noisy already: then there is no clean reference and no PSNR is reported.
+    lab's layout and prints its path; the PSNR before and after goes to stderr. With --noise none, the images are assumed to
+    be noisy already; there is no clean reference, so no PSNR is reported.
     """
     if noise.noise is Noise.NONE and noise.seed:
         raise UsageError("--seed has no effect with --noise none", hint="leave one of them out")

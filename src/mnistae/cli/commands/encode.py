@@ -43,7 +43,7 @@ class CodeOutput(OutputOptions):
     """Codes in a file or on stdout."""
 
     output: Annotated[str | None, output_option("Output file, or - for stdout (default: stdout).")] = None
-    format: Annotated[CodeFormat | None, format_option("Output format (default: from the file extension, else jsonl).")] = None
+    format: Annotated[CodeFormat | None, format_option("jsonl")] = None
     formats: ClassVar[type[StrEnum]] = CodeFormat
 
 

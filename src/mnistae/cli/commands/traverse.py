@@ -25,7 +25,7 @@ HEADINGS = ("unit", "from", "to", "image")
 
 Image = Annotated[str, typer.Argument(metavar="IMAGE", help=f"Starting image: {IMAGE_HELP}", show_default=False)]
 Unit = Annotated[int | None, typer.Option("--unit", metavar="K", help="Traverse only unit K, counted from 0 (default: all).")]
-Steps = Annotated[int, typer.Option("--steps", "-n", help="Frames per unit, both ends of its range included.")]
+Steps = Annotated[int, typer.Option("--steps", "-n", help="Frames per unit, including both ends of its range.")]
 
 
 def traverse(
