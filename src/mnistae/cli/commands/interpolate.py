@@ -26,7 +26,7 @@ class PathOptions:
         typer.Option(
             "--steps",
             "-n",
-            help="Frames per segment, including both ends. In a strip, GIF or array, a frame shared by two segments occurs once.",
+            help="Frames per segment, including both ends. A strip, GIF or array contains a frame of two segments once.",
         ),
     ] = 8
     closed: Annotated[bool, typer.Option("--closed", help="Close the path: end at the first image.")] = False

@@ -15,7 +15,7 @@ from mnistae.store import runs
 RULE = "-" * 64
 
 Checkpoint = Annotated[
-    str | None, checkpoint_option("Checkpoint name or .safetensors file (default: none; the table has the lab's sizes).", envvar=None)
+    str | None, checkpoint_option("Checkpoint name or .safetensors file (default: none, for the lab's sizes).", envvar=None)
 ]
 
 
