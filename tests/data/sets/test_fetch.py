@@ -95,7 +95,7 @@ def test_fetch(name: str, digits: Digits, folder: Path, monkeypatch: pytest.Monk
         download.fetch(entry, folder, no_progress)
         assert mirror.requests == [f"/{archive}" for archive in archives]
     assert sorted(path.name for path in folder.iterdir()) == sorted(f"{file}.gz" for file in entry.files)
-    np.testing.assert_array_equal(idx.read(entry, folder)["test_images"], digits["test_images"].reshape(-1, 784))
+    np.testing.assert_array_equal(idx.read(entry, folder).arrays["test_images"], digits["test_images"].reshape(-1, 784))
 
 
 def test_only_what_is_missing(digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_mirror_with_other_content(digits: Digits, folder: Path, monkeypatch: py
             download.fetch(entry, folder, no_progress)
         mirror.behaviour = "compressed anew"
         download.fetch(entry, folder, no_progress)
-    assert idx.read(entry, folder).keys() == digits.keys()
+    assert idx.read(entry, folder).arrays.keys() == digits.keys()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ each_entry = pytest.mark.parametrize("entry", DATASETS.values(), ids=DATASETS)
 
 def test_names() -> None:
     """The names are these, each an entry's own, MNIST first and the built-in digits last."""
-    assert registry.NAMES == ("mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "glyphs")
+    emnist = [f"emnist-{split}" for split in ("digits", "mnist", "letters", "balanced", "bymerge", "byclass")]
+    assert ("mnist", "fashion-mnist", "kmnist", "qmnist", *emnist, "glyphs") == registry.NAMES
     assert [entry.name for entry in DATASETS.values()] == list(DATASETS)
     assert registry.DEFAULT in DATASETS
 
@@ -39,9 +40,18 @@ def test_entry(entry: DatasetInfo) -> None:
 def test_archive_sums(entry: DatasetInfo) -> None:
     """Every file of every entry comes in an archive whose MD5 torchvision knows."""
     sums = registry.archive_sums(entry)
-    archives = {"gzip.zip"} if entry.name == "emnist-digits" else {f"{name}.gz" for name in entry.files}
+    archives = {"gzip.zip"} if entry.torchvision == "EMNIST" else {f"{name}.gz" for name in entry.files}
     assert sums.keys() == archives
     assert all(re.fullmatch(r"[0-9a-f]{32}", digest) for digest in sums.values())
+
+
+def test_classes() -> None:
+    """The classes are those of torchvision's tables."""
+    for entry in DATASETS.values():
+        table = getattr(torchvision.datasets, entry.torchvision)
+        split = entry.name.removeprefix("emnist-")
+        known = table.classes_split_dict[split] if entry.torchvision == "EMNIST" else getattr(table, "classes", [])
+        assert not entry.classes or list(entry.classes) == known
 
 
 def test_the_default_has_the_better_sums() -> None:
@@ -54,11 +64,11 @@ def test_mirrors_are_those_of_torchvision(entry: DatasetInfo) -> None:
     """Where torchvision's mirror is alive it is the first here, over https."""
     table = getattr(torchvision.datasets, entry.torchvision)
     known = {
-        "emnist-digits": getattr(table, "url", ""),
-        "qmnist": table.resources["train"][0][0].rpartition("/")[0] + "/" if isinstance(table.resources, dict) else "",
+        "EMNIST": getattr(table, "url", ""),
+        "QMNIST": table.resources["train"][0][0].rpartition("/")[0] + "/" if isinstance(table.resources, dict) else "",
         # torchvision's is an S3 web site, which has no https
-        "fashion-mnist": "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-    }.get(entry.name, table.mirrors[0])
+        "FashionMNIST": "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    }.get(entry.torchvision, table.mirrors[0])
     assert entry.mirrors[0] == known.replace("http://", "https://")
 
 
@@ -71,8 +81,8 @@ def test_mirrors_are_those_of_torchvision(entry: DatasetInfo) -> None:
         ("fashion_mnist", "did you mean 'fashion-mnist'?"),
         ("emnist", "did you mean 'mnist'?"),
         ("glyph", "did you mean 'glyphs'?"),
-        ("cifar10", "valid names: mnist, fashion-mnist, kmnist, qmnist, emnist-digits, glyphs; or a path"),
-        ("", "valid names: mnist, fashion-mnist, kmnist, qmnist, emnist-digits, glyphs; or a path"),
+        ("cifar10", f"valid names: {', '.join(registry.NAMES)}; or a path"),
+        ("", f"valid names: {', '.join(registry.NAMES)}; or a path"),
     ],
 )
 def test_unknown(name: str, hint: str) -> None:

@@ -77,7 +77,7 @@ def test_layouts(
     write_idx(tmp_path / "theirs" / place, digits, compress=compress)
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / "theirs"))
     assert_is_tiny(resolve.open_dataset("mnist"), digits)
-    assert resolve.find_folder(entry) == tmp_path / "theirs" / place
+    assert resolve.find(entry) == tmp_path / "theirs" / place
     if place != "mnist":
         assert_is_tiny(resolve.open_dataset(str(tmp_path / "theirs")), digits)
 
@@ -92,7 +92,7 @@ def test_flat_folder(
     """Flat files under MNIST's names, which several data sets share, are MNIST unless the folder's name says otherwise."""
     write_idx(tmp_path / folder, digits)
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / folder))
-    assert resolve.find_folder(DATASETS[name]) == (tmp_path / folder if is_found else None)
+    assert resolve.find(DATASETS[name]) == (tmp_path / folder if is_found else None)
 
 
 def test_partial_user_folder(own: Path, tiny: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,8 +101,9 @@ def test_partial_user_folder(own: Path, tiny: Path, mirror: Mirror, monkeypatch:
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tiny))
     with pytest.raises(DataError) as caught:
         resolve.open_dataset("mnist")
-    assert caught.value.message == f"'{FILES[2]}' is missing in '{tiny}', which has other files of mnist"
-    assert caught.value.hint == "add it, or unset MNISTAE_DATA_DIR to download the data set"
+    found = f"'{FILES[0]}', '{FILES[1]}', '{FILES[3]}'"
+    assert caught.value.message == f"incomplete mnist in '{tiny}': found {found}, but not '{FILES[2]}'"
+    assert caught.value.hint == "add what is missing, with or without .gz, or unset MNISTAE_DATA_DIR to download the data set"
 
 
 def test_partial_own_folder(own: Path, mirror: Mirror, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +124,7 @@ def test_not_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / name))
     with pytest.raises(DataError, match="MNISTAE_DATA_DIR is not a folder: ") as caught:
         resolve.open_dataset("mnist")
-    assert caught.value.hint == "set it to the folder of IDX files, or unset it"
+    assert caught.value.hint == "set it to the folder of the data, or unset it"
 
 
 def test_damaged_download(own: Path, mirror: Mirror, digits: Digits) -> None:

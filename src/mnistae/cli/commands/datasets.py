@@ -33,7 +33,7 @@ def fetch(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:
         raise UsageError("'glyphs' is built in and needs no download", hint="use it with --dataset glyphs")
     entry = _entry(name)
     inputs.open_dataset(reporter, name)
-    _print_path(reporter, name, str(resolve.find_folder(entry)))
+    _print_path(reporter, name, str(resolve.find(entry)))
 
 
 def verify(name: NameOrPath = registry.DEFAULT, raw: Raw = False, *, reporter: Reporter) -> None:
@@ -60,7 +60,7 @@ def _labels(data: Dataset, split: Split) -> int:
 
 def path(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:
     """Print the folder of a data set's files; never downloads."""
-    _print_path(reporter, name, str(resolve.require_local_dir(_entry(name))))
+    _print_path(reporter, name, str(resolve.require_local(_entry(name))))
 
 
 def _print_path(reporter: Reporter, name: str, folder: str) -> None:
@@ -70,7 +70,7 @@ def _print_path(reporter: Reporter, name: str, folder: str) -> None:
 def _row(entry: DatasetInfo) -> dict[str, Any]:
     row = {"name": entry.name, "path": None, "description": entry.description}
     try:
-        folder = resolve.find_folder(entry)
+        folder = resolve.find(entry)
     except DataError as error:
         return {**row, "state": error.message}
     return {**row, "path": str(folder), "state": "installed"} if folder else {**row, "state": "not installed"}

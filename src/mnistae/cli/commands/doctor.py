@@ -74,7 +74,7 @@ def _checkpoint_states() -> dict[str, str]:
 
 def _dataset_state(entry: registry.DatasetInfo) -> str:
     try:
-        folder = resolve.find_folder(entry)
+        folder = resolve.find(entry)
     except DataError as error:
         return error.message
     return str(folder) if folder else "not installed"

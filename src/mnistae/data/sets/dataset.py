@@ -53,12 +53,16 @@ class Split(StrEnum):
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Where arrays come from. `fingerprint` is JSON that changes whenever the files behind `build` do."""
+    """Where arrays come from. `fingerprint` is JSON that changes whenever the files behind `build` do.
+
+    `notes` say how the source was found; those of the content are cached with it.
+    """
 
     name: str
     location: str
     fingerprint: Any
     build: Callable[[], Content]
+    notes: tuple[str, ...] = ()
 
 
 class _Store(Protocol):
@@ -114,7 +118,7 @@ class Dataset:
     @property
     def notes(self) -> Sequence[str]:
         """What the source was taken for, and what was converted or left out, a line each."""
-        return self._ask(lambda store: store.notes)
+        return (*self._source.notes, *self._ask(lambda store: store.notes))
 
     def reload(self) -> None:
         """Read the source again, ignoring the cache. Raises DataError."""

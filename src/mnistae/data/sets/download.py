@@ -55,7 +55,7 @@ class Archive:
     name: str
     urls: tuple[str, ...]  # the same archive on several mirrors, tried in order
     max_bytes: int = 64 * 2**20  # of the archive
-    max_content: int = idx.MAX_CONTENT  # of what a .gz unpacks to
+    max_content: int = 64 * 2**20  # of what a .gz unpacks to
     content_sha256: str | None = None
     md5: str | None = None
 
@@ -87,6 +87,7 @@ def fetch(entry: DatasetInfo, folder: Path, progress: Progress) -> None:
             urls=tuple(f"{mirror}{name}.gz" for mirror in mirrors),
             content_sha256=entry.sha256.get(name),
             md5=sums.get(f"{name}.gz"),
+            max_content=entry.max_content,
         )
         fetch_archive(archive, folder, progress=progress)
 
@@ -100,7 +101,7 @@ def _fetch_emnist(entry: DatasetInfo, folder: Path, mirrors: tuple[str, ...], md
             return
         path = fetch_archive(archive, folder, progress=progress, limits=limits)
         try:
-            unpack_zip(path, {f"gzip/{name}.gz": f"{name}.gz" for name in entry.files}, folder, max_bytes=idx.MAX_CONTENT)
+            unpack_zip(path, {f"gzip/{name}.gz": f"{name}.gz" for name in entry.files}, folder, max_bytes=entry.max_content)
         except DataError:
             if idx.missing(folder, entry.files):  # else, where locks do not work, another process has unpacked and removed it
                 raise

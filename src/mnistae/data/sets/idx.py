@@ -4,28 +4,27 @@ Format: http://yann.lecun.com/exdb/mnist/: two zero bytes, a type, the number of
 big-endian. Files are raw or gzipped.
 """
 
-import dataclasses
 import hashlib
 import math
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistae.core.arrays import Bytes, flatten
+from mnistae.core.arrays import NO_LABEL, Bytes, flatten
 from mnistae.core.config import SIDE
 from mnistae.core.errors import DataError
 from mnistae.core.files import read as files
 from mnistae.data.sets import registry
-from mnistae.data.sets.dataset import Arrays
-from mnistae.data.sets.registry import ROLES, DatasetInfo
+from mnistae.data.sets.dataset import Arrays, Content
+from mnistae.data.sets.registry import MNIST_FILES, ROLES, DatasetInfo
 
-MAX_CONTENT = 256 * 2**20
-"""EMNIST's 240,000 training images are the largest content: 188 MB."""
+VERIFIED = "verified: the published content (SHA-256)"
+"""The note on a data set whose content is certain."""
 
 _TYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype(np.uint8), 0x0C: np.dtype(">i4")}
 
@@ -57,16 +56,23 @@ def parse_images(data: bytes) -> Bytes:
     return images.view(np.uint8)
 
 
-def parse_labels(data: bytes) -> Bytes:
-    """Return labels (N,) from 0 to 9; of QMNIST's eight columns the first, which is the class. Raises IdxError."""
+def parse_labels(data: bytes, *, count: int = 10) -> Bytes:
+    """Return labels (N,) below `count`; of QMNIST's eight columns the first, which is the class. Raises IdxError."""
     labels = parse(data)
     if labels.ndim == 2 and labels.shape[1] == 8:
         labels = labels[:, 0]
     if labels.ndim != 1:
         raise IdxError(f"array of shape {labels.shape}, expected labels (N,)")
-    if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) <= 9:
-        raise IdxError("labels outside 0–9")
+    if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < count:
+        raise IdxError(f"labels from {labels.min()} to {labels.max()}, expected 0 to {count - 1}")
     return labels.astype(np.uint8)
+
+
+def content_sum(array: Bytes) -> str:
+    """Return the SHA-256 of the IDX file of images (N, 784) or labels (N,)."""
+    shape = (len(array), SIDE, SIDE) if array.ndim > 1 else array.shape
+    header = bytes([0, 0, 0x08, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
+    return hashlib.sha256(header + array.tobytes()).hexdigest()
 
 
 def gunzip(data: bytes, *, limit: int) -> bytes:
@@ -86,16 +92,34 @@ def gunzip(data: bytes, *, limit: int) -> bytes:
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """Return the path of an IDX file in `folder`, uncompressed or .gz, or None."""
-    for path in (folder / name, folder / f"{name}.gz"):
-        if os.path.exists(path):  # noqa: PTH110 - Path's raises where a folder forbids to look, or for a name too long
-            return path
-    return None
+    """Return the path of an IDX file in `folder`, uncompressed or .gz, in any spelling, or None."""
+    return _listing(folder).get(_spelling(name))
 
 
 def missing(folder: Path, names: Iterable[str]) -> list[str]:
     """Return those of `names` that `folder` lacks in both forms."""
-    return [name for name in names if find(folder, name) is None]
+    listing = _listing(folder)
+    return [name for name in names if _spelling(name) not in listing]
+
+
+def _listing(folder: Path) -> dict[str, Path]:
+    """Return the files of `folder` by the spelling of their names, of two forms the uncompressed one; none if it is closed.
+
+    Some archives unpack to a folder per file, of the same name.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            nested = [Path(entry.path) for entry in entries if entry.name.lower().endswith("ubyte") and entry.is_dir()]
+        found = [place / name for place in (*nested, folder) for name in os.listdir(place) if "idx" in name.lower()]  # noqa: PTH208
+    except (OSError, ValueError):
+        return {}
+    ordered = sorted((path for path in found if path not in nested), key=lambda path: path.suffix.lower() != ".gz")
+    return {_spelling(path.name): path for path in ordered}
+
+
+def _spelling(name: str) -> str:
+    """Return what `train-images.idx3-ubyte.gz`, `TRAIN-IMAGES-IDX3-UBYTE` and `train-images-idx3-ubyte` have in common."""
+    return name.lower().removesuffix(".gz").replace(".", "-").replace("_", "-")
 
 
 def remove(folder: Path, name: str) -> None:
@@ -104,69 +128,97 @@ def remove(folder: Path, name: str) -> None:
         path.unlink(missing_ok=True)
 
 
+def places(entry: DatasetInfo, folder: Path) -> list[Path]:
+    """Return where the files of `entry` may be in torchvision's layout, if `folder` is its root or a folder of it."""
+    layout = (entry.torchvision, "raw")
+    inner = [folder / "raw"] if folder.name == entry.torchvision else [folder] if folder.parts[-2:] == layout else []
+    return [folder.joinpath(*layout), *inner]
+
+
 def detect(folder: Path) -> tuple[DatasetInfo, Path] | None:
     """Return the data set that a folder given by path holds, and the folder of its files, or None.
 
-    In torchvision's layout the sub-folder tells which one it is. Plain files under MNIST's names may be any of several
-    data sets: they are read for what they are, under the folder's name, with their structure checked.
+    In torchvision's layout the folders say which one it is, elsewhere the files' names. Files under MNIST's names may be any
+    of several data sets: they are read for what they are, under the folder's name, with their structure checked. Raises
+    DataError if there are several data sets.
     """
-    for entry in registry.DATASETS.values():
-        raw = folder / entry.torchvision / "raw"
-        if all(find(raw, name) for name in entry.files):
-            return entry, raw
-    for entry in registry.DATASETS.values():
-        if all(find(folder, name) for name in entry.files):
-            is_shared = entry.files == registry.DATASETS[registry.DEFAULT].files
-            plain = dataclasses.replace(entry, name=folder.name, torchvision="", sha256={})
-            return (plain if is_shared else entry), folder
-    return None
+    known = registry.DATASETS.values()
+    found = [(entry, place) for entry in known for place in places(entry, folder) if not missing(place, entry.files)]
+    here = _listing(folder).keys()
+    flat = [entry for entry in known if entry.files != MNIST_FILES and here >= set(map(_spelling, entry.files))]
+    found += [(entry, folder) for entry in flat if (entry, folder) not in found]
+    if len(found) > 1:
+        names = ", ".join(entry.name for entry, _ in found)
+        hint = f"set MNISTAE_DATA_DIR to the folder and name one: --dataset {found[0][0].name}"
+        raise DataError(f"several data sets in '{folder}': {names}", hint=hint)
+    if not found and here >= set(map(_spelling, MNIST_FILES)):
+        return DatasetInfo(folder.name, "", torchvision="", mirrors=(), max_content=registry.MAX_CONTENT), folder
+    return found[0] if found else None
 
 
-def read(entry: DatasetInfo, folder: Path) -> Arrays:
-    """Return the verified arrays of an entry's four files. Raises DataError."""
+def read(entry: DatasetInfo, folder: Path, *, hint: str = "replace it with a complete IDX file") -> Content:
+    """Return an entry's four files, and how they were verified. Raises DataError, with `hint` if a file is damaged."""
     arrays: Arrays = {}
+    sums: list[str] = []
     for role, name in zip(ROLES, entry.files, strict=True):
         path = find(folder, name)
         if path is None:
             raise DataError(f"data file not found: '{folder / name}'", hint=f"run 'mnistae datasets fetch {entry.name}'")
         try:
-            content = _verified(entry, path, name)
+            content, kind = _verified(entry, path, name, hint)
+            sums.append(kind)
             if role.endswith("labels"):
-                arrays[role] = parse_labels(content)
-                continue
-            images = parse_images(content)
-            arrays[role] = flatten(images.transpose(0, 2, 1) if entry.transposed else images)
+                arrays[role] = parse_labels(content, count=_label_count(entry))
+            else:
+                images = parse_images(content)
+                arrays[role] = flatten(images.transpose(0, 2, 1) if entry.transposed else images)
         except IdxError as error:
-            raise DataError(f"'{path}' is damaged: {error}", hint=_hint(entry)) from error
+            raise DataError(f"'{path}' is damaged: {error}", hint=hint) from error
     for split in ("train", "test"):
         images_count, labels_count = len(arrays[f"{split}_images"]), len(arrays[f"{split}_labels"])
         if images_count != labels_count:
-            raise DataError(f"{images_count} {split} images but {labels_count} labels in '{folder}'", hint=_hint(entry))
-    return arrays
+            raise DataError(f"{images_count} {split} images but {labels_count} labels in '{folder}'", hint=hint)
+    return Content(arrays, entry.classes, (_certainty(entry, sums),))
 
 
-def _verified(entry: DatasetInfo, path: Path, name: str) -> bytes:
-    """Return the uncompressed content of a file, checked against whichever sum is published. Raises IdxError."""
-    data = files.read_or_raise(path, limit=MAX_CONTENT, family=DataError, what="the data file", hint=_hint(entry))
-    if path.suffix == ".gz":
-        _check_archive(entry, path.name, data)
-        data = gunzip(data, limit=MAX_CONTENT)
-    expected = entry.sha256.get(name)
-    if expected and hashlib.sha256(data).hexdigest() != expected:
-        raise IdxError(f"not the published content of {entry.name} (SHA-256 mismatch)")
-    return data
+def _label_count(entry: DatasetInfo) -> int:
+    if entry.classes:
+        return len(entry.classes)
+    return 10 if entry.torchvision else NO_LABEL
 
 
-def _check_archive(entry: DatasetInfo, name: str, data: bytes) -> None:
-    # Content is the better thing to check: a mirror may compress it again. EMNIST's sum is of one archive of all files.
-    if entry.sha256 or not entry.torchvision:
-        return
-    expected = registry.archive_sums(entry).get(name)
-    if expected and hashlib.md5(data, usedforsecurity=False).hexdigest() != expected:
-        raise IdxError(f"not the published archive of {entry.name} (MD5 mismatch)")
-
-
-def _hint(entry: DatasetInfo) -> str:
+def _verified(entry: DatasetInfo, path: Path, name: str, hint: str) -> tuple[bytes, str]:
+    """Return the uncompressed content of a file, and which published sum it has, if any. Raises IdxError, DataError."""
+    data = files.read_or_raise(path, limit=entry.max_content, family=DataError, what="the data file", hint=hint)
+    kind = ""
+    if path.name.lower().endswith(".gz"):
+        kind = "MD5" if _is_published_archive(entry, name, data) else ""
+        data = gunzip(data, limit=entry.max_content)
+    digest = hashlib.sha256(data).hexdigest()
+    if entry.sha256:
+        if digest != entry.sha256[name]:
+            raise IdxError(f"not the published content of {entry.name} (SHA-256 mismatch)")
+        return data, "SHA-256"
+    if entry.files != MNIST_FILES or digest not in registry.DATASETS[registry.DEFAULT].sha256.values():
+        return data, kind
     if entry.torchvision:
-        return f"remove it and run 'mnistae datasets fetch {entry.name}', or use --dataset glyphs"
-    return "replace it with a complete IDX file, or use another data set"
+        raise DataError(f"not {entry.name}: '{path}' is a file of MNIST", hint="use it with --dataset mnist")
+    return data, "SHA-256"
+
+
+def _is_published_archive(entry: DatasetInfo, name: str, data: bytes) -> bool:
+    if entry.sha256 or not entry.torchvision:
+        return False  # importing torchvision takes seconds
+    return registry.archive_sums(entry).get(f"{name}.gz") == hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _certainty(entry: DatasetInfo, sums: Sequence[str]) -> str:
+    """Return the note that says how far the content is verified."""
+    if set(sums) == {"SHA-256"}:
+        return VERIFIED if entry.torchvision else "this is MNIST, the published content (SHA-256)"
+    if all(sums) and entry.torchvision:
+        return "verified: the published archives (MD5)"
+    if entry.torchvision:
+        return "not verified: checksums are published for the archives only, and these files are not those archives"
+    known = sums.count("SHA-256")
+    return f"not verified: {f'{known} of the 4 files have' if known else 'not'} the published content of MNIST"

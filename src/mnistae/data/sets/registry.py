@@ -1,7 +1,7 @@
-"""The data sets known by name: their files, mirrors and checksums."""
+"""The data sets known by name: their files, mirrors, checksums and classes."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mnistae.core.errors import UsageError
@@ -12,12 +12,19 @@ DEFAULT = "mnist"
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")
 """The content of the four files of a data set."""
 
-_MNIST_FILES = (
+MNIST_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_BALANCED = tuple("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt")  # the other small letters are merged with the capitals
+
+MAX_CONTENT = 640 * 2**20
+"""EMNIST's 697,932 images of the split byclass are the largest file of all: 547 MB."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +37,29 @@ class DatasetInfo:
     """The class in torchvision.datasets that carries the archives' MD5 sums, and the folder of its layout."""
     mirrors: tuple[str, ...]
     """Folders of archives, https, tried in order; for EMNIST the one archive."""
-    files: tuple[str, ...] = _MNIST_FILES
+    files: tuple[str, ...] = MNIST_FILES
     sha256: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the content by file, where it is published."""
     transposed: bool = False
     """Whether the images in the files have rows and columns exchanged."""
+    classes: tuple[str, ...] = ()
+    """The names of the labels 0, 1 and so on, where they are not digits."""
+    max_content: int = 64 * 2**20
+    """The most bytes of an uncompressed file."""
+
+
+def _emnist(split: str, description: str, classes: Sequence[str] = ()) -> DatasetInfo:
+    roles = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "test-labels-idx1")
+    return DatasetInfo(
+        f"emnist-{split}",
+        description,
+        "EMNIST",
+        ("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",),
+        files=tuple(f"emnist-{split}-{role}-ubyte" for role in roles),
+        transposed=True,
+        classes=tuple(classes),
+        max_content=MAX_CONTENT,
+    )
 
 
 DATASETS: dict[str, DatasetInfo] = {
@@ -57,12 +82,17 @@ DATASETS: dict[str, DatasetInfo] = {
             "articles of clothing (2017)",
             "FashionMNIST",
             ("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",),
+            classes=(
+                *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+                *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+            ),
         ),
         DatasetInfo(
             "kmnist",
             "cursive Japanese characters (2018)",
             "KMNIST",
             ("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+            classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
         ),
         DatasetInfo(
             "qmnist",
@@ -76,19 +106,12 @@ DATASETS: dict[str, DatasetInfo] = {
                 "qmnist-test-labels-idx2-int",
             ),
         ),
-        DatasetInfo(
-            "emnist-digits",
-            "280,000 handwritten digits (2017)",
-            "EMNIST",
-            ("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",),
-            files=(
-                "emnist-digits-train-images-idx3-ubyte",
-                "emnist-digits-train-labels-idx1-ubyte",
-                "emnist-digits-test-images-idx3-ubyte",
-                "emnist-digits-test-labels-idx1-ubyte",
-            ),
-            transposed=True,
-        ),
+        _emnist("digits", "280,000 handwritten digits (2017)"),
+        _emnist("mnist", "70,000 handwritten digits of EMNIST (2017)"),
+        _emnist("letters", "145,600 handwritten letters, capital or small (2017)", ("N/A", *_LETTERS)),
+        _emnist("balanced", "131,600 handwritten characters of 47 classes (2017)", _BALANCED),
+        _emnist("bymerge", "814,255 handwritten characters of 47 classes (2017)", _BALANCED),
+        _emnist("byclass", "814,255 handwritten characters of 62 classes (2017)", f"0123456789{_LETTERS.upper()}{_LETTERS}"),
     )
 }
 

@@ -1,8 +1,10 @@
 """Resolve the name or path of a data set to its source: the user's folder, our own, a download, the built-in digits."""
 
+import contextlib
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from mnistae.data.images import arrays_io
 from mnistae.data.sets import folders, glyphs, idx, registry, tables
 from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Progress, no_progress
 from mnistae.data.sets.registry import DatasetInfo
+
+KERAS_FILE = "mnist.npz"
 
 ARRAY = "array"
 """The name of images in memory. A run that was trained on them cannot be resumed."""
@@ -65,36 +69,58 @@ def open_local(reference: str, *, raw: bool = False, progress: Progress = no_pro
     if reference not in registry.DATASETS:
         return open_dataset(reference, raw=raw, progress=progress)
     entry = registry.DATASETS[reference]
-    return Dataset(_idx_source(entry, require_local_dir(entry)))
+    return Dataset(_source(entry, require_local(entry)))
 
 
-def require_local_dir(entry: DatasetInfo) -> Path:
-    """Return the folder that holds the entry's four files. Raises DataError."""
-    folder = find_folder(entry)
-    if folder is None:
+def require_local(entry: DatasetInfo) -> Path:
+    """Return the folder of the entry's four files, or its .npz. Raises DataError."""
+    place = find(entry)
+    if place is None:
+        searched = f"; {note}" if (note := _not_in_user_dir(entry)) else ""
         raise DataError(
-            f"data set '{entry.name}' is not installed",
+            f"data set '{entry.name}' is not installed{searched}",
             hint=f"run 'mnistae datasets fetch {entry.name}', or set MNISTAE_DATA_DIR to the folder of its files",
         )
-    return folder
+    return place
 
 
-def find_folder(entry: DatasetInfo) -> Path | None:
-    """Return the folder that holds the entry's four files, or None. Raises DataError if the user's holds some of them.
+def find(entry: DatasetInfo) -> Path | None:
+    """Return the folder that holds the entry's four files, or Keras's mnist.npz, or None.
 
-    Some of them in our own folder are an interrupted download, which the next one completes.
+    Some of the files in our own folder are an interrupted download, which the next one completes; in the user's folder they
+    are an error. Raises DataError.
     """
-    for folder in _candidates(entry):
-        found = [idx.find(folder, name) for name in entry.files]
-        if all(found):
+    base = _user_dir()
+    for folder in _user_folders(entry, base) if base else []:
+        missing = idx.missing(folder, entry.files)
+        if not missing:
             return folder
-        if any(found) and folder != download_dir(entry):
-            missing = next(name for name, path in zip(entry.files, found, strict=True) if path is None)
+        if len(missing) < len(entry.files):
+            found = [name for name in entry.files if name not in missing]
             raise DataError(
-                f"'{missing}' is missing in '{folder}', which has other files of {entry.name}",
-                hint="add it, or unset MNISTAE_DATA_DIR to download the data set",
+                f"incomplete {entry.name} in '{folder}': found {_quoted(found)}, but not {_quoted(missing)}",
+                hint="add what is missing, with or without .gz, or unset MNISTAE_DATA_DIR to download the data set",
             )
-    return None
+        if entry.name == registry.DEFAULT and (folder / KERAS_FILE).is_file():
+            return folder / KERAS_FILE
+    return None if idx.missing(download_dir(entry), entry.files) else download_dir(entry)
+
+
+def _not_in_user_dir(entry: DatasetInfo) -> str:
+    """Return the note that MNISTAE_DATA_DIR, if it is set, lacks the data set: what was looked for, and what is there."""
+    base, found = _user_dir(), "it cannot be read"
+    if base is None:
+        return ""
+    with contextlib.suppress(OSError):  # a folder that cannot be listed
+        there = sorted(name for name in os.listdir(base) if not name.startswith("."))  # noqa: PTH208
+        found = f"found {_quoted(there)}" if there else "it is empty"
+    return f"no {entry.name} in MNISTAE_DATA_DIR '{base}': looked for {_quoted(entry.files)}; {found}"
+
+
+def _quoted(names: Iterable[str]) -> str:
+    """Return the first names as text."""
+    ordered = list(names)
+    return ", ".join(f"'{name}'" for name in ordered[:4]) + (f" and {len(ordered) - 4} more" if len(ordered) > 4 else "")
 
 
 def download_dir(entry: DatasetInfo) -> Path:
@@ -111,15 +137,23 @@ def fetch(entry: DatasetInfo, *, progress: Progress = no_progress) -> Path:
 
 
 def _named(entry: DatasetInfo, progress: Progress) -> Dataset:
-    folder = find_folder(entry)
-    if folder is None:
-        return Dataset(_idx_source(entry, fetch(entry, progress=progress)))
-    dataset = Dataset(_idx_source(entry, folder))
-    if folder != download_dir(entry) or paths.is_offline() or _is_valid(dataset):
+    place = find(entry)
+    if place is None:
+        return Dataset(_fetched(entry, progress))
+    dataset = Dataset(_source(entry, place))
+    if place != download_dir(entry) or paths.is_offline() or _is_valid(dataset):
         return dataset
     for name in entry.files:  # delete the damaged download and fetch it again
-        idx.remove(folder, name)
-    return Dataset(_idx_source(entry, fetch(entry, progress=progress)))
+        idx.remove(place, name)
+    return Dataset(_fetched(entry, progress))
+
+
+def _fetched(entry: DatasetInfo, progress: Progress) -> DatasetSpec:
+    note = _not_in_user_dir(entry)
+    try:
+        return _source(entry, fetch(entry, progress=progress))
+    except DataError as error:
+        raise DataError(f"{error.message}; {note}" if note else error.message, hint=error.hint) from error
 
 
 def _is_valid(dataset: Dataset) -> bool:
@@ -129,14 +163,31 @@ def _is_valid(dataset: Dataset) -> bool:
         return False
 
 
-def _idx_source(entry: DatasetInfo, folder: Path) -> DatasetSpec:
-    members = [path for name in entry.files if (path := idx.find(folder, name))]
+def _source(entry: DatasetInfo, place: Path) -> DatasetSpec:
+    """Return the source of an entry of the registry, or of a user's folder of IDX files, in the folder or file `place`."""
+    is_own = entry.name in registry.DATASETS and place == download_dir(entry)
+    hint = f"run 'mnistae datasets fetch {entry.name}', or use --dataset glyphs" if is_own else _replace(place)
+    members = [path for name in entry.files if (path := idx.find(place, name))] or [place]
     return DatasetSpec(
         name=entry.name,
-        location=f"{entry.name} in {folder}",
+        location=f"{entry.name} in {place}",
         fingerprint=_fingerprint(entry.name, members),
-        build=lambda: Content(idx.read(entry, folder)),
+        build=lambda: idx.read(entry, place, hint=hint) if place.is_dir() else _keras(entry, place),
+        notes=(note,) if is_own and (note := _not_in_user_dir(entry)) else (),
     )
+
+
+def _replace(place: Path) -> str:
+    return f"replace it with an undamaged copy, or read it unverified: --dataset {shlex.quote(str(place))}"
+
+
+def _keras(entry: DatasetInfo, path: Path) -> Content:
+    """Return the arrays of Keras's mnist.npz, verified. Raises DataError."""
+    content = tables.read(path)
+    for role, name in zip(registry.ROLES, entry.files, strict=True):
+        if role not in content.arrays or idx.content_sum(content.arrays[role]) != entry.sha256[name]:
+            raise DataError(f"'{path}' is not the published content of {entry.name}: {role} differ", hint=_replace(path))
+    return Content(content.arrays, notes=(idx.VERIFIED,))
 
 
 def _glyphs(progress: Progress) -> DatasetSpec:
@@ -158,11 +209,11 @@ def _glyphs(progress: Progress) -> DatasetSpec:
 
 def _path(path: Path, progress: Progress, *, raw: bool) -> DatasetSpec:
     if not path.is_dir():
-        return DatasetSpec(path.name, str(path), _fingerprint("file", [path]), lambda: tables.read(path))
+        return DatasetSpec(path.name, str(path), _fingerprint("file", tables.members(path)), lambda: tables.read(path))
     if detected := idx.detect(path):
-        return _idx_source(*detected)
+        return _source(*detected)
     found = folders.find(path)
-    fingerprint = [raw, found.skipped, *_fingerprint("folder", map(Path, found.images))]
+    fingerprint = [raw, *_fingerprint("folder", map(Path, found.images))]
     return DatasetSpec(path.name, str(path), fingerprint, lambda: folders.read(path, found, raw=raw, progress=progress))
 
 
@@ -175,15 +226,14 @@ def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
     return [kind, hashlib.sha256(json.dumps(stats).encode()).hexdigest()]
 
 
-def _candidates(entry: DatasetInfo) -> list[Path]:
-    """List the folders that may hold the entry. A flat user folder is MNIST unless its name says otherwise."""
-    folders = [download_dir(entry)]
+def _user_dir() -> Path | None:
     base = paths.user_data_dir()
-    if base is None:
-        return folders
-    if not os.path.isdir(base):  # noqa: PTH112 - Path's raises for a name too long
-        raise DataError(f"MNISTAE_DATA_DIR is not a folder: '{base}'", hint="set it to the folder of IDX files, or unset it")
-    user_dirs = [base / entry.torchvision / "raw", base / entry.name]
-    if entry.name == registry.DEFAULT or entry.files[0].startswith(("qmnist", "emnist")) or base.name == entry.name:
-        user_dirs.append(base)
-    return [*user_dirs, *folders]
+    if base is not None and not os.path.isdir(base):  # noqa: PTH112 - Path's raises for a name too long
+        raise DataError(f"MNISTAE_DATA_DIR is not a folder: '{base}'", hint="set it to the folder of the data, or unset it")
+    return base
+
+
+def _user_folders(entry: DatasetInfo, base: Path) -> list[Path]:
+    """List the folders under the user's that may hold the entry. A flat one is MNIST unless its name says otherwise."""
+    is_flat = entry.name == registry.DEFAULT or entry.files != registry.MNIST_FILES or base.name == entry.name
+    return [*idx.places(entry, base), base / entry.name, *([base] if is_flat else [])]
