@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Cli, run_cli
+from tests.conftest import Cli, run_cli, run_in_pty
 
 PROGRAM = f"{sys.executable} -m mnistae"
 
@@ -155,6 +155,31 @@ def test_another_checkpoints_codes_are_refused(cli: Cli, trained: str, tiny: Pat
     answer = cli("decode", "c.jsonl")
     assert answer.code == 4
     assert "has 4 values, expected 8" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0,1,2,3,4,5,6,7\n" + "0.5," * 7 + "0.5\n", "'c.txt': first row '0,1,2,3,4,5,6,7' read as a header"),
+        (
+            "[0,0,0,0,0,0,0,-9]\n[1,1,1,1,1,1,1,1]\n",
+            "warning: 1 of 2 codes contain negative values",
+        ),
+        ("[0,0,0,0,0,0,0,1e6]\n", "warning: 1 of 1 codes contain values above "),
+    ],
+)
+def test_decode_reports_what_it_assumes(cli: Cli, trained: str, text: str, message: str) -> None:
+    """A header that is skipped, and codes that no image has, are reported; -q suppresses that."""
+    Path("c.txt").write_text(text)
+    assert message in cli("decode", "c.txt", "-o", "x.npy").err
+    assert cli("decode", "c.txt", "-o", "x.npy", "-q").err == ""
+
+
+def test_codes_as_text_may_go_to_a_terminal(trained: str) -> None:
+    """`-o -` refuses a terminal only for binary formats."""
+    code, text = run_in_pty("encode", "1", "-f", "csv", "-o", "-")
+    assert (code, "image,label,c0" in text) == (0, True)
+    assert run_in_pty("encode", "1", "-f", "npy", "-o", "-")[0] == 2
 
 
 @pytest.mark.parametrize("kind", ["npy", "jsonl"])
