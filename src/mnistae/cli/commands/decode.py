@@ -58,7 +58,8 @@ def decode(codes: Codes = "-", *, source: NetworkOptions, out: ImageOutput, repo
     """Decode codes into images; the input format (JSON, CSV, npy and others) is detected.
 
     Writes a contact sheet (png), an animation (gif), an array (npy) or, if -o names a folder, a 28x28 PNG for each code.
-    Prints the path. Folders and arrays are written in constant memory.
+    Prints the path. Folders and arrays are written in constant memory. Codes written by NumPy, pandas or a spreadsheet are
+    read as well; what is skipped, such as a header or an index column, is reported on stderr.
     """
     target = _target(reporter, codes, out)
     results.refuse_to_overwrite_inputs(target, codes, source.checkpoint)
