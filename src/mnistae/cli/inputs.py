@@ -5,19 +5,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import typer
 
 from mnistae import api
 from mnistae.cli import console
 from mnistae.cli.console import Reporter
 from mnistae.cli.groups import DatasetOptions, InputOptions
-from mnistae.core.records import UnitRange
+from mnistae.core.arrays import Vector
+from mnistae.core.records import MNIST_STATS, UnitRange
 from mnistae.data import references
 from mnistae.data.references import InputImage, SkippedImage
 from mnistae.data.sets import registry, resolve
 from mnistae.data.sets.dataset import Dataset
 from mnistae.model.backend import Network
 from mnistae.store.runs import Checkpoint
+from mnistae.tasks import drift
+
+MAX_WARNINGS = 3
+"""Images that are named as unlike the training images."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,19 @@ class Inputs:
 
 
 def load_inputs(
-    reporter: Reporter, images: Sequence[str], options: InputOptions, *, default: str | None = None, needs_all: bool = False
+    reporter: Reporter,
+    images: Sequence[str],
+    options: InputOptions,
+    *,
+    default: str | None = None,
+    needs_all: bool = False,
+    are_noisy: bool = False,
 ) -> Inputs:
     """Return the checkpoint and the images that the arguments name; without -c the checkpoint is `default` or the newest.
 
     Invalid references are found before the first image is read. A file without a usable image is reported and skipped, unless
-    the command `needs_all` or there is no other image.
+    the command `needs_all` or there is no other image. Images that are unlike the training images are reported unless they
+    `are_noisy`.
     """
     parsed = [references.parse(image) for image in images]
     checkpoint, network = open_model(reporter, options.checkpoint, options.device, default=default)
@@ -74,6 +87,7 @@ def load_inputs(
     failures: list[SkippedImage] = []
     items = references.load(parsed, open_once, raw=options.raw)
     stream = _read(reporter, checkpoint, items, failures, needs_all=needs_all)
+    stream = stream if are_noisy else _compared(reporter, checkpoint, stream)
     return Inputs(checkpoint, network, stream, failures, references.needs_dataset(parsed), open_once)
 
 
@@ -107,6 +121,33 @@ def _read(
         console.print_error(pending.message, pending.hint)
     metadata = checkpoint.metadata
     warn_dead(reporter, metadata.active_units, metadata.model.bottleneck, ranges=metadata.unit_ranges)
+
+
+def _compared(reporter: Reporter, checkpoint: Checkpoint, images: Iterable[InputImage]) -> Iterator[InputImage]:
+    """Yield the images, then warn if one of them, or all together, are unlike the training images."""
+    found: list[tuple[str, Vector, Vector]] = []
+    for image in images:
+        found.append((image.name, *drift.brightness(image.pixels[np.newaxis])))
+        yield image
+    odd = [(name, reasons) for name, *values in found if (reasons := _differences(checkpoint, *values))]
+    for name, reasons in odd[:MAX_WARNINGS]:
+        reporter.warn(f"'{name}' is unlike the training images: {reasons}")
+    if len(odd) > MAX_WARNINGS:
+        reporter.warn(f"{len(odd) - MAX_WARNINGS} more images are unlike the training images")
+    if found and not odd:
+        _, means, backgrounds = zip(*found, strict=True)
+        warn_unlike(reporter, checkpoint, "the images", np.concatenate(means), np.concatenate(backgrounds))
+
+
+def warn_unlike(reporter: Reporter, checkpoint: Checkpoint, what: str, means: Vector, backgrounds: Vector) -> None:
+    """Warn if images of these means and backgrounds are unlike those that a checkpoint was trained on."""
+    if reasons := _differences(checkpoint, means, backgrounds):
+        owner = f" of '{checkpoint.name}'" if checkpoint.name else ""
+        reporter.warn(f"{what} are unlike the training images{owner}: {reasons}")
+
+
+def _differences(checkpoint: Checkpoint, means: Vector, backgrounds: Vector) -> str:
+    return "; ".join(drift.differences(checkpoint.metadata.images or MNIST_STATS, means, backgrounds))
 
 
 def open_model(

@@ -80,8 +80,31 @@ def count_active(ranges: Sequence[UnitRange]) -> int:
 
 
 @dataclass(frozen=True)
+class ImageStats:
+    """How bright the training images are, from 0 to 1: the mean of all and the lowest and highest mean of an image.
+
+    The background of an image is the median of its border: the mean over all images and the highest.
+    """
+
+    mean: float
+    darkest: float
+    brightest: float
+    background: float
+    brightest_background: float
+
+    def __post_init__(self) -> None:
+        means = 0 <= self.darkest <= self.mean <= self.brightest <= 1
+        if not (means and 0 <= self.background <= self.brightest_background <= 1):  # NaN too
+            raise ValueError(f"invalid image statistics: {self}")
+
+
+MNIST_STATS = ImageStats(0.1307, 0.0254, 0.3976, 0.0, 0.0)
+"""Those of MNIST, for checkpoints that have none: the built-in and imported ones."""
+
+
+@dataclass(frozen=True)
 class Metadata:
-    """Metadata of a checkpoint. An imported one has no training configuration, no history and no unit ranges."""
+    """Metadata of a checkpoint. An imported one has no training configuration, history, unit ranges and image statistics."""
 
     model: ModelConfig
     training: TrainConfig | None = None
@@ -89,6 +112,7 @@ class Metadata:
     history: tuple[EpochRecord, ...] = ()
     active_units: int | None = None
     unit_ranges: tuple[UnitRange, ...] | None = None
+    images: ImageStats | None = None
     source: str = "train"
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from mnistae.core.arrays import Array
 from mnistae.core.config import ModelConfig, TrainConfig
 from mnistae.core.errors import CheckpointError, UsageError
-from mnistae.core.records import EpochRecord, Metadata, Provenance, TrainingState, UnitRange, Weights
+from mnistae.core.records import EpochRecord, ImageStats, Metadata, Provenance, TrainingState, UnitRange, Weights
 from mnistae.core.text import safe_text
 
 FORMAT = 1
@@ -168,11 +168,13 @@ def _to_json(metadata: Metadata) -> dict[str, Any]:
         "history": [[epoch.loss, epoch.learning_rate] for epoch in metadata.history],
         "active_units": metadata.active_units,
         "unit_ranges": [[unit.low, unit.high] for unit in ranges] if ranges is not None else None,
+        "images": list(dataclasses.astuple(metadata.images)) if metadata.images else None,
     }
 
 
 def _from_json(fields: Mapping[str, Any]) -> Metadata:
     training, provenance, ranges = fields["training"], fields["provenance"], fields["unit_ranges"]
+    images = fields.get("images")
     history = (EpochRecord(number, _number(loss), _number(rate)) for number, (loss, rate) in enumerate(fields["history"], 1))
     return Metadata(
         model=ModelConfig(**fields["model"]),
@@ -181,6 +183,7 @@ def _from_json(fields: Mapping[str, Any]) -> Metadata:
         history=tuple(history),
         active_units=fields["active_units"],
         unit_ranges=tuple(UnitRange(_number(low), _number(high)) for low, high in ranges) if ranges is not None else None,
+        images=ImageStats(*map(_number, images)) if images is not None else None,
         source=fields["source"],
     )
 

@@ -66,9 +66,10 @@ def denoise(images: Images, *, noise: NoiseOptions, source: DenoiseInput, out: F
         raise UsageError("--seed has no effect with --noise none", hint="leave one of them out")
     level, seed = noises.check_level(noise.noise, noise.level), noises.check_seed(noise.seed)
     target = results.for_images(reporter, images, source, out, suffixes=noise.suffixes())
-    job = inputs.load_inputs(reporter, images, source, default=builtin.DENOISE)
+    are_noisy = noise.noise is Noise.NONE
+    job = inputs.load_inputs(reporter, images, source, default=builtin.DENOISE, are_noisy=are_noisy)
     found = inference.denoise(job.network, references.stack(job.images), kind=noise.noise, level=level, seed=seed)
-    has_reference = noise.noise is not Noise.NONE
+    has_reference = not are_noisy
     if has_reference:
         reporter.table(_table(job, found))
     _preview(reporter, job, found, has_reference=has_reference)

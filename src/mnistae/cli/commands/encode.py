@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
+import numpy as np
 import typer
 
 from mnistae.cli import console, inputs, results
@@ -20,6 +21,8 @@ from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.model.backend import Network
 from mnistae.outputs import code_io
 from mnistae.outputs.code_io import Block
+from mnistae.store.runs import Checkpoint
+from mnistae.tasks import drift
 
 IMAGE_BATCH = 64
 """Images that are read before their codes are passed on."""
@@ -99,10 +102,12 @@ def _of_split(reporter: Reporter, split: Split, source: InputOptions) -> _Codes:
     metadata, width = checkpoint.metadata, network.config.bottleneck
     inputs.warn_dead(reporter, metadata.active_units, width, ranges=metadata.unit_ranges)
     document = {"checkpoint": inputs.describe_checkpoint(checkpoint), "dataset": data.name, "failed": []}
-    return _Codes(_encode_split(network, data, split), data.length(split), width, lambda: document)
+    blocks = _encode_split(reporter, checkpoint, network, data, split)
+    return _Codes(blocks, data.length(split), width, lambda: document)
 
 
-def _encode_split(network: Network, data: Dataset, split: Split) -> Iterator[Block]:
+def _encode_split(reporter: Reporter, checkpoint: Checkpoint, network: Network, data: Dataset, split: Split) -> Iterator[Block]:
+    found = []
     for start in range(0, data.length(split), code_io.BLOCK):
         images, labels = data.block(split, start, start + code_io.BLOCK)
         yield Block(
@@ -110,6 +115,9 @@ def _encode_split(network: Network, data: Dataset, split: Split) -> Iterator[Blo
             [None if label == NO_LABEL else int(label) for label in labels],
             network.encode(to_float(images)),
         )
+        found.append(drift.brightness(images))
+    means, backgrounds = map(np.concatenate, zip(*found, strict=True))
+    inputs.warn_unlike(reporter, checkpoint, f"the {split} images of '{data.name}'", means, backgrounds)
 
 
 def _write(reporter: Reporter, target: Destination, codes: _Codes) -> None:

@@ -1,0 +1,56 @@
+"""Whether images are as bright as those that a network was trained on, and on a background like theirs."""
+
+import math
+
+import numpy as np
+
+from mnistae.core.arrays import Array, Bytes, Vector
+from mnistae.core.config import SIDE
+from mnistae.core.records import ImageStats
+
+DARKER, BRIGHTER = 0.4, 1.75
+"""Limits of the mean of many images, relative to the training images. MNIST's ones have 0.58, its zeros 1.32."""
+
+MARGIN = 0.25
+"""How far the mean of one image may be outside the range of the training images, relative to its ends."""
+
+BACKGROUND = 0.2
+
+
+def brightness(images: Bytes | Array) -> tuple[Vector, Vector]:
+    """Return the mean and the background of each image (N, 784), from 0 to 1. The background is the median of the border."""
+    squares = images.reshape(-1, SIDE, SIDE)
+    border = [squares[:, 0], squares[:, -1], squares[:, 1:-1, 0], squares[:, 1:-1, -1]]
+    full = 255 if images.dtype == np.uint8 else 1
+    means = images.mean(axis=1, dtype=np.float64) / full
+    middle = 2 * SIDE - 3, 2 * SIDE - 2  # of the 108 pixels at the border
+    medians = np.partition(np.concatenate(border, axis=1), middle, axis=1)[:, middle].mean(axis=1, dtype=np.float64)
+    return means, medians / full
+
+
+def measure(images: Bytes) -> ImageStats:
+    """Return what is kept of the training images (N, 784)."""
+    means, backgrounds = brightness(images)
+    found = (means.mean(), means.min(), means.max(), backgrounds.mean(), backgrounds.max())
+    return ImageStats(*(float(value) for value in found))
+
+
+def differences(expected: ImageStats, means: Vector, backgrounds: Vector) -> list[str]:
+    """Return in which respects images, of these means and backgrounds, are unlike those of the training.
+
+    One image may be as dark or as bright as the most extreme one of the training, but the mean of many is near theirs.
+    """
+    spread = 1 / math.sqrt(len(means))
+    low = _between(DARKER * expected.mean, (1 - MARGIN) * expected.darkest, spread)
+    high = _between(BRIGHTER * expected.mean, (1 + MARGIN) * expected.brightest, spread)
+    mean, background = float(means.mean()), float(backgrounds.mean())
+    found = []
+    if not low <= mean <= high:
+        found.append(f"{'darker' if mean < low else 'brighter'} (mean {mean:.4f}, in training {expected.mean:.4f})")
+    if background > BACKGROUND + _between(expected.background, expected.brightest_background, spread):
+        found.append(f"inverted? (background {background:.2f}, in training {expected.background:.2f})")
+    return found
+
+
+def _between(many: float, one: float, spread: float) -> float:
+    return many + (one - many) * spread
