@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mnistae.core.errors import DataError
-from mnistae.data.images import decode
+from mnistae.data.images import decode, formats
 from tests.reliability.fuzz import image
 from tests.support.client import LONG, log_result, trials
 from tests.support.images import SEEDS, chunk, five, png, saved
@@ -59,9 +59,7 @@ def test_damage_control(monkeypatch: pytest.MonkeyPatch) -> None:
     """C6: without the border that turns foreign errors into ours, the same damage is a traceback."""
 
     def unguarded(data: bytes) -> None:
-        kind = next((kind for magic, kind in decode.KINDS.items() if data.startswith(magic)), "")
-        if kind not in {"", decode.NPY}:
-            decode._decode(data, kind, "x")
+        decode._decode(data, formats.find(data, name="x"), "x")
 
     seen = 0
     for seed in SEEDS:
@@ -155,7 +153,7 @@ def test_lies_in_memory_that_was_used_before() -> None:
 def test_bombs_control(monkeypatch: pytest.MonkeyPatch) -> None:
     """C6: without the limit on pixels a small file does cost more than 64 MiB."""
     data, costs = flat_png(9_000, 9_000, 0, 1), Costs()
-    monkeypatch.setattr(decode, "MAX_PIXELS", 2**40)
+    monkeypatch.setattr(formats, "MAX_PIXELS", 2**40)
     costs.of(image, data)
     assert not costs.are_low
     log_result("C6", trials=0, control=f"no limit on pixels: {len(data):,} bytes take {costs.bytes / 2**20:.0f} MiB")

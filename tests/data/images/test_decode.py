@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mnistae.core.errors import DataError
+from mnistae.core.files import kinds
 from mnistae.data.images import decode
 from mnistae.data.images.decode import read_bytes, read_path
 from tests.support.images import RAMP, chunk, exif, five, grey_five, interlaced_png, npy, png, saved
 
 CUT = "cropped, scaled to 13x20, centred"
 DARK = "inverted (dark on light)"
+FIRST = "used the first of several frames"
 SHAPE = "used the alpha channel (transparent background)"
 
 
@@ -28,6 +30,11 @@ def with_header(header: str, body: bytes = b"") -> bytes:
 @cache
 def plain_five() -> NDArray[np.float32]:
     return read_bytes(saved(five()), name="five").images
+
+
+def centred_five() -> Image.Image:
+    """Return a five in MNIST's layout, in grey."""
+    return Image.fromarray(np.rint(plain_five()[0] * 255).astype(np.uint8))
 
 
 def card(ink: str, ground: str) -> Image.Image:
@@ -67,6 +74,26 @@ GOOD: dict[str, Callable[[], bytes]] = {
     "PGM P2": lambda: b"P2\n# a comment\n120 120\n255\n" + b" ".join(b"%d" % v for v in grey_five().ravel()),
     "PBM P4": lambda: saved(five(side=480).convert("1"), "PPM"),
     "PPM P6": lambda: saved(five("red", "white", mode="RGB"), "PPM"),
+    "GIF": lambda: saved(five(), "GIF"),
+    "GIF with transparency": lambda: saved(five((9, 9, 9, 255), (0, 0, 0, 0), mode="RGBA"), "GIF"),
+    "animated GIF": lambda: saved(five(), "GIF", save_all=True, append_images=[Image.new("L", (120, 120), 80)]),
+    "WebP": lambda: saved(five(), "WEBP", quality=90),
+    "lossless WebP, black on nothing": lambda: saved(
+        five((0, 0, 0, 255), (0, 0, 0, 0), mode="RGBA"), "WEBP", lossless=True, exact=True
+    ),
+    "animated WebP": lambda: saved(five(), "WEBP", save_all=True, append_images=[Image.new("L", (120, 120), 80)]),
+    "AVIF": lambda: saved(five(), "AVIF"),
+    "TIFF": lambda: saved(five(), "TIFF"),
+    "TIFF of pages": lambda: saved(five(), "TIFF", save_all=True, append_images=[Image.new("L", (120, 120), 80)]),
+    "TIFF LZW, RGB": lambda: saved(five("red", "lightblue", mode="RGB"), "TIFF", compression="tiff_lzw"),
+    "TIFF deflate, CMYK": lambda: saved(five().convert("CMYK"), "TIFF", compression="tiff_adobe_deflate"),
+    "TIFF group 4": lambda: saved(five(side=480).convert("1"), "TIFF", compression="group4"),
+    "TIFF I;16": lambda: saved(Image.fromarray(grey_five().astype(np.uint16) * 16), "TIFF"),
+    "TIFF of int32": lambda: saved(Image.fromarray(grey_five().astype(np.int32)), "TIFF"),
+    "TIFF of float32": lambda: saved(Image.fromarray(grey_five() / np.float32(255)), "TIFF"),
+    "WebP turned by EXIF": lambda: saved(five().transpose(Image.Transpose.ROTATE_90), "WEBP", exif=exif(6)),
+    "AVIF turned by EXIF": lambda: saved(five().transpose(Image.Transpose.ROTATE_90), "AVIF", exif=exif(6)),
+    "TIFF turned by EXIF": lambda: saved(five().transpose(Image.Transpose.ROTATE_90), "TIFF", tiffinfo={0x0112: 6}),
     "turned by EXIF": lambda: saved(five().transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95, exif=exif(6)),
     "upside down by EXIF": lambda: saved(five().transpose(Image.Transpose.ROTATE_180), exif=exif(3)),
     "mirrored by EXIF": lambda: saved(five().transpose(Image.Transpose.TRANSPOSE), exif=exif(5)),
@@ -82,6 +109,7 @@ def test_every_kind_of_picture_gives_the_same_digit(kind: str) -> None:
     assert pictures.images.dtype == np.float32
     assert np.abs(pictures.images - expected).mean() < 0.03
     assert pictures.notes[-1] in {CUT, CUT.replace("13x", "14x")}
+    assert (FIRST in pictures.notes) == any(word in kind for word in ("animated", "pages", "film", "two-picture"))
 
 
 def test_a_turned_picture_is_another_digit() -> None:
@@ -97,7 +125,8 @@ def test_a_turned_picture_is_another_digit() -> None:
         (saved(five()), (DARK, CUT)),
         (saved(five(255, 0)), (CUT,)),
         (saved(five((255, 255), (0, 0), mode="LA")), (SHAPE, CUT)),
-        (saved(five().resize((28, 28)).point(lambda v: 255 - v)), ("used as is (28x28, light on dark)",)),
+        (saved(centred_five()), ("used as is (28x28, light on dark)",)),
+        (saved(centred_five().convert("1")), ("28x28, but there are no shades of grey (--raw uses it as is)", CUT)),
         (npy(np.zeros((28, 28))), ()),
     ],
 )
@@ -110,7 +139,7 @@ def test_the_notes_say_what_was_done(data: bytes, notes: tuple[str, ...]) -> Non
 @pytest.mark.parametrize("raw", [False, True])
 def test_an_exported_image_comes_back_to_the_bit(mode: str, raw: bool, tmp_path: Path) -> None:
     """A 28x28 picture that is light on dark is v / 255 in float32, unchanged, in any mode that keeps grey."""
-    digit = 255 - np.asarray(five(side=28))
+    digit = np.asarray(centred_five())
     path = tmp_path / "digit"
     path.write_bytes(saved(Image.fromarray(digit).convert(mode)))
     images = read_path(path, raw=raw).images
@@ -155,11 +184,24 @@ SIZE = "truncated or oversized .npy file: 'x'"
 BAD: list[tuple[str, bytes, str]] = [
     ("empty", b"", "file is empty: 'x'"),
     ("text", b"hello, world\n", NOT_KNOWN),
-    ("gif", saved(five(), "GIF"), NOT_KNOWN),
-    ("tiff", saved(five(), "TIFF"), NOT_KNOWN),
-    ("eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", NOT_KNOWN),
-    ("zip", b"PK\x03\x04" + bytes(60), NOT_KNOWN),
-    ("pickle", b"\x80\x04\x95" + bytes(60), NOT_KNOWN),
+    ("eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", f"{NOT_KNOWN} (a PostScript document)"),
+    ("zip", b"PK\x03\x04" + bytes(60), f"{NOT_KNOWN} (a zip archive)"),
+    ("pickle", b"\x80\x04\x95" + bytes(60), f"{NOT_KNOWN} (a Python pickle)"),
+    ("heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(60), f"{NOT_KNOWN} (a HEIC image)"),
+    ("heic of another brand", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(60), f"{NOT_KNOWN} (a HEIC image)"),
+    ("video", b"\0\0\0\x18ftypisom" + bytes(60), f"{NOT_KNOWN} (a video)"),
+    ("svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", f"{NOT_KNOWN} (an SVG image)"),
+    ("web page", b"<!DOCTYPE html>\n<html>", f"{NOT_KNOWN} (a web page or XML document)"),
+    ("pdf", b"%PDF-1.7\n", f"{NOT_KNOWN} (a PDF document)"),
+    ("photoshop", b"8BPS\0\1" + bytes(60), f"{NOT_KNOWN} (a Photoshop image)"),
+    ("lfs", b"version https://git-lfs.github.com/spec/v1\n", f"{NOT_KNOWN} ({kinds.describe(b'version https://git-lfs')})"),
+    ("lab tiff", saved(Image.new("LAB", (90, 90)), "TIFF"), "unsupported colour space LAB: 'x'"),
+    ("jpeg tiff", saved(five(), "TIFF", compression="jpeg"), "unsupported TIFF compression 'jpeg': 'x'"),
+    ("preview", saved(five(), "TIFF", tiffinfo={254: 1}), "only a preview found: 'x' (a raw photo?)"),
+    ("truncated gif", saved(five(), "GIF")[:200], DAMAGED % "GIF"),
+    ("truncated tiff", saved(five(), "TIFF", compression="tiff_lzw")[:200], DAMAGED % "TIFF"),
+    ("truncated webp", saved(five(), "WEBP")[:200], DAMAGED % "WEBP"),
+    ("truncated avif", saved(five(), "AVIF")[:200], DAMAGED % "AVIF"),
     ("float map", b"Pf\n2 2\n-1.0\n" + bytes(16), NOT_KNOWN),
     ("eps called png", PNG[:8] + b"%!PS-Adobe-3.0\n", DAMAGED % "PNG"),
     ("truncated png", PNG[: len(PNG) // 2], DAMAGED % "PNG"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mnistae.core.errors import DataError
-from mnistae.data.images import arrays_io, decode
+from mnistae.data.images import arrays_io, formats
 from mnistae.data.images.decode import read_bytes, read_path
 from tests.support.images import five, saved
 
@@ -41,7 +41,7 @@ def a_huge_file(path: Path) -> None:
 
 def a_large_picture(path: Path) -> None:
     path.write_bytes(PNG)
-    os.truncate(path, decode.MAX_FILE_BYTES + 1)
+    os.truncate(path, formats.MAX_FILE_BYTES + 1)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="these kinds of file are Unix's")
@@ -67,7 +67,7 @@ def test_what_is_no_ordinary_file_is_refused_at_once(
     """Nothing hangs, and nothing without an end is read: the error names the path."""
     monkeypatch.chdir(tmp_path)  # a socket's name has to be short
     monkeypatch.setattr(arrays_io, "MAX_BYTES", 2 << 20)
-    monkeypatch.setattr(decode, "MAX_FILE_BYTES", 1 << 20)
+    monkeypatch.setattr(formats, "MAX_FILE_BYTES", 1 << 20)
     path = tmp_path / "it.png"
     make(path)
     with pytest.raises(DataError) as caught:

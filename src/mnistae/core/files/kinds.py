@@ -7,6 +7,13 @@ _SIGNATURES = {
     b"RIFF": "a WebP image",
     b"II*\x00": "a TIFF image",
     b"MM\x00*": "a TIFF image",
+    b"8BPS": "a Photoshop image",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000 image",
+    b"\0\0\0\x0cJXL ": "a JPEG XL image",
+    b"\xff\x0a": "a JPEG XL image",
+    b"\0\0\x01\0": "an icon image",
+    b"FUJIFILM": "a raw photo",
+    b"%!PS": "a PostScript document",
     b"%PDF": "a PDF document",
     b"\x89HDF\r\n": "an HDF5 file",
     b"PAR1": "a Parquet file",
@@ -18,6 +25,8 @@ _SIGNATURES = {
     b"version https://git-lfs": "a Git LFS pointer, not the file itself (run 'git lfs pull')",
 } | {b"\x80%c" % protocol: "a Python pickle" for protocol in range(2, 6)}
 
+_MEDIA = dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"), "a HEIC image") | {b"crx ": "a raw photo"}
+
 SIZE = 24
 """Bytes that `describe` needs at most."""
 
@@ -26,6 +35,9 @@ def describe(start: bytes) -> str | None:
     """Return what a file with these first bytes is, in the words of a message ('a PNG image'), or None if that is unknown."""
     if start[8:10] == b'{"' and start[4:8] == bytes(4):  # the length of the header, then the header
         return "a safetensors file"
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
-        return "a web page or XML document"
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith(b"<"):
+        return "an SVG image" if text.startswith(b"<svg") else "a web page or XML document"
+    if start[4:8] == b"ftyp":
+        return _MEDIA.get(start[8:12], "a video")
     return next((kind for signature, kind in _SIGNATURES.items() if start.startswith(signature)), None)

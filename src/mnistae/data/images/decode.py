@@ -15,28 +15,21 @@ from mnistae.core.config import SIDE
 from mnistae.core.errors import DataError
 from mnistae.core.files import npy
 from mnistae.core.files import read as files
-from mnistae.data.images import arrays_io
-from mnistae.data.images.normalise import bounds, normalise
+from mnistae.data.images import arrays_io, formats, values
+from mnistae.data.images.formats import GIVE_AN_IMAGE
+from mnistae.data.images.layout import bounds
+from mnistae.data.images.normalise import normalise
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_FILE_BYTES = 64 << 20
-MAX_PIXELS = 64_000_000
-MAX_PIXELS_PER_BYTE = {"BMP": 128, "PPM": 8}  # the most of run-length coding and of single bits; more means the header lies
 WORKING_SIDE = 512  # pixels; a digit that is a tenth of the image still has more than 20
-MAX_READS = 100_000  # less than half a second of them; a PNG of 64 MiB in pieces of 4 KiB takes a half
 
-KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP"} | {
-    b"P%d" % number: "PPM" for number in range(1, 7)
-}
 MAX_TINT = 8
 """The largest difference between the channels (of 255) of an image that is called grey."""
 
 STDIN = "standard input"
 """The name of piped input in messages."""
-
-GIVE_AN_IMAGE = f"give a PNG, JPEG, BMP or PGM file, or {arrays_io.ARRAY}"
 
 
 @dataclass(frozen=True)
@@ -54,19 +47,9 @@ class GreyImage:
     grey: Array
     alpha: Array | None
     size: tuple[int, int]
-    is_coloured: bool
-
-
-class _ReadLimiter(io.BytesIO):
-    """A file that limits the number of reads: Pillow reads comments, markers and chunks one by one, however many."""
-
-    _reads = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self._reads += 1
-        if self._reads > MAX_READS:
-            raise OSError("too many chunks")
-        return super().read(size)
+    is_coloured: bool = False
+    is_bilevel: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def read_path(path: Path, *, raw: bool = False) -> DecodedImages:
@@ -75,7 +58,7 @@ def read_path(path: Path, *, raw: bool = False) -> DecodedImages:
 
 
 def read_bytes(data: bytes, *, name: str, raw: bool = False) -> DecodedImages:
-    """Read one PNG, JPEG, BMP, PGM or PPM image, or an .npy array of images, from memory.
+    """Read one image file, of which the first frame, or an .npy array of images, from memory.
 
     An image file is converted to MNIST's format unless `raw`; then it must be 28x28 and is only converted to grey,
     transparent = 0. An array is data: its values are scaled to [0, 1], and otherwise unchanged.
@@ -83,32 +66,26 @@ def read_bytes(data: bytes, *, name: str, raw: bool = False) -> DecodedImages:
     """
     if data.startswith(npy.MAGIC):
         if len(data) > arrays_io.MAX_BYTES:
-            raise _too_large(name)
+            raise formats.too_large(name)
         return DecodedImages(*arrays_io.read_npy(data, name=name))
     image = read_grey(data, name=name)
     if raw:
-        return DecodedImages(_unchanged(image.grey, image.alpha, name))
+        return DecodedImages(_unchanged(image.grey, image.alpha, name), image.notes)
     flat, notes = _flatten(image.grey, image.alpha)
-    digit, more_notes = normalise(flat, name=name)
-    return DecodedImages(digit[np.newaxis], notes + more_notes)
+    digit, more_notes = normalise(flat, name=name, is_bilevel=image.is_bilevel)
+    return DecodedImages(digit[np.newaxis], image.notes + notes + more_notes)
 
 
 def read_grey(data: bytes, *, name: str) -> GreyImage:
     """Return the grey values of one image file. Raises DataError."""
-    if not data:
-        raise DataError(f"file is empty: '{name}'", hint=GIVE_AN_IMAGE)
-    kind = next((kind for magic, kind in KINDS.items() if data.startswith(magic)), None)
-    if kind is None:
-        raise DataError(f"unsupported image format: '{name}'", hint=GIVE_AN_IMAGE)
-    if len(data) > MAX_FILE_BYTES:
-        raise _too_large(name)
+    kind = formats.find(data, name=name)
     try:
         return _decode(data, kind, name)
     except DataError:
         raise
     # Foreign bytes: damaged ones make Pillow and NumPy raise a dozen kinds of error, MemoryError among them.
     except Exception as error:
-        raise _damaged(kind, name) from error
+        raise DataError(f"damaged or truncated image: '{name}' ({kind})", hint=GIVE_AN_IMAGE) from error
 
 
 def open_path(path: Path) -> io.BufferedReader:
@@ -130,7 +107,7 @@ def read_stream(stream: IO[bytes], *, name: str, raw: bool = False) -> Iterator[
             for images, count, notes in arrays_io.read_blocks(stream, name, start=start):
                 yield DecodedImages(images, notes), count
             return
-        data = start + stream.read(MAX_FILE_BYTES + 1)
+        data = start + stream.read(formats.MAX_FILE_BYTES + 1)
     except OSError as error:
         raise DataError(f"cannot read '{name}': {error.strerror or error}", hint=GIVE_AN_IMAGE) from error
     yield read_bytes(data, name=name, raw=raw), 1
@@ -149,57 +126,45 @@ def _cannot_read(path: Path, error: files.UnreadableError) -> DataError:
     return DataError(f"cannot read '{path}': {error}", hint=GIVE_AN_IMAGE)
 
 
-def _damaged(kind: str, name: str) -> DataError:
-    return DataError(f"damaged or truncated image: '{name}' ({kind})", hint=GIVE_AN_IMAGE)
-
-
-def _too_large(name: str) -> DataError:
-    return DataError(
-        f"image too large: '{name}'",
-        hint=f"limits: {MAX_FILE_BYTES >> 20} MiB and {MAX_PIXELS:,} pixels, or {arrays_io.MAX_BYTES >> 20} MiB for an array",
-    )
-
-
 def _decode(data: bytes, kind: str, name: str) -> GreyImage:
     """Return the first frame, upright."""
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            image: Image.Image = Image.open(_ReadLimiter(data), formats=(kind,))
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise _too_large(name) from error
+        image = formats.open_image(data, kind, name)
+        notes = ("used the first of several frames",) if getattr(image, "is_animated", False) else ()
         size = image.size
-        _check_size(size, name)
-        if image.width * image.height > len(data) * MAX_PIXELS_PER_BYTE.get(kind, MAX_PIXELS):
-            raise EOFError  # else Pillow would make room for all of them before it looks for the first
         image.draft(None, (1024, 1024))  # a JPEG four times as large is decoded smaller, and faster
-        return _channels(ImageOps.exif_transpose(image), size)
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith(("I", "F")):
+            return _wide(image, size, notes, name=name if kind == "TIFF" else None)
+        if image.mode == "LAB":
+            raise DataError(f"unsupported colour space LAB: '{name}'", hint=formats.CONVERT)
+        return _channels(image, size, notes)
 
 
-def _check_size(size: tuple[int, int], name: str) -> None:
-    short, long = sorted(size)
-    if short * long > MAX_PIXELS:
-        raise _too_large(name)
-    if long > 100 * short:
-        raise DataError(f"aspect ratio too extreme ({size[0]}x{size[1]}): '{name}'", hint="give an image of one digit")
+def _wide(image: "Image", size: tuple[int, int], notes: tuple[str, ...], *, name: str | None) -> GreyImage:
+    """Return an image of 16 bits, or the image `name` of numbers of 32 bits, whose range the values have to show."""
+    pixels = np.asarray(image)
+    scale = values.Scale(values.WORD)
+    if name is not None and image.mode in {"I", "F"}:
+        scale = values.choose(pixels.dtype, *values.extremes(pixels), name=name)
+    return GreyImage(scale.to_unit(_shrink(pixels)), None, size, notes=notes + scale.notes)
 
 
-def _channels(image: "Image", size: tuple[int, int]) -> GreyImage:
+def _channels(image: "Image", size: tuple[int, int], notes: tuple[str, ...]) -> GreyImage:
     from PIL import ImageChops
 
-    if image.mode.startswith("I"):  # 16 bits, whatever the mode could hold
-        return GreyImage(_shrink(np.clip(np.asarray(image), 0, 65535)) / np.float32(65535), None, size, is_coloured=False)
-    alpha = None
+    is_bilevel, alpha = image.mode == "1", None
     if image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = _shrink(np.asarray(image.getchannel("A"))) / np.float32(255)
     image = image.convert("RGB")
     red, green, blue = image.split()
     most = max(int(np.asarray(ImageChops.difference(red, other)).max()) for other in (green, blue))
-    return GreyImage(_shrink(np.asarray(image.convert("L"))) / np.float32(255), alpha, size, is_coloured=most > MAX_TINT)
+    grey = _shrink(np.asarray(image.convert("L"))) / np.float32(255)
+    return GreyImage(grey, alpha, size, is_coloured=most > MAX_TINT, is_bilevel=is_bilevel, notes=notes)
 
 
 def _shrink(image: NDArray[np.integer]) -> Array:

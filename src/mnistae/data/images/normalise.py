@@ -5,7 +5,7 @@ aspect ratio kept, with anti-aliasing, then moved so that the centre of mass is 
 """
 
 import math
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from mnistae.core.arrays import Array, Vector
 from mnistae.core.config import SIDE
 from mnistae.core.errors import DataError
+from mnistae.data.images.layout import CENTRE, Mask, border, bounds, extent, mismatch
 
-Mask = NDArray[np.bool_]
 Level = TypeVar("Level", np.bool_, np.float32)
 
 BOX = 20
-CENTRE = 14.0  # measured: in MNIST the centre of mass lies within half a pixel of index 14, not of 13.5
+OUTLINE = 160  # pixels of the longer side at which the outline of a smaller digit is drawn
 FINE = 3  # input pixels per output pixel where strokes are measured
 MIN_STROKE = 2.0  # output pixels; the interquartile range of MNIST is 1.9 to 2.6
 MIN_CONTRAST = 0.04  # of full scale; the texture of paper stays below
@@ -28,22 +28,57 @@ THICKENED = "thickened thin strokes"
 INVERTED = "inverted (dark on light)"
 
 
-def normalise(grey: Array, *, name: str) -> tuple[Array, tuple[str, ...]]:
+def normalise(grey: Array, *, name: str, is_bilevel: bool = False) -> tuple[Array, tuple[str, ...]]:
     """Return the digit of an image in MNIST's format, (28, 28), 0 = background, 1 = ink, and the steps done.
 
-    grey: (h, w) in [0, 1], either polarity. A 28x28 image that is light on dark is returned unchanged.
-    Raises DataError if there is no ink.
+    grey: (h, w) in [0, 1], either polarity. An image that has MNIST's layout already is returned unchanged, or inverted,
+    unless it `is_bilevel`, of black and white pixels alone. Raises DataError if there is no ink.
     """
-    if _is_mnist_like(grey):
-        return grey, (UNCHANGED,)
-    ink, notes = _ink(grey)
+    grey = _without_blocks(grey)
+    notes: tuple[str, ...] = ()
+    if grey.shape == (SIDE, SIDE):
+        reason = "there are no shades of grey" if is_bilevel else mismatch(grey)
+        if not reason:
+            return grey, (UNCHANGED,)
+        if not is_bilevel and not mismatch(1 - grey):
+            return 1 - grey, (INVERTED,)
+        notes = (f"{SIDE}x{SIDE}, but {reason} (--raw uses it as is)",)
+    ink, more_notes = _ink(grey)
+    notes += more_notes
     if ink.any():
-        ink, more_notes = _thickened(ink[bounds(ink > 0.1)])
+        ink, more_notes = _thickened(_sharpened(ink[bounds(ink > 0.1)]))
         notes += more_notes
     digit = _scaled(ink) if ink.any() else ink
     if digit.sum() < BOX / 2:  # less than half a hairline
         raise DataError(f"no digit found in '{name}'", hint="give one digit, clearly lighter or darker than its background")
     return _centred(digit), (*notes, f"cropped, scaled to {digit.shape[1]}x{digit.shape[0]}, centred")
+
+
+def _without_blocks(grey: Array) -> Array:
+    """Return an image (28k, 28k) that repeats each pixel of a 28x28 image k times in both directions as that image."""
+    k = grey.shape[0] // SIDE
+    if k < 2 or grey.shape != (k * SIDE, k * SIDE):
+        return grey
+    small = grey[::k, ::k]
+    return small if np.array_equal(small.repeat(k, axis=0).repeat(k, axis=1), grey) else grey
+
+
+def _sharpened(ink: Array) -> Array:
+    """Enlarge a small digit (h, w) by its outline at half ink: pixels alone would come out blurred.
+
+    Steps of pixels without shades of grey are smoothed first.
+    """
+    from scipy import ndimage
+
+    side = max(ink.shape)
+    if side >= 3 * BOX:
+        return ink
+    has_steps = side < 2 * BOX and (ink[ink > 0.1] > 0.9).mean() > 0.95
+    ink = np.pad(ink, 1)
+    smooth = ndimage.gaussian_filter(ink, 0.6) if has_steps else ink
+    h, w = (OUTLINE * length // side for length in ink.shape)
+    outline = np.clip((3 if has_steps else 10) * (_resized(smooth, (h, w)) - 0.5) + 0.5, 0, 1)
+    return np.asarray(outline[bounds(outline > 0.1)])
 
 
 def _ink(grey: Array) -> tuple[Array, tuple[str, ...]]:
@@ -68,25 +103,6 @@ def _foreground(grey: Array) -> tuple[Array, tuple[str, ...]]:
     return _drop_border_components(np.asarray(-difference / light)), (INVERTED,)
 
 
-def bounds(mask: Mask) -> tuple[slice, slice]:
-    """Return the rows and columns of the bounding box of a mask that is not empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def _extent(mask: Mask) -> int:
-    rows, columns = bounds(mask)
-    return int(max(rows.stop - rows.start, columns.stop - columns.start))
-
-
-def _is_mnist_like(grey: Array) -> bool:
-    return grey.shape == (SIDE, SIDE) and bool(np.median(_border(grey)) < 0.25 and grey.max() >= 0.5)
-
-
-def _border(image: NDArray[Any]) -> NDArray[Any]:
-    return np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
-
-
 def _background(grey: Array) -> Array:
     """Estimate the background (h, w), unevenly lit perhaps: a plane, then a quadratic, grown from the border's level.
 
@@ -94,7 +110,7 @@ def _background(grey: Array) -> Array:
     """
     small = _resized(grey, (min(grey.shape[0], 32), min(grey.shape[1], 32)))
     terms = _terms(small.shape)  # (h', w', 6)
-    surface = np.full_like(small, np.median(_border(small)))
+    surface = np.full_like(small, np.median(border(small)))
     coefficients = np.zeros(6, np.float32)
     coefficients[0] = surface[0, 0]
     reach = min(0.1, 0.15 * float(np.ptp(small)))
@@ -116,7 +132,7 @@ def _terms(shape: tuple[int, ...]) -> Array:
 def _drop_border_components(difference: Array) -> Array:
     """Return the ink (h, w) without components that touch the border, unless there are no others."""
     ink = _threshold(difference)
-    if not _border(ink).any():
+    if not border(ink).any():
         return ink
     inner = _threshold(np.where(_dilate(ink > 0, 2), 0, difference))
     return inner if inner.sum() > 0.1 * ink.sum() else ink
@@ -131,7 +147,7 @@ def _threshold(difference: Array) -> Array:
         digit = _select_components(difference > threshold, difference)
         if digit.any():
             level = float(np.percentile(difference[digit & (difference > threshold)], 75))
-            edge = 0.2 * float(np.clip(_extent(digit) / BOX - 1, 0, 1))  # the edges of a small digit are its smoothness
+            edge = 0.2 * float(np.clip(extent(digit) / BOX - 1, 0, 1))  # the edges of a small digit are its smoothness
             low, high = max(edge * level, 3 * noise), (1 - edge) * level
             return np.where(digit, np.clip((difference - low) / (high - low), 0, 1), 0).astype(np.float32)
     return np.zeros_like(difference)
@@ -166,13 +182,13 @@ def _select_components(mask: Mask, difference: Array) -> Mask:
     labels, _ = ndimage.label(_dilate(mask, side // 128), np.ones((3, 3)))  # closes narrow gaps in strokes
     mass = np.bincount(labels[mask], difference[mask], minlength=labels.max() + 1)
     inner = mass.copy()
-    inner[_border(labels)] = 0
+    inner[border(labels)] = 0
     if inner.max() > 0.1 * mass.max():
         mass = inner
     if mass.max() <= 0.35 * mass.sum():  # nothing, or noise
         return np.zeros_like(mask)
     digit = mask & (mass > 0.06 * mass.max())[labels]
-    if _extent(digit) < max(5, side / 16):  # dirt
+    if extent(digit) < max(5, side / 16):  # dirt
         return np.zeros_like(mask)
     return _dilate(digit, 2)
 

@@ -15,7 +15,7 @@ from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.errors import DataError
 from mnistae.core.files import read as files
 from mnistae.core.text import counted
-from mnistae.data.images import decode
+from mnistae.data.images import decode, formats
 from mnistae.data.images.layout import border
 from mnistae.data.images.normalise import area_weights
 from mnistae.data.sets.dataset import Progress, no_progress
@@ -34,6 +34,7 @@ class _Findings:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     coloured: int = 0
     clear: dict[int, Bytes] = field(default_factory=dict)  # transparency (784,) of each image that has some
+    notes: Counter[str] = field(default_factory=Counter)  # of the decoder
     failures: list[DataError] = field(default_factory=list)
 
 
@@ -61,20 +62,22 @@ def read(paths: Sequence[str], *, raw: bool = False, progress: Progress = no_pro
     notes = _composite(rows, found)
     if found.coloured:
         notes.append(f"converted {counted(found.coloured, 'coloured image')} to grey")
+    notes += [f"{note} ({counted(count, 'image')})" for note, count in found.notes.items()]
     return rows, notes + _prepare(rows, found.sizes, raw=raw)
 
 
 def _read(path: str, index: int, found: _Findings) -> Bytes:
     try:
-        data = files.read_bytes(Path(path), limit=decode.MAX_FILE_BYTES)
+        data = files.read_bytes(Path(path), limit=formats.MAX_FILE_BYTES)
     except files.UnreadableError as error:
-        raise DataError(f"cannot read '{path}': {error}", hint=decode.GIVE_AN_IMAGE) from error
+        raise DataError(f"cannot read '{path}': {error}", hint=formats.GIVE_AN_IMAGE) from error
     if (plain := _plain(data)) is not None:
         found.sizes[SIDE, SIDE] += 1
         return plain
     image = decode.read_grey(data, name=path)
     found.sizes[image.size] += 1
     found.coloured += image.is_coloured
+    found.notes.update(image.notes)
     if image.alpha is None or image.alpha.min() == 1:
         return _fitted(image.grey, float(np.median(border(image.grey))))
     found.clear[index] = 255 - _fitted(image.alpha, 0)

@@ -1,0 +1,119 @@
+"""The formats of image files: found by content, opened by Pillow within limits, and other files named for what they are."""
+
+import io
+import re
+import warnings
+from typing import TYPE_CHECKING
+
+from mnistae.core.errors import DataError
+from mnistae.core.files import kinds
+from mnistae.data.images import arrays_io
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_FILE_BYTES = 64 << 20
+MAX_PIXELS = 64_000_000
+MAX_PIXELS_PER_BYTE = {"BMP": 128, "PPM": 8, "GIF": 4096}  # the most of run lengths, bits and LZW; more means the header lies
+MAX_READS = 100_000  # less than half a second of them; a PNG of 64 MiB in pieces of 4 KiB takes a half
+
+FORMATS = {
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "JPEG": rb"\xff\xd8\xff",
+    "BMP": rb"BM",
+    "PPM": rb"P[1-6]",
+    "GIF": rb"GIF8[79]a",
+    "WEBP": rb"RIFF.{4}WEBP",
+    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "AVIF": rb".{4}ftyp(avi[fs]|m(if|sf)1.{4}(.{4}){0,8}avi[fs])",
+}
+"""The first bytes of the files that each of Pillow's readers is used for."""
+
+TIFF_COMPRESSIONS = {"raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "tiff_ccitt", "group3", "group4"}
+
+GIVE_AN_IMAGE = f"give a PNG, JPEG, WebP, GIF, TIFF, AVIF, BMP or PNM file, or {arrays_io.ARRAY}"
+CONVERT = "convert it to PNG, for example with ImageMagick: magick FILE image.png"
+
+
+class _ReadLimiter(io.BytesIO):
+    """A file that limits the number of reads: Pillow reads comments, markers and chunks one by one, however many."""
+
+    _reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._reads += 1
+        if self._reads > MAX_READS:
+            raise OSError("too many chunks")
+        return super().read(size)
+
+
+def find(data: bytes, *, name: str) -> str:
+    """Return Pillow's name of a file's format. Raises DataError for another one, and says what it is if that is known."""
+    if not data:
+        raise DataError(f"file is empty: '{name}'", hint=GIVE_AN_IMAGE)
+    kind = next((kind for kind, start in FORMATS.items() if re.match(start, data, re.DOTALL)), None)
+    if kind is None:
+        raise _unsupported(kinds.describe(data[: kinds.SIZE]), name)
+    if len(data) > MAX_FILE_BYTES:
+        raise too_large(name)
+    return kind
+
+
+def open_image(data: bytes, kind: str, name: str) -> "Image":
+    """Return an image file opened by Pillow, its size checked and its pixels not yet decoded. Raises DataError among others."""
+    from PIL import Image, features
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        if kind in {"WEBP", "AVIF"} and not features.check(kind.lower()):
+            raise DataError(
+                f"this build of Pillow does not read {kind}: '{name}'", hint=f"install a later Pillow, or {CONVERT}"
+            )
+        try:
+            image: Image.Image = Image.open(_ReadLimiter(data), formats=(kind,))
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise too_large(name) from error
+    _check_size(image.size, name)
+    if image.width * image.height > len(data) * MAX_PIXELS_PER_BYTE.get(kind, MAX_PIXELS):
+        raise EOFError  # else Pillow would make room for all of them before it looks for the first
+    if kind == "TIFF":
+        _check_tiff(image, name)
+    return image
+
+
+def _unsupported(what: str | None, name: str) -> DataError:
+    hint = GIVE_AN_IMAGE
+    if what is not None and re.search("image|photo|PDF|PostScript", what):
+        hint = CONVERT
+    elif what is not None and "web page" in what:
+        hint = "download the image itself, not the page that shows it, or convert an SVG image to PNG"
+    return DataError(f"unsupported image format: '{name}'" + (f" ({what})" if what else ""), hint=hint)
+
+
+def too_large(name: str) -> DataError:
+    """Return the error of an image file over the limits."""
+    return DataError(
+        f"image too large: '{name}'",
+        hint=f"limits: {MAX_FILE_BYTES >> 20} MiB and {MAX_PIXELS:,} pixels, or {arrays_io.MAX_BYTES >> 20} MiB for an array",
+    )
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    short, long = sorted(size)
+    if short * long > MAX_PIXELS:
+        raise too_large(name)
+    if long > 100 * short:
+        raise DataError(f"aspect ratio too extreme ({size[0]}x{size[1]}): '{name}'", hint="give an image of one digit")
+
+
+def _check_tiff(image: "Image", name: str) -> None:
+    """Refuse what libtiff decodes with little-used code or in tiles larger than the image, and previews of raw photos."""
+    tags = image.tag_v2  # type: ignore[attr-defined]  # of TiffImageFile
+    compression = image.info.get("compression")
+    if compression not in TIFF_COMPRESSIONS:
+        raise DataError(f"unsupported TIFF compression '{compression}': '{name}'", hint=CONVERT)
+    if int(tags.get(254, 0)) & 1:
+        raise DataError(f"only a preview found: '{name}' (a raw photo?)", hint="export the photo as JPEG or PNG")
+    if int(tags.get(322, 1)) * int(tags.get(323, 1)) > 4 * image.width * image.height + (1 << 20):
+        raise DataError(f"tiles larger than the image: '{name}'", hint=CONVERT)
