@@ -18,11 +18,10 @@ from mnistae.core.arrays import NO_LABEL, to_float
 from mnistae.core.config import PIXELS
 from mnistae.core.errors import DataError, UsageError
 from mnistae.data import patterns
-from mnistae.data.images import decode
-from mnistae.data.sets import folders
+from mnistae.data.images import decode, files
 from mnistae.data.sets.dataset import Dataset, Split
 
-SUFFIXES = {*folders.SUFFIXES, ".npy"}
+SUFFIXES = {*files.SUFFIXES, ".npy"}
 """File name extensions of images and of arrays of images."""
 
 SYNTAX = "N, train:N, test:N, digit:D, digit:D/K, an image file, a folder, a glob pattern, or - for stdin"

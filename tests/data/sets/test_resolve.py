@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import DataError, UsageError
@@ -214,6 +215,93 @@ def test_many_images_are_cached(tmp_path: Path, digits: Digits, monkeypatch: pyt
     second = resolve.open_dataset(str(tmp_path))
     np.testing.assert_array_equal(second.images(Split.TRAIN), digits["train_images"].reshape(20, -1))
     assert set(second.labels(Split.TRAIN)) == {NO_LABEL}
+
+
+def labelled(digits: Digits, split: str) -> np.ndarray:
+    """Return one split as rows of a label and 784 pixels."""
+    images = digits[f"{split}_images"]
+    return np.column_stack([digits[f"{split}_labels"], images.reshape(len(images), -1)])
+
+
+@pytest.mark.parametrize(
+    ("names", "error"),
+    [
+        (("mnist_train.csv", "mnist_test.csv"), None),
+        (("train.csv", "test.csv", "sample_submission.csv"), None),
+        (("a.csv", "b.csv"), "data of the same split in"),
+        ((), "no images in"),
+    ],
+)
+def test_folder_of_tables(tmp_path: Path, digits: Digits, names: tuple[str, ...], error: str | None) -> None:
+    """A folder of CSV files is one data set, split by their names; what else it has is left out and said."""
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for name in names:
+        np.savetxt(folder / name, labelled(digits, "test" if "test" in name else "train"), fmt="%d", delimiter=",")
+    if error:
+        with pytest.raises(DataError, match=error):
+            resolve.open_dataset(str(folder)).length(Split.TRAIN)
+        return
+    dataset = resolve.open_dataset(str(folder))
+    assert_is_tiny(dataset, digits)
+    assert ("left out 'sample_submission.csv'" in dataset.notes) == (len(names) > 2)
+
+
+def test_carriers(digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: DatasetInfo) -> None:
+    """The same digits are the same data set in every carrier."""
+    folder, csv, nested = (tmp_path / name for name in ("idx", "csv", "torch"))
+    write_idx(folder, digits)
+    write_idx(nested / "MNIST" / "raw", digits, compress=True)
+    csv.mkdir()
+    keras = {f"{'x' if 'images' in role else 'y'}_{role.split('_')[0]}": array for role, array in digits.items()}
+    (tmp_path / "npz").mkdir()
+    np.savez(tmp_path / "npz" / "mnist.npz", **keras)  # type: ignore[arg-type]  # NumPy's stub takes them for a flag
+    for split in ("train", "test"):
+        np.savetxt(csv / f"{split}.csv", labelled(digits, split), fmt="%d", delimiter=",")
+        for index, image in enumerate(digits[f"{split}_images"]):
+            put_image = tmp_path / "png" / split / f"{index:03}.png"
+            put_image.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(put_image)
+    for place in (folder, csv, nested, tmp_path / "npz"):
+        assert_is_tiny(resolve.open_dataset(str(place)), digits)
+    pictures = resolve.open_dataset(str(tmp_path / "png"))
+    np.testing.assert_array_equal(pictures.images(Split.TEST), digits["test_images"].reshape(10, -1))
+    for place in (folder, nested, tmp_path / "npz"):
+        monkeypatch.setenv("MNISTAE_DATA_DIR", str(place))
+        named = resolve.open_dataset("mnist")
+        assert_is_tiny(named, digits)
+        assert named.notes == (idx.VERIFIED,)
+
+
+@pytest.mark.parametrize("change", ["test_labels", "train_images"])
+def test_other_npz_as_mnist(
+    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: DatasetInfo, change: str
+) -> None:
+    """An mnist.npz of other content is not taken for MNIST."""
+    digits = digits | {change: digits[change][::-1]}
+    keras = {f"{'x' if 'images' in role else 'y'}_{role.split('_')[0]}": array for role, array in digits.items()}
+    np.savez(tmp_path / "mnist.npz", **keras)  # type: ignore[arg-type]  # as above
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path))
+    with pytest.raises(DataError, match=f"is not the published content of mnist: {change} differ"):
+        resolve.open_dataset("mnist").length(Split.TEST)
+
+
+def test_user_folder_without_it(own: Path, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A MNISTAE_DATA_DIR that lacks the data set is said, whether there is another copy or not."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "notes.txt").touch()
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / "theirs"))
+    dataset = resolve.open_dataset("mnist")
+    assert_is_tiny(dataset, digits)
+    assert dataset.notes[0].startswith(
+        f"no mnist in MNISTAE_DATA_DIR '{tmp_path / 'theirs'}': looked for 'train-images-idx3-ubyte'"
+    )
+    assert dataset.notes[0].endswith("; found 'notes.txt'")
+    shutil.rmtree(own)
+    monkeypatch.setenv("MNISTAE_OFFLINE", "1")
+    for open_ in (resolve.open_dataset, resolve.open_local):
+        with pytest.raises(DataError, match=r"not installed.*; no mnist in MNISTAE_DATA_DIR '.*'; found 'notes.txt'"):
+            open_("mnist")
 
 
 @pytest.mark.parametrize("reference", ["minst", "", "x" * 5000, "a\0b", "MNIST"])

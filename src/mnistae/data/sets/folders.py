@@ -9,16 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from mnistae.core.arrays import NO_LABEL, Bytes
-from mnistae.core.errors import DataError
 from mnistae.core.text import counted
-from mnistae.data.images import files
 from mnistae.data.images.files import FolderFiles
 from mnistae.data.sets import pictures
 from mnistae.data.sets.dataset import Arrays, Content, Progress, Split, no_progress
 
 Folders = tuple[str, ...]
-
-SUFFIXES = files.SUFFIXES
 
 DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 DIGITS = {str(digit) for digit in range(10)}
@@ -40,15 +36,6 @@ class _Member:
     split: str | None
     folder: str
     within: Folders
-
-
-def find(path: Path) -> FolderFiles:
-    """Return the files of the folder `path`. Raises DataError if none is an image."""
-    found = files.find(str(path), recursive=True)
-    if not found.images:
-        others = f"; found {found.skipped}" if found.skipped else ""
-        raise DataError(f"no images in '{path}'{others}", hint=f"supported extensions: {', '.join(sorted(files.SUFFIXES))}")
-    return found
 
 
 def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progress = no_progress) -> Content:

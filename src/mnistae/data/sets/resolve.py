@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from mnistae.core import paths
 from mnistae.core.arrays import NO_LABEL, flatten, to_bytes
 from mnistae.core.errors import DataError
-from mnistae.data.images import arrays_io
-from mnistae.data.sets import folders, glyphs, idx, registry, tables
+from mnistae.data.images import arrays_io, files
+from mnistae.data.sets import folders, glyphs, idx, registry, table_files, tables
 from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Progress, no_progress
 from mnistae.data.sets.registry import DatasetInfo
 
@@ -76,11 +76,9 @@ def require_local(entry: DatasetInfo) -> Path:
     """Return the folder of the entry's four files, or its .npz. Raises DataError."""
     place = find(entry)
     if place is None:
-        searched = f"; {note}" if (note := _not_in_user_dir(entry)) else ""
-        raise DataError(
-            f"data set '{entry.name}' is not installed{searched}",
-            hint=f"run 'mnistae datasets fetch {entry.name}', or set MNISTAE_DATA_DIR to the folder of its files",
-        )
+        note = _not_in_user_dir(entry)
+        hint = f"run 'mnistae datasets fetch {entry.name}', or set MNISTAE_DATA_DIR to the folder of its files"
+        raise DataError(f"data set '{entry.name}' is not installed{'; ' if note else ''}{note}", hint=hint)
     return place
 
 
@@ -212,7 +210,13 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> DatasetSpec:
         return DatasetSpec(path.name, str(path), _fingerprint("file", tables.members(path)), lambda: tables.read(path))
     if detected := idx.detect(path):
         return _source(*detected)
-    found = folders.find(path)
+    found = files.find(str(path), recursive=True)
+    if not found.images and (several := table_files.find(path)):
+        members = [member for file in several for member in tables.members(file)]
+        return DatasetSpec(path.name, str(path), _fingerprint("files", members), lambda: table_files.read(several))
+    if not found.images:
+        others = f"; found {found.skipped}" if found.skipped else ""
+        raise DataError(f"no images in '{path}'{others}", hint=f"supported extensions: {', '.join(sorted(files.SUFFIXES))}")
     fingerprint = [raw, *_fingerprint("folder", map(Path, found.images))]
     return DatasetSpec(path.name, str(path), fingerprint, lambda: folders.read(path, found, raw=raw, progress=progress))
 
