@@ -79,7 +79,7 @@ def read(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Ite
         elif start.startswith(b"PK"):
             yield from _read_npz(stream, width, name, note)
         elif kind is not None:
-            raise DataError(f"{name} is {kind}, and holds no codes", hint=HINT)
+            raise DataError(f"{name} is {kind} and contains no codes", hint=HINT)
         else:
             yield from _in_blocks(code_text.rows(stream, width=width, name=name, note=note), width, name)
     except OSError as error:

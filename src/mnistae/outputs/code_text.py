@@ -152,10 +152,11 @@ def _cells(reader: Iterable[list[str]], lines: _Lines) -> Iterator[list[str]]:
 
 def _columns(head: Sequence[list[str]], width: int, name: str, note: Note) -> tuple[int, Sequence[int]]:
     """Return the number of header rows, 0 or 1, of a table that begins with `head`, and the columns of the code."""
-    named = _header(head, width, name, note)
+    has_numbers = any(_is_number(cell) for row in head for cell in row)
+    named = _header(head, width, name, note) if has_numbers else None
     body = head[1 if named else 0 :]
-    if not body:
-        raise DataError(f"no codes in {name}, only the header '{','.join(head[0])[:60]}'", hint=HINT)
+    if not (has_numbers and body):
+        raise DataError(f"no codes in {name}, only text such as '{','.join(head[0])[:60]}'", hint=HINT)
     shift = len(body[0]) - (len(head[0]) if named else width)  # 1 with an index that no header names
     index = [row[0] for row in body[:2]]
     if shift == 1 and (index in (["0", "1"], ["1", "2"]) or not any(map(_is_number, index))):

@@ -22,7 +22,7 @@ _SIGNATURES = {
     b"7z\xbc\xaf": "a 7-Zip archive",
     b"PK\x03\x04": "a zip archive",
     b"\x93NUMPY": "an .npy array",
-    b"version https://git-lfs": "a Git LFS pointer, not the file itself (run 'git lfs pull')",
+    b"version https://git-lfs": "a Git LFS pointer (run 'git lfs pull')",
 } | {b"\x80%c" % protocol: "a Python pickle" for protocol in range(2, 6)}
 
 _MEDIA = dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"), "a HEIC image") | {b"crx ": "a raw photo"}
