@@ -63,7 +63,7 @@ RECORDS = [{"c2": code[2], "c0": code[0], "c1": code[1]} for code in CODES]
     [
         ("".join(f"{code}\n" for code in CODES), ""),
         ("".join(f"{code} " for code in CODES), ""),
-        ("\n".join(json.dumps({"extra": {"a": []}, "code": code}) for code in CODES), ""),
+        ("\n".join(json.dumps({"x0": 0, "x1": 1, "x2": [], "code": code}) for code in CODES), ""),
         ("\n".join(json.dumps({"image": "]", "code": code}, indent=2) for code in CODES), ""),
         (json.dumps(CODES), ""),
         (json.dumps(CODES, indent=1), ""),
@@ -84,8 +84,7 @@ RECORDS = [{"c2": code[2], "c0": code[0], "c1": code[1]} for code in CODES]
         (ROWS.replace(",", "\t").replace("\n", "\r"), ""),
         (ROWS.replace(",", "   ").replace("\n", " \r\n"), ""),
         ('"' + ROWS.strip().replace(",", '", "').replace("\n", '"\n\n"') + '"', ""),
-        ("# by hand\n" + ROWS + "# end\n", "x: comment skipped: 'by hand'"),
-        ("# c1,c0,c2\n2.25,1.5,0\n5.5,4,6\n8,7,9.125\n", ""),
+        ("# by hand, 3 codes\n \n" + ROWS + "# end\n", ""),
     ],
 )
 def test_codes_of_other_programs_are_read(text: str, note: str) -> None:
@@ -151,6 +150,7 @@ BAD = {
     b",0,1,2\n": "no codes in x, only text such as ',0,1,2'",
     b"Dear all,\n\nthe codes are attached.\n": "no codes in x, only text such as 'Dear all,'",
     b"c0,c1,c3\n1,2,3\n": "no code of 3 values in the header of x: 'c0,c1,c3'",
+    b"label,a,b\n1,2.5,3.5\n": "no code of 3 values in the header",
     b"a,b\n1,2\n": "no code of 3 values in the header",
     b"<!DOCTYPE html>": "x is a web page",
     b"\x89PNG\r\n\x1a\n": "x is a PNG image",

@@ -20,6 +20,7 @@ HINT = "codes can be JSON, CSV or a similar table, .npy or .npz, as written by '
 
 _DECODER = json.JSONDecoder(parse_constant=float, parse_int=float)  # float, to keep -0
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,9})")
+_OTHERS = {"image", "label", "class"}  # columns of our own besides the code
 _INK = re.compile(r"\S")
 
 Note = Callable[[str], None]
@@ -28,21 +29,17 @@ Note = Callable[[str], None]
 class _Lines(Iterator[str]):
     """The lines of a text, with a limit on the characters `used` since the last value was complete."""
 
-    def __init__(self, text: io.TextIOWrapper, name: str) -> None:
-        self.text, self.name, self.used, self.limit = text, name, 0, MAX_JSON
+    def __init__(self, text: io.TextIOWrapper, name: str, limit: int) -> None:
+        self.text, self.name, self.limit, self.used = text, name, limit, 0
 
     def __next__(self) -> str:
-        line = self.text.readline(MAX_JSON)
-        if not line:
-            raise StopIteration
+        line = self.text.readline(self.limit + 1)
         self.used += len(line)
-        self.check()
-        return line
-
-    def check(self) -> None:
-        """Raise DataError if the limit is exceeded."""
         if self.used > self.limit:
             raise DataError(f"line or code longer than {self.limit:,} characters in {self.name}", hint=HINT)
+        if not line:
+            raise StopIteration
+        return line
 
 
 def rows(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Iterator[Sequence[Any]]:
@@ -51,30 +48,23 @@ def rows(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Ite
     The stream is closed at the end. `width` is the expected number of values: it tells which columns of a table they are.
     Raises DataError.
     """
-    encoding = "utf-16" if stream.peek(2)[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+    start = stream.peek(64)[:64]
+    encoding = "utf-16" if start[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+    is_json = start.decode(encoding, "ignore").lstrip()[:1] in {"{", "["}
     with io.TextIOWrapper(stream, encoding, "replace", newline="") as text:
-        lines = _Lines(text, name)
-        comment = first = ""
-        for first in lines:  # to the first line with content
-            if first.lstrip().startswith("#"):
-                comment = first.lstrip("# ")
-            elif first.strip():
-                break
+        if is_json:
+            yield from _json_rows(_Lines(text, name, MAX_JSON), width, name)
         else:
-            first = ""
-        if first.lstrip()[:1] in {"{", "["}:
-            yield from _json_rows(lines, first, width, name)
-        elif first.strip():
-            yield from _table_rows(lines, comment, first, width, name, note)
+            yield from _table_rows(_Lines(text, name, MAX_ROW), width, name, note)
 
 
-def _json_rows(lines: _Lines, first: str, width: int, name: str) -> Iterator[Sequence[Any]]:
+def _json_rows(lines: _Lines, width: int, name: str) -> Iterator[Sequence[Any]]:
     """Yield the codes of JSON values, each of which may span several lines, or share one with others.
 
     A value that is not complete is tried again when the text has doubled: the time stays proportional to its length.
     """
     text, tried = "", 0
-    for line in itertools.chain([first], lines, [""]):
+    for line in itertools.chain(lines, [""]):
         text += line
         if not line or (line.rstrip().endswith(("]", "}")) and len(text) >= 2 * tried):
             values, text = _parse(text)
@@ -106,25 +96,21 @@ def _codes_of(value: Any, width: int, name: str) -> Iterator[Sequence[Any]]:
             stack += reversed(item)
         elif isinstance(item, list):
             yield item
-        elif isinstance(item, dict) and (places := _numbered(list(item), width)):
-            yield [list(item.values())[place] for place in places]
         elif isinstance(item, dict) and (keys := item.keys() & {"code", "codes", "images"}):
             stack.append(item[min(keys)])
+        elif isinstance(item, dict) and (places := _numbered(list(item), width)):
+            yield [list(item.values())[place] for place in places]
         else:
             found = f"keys {', '.join(item)}" if isinstance(item, dict) else json.dumps(item)
             hint = "expected arrays of numbers, or objects with a key 'code', 'codes' or 'images', or with 'c0', 'c1' and so on"
             raise DataError(f"JSON value without a code in {name}: '{found[:60]}'", hint=hint)
 
 
-def _table_rows(lines: _Lines, comment: str, first: str, width: int, name: str, note: Note) -> Iterator[Sequence[str]]:
-    """Yield the values of each row of a table that begins with the line `first`; a comment above it may be its header."""
-    lines.limit = MAX_ROW
-    lines.check()
+def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Sequence[str]]:
+    """Yield the values of each row of a table."""
+    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
     delimiter = next((mark for mark in ";\t," if mark in first), " ")
-    is_header = _numbered(next(csv.reader([comment], delimiter=delimiter, skipinitialspace=True), []), width) is not None
-    if comment and not is_header:
-        note(f"{name}: comment skipped: '{comment.strip()}'")
-    source: Iterable[str] = itertools.chain([comment, first] if is_header else [first], lines)
+    source: Iterable[str] = itertools.chain([first], lines)
     if delimiter == " ":
         source = (line.strip() for line in source)
     table = _cells(csv.reader(source, delimiter=delimiter, skipinitialspace=True), lines)
@@ -182,10 +168,10 @@ def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Seq
         return None
     if places is None:
         places = range(0 if first[0] else 1, len(first))
-        if len(places) != width or any(map(_NUMBERED.fullmatch, first)):
+        if len(places) != width or any(map(_NUMBERED.fullmatch, first)) or _OTHERS & {*first}:
             hint = f"name its columns 'c0' to 'c{width - 1}', or use the checkpoint that the codes were encoded with (-c NAME)"
             raise DataError(f"no code of {width} values in the header of {name}: '{','.join(first)[:60]}'", hint=hint)
-    skipped = [cell or "(unnamed)" for k, cell in enumerate(first) if k not in places and cell not in {"image", "label"}]
+    skipped = [cell or "(unnamed)" for k, cell in enumerate(first) if k not in places and cell not in _OTHERS]
     if skipped or first[places[0]] != "c0":
         about = f", skipped: {', '.join(skipped)}" if skipped else ""
         note(f"{name}: columns '{first[places[0]]}' to '{first[places[-1]]}' read{about}")
