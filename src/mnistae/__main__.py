@@ -10,6 +10,7 @@ def main() -> None:
 
     signals.install()  # before the slow imports, during which a signal ends the process at once
     _sanitize_environment()
+    _limit_threads()
     from mnistae.cli import main
 
     sys.exit(main.run())
@@ -24,6 +25,21 @@ def _sanitize_environment() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _limit_threads() -> None:
+    """Let idle threads sleep, and start no more of them than the control groups allow. What the user has set stays.
+
+    This has to precede the import of NumPy and torch. By default OpenMP's idle threads spin, and then two runs at once, or a
+    run beside any other work, slow each other down: see docs/results.md.
+    """
+    from mnistae.core import cpus
+
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = cpus.limit() or usable
+    if limit < usable:
+        os.environ.setdefault("OMP_NUM_THREADS", str(limit))
 
 
 if __name__ == "__main__":

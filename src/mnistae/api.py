@@ -153,7 +153,8 @@ def _train(
         runs.check_is_new(name, force=force, hint="replace it with force=True, or choose another name")
         from mnistae.training import run as training_run
 
-        spec = training_run.RunSpec(name, sizes, config, data, training_run.prepare_device(device, config.precision))
+        found, threads = training_run.prepare_device(device, config.precision), training_run.choose_threads()
+        spec = training_run.RunSpec(name, sizes, config, data, found, threads)
         yield from training_run.Run(spec).epochs()
 
 

@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     DIVERGED = 6
     OUTPUT = 7
     LOCKED = 8
+    UNFINISHED = 75
     SIGHUP = 129
     SIGINT = 130
     SIGPIPE = 141
@@ -67,6 +68,12 @@ class OutputError(MnistaeError):
     """A file or stream cannot be written."""
 
     exit_code = ExitCode.OUTPUT
+
+
+class UnfinishedError(MnistaeError):
+    """A run has reached its time limit, is saved and can be continued: EX_TEMPFAIL of sysexits.h."""
+
+    exit_code = ExitCode.UNFINISHED
 
 
 class LockedError(MnistaeError):

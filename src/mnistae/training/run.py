@@ -1,6 +1,7 @@
 """A training run: it combines the trainer, the data and the store, and saves the state."""
 
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 import mnistae
+from mnistae.core import cpus
 from mnistae.core.config import ModelConfig, Precision, Schedule, TrainConfig
 from mnistae.core.errors import DataError, UsageError
 from mnistae.core.files import atomic
@@ -19,7 +21,7 @@ from mnistae.model import device as devices
 from mnistae.model.backend import TorchNetwork
 from mnistae.outputs import figures
 from mnistae.store import runs
-from mnistae.tasks import inference
+from mnistae.tasks import drift, inference
 from mnistae.training.loop import Trainer, never_stop
 
 SAMPLE_SIZE = 512
@@ -27,6 +29,10 @@ SAMPLE_SIZE = 512
 
 SAVE_EVERY = 10.0
 """Seconds between two saves of a run in progress: the work that a kill can cost, in addition to the current epoch."""
+
+
+FINISHING = 2.0
+"""Seconds allowed for the end of a run: the active units over all images, the last save, the figure."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class RunSpec:
     config: TrainConfig
     dataset: Dataset
     device: torch.device
+    threads: int | None = None  # None is the number that torch uses now
     state: TrainingState | None = None
     provenance: Provenance | None = None  # of that state
 
@@ -60,26 +67,39 @@ def check_is_same_data(metadata: Metadata, dataset: Dataset) -> None:
         )
 
 
-def environment_changes(metadata: Metadata, device: torch.device) -> list[str]:
-    """Return the differences from the device and the versions with which the run was started."""
+def choose_threads(recorded: int | None = None) -> int:
+    """Return the number of threads of a new run, or of one that was started with `recorded` threads: no more than available.
+
+    Those available are limited by OMP_NUM_THREADS, the CPU affinity and, unless OMP_NUM_THREADS is set, by control groups.
+    """
+    found = [torch.get_num_threads(), recorded, None if os.environ.get("OMP_NUM_THREADS") else cpus.limit()]
+    return min(number for number in found if number is not None)
+
+
+def environment_changes(metadata: Metadata, device: torch.device, threads: int) -> list[str]:
+    """Return the differences from the device, the threads and the versions with which the run was started."""
     before = metadata.provenance
     if before is None:
         return []
-    now = {"device": str(device), **_versions()}
-    then = {"device": before.device, **before.versions}
+    now = {"device": str(device), "number of threads": str(threads), **_versions()}
+    then = {"device": before.device, "number of threads": str(before.threads), **before.versions}
     return [f"{what} was '{then.get(what)}' and is '{now[what]}'" for what in now if now[what] != then.get(what)]
 
 
 class Run:
     """A run in progress. Iterate over `epochs()`; finished epochs are saved however the iteration ends."""
 
-    def __init__(self, spec: RunSpec) -> None:
-        """Prepare the run. A resumed run sets torch's thread count to the one that it was started with."""
-        self.spec = spec
-        if spec.provenance and spec.provenance.threads != torch.get_num_threads():
-            torch.set_num_threads(spec.provenance.threads)
+    def __init__(self, spec: RunSpec, *, deadline: float = math.inf) -> None:
+        """Prepare the run and set torch's number of threads.
+
+        No epoch is begun that would end after `deadline`, on the clock of `time.monotonic`, except the first.
+        """
+        self.spec, self._deadline = spec, deadline
+        if spec.threads is not None and spec.threads != torch.get_num_threads():
+            torch.set_num_threads(spec.threads)
         self._unit_ranges: tuple[UnitRange, ...] | None = None
         self._images = spec.dataset.images(Split.TRAIN)  # (N, 784) of bytes
+        self.image_stats = drift.measure(self._images)
         with devices.oom_as_device_error(spec.device):
             self._trainer = Trainer(self._images, model=spec.model, config=spec.config, device=spec.device, state=spec.state)
 
@@ -110,7 +130,8 @@ class Run:
         A run that already has all its epochs is saved too: it may have been killed before its last file was written.
         Raises DivergedError, DeviceError, OutputError.
         """
-        last_save = time.monotonic()
+        last_save = started = time.monotonic()
+        longest = 0.0
         try:
             with devices.oom_as_device_error(self.spec.device):
                 for epoch in self._trainer.epochs(should_stop):
@@ -118,6 +139,10 @@ class Run:
                         self._save()
                         last_save = time.monotonic()
                     yield epoch
+                    now = time.monotonic()
+                    longest, started = max(longest, now - started), now
+                    if now + longest + FINISHING > self._deadline:
+                        return
         finally:
             self._finish()
 
@@ -143,6 +168,7 @@ class Run:
             history=tuple(self.history),
             active_units=count_active(self._unit_ranges) if self._unit_ranges else None,
             unit_ranges=self._unit_ranges,
+            images=self.image_stats,
         )
         runs.save(self.spec.name, state, metadata)
 
@@ -153,12 +179,19 @@ def resume(name: str, *, epochs: int | None) -> tuple[TrainingState, Metadata, T
     config = metadata.training or TrainConfig()
     if epochs is None or epochs == config.epochs:
         return state, metadata, config
+    longer, done = dataclasses.replace(config, epochs=epochs), len(state.history)
+    if epochs < done:
+        more = "" if config.schedule is Schedule.LINEAR else f", or use --epochs {done + epochs} for {epochs} more"
+        raise UsageError(
+            f"run '{name}' already has {done} epochs, more than --epochs {epochs}: --epochs counts all epochs of the run",
+            hint=f"leave --epochs out to train up to {config.epochs}{more}",
+        )
     if config.schedule is Schedule.LINEAR:
         raise UsageError(
             f"cannot extend run '{name}': its schedule is fixed to {config.epochs} epochs",
             hint=f"train a new run: --epochs {epochs} and another --name",
         )
-    return state, metadata, dataclasses.replace(config, epochs=epochs)
+    return state, metadata, longer
 
 
 def _provenance(spec: RunSpec) -> Provenance:

@@ -1,9 +1,13 @@
 """`mnistae train`: the lab's recipe, or a variation of it, from the first epoch to the checkpoint."""
 
 import dataclasses
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,8 +17,9 @@ from mnistae.cli.groups import Force, Settings, SizeOptions, device_option
 from mnistae.cli.views.training import show_training
 from mnistae.core import config as configs
 from mnistae.core.config import ModelConfig, Precision
-from mnistae.core.errors import UsageError
+from mnistae.core.errors import CheckpointError, UnfinishedError, UsageError
 from mnistae.core.files import atomic, permissions
+from mnistae.core.records import MNIST_STATS, ImageStats
 from mnistae.data.sets import resolve
 from mnistae.model import device as devices
 from mnistae.store import names, runs
@@ -57,16 +62,44 @@ class TrainingOptions(Settings):
     ] = None
 
 
-Device = Annotated[str | None, device_option("auto")]
+@dataclass(frozen=True)
+class ResourceOptions:
+    """What a run may use."""
+
+    device: Annotated[str | None, device_option("auto")] = None
+    threads: Annotated[
+        int | None, typer.Option("--threads", help="CPU threads (default: those available; on resume those of the run).")
+    ] = None
+    time: Annotated[
+        str | None, typer.Option("--time", metavar="TIME", help="Stop before TIME is over, as in 55m or 1h30m; exit with 75.")
+    ] = None
+    started: float = field(default_factory=monotonic)
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            configs.check_integer("--threads", self.threads, 1, 4096)
+        if self.time is not None and not math.isfinite(self.deadline):
+            raise UsageError(f"invalid value for --time: '{self.time}'", hint="use h, m and s, as in 55m, 90s or 1h30m")
+
+    @property
+    def deadline(self) -> float:
+        """When the time is over, on the clock of `time.monotonic`: infinity without a limit or with an invalid one."""
+        parts = re.fullmatch(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?", self.time or "", re.ASCII)
+        seconds = sum(int(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True)) if parts else 0
+        return self.started + seconds if seconds else math.inf
+
+
 Name = Annotated[str | None, typer.Option("--name", help="Name of the run (default: derived from the settings).")]
-Resume = Annotated[bool, typer.Option("--resume", help="Resume the run --name, or the newest run.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Resume the run --name, or begin it if there is none; without --name the newest run.")
+]
 
 
 def train(
     settings: TrainingOptions,
     sizes: SizeOptions,
+    resources: ResourceOptions,
     *,
-    device: Device = None,
     name: Name = None,
     resume: Resume = False,
     force: Force = False,
@@ -76,23 +109,39 @@ def train(
 
     Ctrl-C saves the last finished epoch; --resume continues from there and ends with the same files as an uninterrupted run.
     """
-    devices.check_choice(device or "auto")
+    devices.check_choice(resources.device or "auto")
     if resume and force:
         raise UsageError("--resume and --force cannot be combined", hint="leave one of them out")
     if name is not None:
         names.check(name)
     if settings.dataset is not None:
         settings = dataclasses.replace(settings, dataset=resolve.absolute(settings.dataset))
-    if not resume:
-        _train_new(reporter, name, settings, sizes, device or "auto", force=force)
+    if not resume or _is_first(reporter, name, {**settings.given(), **sizes.given()}):
+        _train_new(reporter, name, settings, sizes, resources, force=force)
         return
     run_name = runs.newest() if name is None else name
     with runs.lock(run_name):
-        _train(reporter, _resumed(reporter, run_name, settings, sizes, device))
+        _train(reporter, _resumed(reporter, run_name, settings, sizes, resources), resources)
+
+
+def _is_first(reporter: Reporter, name: str | None, settings: Mapping[str, Any]) -> bool:
+    """Whether a resume begins the run, because there is none of this name. Raises CheckpointError without settings."""
+    if name is None or runs.exists(name) or (runs.is_builtin(name) and not settings):
+        return False
+    if not settings:
+        raise CheckpointError(f"no such checkpoint: '{name}'", hint="add settings to begin it, such as --recipe lab")
+    reporter.info(f"there is no run '{name}' yet: starting it")
+    return True
 
 
 def _train_new(
-    reporter: Reporter, name: str | None, settings: TrainingOptions, sizes: SizeOptions, device: str, *, force: bool
+    reporter: Reporter,
+    name: str | None,
+    settings: TrainingOptions,
+    sizes: SizeOptions,
+    resources: ResourceOptions,
+    *,
+    force: bool,
 ) -> None:
     config = dataclasses.replace(configs.recipe(settings.recipe or Recipe.LAB), **settings.given())
     model = ModelConfig(**sizes.given())
@@ -103,12 +152,15 @@ def _train_new(
         runs.check_is_new(run_name, force=force, hint=f"use {resume}--force to replace it, or another --name")
         from mnistae.training import run as training_run  # imports torch, which reporting a name that is taken does not need
 
-        resolved = training_run.prepare_device(device, config.precision)
-        _train(reporter, training_run.RunSpec(run_name, model, config, data, resolved))
+        device = training_run.prepare_device(resources.device or "auto", config.precision)
+        threads = resources.threads or training_run.choose_threads()
+        _train(reporter, training_run.RunSpec(run_name, model, config, data, device, threads), resources)
 
 
-def _resumed(reporter: Reporter, name: str, settings: TrainingOptions, sizes: SizeOptions, device: str | None) -> "RunSpec":
-    """Return how to continue a run. It keeps its settings: only --epochs and --device may differ."""
+def _resumed(
+    reporter: Reporter, name: str, settings: TrainingOptions, sizes: SizeOptions, resources: ResourceOptions
+) -> "RunSpec":
+    """Return how to continue a run. It keeps its settings: only --epochs and what it may use may differ."""
     from mnistae.training import run as training_run
 
     state, metadata, config = training_run.resume(name, epochs=settings.epochs)
@@ -122,33 +174,49 @@ def _resumed(reporter: Reporter, name: str, settings: TrainingOptions, sizes: Si
             )
     data = inputs.open_dataset(reporter, config.dataset, raw=config.raw)
     training_run.check_is_same_data(metadata, data)
-    recorded = metadata.provenance.device if metadata.provenance else "auto"
-    resolved = training_run.prepare_device(device or recorded, config.precision)
-    for change in training_run.environment_changes(metadata, resolved):
+    before_device, before_threads = (found.device, found.threads) if (found := metadata.provenance) else ("auto", None)
+    device = training_run.prepare_device(resources.device or before_device, config.precision)
+    threads = resources.threads or training_run.choose_threads(before_threads)
+    for change in training_run.environment_changes(metadata, device, threads):
         reporter.warn(f"{change}: results will no longer be byte-identical")
-    return training_run.RunSpec(name, metadata.model, config, data, resolved, state, metadata.provenance)
+    return training_run.RunSpec(name, metadata.model, config, data, device, threads, state, metadata.provenance)
 
 
-def _train(reporter: Reporter, spec: "RunSpec") -> None:
+def _train(reporter: Reporter, spec: "RunSpec", resources: ResourceOptions) -> None:
     from mnistae.training.run import Run
 
     for path in (runs.folder(spec.name) / runs.STATE, runs.folder(spec.name).parent / runs.RECENT_FILE):
         hint = permissions.hint(path, "set MNISTAE_HOME to a directory you can write to", is_write=True)
         atomic.check_writable(path, hint=hint)
-    run = Run(spec)
+    run = Run(spec, deadline=resources.deadline)
+    _warn_unusual(reporter, run.image_stats)
     if len(run.history) >= spec.config.epochs:
         reporter.info(f"nothing to do: run '{spec.name}' already has {_epochs(run)}")
     else:
         if spec.config.precision is Precision.BF16 and not devices.has_bfloat16(spec.device):
             reporter.warn("this CPU has no bfloat16 instructions: bf16 is many times slower than fp32")
-        reporter.info(f"training '{spec.name}' on {devices.describe(spec.device)}")
+        start = f"resuming '{spec.name}' after {_epochs(run)}" if run.history else f"training '{spec.name}'"
+        reporter.info(f"{start} on {devices.describe(spec.device)}")
     with signals.deferred() as request:
         show_training(reporter, run, request.is_set)
     if request.number is not None:
         hint = f"interrupted after epoch {len(run.history)}; resume with: mnistae train --resume --name {spec.name}"
         reporter.info(hint if run.history else "interrupted during the first epoch; nothing was saved")
         raise signals.Interrupted(request.number)
+    if len(run.history) < spec.config.epochs:
+        done = f"{len(run.history)} of {spec.config.epochs} epochs"
+        raise UnfinishedError(
+            f"time limit '{resources.time}' reached: run '{spec.name}' is saved with {done}",
+            hint=f"run it again: mnistae train --resume --name {spec.name} --time {resources.time}",
+        )
     _report(reporter, run)
+
+
+def _warn_unusual(reporter: Reporter, images: ImageStats) -> None:
+    if images.background > images.mean:
+        reporter.warn(f"the training images may be inverted: background {images.background:.2f}, mean {images.mean:.2f}")
+    if images.mean < MNIST_STATS.darkest:
+        reporter.warn(f"the training images are nearly black: mean {images.mean:.4f}, that of MNIST {MNIST_STATS.mean:.4f}")
 
 
 def _report(reporter: Reporter, run: "Run") -> None:

@@ -1,0 +1,28 @@
+"""The CPU limit of a container or a batch job: control groups, versions 1 and 2."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+
+def limit(root: Path = Path("/")) -> int | None:
+    """Return the number of CPUs that this process may use at once, rounded up, or None if no control group limits it."""
+    shares = [quota / period for quota, period in _quotas(root) if quota > 0 and period > 0]
+    return max(math.ceil(min(shares)), 1) if shares else None
+
+
+def _quotas(root: Path) -> Iterator[tuple[int, int]]:
+    """Yield the quotas and periods, in microseconds, of the groups of this process and of those above them."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _number, controllers, group = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            base, files = ("cpu", ("cpu.cfs_quota_us", "cpu.cfs_period_us")) if controllers else ("", ("cpu.max",))
+            place = PurePosixPath(group.lstrip("/"))
+            for folder in (place, *place.parents):  # in a container the group itself is not there, only the root
+                with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+                    numbers = " ".join((root / "sys/fs/cgroup" / base / folder / file).read_text() for file in files)
+                    quota, period = map(int, numbers.split())
+                    yield quota, period
