@@ -1,6 +1,7 @@
 """Where a command's result goes: path and format, checked before any work, and the writing."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,12 +10,16 @@ from typing import Any
 
 from mnistae.cli import console
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import InputOptions, OutputOptions
+from mnistae.cli.groups import InputOptions, NetworkOptions, OutputOptions
 from mnistae.core.errors import UsageError
 from mnistae.core.files import atomic
 from mnistae.core.text import slug
 from mnistae.data import references
 from mnistae.store import runs
+
+_REFERENCE = re.compile(r"(?:(?:train|test):)?[0-9]+|digit:[0-9](?:/[0-9]+)?")
+_PLAIN = re.compile(r"[^\W_]+(?:[._][^\W_]+)*")
+_LIKE_REFERENCE = re.compile(r"stdin|(?:train|test|digit)_[0-9_]+")
 
 TEXT_FORMATS = {"csv", "jsonl"}
 """Formats that a terminal can show."""
@@ -36,18 +41,18 @@ def for_images(
     The default name is made of the command, its arguments and the `suffixes` for other options that are not at their default.
     """
     strip = ["strip"] if options.format == "strip" else []
-    name = [reporter.command, *name_parts(images, source), *suffixes, *strip]
-    target = None if reporter.as_json and options.output is None else resolve(reporter, options, name=name)
+    stem = default_stem(reporter.command, images, [*source_options(source), *suffixes, *strip])
+    target = None if reporter.as_json and options.output is None else resolve(reporter, options, stem=stem)
     refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset, images=images)
     return target
 
 
-def resolve(reporter: Reporter, options: OutputOptions, *, name: Sequence[str]) -> Destination:
+def resolve(reporter: Reporter, options: OutputOptions, *, stem: str) -> Destination:
     """Return where a result goes: where -o says, else to a file of this name in the working directory. Raises UsageError."""
     if options.output is not None:
         return explicit(reporter, options)
     chosen = options.format or next(iter(options.formats))
-    path = Path(f"{slug(name)}.{_extension(chosen)}")
+    path = Path(f"{stem}.{_extension(chosen)}")
     atomic.check_writable(path)
     return Destination(path, chosen)
 
@@ -110,15 +115,32 @@ def write_result(
         reporter.result([str(target.path)], {**document, "output": str(target.path)})
 
 
-def name_parts(images: Sequence[str], source: InputOptions) -> list[str]:
-    """Return the parts of a result's default name that stand for the images and their source."""
-    explicit = [Path(name).stem if runs.is_path(name) else name for name in (source.checkpoint, source.dataset) if name]
-    return [*map(_name_part, images), *explicit, *(["raw"] if source.raw else [])]
+def default_stem(command: str, inputs: Sequence[str], options: Sequence[str] = ()) -> str:
+    """Return the default name, without extension, of what a command makes of its inputs. Other arguments give other names.
+
+    References to a data set, plain file names and names of checkpoints are legible as they are; anything else adds a digest.
+    """
+    shown = [_legible(name) for name in inputs]
+    files = [name for name in inputs if name != "-" and not _REFERENCE.fullmatch(name)]
+    has_paths = any(runs.is_path(name) for name in options)
+    words = [command, *(word or name for word, name in zip(shown, inputs, strict=True))]
+    words += [Path(name).stem if runs.is_path(name) else name for name in options]
+    is_clear = None not in shown and not has_paths and (not files or (len(files) == len(inputs) and not options))
+    return slug(words, identity=None if is_clear else [command, *inputs, "", *options])
 
 
-def _name_part(image: str) -> str:
-    if image == "-":
-        return "stdin"
-    path = Path(image)
-    is_number = path.stem == image.removesuffix(path.suffix) and path.stem.isdecimal()  # 5.png is not the training image 5
-    return image.removesuffix(path.suffix) if path.suffix.lower() in references.SUFFIXES and not is_number else image
+def _legible(name: str) -> str | None:
+    """Return the part of a default name that stands for an input; None if it could stand for another one too."""
+    if name == "-" or _REFERENCE.fullmatch(name):
+        return "stdin" if name == "-" else name
+    path = Path(name)
+    if not _PLAIN.fullmatch(name) or not path.suffix[1:2].isalpha() or _LIKE_REFERENCE.fullmatch(path.stem):
+        return None
+    is_kept = path.stem.isdecimal() or "." in path.stem  # 5.png is not the training image 5, nor a.jpg.png a.jpg
+    return name if is_kept else name.removesuffix(".png")
+
+
+def source_options(source: NetworkOptions) -> list[str]:
+    """Return the arguments that say what a result is made with: checkpoint, data set and --raw."""
+    given = [getattr(source, name, None) for name in ("checkpoint", "dataset")]
+    return [*(name for name in given if name), *(["raw"] if getattr(source, "raw", False) else [])]

@@ -3,11 +3,12 @@
 import csv
 import hashlib
 import io
-import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 MAX_CHARACTERS = 200
 MAX_STEM = 80
+"""Bytes of a file name's stem, without its digest."""
 
 
 def counted(count: int, noun: str) -> str:
@@ -31,13 +32,23 @@ def escape(text: str) -> str:
     return "".join(ch if ch.isprintable() else ascii(ch)[1:-1] for ch in text)
 
 
-def slug(words: Sequence[str]) -> str:
-    """Return a file name's stem derived from `words`. A long one is cut and ends with a digest of all the words."""
-    stem = "-".join(re.sub(r"[^A-Za-z0-9.]+", "_", word).strip("._") or "x" for word in words)
-    if len(stem) <= MAX_STEM:
+def slug(words: Sequence[str], *, identity: Sequence[str] | None = None) -> str:
+    """Return a file name's stem derived from `words`: letters of all scripts, digits and symbols stay, the rest becomes _.
+
+    It ends with a digest of `identity` if that is given, and of the words if it is too long for a file name.
+    """
+    kept = ["".join(ch if _stays(ch) else " " for ch in word).strip("._ ").split() for word in words]
+    stem = "-".join("_".join(pieces) or "x" for pieces in kept)
+    short = stem.encode()[:MAX_STEM].decode(errors="ignore")
+    if identity is None and short == stem:
         return stem
-    digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{stem[:MAX_STEM]}-{digest}"
+    digest = hashlib.sha256("\0".join(identity or words).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{short}-{digest}"
+
+
+def _stays(character: str) -> bool:
+    # letters, marks, numbers and emoji
+    return character in "._" or unicodedata.category(character) in {"So", "Sk"} or unicodedata.category(character)[0] in "LMN"
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:

@@ -83,7 +83,7 @@ def _target(reporter: Reporter, codes: str, out: ImageOutput) -> Destination:
             raise UsageError("--format cannot be combined with a folder (always PNG)", hint="leave one of them out")
         atomic.check_writable(Path(out.output) / "0.png")
         return Destination(Path(out.output), FOLDER)
-    return results.resolve(reporter, out, name=["decode", "stdin" if codes == "-" else Path(codes).stem])
+    return results.resolve(reporter, out, stem=results.default_stem("decode", [codes]))
 
 
 def _open_codes(codes: str) -> BufferedReader:

@@ -43,7 +43,7 @@ def history(references: Runs = None, *, out: HistoryOutput, reporter: Reporter) 
     its path is printed.
     """
     is_figure = out.output is not None or out.format is not None
-    target = results.resolve(reporter, out, name=["history", *(references or [])]) if is_figure else None
+    target = results.resolve(reporter, out, stem=results.default_stem("history", [], references or [])) if is_figure else None
     results.refuse_to_overwrite_inputs(target, *(references or []))
     found = _load(references or [os.environ.get("MNISTAE_CHECKPOINT") or None])
     histories = {name: checkpoint.metadata.history for name, checkpoint in found.items()}

@@ -14,13 +14,12 @@ from mnistae.core import config as configs
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import UsageError
 from mnistae.core.files import atomic
-from mnistae.core.text import slug
 from mnistae.data.sets.dataset import Split
 from mnistae.model.backend import Network
 from mnistae.outputs import figures, maps
 from mnistae.tasks import embedding
 from mnistae.tasks import noise as noises
-from mnistae.tasks.embedding import Embedding, Method
+from mnistae.tasks.embedding import Embedding, Method, Selection
 
 DEFAULT_COUNT = 5000
 MAX_COUNT = 60_000
@@ -80,15 +79,14 @@ def map_(*, run: RunOptions, options: MapOptions, out: MapOutput, reporter: Repo
     Projector (projector). Prints the path.
     """
     source = run.resolve()
-    target = _target(reporter, ["map", *results.name_parts([], source), *options.suffixes()], out)
+    target = _target(reporter, results.default_stem("map", [], [*results.source_options(source), *options.suffixes()]), out)
     results.refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset)
     checkpoint, network = inputs.open_model(reporter, source.checkpoint, source.device)
     method = _method(options.method, network)
     dataset = inputs.open_dataset_of(reporter, checkpoint, source)
     with reporter.progress(is_bytes=False) as progress:
-        shown = embedding.embed(
-            network, dataset, options.split, count=options.count, method=method, seed=options.seed, progress=progress
-        )
+        what = Selection(options.split, options.count, method, options.seed)
+        shown = embedding.embed((checkpoint.weights, network), dataset, what, progress)
     total = dataset.length(options.split)
     title = f"{options.split.text} images of {dataset.name}, {embedding.TITLES[method]}"
     reporter.info(f"{len(shown.codes):,} of {total:,} {title}")
@@ -122,15 +120,15 @@ def map_(*, run: RunOptions, options: MapOptions, out: MapOutput, reporter: Repo
     results.write_result(reporter, target, render, document if target else document | _points(shown))
 
 
-def _target(reporter: Reporter, name: list[str], out: MapOutput) -> results.Destination | None:
+def _target(reporter: Reporter, stem: str, out: MapOutput) -> results.Destination | None:
     """Return where the map goes; None with --json and no -o. Raises UsageError."""
     if reporter.as_json and out.output is None:
         return None
     if out.format is not MapFormat.PROJECTOR:
-        return results.resolve(reporter, out, name=name)
+        return results.resolve(reporter, out, stem=stem)
     if out.output == "-":
         raise UsageError("-f projector writes a folder, not a stream", hint="name a folder with -o")
-    folder = Path(out.output or slug([*name, "projector"]))
+    folder = Path(out.output or f"{stem}-projector")
     atomic.check_writable(folder / "vectors.tsv")
     return results.Destination(folder, MapFormat.PROJECTOR)
 
