@@ -11,10 +11,9 @@ from mnistae.core.config import ModelConfig
 from mnistae.core.errors import DataError
 from mnistae.data.sets import resolve
 from mnistae.data.sets.dataset import Split, no_progress
-from mnistae.metrics import knn
 from mnistae.model.numpy_network import NumpyNetwork
 from mnistae.tasks import embedding
-from mnistae.tasks.embedding import Embedding, Method
+from mnistae.tasks.embedding import Embedding, Method, Selection
 
 
 def network(bottleneck: int = 8, scale: float = 1.0) -> NumpyNetwork:
@@ -25,7 +24,8 @@ def network(bottleneck: int = 8, scale: float = 1.0) -> NumpyNetwork:
 
 def place(data: object, method: Method = Method.TSNE, net: NumpyNetwork | None = None, seed: int = 0) -> Embedding:
     dataset = resolve.open_dataset(str(data))
-    return embedding.embed(net or network(), dataset, Split.TEST, count=60, method=method, seed=seed, progress=no_progress)
+    net = net or network()
+    return embedding.embed((net.weights, net), dataset, Selection(Split.TEST, 60, method, seed), no_progress)
 
 
 def test_sample_is_evenly_spaced(tiny: Path, digits: dict[str, np.ndarray]) -> None:
@@ -42,7 +42,7 @@ def test_tsne_is_repeatable_and_cached(tiny: Path, monkeypatch: pytest.MonkeyPat
     (cached,) = paths.cache_dir().glob("map-*")
     cached.write_bytes(cached.read_bytes()[:-1] + b"?")
     np.testing.assert_array_equal(place(tiny).positions, first)  # computed again
-    monkeypatch.setattr(embedding, "_fit", None)
+    monkeypatch.setattr(embedding, "_tsne", None)
     np.testing.assert_array_equal(place(tiny).positions, first)  # from the cache
     with pytest.raises(TypeError):
         place(tiny, seed=1)
@@ -52,8 +52,8 @@ def test_steps_are_reported(tiny: Path) -> None:
     """t-SNE reports every fiftieth step."""
     seen: list[int] = []
     dataset = resolve.open_dataset(str(tiny))
-    options = {"count": 40, "method": Method.TSNE, "seed": 3}
-    embedding.embed(network(), dataset, Split.TEST, **options, progress=lambda _what, done, _total: seen.append(done))  # type: ignore[arg-type]
+    net, what = network(), Selection(Split.TEST, 40, Method.TSNE)
+    embedding.embed((net.weights, net), dataset, what, lambda _what, done, _total: seen.append(done))
     assert seen[:3] == [0, 50, 100]
 
 
@@ -85,7 +85,9 @@ def test_map_of_mnist_keeps_the_classes_together(real_mnist: Path) -> None:
     from mnistae import api
 
     dataset = resolve.open_dataset("mnist")
-    options = {"count": 2000, "method": Method.TSNE, "seed": 0}
-    found = embedding.embed(api.load("lab").network, dataset, Split.TEST, **options, progress=no_progress)  # type: ignore[arg-type]
-    predicted = knn.classify(found.positions, found.labels, found.positions, 10, leave_one_out=True)
-    assert (predicted == found.labels).mean() > 0.85
+    model = api.load("lab")
+    what = Selection(Split.TEST, 2000, Method.TSNE)
+    found = embedding.embed((model.checkpoint.weights, model.network), dataset, what, no_progress)
+    accuracy = found.accuracy(10)
+    assert accuracy is not None
+    assert accuracy > 0.85

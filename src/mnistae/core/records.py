@@ -1,5 +1,6 @@
 """Records of a run: epochs, training state, checkpoint metadata."""
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,11 @@ from mnistae.core.arrays import Array
 from mnistae.core.config import ModelConfig, TrainConfig
 
 Weights = Mapping[str, Array]
+
+
+def digest(weights: Weights) -> str:
+    """Return the SHA-256 of weights, in the order of their names."""
+    return hashlib.sha256(b"".join(weights[name].astype("<f4").tobytes() for name in sorted(weights))).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,19 @@
 import contextlib
 import hashlib
 import io
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
-from mnistae.core import paths
+from mnistae.core import paths, records
 from mnistae.core.arrays import NO_LABEL, Array, Bytes, Indices
 from mnistae.core.errors import DataError
+from mnistae.core.records import Weights
 from mnistae.data.sets import cache
 from mnistae.data.sets.dataset import Dataset, Progress, Split
 from mnistae.metrics import knn
@@ -64,17 +68,30 @@ class Embedding:
         return float((knn.classify(places, labels, places, k, leave_one_out=True) == labels).mean())
 
 
-def embed(
-    network: Network, dataset: Dataset, split: Split, *, count: int, method: Method, seed: int, progress: Progress
-) -> Embedding:
-    """Place the codes of `count` evenly spaced images of a split, or of all if it has fewer. Raises DataError."""
-    images, labels = dataset.images(split), dataset.labels(split)
+@dataclass(frozen=True)
+class Selection:
+    """Which codes are placed: those of `count` evenly spaced images of a split, or of all if it has fewer; and how."""
+
+    split: Split
+    count: int
+    method: Method
+    seed: int = 0
+
+
+def embed(model: tuple[Weights, Network], dataset: Dataset, what: Selection, progress: Progress) -> Embedding:
+    """Place the codes of a data set in the plane. `model` is a network and its weights. Raises DataError."""
+    weights, network = model
+    images, labels = dataset.images(what.split), dataset.labels(what.split)
     if len(images) < 4:
         raise DataError(f"too few images for a map: {len(images)}", hint="use a data set with four images or more")
-    indices = spread(len(images), count)
+    indices = spread(len(images), what.count)
     codes = np.nan_to_num(inference.encode_uint8(network, images[indices]))  # diverged weights produce non-finite codes
-    positions = codes if method is Method.CODES else _pca(codes) if method is Method.PCA else _tsne(codes, seed, progress)
-    return Embedding(method, split, indices, images[indices], labels[indices], codes, positions)
+    if what.method is Method.TSNE:
+        source = [records.digest(weights), dataset.digest, what.split, len(codes), what.seed]
+        positions = _cached(source, lambda: _tsne(codes, what.seed, progress))
+    else:
+        positions = codes if what.method is Method.CODES else _pca(codes)
+    return Embedding(what.method, what.split, indices, images[indices], labels[indices], codes, positions)
 
 
 def spread(total: int, count: int) -> Indices:
@@ -90,22 +107,25 @@ def _pca(codes: Array) -> Array:
     return positions
 
 
-def _tsne(codes: Array, seed: int, progress: Progress) -> Array:
-    """Return the positions (N, 2) of codes, from the cache if the same codes have been placed before."""
-    digest = hashlib.sha256(codes.tobytes()).hexdigest()
-    source = [digest, list(codes.shape), seed, STEPS, PERPLEXITY, ANGLE, version("scikit-learn")]
-    path = paths.cache_dir() / f"map-{digest[:12]}-{seed}.safetensors"
+def _cached(source: list[Any], place: Callable[[], Array]) -> Array:
+    """Return the positions (N, 2) of codes, from the cache if the same ones have been placed before.
+
+    `source` are the digests of weights and data, the split, N and the seed. The codes' own last bits depend on the threads.
+    """
+    source = [*source, STEPS, PERPLEXITY, ANGLE, version("scikit-learn")]
+    name = hashlib.sha256(json.dumps(source).encode()).hexdigest()[:12]
+    path = paths.cache_dir() / f"map-{name}.safetensors"
     with contextlib.suppress(cache.StaleCacheError):
-        return cache.CacheFile.open(path, source).rows("positions", 0, len(codes)).view("<f4")
-    positions = _fit(codes, seed, progress)
+        return cache.CacheFile.open(path, source).rows("positions", 0, source[3]).view("<f4")
+    positions = place()
     cache.write(path, source, {"positions": positions.astype("<f4").view(np.uint8)}, {"classes": [], "notes": []})
     return positions
 
 
-def _fit(codes: Array, seed: int, progress: Progress) -> Array:
+def _tsne(codes: Array, seed: int, progress: Progress) -> Array:
     """Cosine distances: the length of a code says how bold the stroke is, and its direction which digit it is."""
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_info, threadpool_limits
 
     is_plane = np.count_nonzero(np.ptp(codes, axis=0)) >= 2  # otherwise PCA has nothing to start from
     tsne = TSNE(
@@ -117,7 +137,8 @@ def _fit(codes: Array, seed: int, progress: Progress) -> Array:
         random_state=seed,
         verbose=2,  # prints every fiftieth step
     )
-    with threadpool_limits(THREADS), contextlib.redirect_stdout(_Steps(progress, f"t-SNE of {len(codes):,} codes")):
+    threads = min(THREADS, *(pool["num_threads"] for pool in threadpool_info()))
+    with threadpool_limits(threads), contextlib.redirect_stdout(_Steps(progress, f"t-SNE of {len(codes):,} codes")):
         positions: Array = tsne.fit_transform(codes)
     return positions
 

@@ -18,7 +18,7 @@ from mnistae.store import builtin
 from mnistae.store.runs import Checkpoint
 from mnistae.tasks import embedding, evaluation, inference
 from mnistae.tasks import noise as noises
-from mnistae.tasks.embedding import Embedding, Method
+from mnistae.tasks.embedding import Embedding, Method, Selection
 from mnistae.tasks.evaluation import LAB_NOISE, LEVEL_FACTORS, Evaluation, EvaluationOptions
 from mnistae.tasks.inference import Denoising, Reconstruction
 from mnistae.tasks.noise import DEFAULT_LEVELS, Noise
@@ -93,7 +93,7 @@ def collect(
     split = Split.TEST if dataset.has(Split.TEST) else Split.TRAIN
     pixels = stack(images)
     method = Method.CODES if network.config.bottleneck == 2 else Method.TSNE
-    shown = embedding.embed(network, dataset, split, count=CODES, method=method, seed=0, progress=progress)
+    shown = embedding.embed((checkpoint.weights, network), dataset, Selection(split, CODES, method), progress)
     progress("evaluation", 0, None)
     own, other = evaluation.evaluate([network, denoiser], dataset, split, EvaluationOptions(extremes=EXTREMES))
     by_class = np.argsort(dataset.labels(split), kind="stable")

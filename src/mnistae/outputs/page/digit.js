@@ -42,7 +42,10 @@ function scaled(ink, size, box) {
       values[y * width + x] = own.reduce((sum, [i, weight]) => sum + weight * line[i], 0);
     });
   });
-  const darkest = percentile(values.filter((value) => value > 0), 0.95);
+  const darkest = percentile(
+    values.filter((value) => value > 0),
+    0.95,
+  );
   return { height, width, values: values.map((value) => Math.min(value / darkest, 1)) };
 }
 

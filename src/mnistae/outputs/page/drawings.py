@@ -44,8 +44,7 @@ def _ticks(top: float) -> list[float]:
     """Return the multiples of 1, 2 or 5 times a power of ten up to `top`, from three to seven of them."""
     power = 10.0 ** math.floor(math.log10(top / 3))
     step = next(power * factor for factor in (1, 2, 5, 10) if top / (power * factor) < 7)
-    ticks = [round(step * k, 12) for k in range(1, int(top / step + 1e-9) + 1)]
-    return ticks
+    return [round(step * k, 12) for k in range(1, int(top / step + 1e-9) + 1)]
 
 
 def shown_points(found: Embedding) -> Indices:

@@ -5,17 +5,16 @@ import { prepare } from "./digit.js";
 
 const PIXELS = 784;
 const element = (id) => document.getElementById(id);
-const parse = (id) => JSON.parse(element(id).textContent);
 
 /** Paint an image (784) in [0, 1]; without one, clear the canvas. */
-function paint(canvas, image) {
+function paint(canvas, pixels) {
   const context = canvas.getContext("2d");
-  const pixels = context.createImageData(28, 28);
+  const shown = context.createImageData(28, 28);
   for (let i = 0; i < PIXELS; i++) {
-    pixels.data.fill(image ? Math.round(image[i] * 255) : 0, 4 * i, 4 * i + 3);
-    pixels.data[4 * i + 3] = 255;
+    shown.data.fill(pixels ? Math.round(pixels[i] * 255) : 0, 4 * i, 4 * i + 3);
+    shown.data[4 * i + 3] = 255;
   }
-  context.putImageData(pixels, 0, 0);
+  context.putImageData(shown, 0, 0);
 }
 
 const decibels = (error) => `MSE ${error.toFixed(4)}, PSNR ${(-10 * Math.log10(error)).toFixed(2)} dB`;
@@ -63,7 +62,10 @@ function startUnits({ data, arrays, network }) {
     const original = image(arrays.starts, start.value);
     paint(element("units-original"), original);
     const found = network.encode(original);
-    setCode(found, `The code of ${describe(data.names.starts[start.value])}. ${decibels(mse(original, network.decode(found)))}.`);
+    setCode(
+      found,
+      `The code of ${describe(data.names.starts[start.value])}. ${decibels(mse(original, network.decode(found)))}.`,
+    );
   };
   fill(start, data.names.starts);
   start.addEventListener("change", choose);
@@ -103,7 +105,8 @@ function startBetween({ data, arrays, network }) {
     return undefined;
   });
   slider.addEventListener("input", () => (stop(), draw()));
-  for (const id of ["between-from", "between-to", "between-lerp", "between-slerp"]) element(id).addEventListener("change", draw);
+  for (const id of ["between-from", "between-to", "between-lerp", "between-slerp"])
+    element(id).addEventListener("change", draw);
   draw();
 }
 
@@ -135,7 +138,10 @@ function startDraw({ data, arrays, network }, setCode) {
   const update = () => {
     redraw();
     const rgba = context.getImageData(0, 0, size, size).data;
-    const prepared = prepare(Float32Array.from({ length: size * size }, (_, i) => rgba[4 * i] / 255), size);
+    const prepared = prepare(
+      Float32Array.from({ length: size * size }, (_, i) => rgba[4 * i] / 255),
+      size,
+    );
     code = prepared && network.encode(prepared);
     const decoded = code && network.decode(code);
     paint(element("draw-prepared"), prepared);
@@ -240,16 +246,26 @@ function startMap({ data, arrays, network }, setCode) {
   map.addEventListener("pointermove", (event) => show(at(event), event.buttons === 1 && setCode));
   map.addEventListener("pointerdown", (event) => show(at(event), setCode));
   map.addEventListener("keydown", (event) => {
-    const steps = { ArrowLeft: [-10, 0], ArrowRight: [10, 0], ArrowUp: [0, -10], ArrowDown: [0, 10], Enter: [0, 0], " ": [0, 0] };
+    const steps = {
+      ArrowLeft: [-10, 0],
+      ArrowRight: [10, 0],
+      ArrowUp: [0, -10],
+      ArrowDown: [0, 10],
+      Enter: [0, 0],
+      " ": [0, 0],
+    };
     if (!(event.key in steps)) return;
     event.preventDefault();
-    show(place.map((value, axis) => value + steps[event.key][axis]), !event.key.startsWith("Arrow") && setCode);
+    show(
+      place.map((value, axis) => value + steps[event.key][axis]),
+      !event.key.startsWith("Arrow") && setCode,
+    );
   });
   show(place, () => {});
 }
 
-async function start() {
-  const data = parse("data");
+async function main() {
+  const data = JSON.parse(element("data").textContent);
   const names = Object.keys(data.arrays);
   const unpacked = await Promise.all(names.map((name) => unpack(data.arrays[name])));
   const arrays = Object.fromEntries(names.map((name, k) => [name, unpacked[k]]));
@@ -263,4 +279,4 @@ async function start() {
   document.documentElement.dataset.ready = Math.round(performance.now());
 }
 
-start();
+main();

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistae import __version__
+from mnistae.core import records
 from mnistae.core.arrays import to_float
-from mnistae.core.records import Weights
 from mnistae.core.text import escape
 from mnistae.model import layer_table
 from mnistae.model.layer_table import MEBIBYTE
@@ -48,7 +48,7 @@ def render(content: Content, facts: Sequence[tuple[str, str]]) -> bytes:
         facts=facts,
         accuracy=content.map.accuracy(NEIGHBOURS),
         version=__version__,
-        weights_digest=_digest(content.checkpoint.weights),
+        weights_digest=records.digest(content.checkpoint.weights),
         command=train_command(content.name, content.checkpoint.metadata),
         style=Markup(style),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704
@@ -62,13 +62,6 @@ def join_scripts() -> str:
     """Return the modules of the script as one module."""
     lines = [line for name in SCRIPTS for line in (FOLDER / name).read_text("utf-8").splitlines(keepends=True)]
     return "".join(line.removeprefix("export ") for line in lines if not line.startswith("import "))
-
-
-def _digest(weights: Weights) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(np.asarray(weights[name], "<f4").tobytes())
-    return digest.hexdigest()
 
 
 def _hash(text: str) -> str:

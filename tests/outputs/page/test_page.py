@@ -1,0 +1,186 @@
+"""The page as a file: what is in it, and that nothing foreign becomes part of it."""
+
+import base64
+import dataclasses
+import hashlib
+import json
+import re
+import zlib
+from html.parser import HTMLParser
+from typing import Any
+
+import jinja2
+import numpy as np
+import pytest
+
+from mnistae.core.config import ModelConfig, TrainConfig
+from mnistae.core.records import EpochRecord, Metadata, Provenance
+from mnistae.data.references import InputImage
+from mnistae.outputs.page import content as contents
+from mnistae.outputs.page import drawings, page, payload
+from mnistae.outputs.page.content import Content
+from tests.support.client import log_result
+from tests.support.hostile import HOSTILE
+
+FACTS = [("source", "train"), ("recipe", "lab")]
+PAYLOADS = [
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "' onmouseover='alert(1)",
+    "<a href=javascript:alert(1)>x</a>",
+    "<!--",
+    "]]>",
+    "{{ 7 * 7 }}{% raw %}",
+    "</title><body onload=alert(1)>",
+    "</style><script>alert(1)</script>",
+    "\u2028;alert(1)//",
+    "&lt;script&gt;",
+    *HOSTILE,
+]
+
+
+class Elements(HTMLParser):
+    """The elements of a page with their attributes, the text of its scripts, and all other text."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self.inside = "", ""
+        self.raw: dict[str, str] = {}
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        self.inside = f"{tag} {dict(attrs).get('type')}"
+
+    def handle_endtag(self, _tag: str) -> None:
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside.startswith(("script", "style")):
+            self.raw[self.inside] = self.raw.get(self.inside, "") + data
+        else:
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def rendered(report: Content) -> bytes:
+    return page.render(report, FACTS)
+
+
+def test_page_is_one_file_of_at_most_four_megabytes(report: Content, rendered: bytes) -> None:
+    """The page refers to nothing outside it, and is the same twice."""
+    assert len(rendered) <= 4_000_000
+    assert page.render(report, FACTS) == rendered
+    for tag, attributes in Elements(rendered).found:
+        for name in ("src", "href", "action", "srcset"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:image/png;base64,")), (tag, attributes)
+        assert tag not in {"link", "iframe", "object", "form", "base"}
+        assert (
+            tag not in {"img", "canvas"}
+            or attributes.get("alt")
+            or attributes.get("aria-label")
+            or attributes.get("id") is None
+        )
+
+
+def test_policy_allows_the_script_and_the_style_alone(rendered: bytes) -> None:
+    """The hashes of the Content-Security-Policy are those of the inlined script and style, and the page has no other."""
+    found = Elements(rendered)
+    policy = next(a["content"] for tag, a in found.found if tag == "meta" and a.get("http-equiv")) or ""
+    for kind, directive in (("script module", "script-src"), ("style None", "style-src")):
+        digest = base64.b64encode(hashlib.sha256(found.raw[kind].encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; img-src data:; ")
+    assert "unsafe" not in policy
+    assert not [a for _, a in found.found if any(name.startswith("on") or name == "style" for name in a)]
+    assert [a.get("type") for tag, a in found.found if tag == "script"] == ["application/json", "module"]
+
+
+def test_page_has_the_weights_and_images_exactly(report: Content, rendered: bytes) -> None:
+    """The arrays in the page are those of the checkpoint and the data set."""
+    arrays = json.loads(Elements(rendered).raw["script application/json"])["arrays"]
+    for name, array in report.checkpoint.weights.items():
+        planes = np.frombuffer(zlib.decompress(base64.b64decode(arrays[name]["data"])), np.uint8)
+        np.testing.assert_array_equal(planes.reshape(4, -1).T.tobytes(), array.tobytes(), strict=True)
+    starts = zlib.decompress(base64.b64decode(arrays["starts"]["data"]))
+    assert starts == report.starts.images.tobytes()
+
+
+def hostile(report: Content, text: str) -> tuple[Content, list[tuple[str, str]]]:
+    """Put a foreign text wherever a report takes one."""
+    dataset: Any = type("Named", (), {"name": text, "location": text, "digest": "0", "classes": (text,) * 10})()
+    checkpoint = dataclasses.replace(report.checkpoint, name=text)
+    images = [InputImage(text, image.pixels, image.label) for image in report.images]
+    return dataclasses.replace(report, dataset=dataset, checkpoint=checkpoint, images=images), [(text, text)]
+
+
+def unexpected(plain: Elements, found: Elements) -> int:
+    """Return how many elements and attributes a page has that the plain one has not."""
+    return sum(
+        tag != expected or attributes.keys() != wanted.keys()
+        for (tag, attributes), (expected, wanted) in zip(found.found, plain.found, strict=False)
+    ) + abs(len(found.found) - len(plain.found))
+
+
+def test_foreign_text_is_text(report: Content, rendered: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T14: names of runs, classes, data sets and images, and metadata add no element, attribute or script to a page.
+
+    With autoescape off, most of the same texts do.
+    """
+    monkeypatch.setattr(payload, "pack", lambda array: {"type": "u1", "data": str(len(array))})  # 35 times 2.5 MB take time
+    own = dataclasses.replace(report, map=dataclasses.replace(report.map, labels=report.map.labels % 10))
+    plain = Elements(page.render(*hostile(own, "plain")))
+    for text in PAYLOADS:
+        found = Elements(page.render(*hostile(own, text)))
+        assert not unexpected(plain, found), text
+        assert found.raw["script module"] == plain.raw["script module"]
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", found.text), text
+    environment = jinja2.Environment
+    monkeypatch.setattr(jinja2, "Environment", lambda **options: environment(**{**options, "autoescape": False}))
+    seen = sum(bool(unexpected(plain, Elements(page.render(*hostile(own, text))))) for text in PAYLOADS[:10])
+    assert seen >= 6
+    log_result("T14", trials=len(PAYLOADS), control=f"autoescape off: {seen} of 10 texts became elements")
+
+
+@pytest.mark.parametrize(
+    ("training", "model", "name", "expected"),
+    [
+        (TrainConfig(), ModelConfig(), "lab", "mnistae train --recipe lab --dataset mnist --seed 0 --device cpu"),
+        (
+            TrainConfig(dataset="/my data", seed=3, epochs=5, learning_rate=0.1),
+            ModelConfig(bottleneck=2),
+            "x",
+            "mnistae train --recipe lab --dataset '/my data' --seed 3 --epochs 5 --lr 0.1 --bottleneck 2 --device cpu --name x",
+        ),
+        (None, ModelConfig(), "imported", None),
+        (TrainConfig(recipe="unknown"), ModelConfig(), "x", None),
+    ],
+    ids=["lab", "changed", "imported", "unknown"],
+)
+def test_command_names_what_is_not_the_recipes(
+    training: TrainConfig | None, model: ModelConfig, name: str, expected: str | None
+) -> None:
+    """The command that trains a network again has every setting that differs from its recipe."""
+    assert contents.train_command(name, Metadata(model, training, Provenance("digest", "cpu", 2))) == expected
+
+
+@pytest.mark.parametrize(
+    ("losses", "ticks", "epochs"),
+    [
+        ([0.117, 0.05, 0.021], ["0", "0.02", "0.04", "0.06", "0.08", "0.1", "0.12"], ["1", "2", "3"]),
+        ([0.3], ["0", "0.1", "0.2", "0.3", "0.4"], ["1", "2"]),
+        ([0.0, float("nan")], ["0", "0.2", "0.4", "0.6", "0.8", "1", "1.2"], ["1", "2"]),
+        ([1.0 / k for k in range(1, 101)], ["0", "0.2", "0.4", "0.6", "0.8", "1", "1.2"], ["1", "20", "40", "60", "80", "100"]),
+    ],
+    ids=str,
+)
+def test_loss_curve_has_round_ticks(losses: list[float], ticks: list[str], epochs: list[str]) -> None:
+    """The axes start at 0 and 1 and have round numbers, and each finite loss is a point between them."""
+    drawn = drawings.loss_curve([EpochRecord(k, loss, 1e-3) for k, loss in enumerate(losses, 1)])
+    assert [label for _, label in drawn["losses"]] == ticks
+    assert [label for _, label in drawn["epochs"]] == epochs
+    points = [tuple(map(float, point.split(","))) for point in drawn["points"].split()]
+    assert len(points) == sum(np.isfinite(losses))
+    assert all(56 <= x <= 628 and 12 <= y <= 240 for x, y in points)
