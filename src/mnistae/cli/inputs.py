@@ -133,7 +133,7 @@ def _compared(reporter: Reporter, checkpoint: Checkpoint, images: Iterable[Input
     for name, reasons in odd[:MAX_WARNINGS]:
         reporter.warn(f"'{name}' is unlike the training images: {reasons}")
     if len(odd) > MAX_WARNINGS:
-        reporter.warn(f"{len(odd) - MAX_WARNINGS} more images are unlike the training images")
+        reporter.warn(f"images unlike the training images that are not listed: {len(odd) - MAX_WARNINGS}")
     if found and not odd:
         _, means, backgrounds = zip(*found, strict=True)
         warn_unlike(reporter, checkpoint, "the images", np.concatenate(means), np.concatenate(backgrounds))
@@ -191,8 +191,9 @@ def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def describe_image(image: InputImage) -> dict[str, Any]:
-    """Return an image's reference and label for a JSON document."""
-    return {"image": image.name, "label": image.label}
+    """Return an image's reference and label, and the name of its class if it has one, for a JSON document."""
+    named = {"class": image.class_name} if image.class_name is not None else {}
+    return {"image": image.name, "label": image.label, **named}
 
 
 def warn_dead(

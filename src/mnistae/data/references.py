@@ -53,12 +53,13 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class InputImage:
-    """One image (784,) in [0, 1] with its source, its label if it has one, and the preprocessing steps."""
+    """One image (784,) in [0, 1] with its source, its label and class if it has them, and the preprocessing steps."""
 
     name: str
     pixels: NDArray[np.float32]
     label: int | None
     notes: tuple[str, ...] = ()
+    class_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _place(ref: ImageRef, dataset: Dataset) -> int:
 def _from_dataset(ref: ImageRef, dataset: Dataset, index: int) -> InputImage:
     label = int(dataset.labels(ref.split)[index])
     pixels = to_float(dataset.image(ref.split, index))
-    return InputImage(ref.text, pixels, None if label == NO_LABEL else label)
+    return InputImage(ref.text, pixels, None if label == NO_LABEL else label, class_name=dataset.class_name(label))
 
 
 def _nth_of_digit(ref: ImageRef, dataset: Dataset) -> int:

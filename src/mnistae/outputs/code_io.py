@@ -1,6 +1,7 @@
 """Reading and writing codes as JSON lines, CSV and .npy, in blocks.
 
-JSON lines are `{"image": "train:1", "label": 0, "code": [...]}`. CSV has the columns image, label, c0, c1 and so on.
+JSON lines are `{"image": "train:1", "label": 0, "code": [...]}`. CSV has the columns image, label, c0, c1 and so on. Both have
+the key or column class after the label where the labels have names.
 An .npy file is an array (n, bottleneck). Nine digits preserve a float32 exactly.
 """
 
@@ -33,19 +34,20 @@ MAX_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Block:
-    """Codes (B, bottleneck) with the image reference and the label of each."""
+    """Codes (B, bottleneck) with the image reference and the label of each, and its class where the labels have names."""
 
     images: Sequence[str]
     labels: Sequence[int | None]
     codes: Array
+    classes: Sequence[str | None] | None = None
 
 
-def header(kind: str, count: int, width: int) -> bytes:
+def header(kind: str, count: int, width: int, *, has_classes: bool = False) -> bytes:
     """Return the header of a file of `count` codes of `width` numbers."""
     if kind == "npy":
         return npy.header((count, width))
     if kind == "csv":
-        return ",".join(["image", "label", *(f"c{unit}" for unit in range(width))]).encode() + b"\n"
+        return ",".join(["image", "label", *["class"] * has_classes, *(f"c{unit}" for unit in range(width))]).encode() + b"\n"
     return b""
 
 
@@ -55,13 +57,17 @@ def format_block(kind: str, block: Block) -> bytes:
         return np.ascontiguousarray(block.codes, "<f4").tobytes()
     numbers = ",".join(["%.9g"] * block.codes.shape[1])
     texts = [numbers % tuple(code) for code in block.codes.tolist()]
-    rows = zip(block.images, block.labels, texts, strict=True)
+    named = [{"class": name} for name in block.classes] if block.classes is not None else [{}] * len(texts)
+    rows = zip(block.images, block.labels, named, texts, strict=True)
     if kind == "csv":
-        lines = (f"{csv_text([[image]])[:-1]},{'' if label is None else label},{text}\n" for image, label, text in rows)
+        lines = (
+            f"{csv_text([[image, '' if label is None else label, *name.values()]])[:-1]},{text}\n"
+            for image, label, name, text in rows
+        )
     else:
         lines = (
-            f'{{"image": {json.dumps(image)}, "label": {json.dumps(label)}, "code": [{text.replace(",", ", ")}]}}\n'
-            for image, label, text in rows
+            f'{json.dumps({"image": image, "label": label, **name})[:-1]}, "code": [{text.replace(",", ", ")}]}}\n'
+            for image, label, name, text in rows
         )
     return "".join(lines).encode("utf-8", "surrogateescape")
 

@@ -3,8 +3,8 @@
 Several networks share the arrays, the principal components and the noise.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -66,6 +66,8 @@ class Evaluation:
     records: tuple[Record, ...]
     worst: Extremes | None
     best: Extremes | None
+    classes: Sequence[str] = ()
+    """The names of the labels, if they have names."""
 
     def pivot(self, *metrics: str) -> dict[tuple[int | None, str | int | None], dict[str, float]]:
         """Return the values of some metrics by label and item, and then by metric."""
@@ -85,6 +87,7 @@ class _EvalData:
     labels: Bytes
     train: Bytes
     train_labels: Bytes
+    class_name: Callable[[int], str | None]
 
 
 def evaluate(
@@ -94,7 +97,7 @@ def evaluate(
     options = options or EvaluationOptions()
     images, labels = dataset.images(split), dataset.labels(split)
     train = (images, labels) if split is Split.TRAIN else (dataset.images(Split.TRAIN), dataset.labels(Split.TRAIN))
-    data = _EvalData(split, to_float(images), labels, *train)
+    data = _EvalData(split, to_float(images), labels, *train, dataset.class_name)
     sizes = [network.config.bottleneck for network in networks]
     pca_mse = _pca_mse(data, set(sizes))
     records = [[Record("bottleneck", None, None, size), Record("pca_mse", None, None, pca_mse[size])] for size in sizes]
@@ -102,7 +105,8 @@ def evaluate(
         noisy = noises.add(data.images, kind, level=level, seed=0)  # one copy at a time, shared by all networks
         for own, network in zip(records, networks, strict=True):
             own.extend(_denoising(network, data.images, noisy, (kind, level), is_listed=options.denoising))
-    return [_evaluate(network, data, options, own) for network, own in zip(networks, records, strict=True)]
+    found = [_evaluate(network, data, options, own) for network, own in zip(networks, records, strict=True)]
+    return [replace(evaluation, classes=dataset.classes) for evaluation in found]
 
 
 def _evaluate(network: Network, data: _EvalData, options: EvaluationOptions, shared: list[Record]) -> Evaluation:
@@ -166,7 +170,7 @@ def _pca_mse(data: _EvalData, sizes: set[int]) -> dict[int, float]:
 def _extremes(data: _EvalData, result: Reconstruction, chosen: NDArray[np.intp]) -> Extremes:
     labels = [None if label == NO_LABEL else int(label) for label in data.labels[chosen]]
     images = [
-        InputImage(f"{data.split}:{index}", pixels, label)
+        InputImage(f"{data.split}:{index}", pixels, label, class_name=None if label is None else data.class_name(label))
         for index, pixels, label in zip(chosen, data.images[chosen], labels, strict=True)
     ]
     metrics = Metrics(result.metrics.mse[chosen], result.metrics.psnr[chosen], result.metrics.ssim[chosen])

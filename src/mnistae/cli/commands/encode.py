@@ -93,7 +93,9 @@ def _target(reporter: Reporter, out: CodeOutput) -> Destination:
 def _encode_images(job: inputs.Inputs) -> Iterator[Block]:
     while images := list(itertools.islice(job.stream, IMAGE_BATCH)):
         codes = job.network.encode(references.stack(images))
-        yield Block([image.name for image in images], [image.label for image in images], codes)
+        has_classes = job.needs_dataset and bool(job.open_dataset().classes)
+        classes = [image.class_name for image in images] if has_classes else None
+        yield Block([image.name for image in images], [image.label for image in images], codes, classes)
 
 
 def _of_split(reporter: Reporter, split: Split, source: InputOptions) -> _Codes:
@@ -114,6 +116,7 @@ def _encode_split(reporter: Reporter, checkpoint: Checkpoint, network: Network, 
             [f"{split}:{k}" for k in range(start, start + len(images))],
             [None if label == NO_LABEL else int(label) for label in labels],
             network.encode(to_float(images)),
+            [data.class_name(label) for label in labels] if data.classes else None,
         )
         found.append(drift.brightness(images))
     means, backgrounds = map(np.concatenate, zip(*found, strict=True))
@@ -140,9 +143,11 @@ def _send(send: Callable[[bytes], None], kind: str, codes: _Codes, blocks: Itera
     if kind == "npy" and count is None:
         blocks = list(blocks)
         count = sum(len(block.images) for block in blocks)
-    send(code_io.header(kind, count or 0, codes.width))
+    first = list(itertools.islice(blocks := iter(blocks), 1))
+    has_classes = bool(first) and first[0].classes is not None
+    send(code_io.header(kind, count or 0, codes.width, has_classes=has_classes))
     sent = 0
-    for block in blocks:
+    for block in itertools.chain(first, blocks):
         send(code_io.format_block(kind, block))
         sent += len(block.images)
     return sent
@@ -153,5 +158,6 @@ def _write_text(text: bytes) -> None:
 
 
 def _documents(block: Block) -> list[dict[str, Any]]:
-    rows = zip(block.images, block.labels, block.codes.astype(float).tolist(), strict=True)
-    return [{"image": image, "label": label, "code": code} for image, label, code in rows]
+    named = [{}] * len(block.images) if block.classes is None else [{"class": name} for name in block.classes]
+    rows = zip(block.images, block.labels, named, block.codes.astype(float).tolist(), strict=True)
+    return [{"image": image, "label": label, **name, "code": code} for image, label, name, code in rows]

@@ -63,7 +63,7 @@ def document(reports: Sequence[Report], dataset: str) -> dict[str, Any]:
 
 def _document(report: Report) -> dict[str, Any]:
     result = report.result
-    digits = [{"digit": digit, **row} for (digit, _), row in result.pivot(*QUALITY).items()]
+    digits = [{"digit": digit, **_named(result, digit), **row} for (digit, _), row in result.pivot(*QUALITY).items()]
     noises = [(str(item).partition(":"), row) for (_, item), row in result.pivot(*DENOISING).items()]
     extremes = {"worst": result.worst, "best": result.best}
     return {
@@ -79,6 +79,14 @@ def _document(report: Report) -> dict[str, Any]:
         },
         "knn": next(({"k": k, "accuracy": row["knn_accuracy"]} for (_, k), row in result.pivot("knn_accuracy").items()), None),
     }
+
+
+def _named(result: Evaluation, label: int | None) -> dict[str, str]:
+    return {"class": result.classes[label]} if label is not None and label < len(result.classes) else {}
+
+
+def _name(result: Evaluation, label: int) -> object:
+    return _named(result, label).get("class", label)
 
 
 def as_csv(reports: Sequence[Report]) -> str:
@@ -107,11 +115,13 @@ def _describe(report: Report, dataset: str) -> list[str]:
     result = report.result
     value = result.pivot(*SUMMARY)[None, None]
     activations = " ".join(["mean activations:", *(f"{mean:.2f}" for mean in _values(result, "mean_activation"))])
-    total, *digits = [("all" if digit is None else digit, *_cells(row)) for (digit, _), row in result.pivot(*QUALITY).items()]
+    total, *digits = [
+        ("all" if digit is None else _name(result, digit), *_cells(row)) for (digit, _), row in result.pivot(*QUALITY).items()
+    ]
     lines = [
         escape(f"{report.name} on the {result.split.text} images of {dataset}"),
         "",
-        *format_table([("digit", *(FORMATS[metric][0] for metric in QUALITY)), *digits, total]),
+        *format_table([("class" if result.classes else "digit", *(FORMATS[metric][0] for metric in QUALITY)), *digits, total]),
         "",
         f"active bottleneck units: {value['active_units']} of {value['bottleneck']}",
         *textwrap.wrap(activations, WIDTH, subsequent_indent="  "),
@@ -163,7 +173,8 @@ def _column(result: Evaluation) -> dict[str, str]:
         if metric in COMPARED and (label is None or metric == "mse"):
             heading, number_format = FORMATS[metric]
             heading = heading.format(str(item).replace(":", " "))
-            cells[heading if label is None else f"{heading} of digit {label}"] = format(value, number_format)
+            owner = f"{'class' if result.classes else 'digit'} {_name(result, label)}" if label is not None else ""
+            cells[f"{heading} of {owner}" if owner else heading] = format(value, number_format)
     return cells
 
 
@@ -189,7 +200,7 @@ def _short_ascii(name: str) -> str:
 
 def _section(heading: str, extremes: Extremes) -> Section:
     captions = [
-        f"{image.name}{'' if image.label is None else f' ({image.label})'}\n{mse:.5f}"
+        f"{image.name}{'' if image.label is None else f' ({image_view.label(image)})'}\n{mse:.5f}"
         for image, mse in zip(extremes.images, extremes.reconstruction.metrics.mse, strict=True)
     ]
     return Section(heading, captions, extremes.reconstruction.originals, extremes.reconstruction.outputs)

@@ -27,5 +27,5 @@ def documents(images: Sequence[InputImage], metrics: Metrics) -> list[dict[str, 
 
 
 def label(image: InputImage) -> object:
-    """Return an image's label for a table."""
-    return "-" if image.label is None else image.label
+    """Return an image's class or label for a table."""
+    return image.class_name or ("-" if image.label is None else image.label)

@@ -115,6 +115,10 @@ class Dataset:
         """The names of the labels 0, 1 and so on; empty if they have none."""
         return self._ask(lambda store: store.classes)
 
+    def class_name(self, label: int) -> str | None:
+        """Return the name of a label, or None if it has none."""
+        return self.classes[label] if label < len(self.classes) else None
+
     @property
     def notes(self) -> Sequence[str]:
         """What the source was taken for, and what was converted or left out, a line each."""
