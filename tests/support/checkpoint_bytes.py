@@ -11,7 +11,7 @@ import safetensors.numpy
 from mnistae.core.arrays import Array
 from mnistae.core.config import ModelConfig, TrainConfig
 from mnistae.core.errors import CheckpointError
-from mnistae.core.records import EpochRecord, Metadata, Provenance, TrainingState
+from mnistae.core.records import EpochRecord, ImageStats, Metadata, Provenance, TrainingState
 from mnistae.store import format as checkpoint_format
 
 SMALL = ModelConfig(hidden=1, bottleneck=1)  # every step of the reader, in a file of 11 kB
@@ -31,6 +31,7 @@ def metadata(model: ModelConfig = SMALL) -> Metadata:
         provenance=Provenance("d1" * 32, "cuda:0", 2, {"torch": "2.10.0", "mnistae": "0.1"}),
         history=(EpochRecord(1, 0.07021, 1e-3), EpochRecord(2, 0.1 + 0.2, 1e-4)),
         active_units=1,
+        images=ImageStats(0.1307, 0.0254, 0.3976, 0.0, 0.25),
     )
 
 

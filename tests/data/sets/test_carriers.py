@@ -51,7 +51,7 @@ def check(path: Path, labels: np.ndarray = LABELS, *, split: str = "train", note
         ({"x": IMAGES, "y": LABELS.astype("S")}, LABELS, ()),
         ({"x": IMAGES, "y": np.where(LABELS < 9, LABELS.astype(int), -1)}, [*LABELS[:4], 255, *LABELS[5:]], ("1 train label",)),
         ({"x": IMAGES, "y": LABELS + 0.5}, NONE, ("12 train labels left out",)),
-        ({"x": IMAGES.astype(np.int64)}, NONE, ("int64 values from 0 to 255 divided by 255",)),
+        ({"x": IMAGES.astype(np.int64)}, NONE, ("array of int64 values from 0 to 255, divided by 255",)),
         ({"x": IMAGES / 255, "y": LABELS}, LABELS, ()),
         ({"x": IMAGES * np.uint16(257)}, NONE, ("divided by 65535",)),
         ({"train_images": IMAGES, "val_images": IMAGES[:3]}, NONE, ("test: 3 images from 'val_images'", "used as the test")),

@@ -68,11 +68,11 @@ def choose(dtype: np.dtype, low: float, high: float, *, name: str) -> Scale:
         raise _refusal(dtype, low, high, name)
     notes = []
     if divisor > 1 and dtype != np.uint8:
-        notes.append(f"{dtype.name} values from {low:g} to {high:g} divided by {divisor}")
+        notes.append(f"array of {dtype.name} values from {low:g} to {high:g}, divided by {divisor}")
     if is_whole and high == 1:
-        notes.append("values 0 and 1 read as background and ink")
+        notes.append("array of 0 and 1, read as background and ink")
     if low < 0 or high > divisor:
-        notes.append(f"values from {low:.8g} to {high:.8g} clipped to the range from 0 to {divisor}")
+        notes.append(f"array values from {low:.8g} to {high:.8g} clipped to the range from 0 to {divisor}")
     return Scale(divisor, tuple(notes))
 
 

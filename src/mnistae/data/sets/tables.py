@@ -141,7 +141,7 @@ def _array(data: bytes) -> NDArray[Any] | str:
 def _of_arrays(found: Found, path: Path) -> Content:
     """Return the data set in arrays, by their names, or if the names are unknown, by their shapes. Raises DataError."""
     used, notes = _without_validation(_by_name(found, path) or _by_shape(found, path))
-    images = {split: _usable(found, key, path) for (split, role), key in used.items() if role == "images"}
+    images = {split: _usable(found, key, path) for (split, role), key in sorted(used.items(), reverse=True) if role == "images"}
     given = {split: _usable(found, key, path) for (split, role), key in used.items() if role == "labels" and split in images}
     if unused := [key for key in found if key not in used.values()]:
         notes.append(f"not used: {_list(unused)}")

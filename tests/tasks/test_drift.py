@@ -1,0 +1,104 @@
+"""Images that are darker, brighter or inverted against the training images are noticed; those of the same kind are not."""
+
+import re
+
+import numpy as np
+import pytest
+
+from mnistae.core.records import MNIST_STATS, ImageStats
+from mnistae.data.sets import glyphs
+from mnistae.tasks import drift
+from tests.conftest import Cli
+
+IMAGES = glyphs.draw(300, seed=0)[0].reshape(-1, 784)
+NOTHING: list[str] = []
+
+
+def differences(images: np.ndarray, expected: ImageStats = MNIST_STATS) -> list[str]:
+    """Return the differences as one word each."""
+    return [text.split()[0] for text in drift.differences(expected, *drift.brightness(images))]
+
+
+@pytest.mark.parametrize(
+    ("images", "found"),
+    [
+        (IMAGES, NOTHING),
+        (IMAGES / np.float32(255), NOTHING),
+        (np.where(IMAGES > 127, np.uint8(255), np.uint8(0)), NOTHING),
+        (IMAGES // 2, NOTHING),
+        (IMAGES // 128, ["darker"]),
+        (IMAGES * 0, ["darker"]),
+        (255 - IMAGES, ["brighter", "inverted?"]),
+        (np.maximum(IMAGES, 60), ["brighter", "inverted?"]),
+        (np.minimum(IMAGES.astype(int) * 2 + 40, 255).astype(np.uint8), ["brighter"]),
+    ],
+)
+def test_many_images(images: np.ndarray, found: list[str]) -> None:
+    """The mean and the background of many images are near those of the training."""
+    assert differences(images) == found
+
+
+def test_single_images() -> None:
+    """No digit is unlike MNIST on its own; a black, an inverted and a faint one is."""
+    assert [differences(image[np.newaxis]) for image in IMAGES] == [NOTHING] * len(IMAGES)
+    assert [differences(images[:1]) for images in (IMAGES * 0, 255 - IMAGES, IMAGES // 128)] == [
+        ["darker"],
+        ["brighter", "inverted?"],
+        ["darker"],
+    ]
+
+
+def test_images_of_the_training() -> None:
+    """Statistics are in proportion to full scale, and a network's own images are never unlike them."""
+    for images in (IMAGES, 255 - IMAGES, IMAGES // 128):
+        own = drift.measure(images)
+        assert own.mean == pytest.approx(images.mean() / 255)
+        assert (own.darkest, own.brightest) == (images.mean(axis=1).min() / 255, images.mean(axis=1).max() / 255)
+        assert differences(images, own) == NOTHING
+        assert all(differences(image[np.newaxis], own) == NOTHING for image in images)
+    assert drift.measure(255 - IMAGES).background == 1
+    assert "darker" in differences(IMAGES, drift.measure(255 - IMAGES))
+
+
+@pytest.mark.parametrize("values", [(0.1, 0.2, 0.3, 0, 0), (0.2, 0.1, 0.3, 0.2, 0.1), (0.2, 0.1, 1.3, 0, 0), (np.nan,) * 5])
+def test_impossible_statistics(values: tuple[float, ...]) -> None:
+    """Statistics that no images can have are refused."""
+    with pytest.raises(ValueError, match="invalid image statistics"):
+        ImageStats(*values)
+
+
+@pytest.mark.parametrize(
+    ("command", "warning"),
+    [
+        ("reconstruct test:0 test:1", ""),
+        ("reconstruct 1 black.npy", "'black.npy' is unlike the training images: darker (mean 0.0000, in training "),
+        ("encode inverted.npy", "'inverted.npy[0]' is unlike the training images: brighter"),
+        ("encode --split test", ""),
+        (
+            "encode --split test --dataset inverted.npz",
+            "the test images of 'inverted.npz' are unlike the training images of 'tiny'",
+        ),
+        ("evaluate", ""),
+        (
+            "evaluate --dataset inverted.npz",
+            "the test images of 'inverted.npz' are unlike the training images of 'tiny': brighter",
+        ),
+        ("evaluate lab --dataset inverted.npz", "the test images of 'inverted.npz' are unlike the training images of 'lab'"),
+        ("denoise black.npy", "'black.npy' is unlike"),
+        ("denoise black.npy --noise none", ""),
+        ("interpolate black.npy 1", "'black.npy' is unlike"),
+        ("train --dataset inverted.npz -e 1 --name x", "the training images may be inverted: background 1.00, mean 0.8"),
+        ("train --dataset dark.npy -e 1 --name x", "the training images are nearly black: mean 0.0009, that of MNIST 0.1307"),
+    ],
+)
+def test_warnings(cli: Cli, trained: str, command: str, warning: str) -> None:
+    """Every command that measures images warns of those that are unlike the training images."""
+    np.save("black.npy", np.zeros((28, 28), np.uint8))
+    np.save("dark.npy", IMAGES // 100)
+    np.save("inverted.npy", 255 - IMAGES[:5])
+    np.savez("inverted.npz", x_train=255 - IMAGES, x_test=255 - IMAGES[:50])
+    answer = cli(*command.split())
+    assert answer.code == 0, answer.err
+    found = [line for line in answer.err.splitlines() if re.search("unlike|inverted|nearly black", line) and "warning" in line]
+    assert bool(found) == bool(warning)
+    assert warning in "".join(found)
