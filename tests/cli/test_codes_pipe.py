@@ -68,8 +68,8 @@ def test_decoded_codes_are_the_reconstructions(cli: Cli, trained: str) -> None:
 def test_images_gifs_and_folders(cli: Cli, trained: str) -> None:
     """A contact sheet in rows of twenty, a GIF, and a folder of PNGs."""
     cli("encode", "--split", "test", "-f", "csv", "-o", "c.csv")
-    assert cli("decode", "c.csv").out == "decode-c.png\n"
-    with Image.open("decode-c.png") as picture:
+    assert cli("decode", "c.csv").out == "decode-c.csv.png\n"
+    with Image.open("decode-c.csv.png") as picture:
         assert picture.size == (20 * 112, 5 * 112)
     assert cli("decode", "c.csv", "-o", "x.gif").code == 0
     with Image.open("x.gif") as gif:
