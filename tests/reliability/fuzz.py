@@ -25,10 +25,14 @@ def main() -> int:
 
     name, seconds, *folders = sys.argv[1:]
     with atheris.instrument_imports(include=["mnistae", "PIL"]):
+        import PIL.AvifImagePlugin
         import PIL.BmpImagePlugin
+        import PIL.GifImagePlugin
         import PIL.JpegImagePlugin
         import PIL.PngImagePlugin
-        import PIL.PpmImagePlugin  # noqa: F401 - Pillow imports its readers late
+        import PIL.PpmImagePlugin
+        import PIL.TiffImagePlugin
+        import PIL.WebPImagePlugin  # noqa: F401 - Pillow imports its readers late
 
         read = READERS[name]
         read(b"")

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from mnistae.core.errors import DataError
 from mnistae.data.images import decode, formats
@@ -86,7 +85,27 @@ def bmp(width: int, height: int, bits: int, packing: int) -> bytes:
     return b"BM" + bytes(8) + struct.pack("<I", 54) + sizes + bytes(1000)
 
 
-GIF = saved(five(), "GIF", save_all=True, append_images=[Image.new("L", (120, 120), shade) for shade in range(50)])
+def tiff(**changes: tuple[int, int]) -> bytes:
+    """Return a grey TIFF of 100x100 pixels in one strip; `changes`: (tag, value) of other or further tags."""
+    tags = {256: 100, 257: 100, 258: 8, 259: 1, 262: 1, 273: 400, 277: 1, 278: 100, 279: 10_000} | dict(changes.values())
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    return (b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4)).ljust(400, b"\0") + bytes(10_000)
+
+
+def gif(width: int, height: int, *blocks: bytes) -> bytes:
+    return b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(3) + b"\xff" * 3 + b"".join(blocks) + b";"
+
+
+def frame(width: int, height: int) -> bytes:
+    return b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\2\2\x44\1\0"
+
+
+def webp(kind: bytes, content: bytes) -> bytes:
+    chunks = b"WEBP" + kind + struct.pack("<I", len(content)) + content
+    return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
+
+
+AVIF = saved(five(side=40), "AVIF")
 TEXT = b"a\0\0" + zlib.compress(bytes(100 << 20))
 PROFILE = b"a\0\0" + zlib.compress(bytes(100 << 20))
 BOMBS: dict[str, Callable[[], bytes]] = {
@@ -104,7 +123,28 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "100 MiB where a row is": lambda: PNG[:33] + chunk(b"IDAT", zlib.compress(bytes(100 << 20))) + PNG[-12:],
     "EPS called PNG": lambda: PNG[:8] + b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9999 9999\n",
     "EPS": lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9999 9999\n",
-    "an animated GIF": lambda: GIF,
+    "a GIF that lies": lambda: gif(8_000, 8_000, frame(8_000, 8_000)),
+    "a GIF whose frame is larger": lambda: gif(10, 10, frame(60_000, 60_000)),
+    "a GIF of a million frames": lambda: gif(100, 100, frame(100, 100) * 1_000_000),
+    "a GIF of a million comments": lambda: gif(100, 100, b"!\xfe\1a\0" * 1_000_000, frame(100, 100)),
+    "a GIF of a comment without end": lambda: gif(100, 100, b"!\xfe" + (b"\xff" + b"a" * 255) * 100_000),
+    "a WebP canvas that lies": lambda: webp(b"VP8X", bytes(4) + b"\xfe\x3f\0" * 2) + bytes(100),
+    "a lossless WebP that lies": lambda: webp(b"VP8L", b"/" + struct.pack("<I", 7_999 | 7_999 << 14) + bytes(100)),
+    "a lossy WebP that lies": lambda: webp(b"VP8 ", b"\x10\2\0\x9d\1\x2a" + struct.pack("<HH", 8_000, 8_000) + bytes(100)),
+    "an AVIF that lies": lambda: AVIF.replace(struct.pack(">II", 40, 40), struct.pack(">II", 8_000, 8_000)),
+    "the largest AVIF": lambda: AVIF.replace(struct.pack(">II", 40, 40), struct.pack(">II", 2**31, 2**31)),
+    "a TIFF that lies": lambda: tiff(width=(256, 8_000), height=(257, 8_000)),
+    "a packed TIFF that lies": lambda: tiff(width=(256, 8_000), height=(257, 8_000), rows=(278, 8_000), packing=(259, 5)),
+    "a fax that lies": lambda: tiff(
+        width=(256, 8_000), height=(257, 8_000), rows=(278, 8_000), packing=(259, 4), bits=(258, 1)
+    ),
+    "a TIFF tile that lies": lambda: tiff(tile=(322, 30_000), height=(323, 30_000), at=(324, 400), size=(325, 100)),
+    "a packed tile that lies": lambda: tiff(w=(322, 30_000), h=(323, 30_000), at=(324, 400), size=(325, 100), packing=(259, 8)),
+    "a TIFF of 60,000 samples": lambda: tiff(samples=(277, 60_000)),
+    "a TIFF of strips without end": lambda: tiff(rows=(278, 0), packing=(259, 5)),
+    "a TIFF in a circle": lambda: tiff()[:118] + b"\x08\0\0\0" + tiff()[122:],
+    "100 MiB in a TIFF strip": lambda: tiff(packing=(259, 8), size=(279, 200_000))[:400] + zlib.compress(bytes(100 << 20)),
+    "a TIFF of a million tags": lambda: b"II*\0\x08\0\0\0\xff\xff" + struct.pack("<HHII", 270, 2, 2**31, 8) * 65_535,
     "a BMP that lies": lambda: bmp(8_000, 8_000, 24, 0),
     "a packed BMP that lies": lambda: bmp(8_000, 8_000, 8, 1),
     "a PPM that lies": lambda: b"P6 8000 8000 255\n" + bytes(1000),

@@ -1,8 +1,12 @@
 """The formats of image files: found by content, opened by Pillow within limits, and other files named for what they are."""
 
+import contextlib
 import io
+import os
 import re
+import threading
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mnistae.core.errors import DataError
@@ -14,7 +18,9 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 64 << 20
 MAX_PIXELS = 64_000_000
-MAX_PIXELS_PER_BYTE = {"BMP": 128, "PPM": 8, "GIF": 4096}  # the most of run lengths, bits and LZW; more means the header lies
+MAX_PIXELS_PER_BYTE = {"BMP": 128, "PPM": 8, "GIF": 4096, "WEBP": 4096, "AVIF": 4096}
+"""More than these formats reach, or any drawing needs, means that the header lies."""
+
 MAX_READS = 100_000  # less than half a second of them; a PNG of 64 MiB in pieces of 4 KiB takes a half
 
 FORMATS = {
@@ -33,6 +39,9 @@ TIFF_COMPRESSIONS = {"raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_
 
 GIVE_AN_IMAGE = f"give a PNG, JPEG, WebP, GIF, TIFF, AVIF, BMP or PNM file, or {arrays_io.ARRAY}"
 CONVERT = "convert it to PNG, for example with ImageMagick: magick FILE image.png"
+
+
+_STDERR = threading.Lock()
 
 
 class _ReadLimiter(io.BytesIO):
@@ -66,6 +75,8 @@ def open_image(data: bytes, kind: str, name: str) -> "Image":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
+        if kind == "WEBP":
+            _check_size(_webp_size(data), len(data), kind, name)  # before libwebp makes room for two frames
         if kind in {"WEBP", "AVIF"} and not features.check(kind.lower()):
             raise DataError(
                 f"this build of Pillow does not read {kind}: '{name}'", hint=f"install a later Pillow, or {CONVERT}"
@@ -74,11 +85,11 @@ def open_image(data: bytes, kind: str, name: str) -> "Image":
             image: Image.Image = Image.open(_ReadLimiter(data), formats=(kind,))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise too_large(name) from error
-    _check_size(image.size, name)
-    if image.width * image.height > len(data) * MAX_PIXELS_PER_BYTE.get(kind, MAX_PIXELS):
-        raise EOFError  # else Pillow would make room for all of them before it looks for the first
+    _check_size(image.size, len(data), kind, name)
     if kind == "TIFF":
         _check_tiff(image, name)
+        with _without_stderr():
+            image.load()
     return image
 
 
@@ -99,12 +110,41 @@ def too_large(name: str) -> DataError:
     )
 
 
-def _check_size(size: tuple[int, int], name: str) -> None:
+def _check_size(size: tuple[int, int], length: int, kind: str, name: str) -> None:
     short, long = sorted(size)
     if short * long > MAX_PIXELS:
         raise too_large(name)
     if long > 100 * short:
         raise DataError(f"aspect ratio too extreme ({size[0]}x{size[1]}): '{name}'", hint="give an image of one digit")
+    if short * long > length * MAX_PIXELS_PER_BYTE.get(kind, MAX_PIXELS):
+        raise EOFError  # else there would be room made for all of them before the first is looked for
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Return width and height of a WebP image (RFC 9649)."""
+    if data[12:16] == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+
+
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Discard what libtiff writes to file descriptor 2: it reports damage there, and Pillow offers no other way to stop it."""
+    with _STDERR, open(os.devnull, "wb") as null:  # noqa: PTH123 - a device, not a path
+        try:
+            saved = os.dup(2)
+        except OSError:  # it is closed
+            yield
+            return
+        os.dup2(null.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 def _check_tiff(image: "Image", name: str) -> None:
