@@ -88,7 +88,7 @@ def test_impossible_statistics(values: tuple[float, ...]) -> None:
         ("denoise black.npy --noise none", ""),
         ("interpolate black.npy 1", "'black.npy' is unlike"),
         ("train --dataset inverted.npz -e 1 --name x", "the training images may be inverted: background 1.00, mean 0.8"),
-        ("train --dataset dark.npy -e 1 --name x", "the training images are nearly black: mean 0.0009, that of MNIST 0.1307"),
+        ("train --dataset dark.npy -e 1 --name x", "the training images are nearly black: mean 0.0010, that of MNIST 0.1307"),
     ],
 )
 def test_warnings(cli: Cli, trained: str, command: str, warning: str) -> None:

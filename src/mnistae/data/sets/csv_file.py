@@ -96,7 +96,10 @@ def _read(lines: Iterator[_Line], path: Path) -> Table:
 
 
 def _cells(text: str, separator: str | None) -> list[str]:
-    cells = next(csv.reader([text], delimiter=separator)) if separator else text.split()
+    try:
+        cells = next(csv.reader([text], delimiter=separator)) if separator else text.split()
+    except csv.Error:  # a carriage return within the line
+        cells = text.split(separator)
     return [cell.strip() for cell in cells]
 
 

@@ -1,5 +1,6 @@
 """Labels of the user's own data sets: numbers, texts or one-hot rows, converted to bytes."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,6 +8,9 @@ from numpy.typing import NDArray
 
 from mnistae.core.arrays import NO_LABEL, Bytes
 from mnistae.core.errors import DataError
+
+MAX_TEXT = 1024
+"""Bytes of a label."""
 
 
 def convert(
@@ -20,7 +24,8 @@ def convert(
     rows = {split: _flat(array, split, counts[split], notes) for split, array in given.items()}
     texts = [_texts(row) for row in rows.values() if row is not None and row.dtype.kind in "US"]
     names = sorted({text for text in np.concatenate(texts).tolist() if text}) if texts else []
-    classes = () if all(is_number(name) for name in names) else tuple(names[:NO_LABEL])
+    is_mixed = any(row is not None and row.dtype.kind not in "US" for row in rows.values())  # numbers beside texts
+    classes = () if is_mixed or all(is_number(name) for name in names) else tuple(names[:NO_LABEL])
     found = {
         split: np.full(count, NO_LABEL, np.uint8) if (row := rows.get(split)) is None else _bytes(row, split, classes, notes)
         for split, count in counts.items()
@@ -33,7 +38,7 @@ def _flat(array: NDArray[np.generic], split: str, count: int, notes: list[str]) 
     rows = array.reshape(-1) if array.size == count else array
     if len(found := np.atleast_1d(rows)) != count:
         raise DataError(f"{count} {split} images but {len(found)} labels", hint="give one per image, or leave them out")
-    if rows.ndim == 1:
+    if rows.ndim == 1 and rows.dtype.itemsize <= MAX_TEXT:
         return rows
     if rows.ndim == 2 and rows.dtype.kind in "buif" and (rows.max(axis=1) == 1).all() and ((rows != 0).sum(axis=1) == 1).all():
         notes.append(f"{split} labels read from one-hot rows of {rows.shape[1]}")
@@ -51,7 +56,7 @@ def _bytes(row: NDArray[np.generic], split: str, classes: tuple[str, ...], notes
     if row.dtype.kind in "US":
         row = _texts(row)
         places = {name: place for place, name in enumerate(classes)}
-        row = np.array([places.get(text, -1) if classes else float(text or "nan") for text in row.tolist()])
+        row = np.array([places.get(text, -1) if classes else number(text) for text in row.tolist()])
     if row.dtype.kind not in "buif":
         notes.append(f"{split} labels of type {row.dtype} left out")
         return np.full(len(row), NO_LABEL, np.uint8)
@@ -63,9 +68,13 @@ def _bytes(row: NDArray[np.generic], split: str, classes: tuple[str, ...], notes
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number."""
+    """Whether a text is a number, or 'nan' in any spelling."""
+    return not math.isnan(number(text)) or text.strip(" +-").lower() == "nan"
+
+
+def number(text: str) -> float:
+    """Return the number that a text is, NaN if it is none."""
     try:
-        float(text)
+        return float(text)
     except ValueError:
-        return False
-    return True
+        return math.nan

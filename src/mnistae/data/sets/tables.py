@@ -21,6 +21,7 @@ from mnistae.data.sets.dataset import Arrays, Content
 MAX_FILE = 2**30
 MAX_IMAGES = MAX_FILE // PIXELS
 MAX_NAMES = 8  # in a message
+MAX_MEMBERS = 1000
 
 _SPLITS = {
     **dict.fromkeys(("training", "train", "trn"), "train"),
@@ -114,6 +115,8 @@ def _read_npz(path: Path) -> Found:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_FILE:
                 raise DataError(f"'{path}' unpacks to more than {MAX_FILE / 2**20:.0f} MiB", hint=_HINT)
             names = archive.namelist()
+            if len(names) > MAX_MEMBERS:
+                raise DataError(f"more than {MAX_MEMBERS:,} arrays in '{path}'", hint=_HINT)
             if not any(name.endswith(".npy") for name in names):
                 kind = "a PyTorch file" if any(name.endswith("data.pkl") for name in names) else "a zip archive"
                 raise DataError(f"no arrays in '{path}': it is {kind} of {_list(names)}", hint=_CONVERSIONS[kind])
@@ -227,7 +230,7 @@ def _content(
         arrays |= {f"{split}_images": scales[array.dtype.str].to_bytes(rows), f"{split}_labels": numbers[split]}
     taken = []
     for split, count in counts.items():
-        source, labelled = names.get((split, "images")), names.get((split, "labels"))
+        source, labelled = (names.get((split, role), "")[:40] for role in ("images", "labels"))
         ending = f"labels from '{labelled}'" if labelled else "labelled" if split in given else "no labels"
         images_from = f"image{'s'[: count > 1]} from '{source}'" if source else f"image{'s'[: count > 1]}"
         taken.append(f"{split}: {count:,} {images_from}, {ending}")
