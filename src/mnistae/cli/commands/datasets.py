@@ -30,7 +30,7 @@ def list_(*, reporter: Reporter) -> None:
 def fetch(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:
     """Download and verify a data set unless it is already present; print its folder."""
     if name == registry.GLYPHS:
-        raise UsageError("'glyphs' is built in and needs no download", hint="use it with --dataset glyphs")
+        raise UsageError("'glyphs' is built in and needs no download", hint="use it in other commands: mnistae train --dataset glyphs")
     entry = _entry(name)
     inputs.open_dataset(reporter, name)
     _print_path(reporter, name, str(resolve.find(entry)))
@@ -78,5 +78,5 @@ def _row(entry: DatasetInfo) -> dict[str, Any]:
 
 def _entry(name: str) -> DatasetInfo:
     if name not in registry.DATASETS:
-        raise registry.unknown(name)
+        raise registry.unknown(name, takes_paths=False)
     return registry.DATASETS[name]

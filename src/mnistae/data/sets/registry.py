@@ -132,10 +132,11 @@ def archive_sums(entry: DatasetInfo) -> dict[str, str]:
     return {url.rpartition("/")[2]: md5 for url, md5 in resources}
 
 
-def unknown(name: str) -> UsageError:
-    """Return the error for a name that is not that of a data set to download."""
+def unknown(name: str, *, takes_paths: bool = True) -> UsageError:
+    """Return the error for a name that is not that of a data set to download; `takes_paths` if glyphs or a path would do."""
     if name == GLYPHS:
-        return UsageError("'glyphs' is built in and has no folder", hint="use it with --dataset glyphs")
-    close = difflib.get_close_matches(name.lower(), NAMES, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"valid names: {', '.join(NAMES)}; or a path"
+        return UsageError("'glyphs' is built in and has no folder", hint="use it in other commands: mnistae train --dataset glyphs")
+    valid = NAMES if takes_paths else tuple(DATASETS)
+    close = difflib.get_close_matches(name.lower(), valid, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"valid names: {', '.join(valid)}{'; or a path' if takes_paths else ''}"
     return UsageError(f"unknown data set: '{name}'", hint=hint)
