@@ -30,7 +30,7 @@ def list_(*, reporter: Reporter) -> None:
 def fetch(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:
     """Download and verify a data set unless it is already present; print its folder."""
     if name == registry.GLYPHS:
-        raise UsageError("'glyphs' is built in and needs no download", hint="for example, run 'mnistae train --dataset glyphs'")
+        raise UsageError("'glyphs' is built in and needs no download", hint="use it with 'mnistae train --dataset glyphs'")
     entry = _entry(name)
     inputs.open_dataset(reporter, name)
     _print_path(reporter, name, str(resolve.find(entry)))

@@ -135,7 +135,7 @@ def archive_sums(entry: DatasetInfo) -> dict[str, str]:
 def unknown(name: str, *, takes_paths: bool = True) -> UsageError:
     """Return the error for a name that is not that of a data set to download; `takes_paths` if glyphs or a path would do."""
     if name == GLYPHS:
-        return UsageError("'glyphs' is built in and has no folder", hint="for example, run 'mnistae train --dataset glyphs'")
+        return UsageError("'glyphs' is built in and has no folder", hint="use it with 'mnistae train --dataset glyphs'")
     valid = NAMES if takes_paths else tuple(DATASETS)
     close = difflib.get_close_matches(name.lower(), valid, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"valid names: {', '.join(valid)}{'; or a path' if takes_paths else ''}"
