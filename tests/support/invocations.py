@@ -56,6 +56,7 @@ INVOCATIONS = (
     Invocation("interpolate 1 {picture} -c {run} --dataset {data} -o {out}.gif", prints_names=True),
     Invocation("traverse {picture} -c {run} -o {out}.npy", prints_names=True),
     Invocation("traverse 1 -c {model} --dataset {data} --unit 2 -o {out}.svg", prints_names=True),
+    Invocation("report {run} --images 1 {picture} --dataset {data} -o {out}.html", prints_names=True),
     Invocation("map {run} --dataset {data} -o {out}.csv", prints_names=True),
     Invocation("map -c {model} --dataset {data} --method pca -f projector -o {out}.projector", prints_names=True),
     Invocation("encode {folder} 1 -c {run} --dataset {data}", prints_names=True),

@@ -94,7 +94,7 @@ def collect(
     pixels = stack(images)
     method = Method.CODES if network.config.bottleneck == 2 else Method.TSNE
     shown = embedding.embed((checkpoint.weights, network), dataset, Selection(split, CODES, method), progress)
-    progress("evaluation", 0, None)
+    progress(f"evaluation on the {split} images of {dataset.name}", 0, None)
     own, other = evaluation.evaluate([network, denoiser], dataset, split, EvaluationOptions(extremes=EXTREMES))
     by_class = np.argsort(dataset.labels(split), kind="stable")
     starts = _sample(network, dataset, split, by_class[embedding.spread(len(by_class), STARTS)])

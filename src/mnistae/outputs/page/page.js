@@ -20,9 +20,10 @@ function paint(canvas, pixels) {
 const decibels = (error) => `MSE ${error.toFixed(4)}, PSNR ${(-10 * Math.log10(error)).toFixed(2)} dB`;
 const describe = ([name, label]) => `${name}, class ${label}`;
 
-/** Return row `index` of images stored as bytes. */
+/** Return row `index` of images stored as bytes; the value of a select element will do. */
 function image(bytes, index) {
-  return Float32Array.from(bytes.subarray(index * PIXELS, (index + 1) * PIXELS), (value) => value / 255);
+  const start = Number(index) * PIXELS;
+  return Float32Array.from(bytes.subarray(start, start + PIXELS), (value) => value / 255);
 }
 
 function fill(select, names, indices = names.keys()) {
@@ -115,7 +116,7 @@ function startDraw({ data, arrays, network }, setCode) {
   const field = element("draw-field");
   const context = field.getContext("2d", { willReadFrequently: true });
   const size = field.width;
-  const pen = size / 10; // never thinner than the strokes of MNIST, so that none has to be thickened
+  const pen = (size * 8) / 70; // never thinner than the strokes of MNIST, so that none has to be thickened
   const margin = pen / 2 + 3; // no stroke touches the edge: in a photo such ink would not belong to the digit
   const strokes = [];
   let code = null;

@@ -1,0 +1,211 @@
+"""The page in a browser, without a network: what it computes is what Python computes."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mnistae.core.arrays import Array, to_float
+from mnistae.data.images import normalise
+from mnistae.model.numpy_network import NumpyNetwork
+from mnistae.outputs.page import page
+from mnistae.outputs.page.content import EVERY, KINDS, Content, levels
+from mnistae.store import builtin, runs
+from mnistae.tasks import inference
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install --group page")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
+]
+
+PIXELS = """id => {
+  const canvas = document.getElementById(id);
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return Array.from({ length: canvas.width * canvas.height }, (_, i) => data[4 * i]);
+}"""
+
+SET = """([id, value]) => {
+  const control = document.getElementById(id);
+  control.value = value;
+  for (const type of ["input", "change"]) control.dispatchEvent(new Event(type, { bubbles: true }));
+}"""
+
+
+class Page:
+    """The page in the browser, and what the browser reported."""
+
+    def __init__(self, tab: Any) -> None:
+        self.tab, self.faults = tab, []  # type: ignore[var-annotated]
+        tab.on("console", self.note)
+        tab.on("pageerror", lambda error: self.faults.append(str(error)))
+        tab.on("dialog", lambda dialog: self.faults.append(dialog.message))
+        tab.on(
+            "request", lambda request: self.faults.append(request.url) if request.url[:5] not in {"file:", "data:"} else None
+        )
+
+    def note(self, message: Any) -> None:
+        if "willReadFrequently" not in message.text:  # advice on what the tests do
+            self.faults.append(message.text)
+
+    def open(self, path: Path, data: bytes) -> None:
+        path.write_bytes(data)
+        self.tab.goto(path.as_uri())
+        self.tab.wait_for_selector("html[data-ready]")
+
+    def pixels(self, canvas: str) -> np.ndarray:
+        return np.array(self.tab.evaluate(PIXELS, canvas))
+
+    def set(self, control: str, value: object) -> None:
+        self.tab.evaluate(SET, [control, value])
+
+    def shows(self, canvas: str, image: Array, levels: float = 1) -> None:
+        """Check that a canvas equals an image (784,) in [0, 1] to so many levels of 255."""
+        assert np.abs(self.pixels(canvas) - image.ravel() * 255).max() <= levels
+
+
+@pytest.fixture(scope="module")
+def opened(report: Content, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        shown = Page(browser.new_context(offline=True, viewport={"width": 1000, "height": 900}).new_page())
+        shown.open(tmp_path_factory.mktemp("page") / "report.html", page.render(report, [("source", "train")]))
+        yield shown
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def network() -> NumpyNetwork:
+    return NumpyNetwork.from_weights(runs.load(str(builtin.FOLDER / builtin.LAB / runs.MODEL)).weights)
+
+
+def test_page_works_without_a_network(opened: Page) -> None:
+    """Opening the page makes no request, and the browser reports no fault; nothing is wider than a narrow screen."""
+    assert opened.faults == []
+    opened.tab.set_viewport_size({"width": 400, "height": 900})
+    assert opened.tab.evaluate("document.documentElement.scrollWidth") == 400
+    opened.tab.set_viewport_size({"width": 1000, "height": 900})
+
+
+def test_sliders_decode(opened: Page, report: Content, network: NumpyNetwork) -> None:
+    """The image is the decoded code of the start image, with the slider's value in its unit."""
+    opened.set("units-start", 42)
+    code = network.encode(to_float(report.starts.images[42:43]))
+    opened.shows("units-original", to_float(report.starts.images[42]))
+    opened.shows("units-decoded", network.decode(code))
+    code[0, 3] = 61.5
+    opened.set("unit-3", 61.5)
+    opened.shows("units-decoded", network.decode(code))
+
+
+@pytest.mark.parametrize("path", ["lerp", "slerp"])
+def test_position_between_two_images(opened: Page, report: Content, network: NumpyNetwork, path: str) -> None:
+    """The frames are those of `interpolate`."""
+    images = to_float(report.starts.images[[7, 81]])
+    frames = inference.interpolate(network, images, steps=5, slerp=path == "slerp")[0]
+    opened.set("between-from", 7)
+    opened.set("between-to", 81)
+    opened.tab.check(f"#between-{path}")
+    for frame, percent in zip(frames, (0, 25, 50, 75, 100), strict=True):
+        opened.set("between-t", percent)
+        opened.shows("between-frame", frame)
+
+
+def test_noise_is_that_of_the_command(opened: Page, report: Content, network: NumpyNetwork) -> None:
+    """For each kind of noise and two levels, the noisy and both denoised images are those of `denoise`."""
+    denoiser = NumpyNetwork.from_weights(runs.load(str(builtin.FOLDER / builtin.DENOISE / runs.MODEL)).weights)
+    for number, kind in enumerate(KINDS):
+        for step in (1, 4):
+            start = EVERY * (3 + number)
+            for control, value in {"start": start, "kind": number, "level": step}.items():
+                opened.set(f"noise-{control}", value)
+            image, level = to_float(report.starts.images[start : start + 1]), levels(kind)[step]
+            found, other = (inference.denoise(net, image, kind=kind, level=level, seed=0) for net in (network, denoiser))
+            for canvas, expected in {"noisy": found.noisy, "own": found.outputs, "denoise": other.outputs}.items():
+                opened.shows(f"noise-{canvas}", expected)
+
+
+ARC = [(140 + 60 * np.cos(a), 140 + 90 * np.sin(a)) for a in np.linspace(0, 6.3, 20)]
+STROKES = {
+    "seven": [[(60, 60), (220, 60), (120, 230)]],
+    "zero": [ARC],
+    "two strokes": [[(90, 40), (70, 140), (200, 140)], [(180, 30), (175, 250)]],
+    "small": [[(120, 120), (160, 120), (130, 170)]],
+    "line": [[(140, 10), (150, 290)]],
+}
+
+
+@pytest.mark.parametrize("strokes", STROKES.values(), ids=STROKES)
+def test_strokes_are_prepared_like_a_photo(
+    opened: Page, report: Content, network: NumpyNetwork, strokes: list[list[tuple[float, float]]]
+) -> None:
+    """A drawing is prepared as a photo of the same pixels, and reconstructed; the nearest training images are those by code."""
+    opened.tab.click("#draw-clear")
+    opened.tab.locator("#draw-field").scroll_into_view_if_needed()
+    box = opened.tab.locator("#draw-field").bounding_box()
+    for stroke in strokes:
+        (x, y), *others = [(box["x"] + x * box["width"] / 280, box["y"] + y * box["height"] / 280) for x, y in stroke]
+        opened.tab.mouse.move(x, y)
+        opened.tab.mouse.down()
+        for place in others:
+            opened.tab.mouse.move(*place, steps=2)
+        opened.tab.mouse.up()
+    drawing = (opened.pixels("draw-field").reshape(280, 280) / 255).astype(np.float32)
+    prepared, _ = normalise.normalise(drawing, name="drawing")
+    opened.shows("draw-prepared", prepared, 2)
+    shown = (opened.pixels("draw-prepared") / 255).astype(np.float32)
+    code = network.encode(shown[None])
+    opened.shows("draw-decoded", network.decode(code), 2)
+    nearest = np.square(report.neighbours.codes - code).sum(axis=1).argmin()
+    first = opened.tab.evaluate("document.querySelector('#draw-near canvas').getAttribute('aria-label')")
+    assert first.split(",")[0] == f"train:{report.neighbours.indices[nearest]}"
+
+
+def test_map_decodes_the_place(opened: Page, report: Content, network: NumpyNetwork) -> None:
+    """The pointer and the keys find the nearest digit; a click copies the code of the place to the sliders."""
+    opened.tab.locator("#map-points").scroll_into_view_if_needed()
+    box = opened.tab.locator("#map-points").bounding_box()
+    assert opened.tab.evaluate("document.querySelectorAll('#map-points .centre').length") == len(
+        set(report.map.labels.tolist())
+    )
+    places = page.drawings.places(report.map)
+    target = int(np.abs(places - 500).sum(axis=1).argmin())
+    x, y = places[target] * box["width"] / 1000 + (box["x"], box["y"])
+    opened.tab.mouse.move(x, y)
+    assert f"test:{report.map.indices[target]}," in opened.tab.text_content("#map-status")
+    opened.tab.mouse.click(x, y)
+    opened.shows("map-decoded", network.decode(report.map.codes[[target]]), 8)  # a pointer has whole pixels
+    np.testing.assert_array_equal(opened.pixels("map-decoded"), opened.pixels("units-decoded"))
+    before = opened.pixels("map-decoded")
+    opened.tab.focus("#map-points")
+    for key in [*["ArrowRight"] * 9, "Enter"]:
+        opened.tab.keyboard.press(key)
+    assert np.abs(opened.pixels("map-decoded") - before).max() > 8
+
+
+def test_play_moves_the_slider_until_it_is_paused(opened: Page) -> None:
+    """The button plays the interpolation and pauses it."""
+    before = opened.tab.input_value("#between-t")
+    opened.tab.click("#between-play")
+    while opened.tab.input_value("#between-t") == before:
+        opened.tab.wait_for_timeout(10)
+    opened.tab.click("#between-play")
+    assert opened.tab.text_content("#between-play") == "Play"
+    paused = opened.tab.input_value("#between-t")
+    opened.tab.wait_for_timeout(100)
+    assert opened.tab.input_value("#between-t") == paused
+
+
+def test_print_has_the_report_and_no_controls(opened: Page) -> None:
+    """Printed on A4, the page has the tables and figures, without the controls."""
+    opened.tab.emulate_media(media="print")
+    for element, is_shown in {"#model": True, "#map-points": True, "#units": False, "#draw": False, "nav": False}.items():
+        assert opened.tab.is_visible(element) == is_shown, element
+    assert opened.tab.pdf(format="A4").startswith(b"%PDF")
+    opened.tab.emulate_media(media="screen")
+    assert opened.faults == []
