@@ -99,6 +99,10 @@ def test_image_formats(trained: str, digits: Digits) -> None:
     for form in forms:
         np.testing.assert_array_equal(model.encode(form), codes, strict=True)
     np.testing.assert_allclose(model.encode(images[0]), codes[:1], rtol=1e-5)
+    for other in (images.tolist(), images.astype(np.float32)):
+        with pytest.warns(UserWarning, match="values from 0 to 255, divided by 255") as caught:
+            np.testing.assert_array_equal(model.encode(other), codes)
+        assert caught[0].filename == __file__
 
 
 def test_arguments_are_not_modified(trained: str, digits: Digits) -> None:
@@ -159,9 +163,9 @@ def test_breaking_out_of_the_loop_keeps_the_last_epoch(cli: Cli, tiny: Path) -> 
         (lambda _: mnistae.load(device="tpu"), UsageError, "unknown device: 'tpu'"),
         (lambda _: mnistae.load(device="cuda:999"), DeviceError, "device 'cuda:999'"),
         (lambda m: m.encode([1, 2, 3]), DataError, "unsupported array shape (3,)"),
-        (lambda m: m.encode(np.full((1, 28, 28), 2.0)), DataError, "array values from 2.0 to 2.0"),
-        (lambda m: m.encode(np.full((1, 784), np.nan)), DataError, "array values from nan"),
-        (lambda m: m.encode(np.zeros((2, 784), np.int64)), DataError, "unsupported array type int64"),
+        (lambda m: m.encode(np.full((1, 28, 28), 2.0)), DataError, "float64 values from 2 to 2"),
+        (lambda m: m.encode(np.full((1, 784), np.nan)), DataError, "array with NaN"),
+        (lambda m: m.encode(np.zeros((2, 784), complex)), DataError, "unsupported array type complex128"),
         (lambda m: m.encode(np.zeros((0, 784))), DataError, "unsupported array shape (0, 784)"),
         (lambda m: m.decode(np.zeros((2, 7))), DataError, "shape '(2, 7)'"),
         (lambda m: m.decode(np.full((1, 8), np.inf)), DataError, "invalid codes"),

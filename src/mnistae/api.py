@@ -141,7 +141,7 @@ def train(
     dataset = resolve.absolute(images) if isinstance(images, str) else resolve.ARRAY
     config = dataclasses.replace(configs.recipe(recipe), dataset=dataset, **settings)
     data = resolve.open_dataset(dataset, raw=config.raw) if isinstance(images, str) else resolve.from_array(np.asarray(images))
-    _warn(data.notes if dataset == resolve.ARRAY else ())
+    _warn(data.notes if dataset == resolve.ARRAY else (), level=3)
     run_name = names.check(name) if name is not None else names.default(sizes, config, dataset=data.name)
     return _train(run_name, sizes, config, data, device, force=force)
 
@@ -167,13 +167,13 @@ def _parse_enum(kind: type[T], value: str) -> T:
 
 def _rows(images: ArrayLike) -> Array:
     found, notes = arrays_io.from_array(np.asarray(images), name="images")
-    _warn(notes)
+    _warn(notes, level=4)
     return found.reshape(-1, PIXELS)
 
 
-def _warn(notes: Sequence[str]) -> None:
+def _warn(notes: Sequence[str], *, level: int) -> None:
     for note in notes:
-        warnings.warn(note, stacklevel=4)  # the caller of a method of Model, or of `train`
+        warnings.warn(note, stacklevel=level)
 
 
 def _to_images(rows: Array) -> Array:
