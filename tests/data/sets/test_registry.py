@@ -94,4 +94,5 @@ def test_unknown(name: str, hint: str) -> None:
 def test_glyphs_has_no_folder() -> None:
     """The built-in data set is not suggested as the correction of its own name."""
     error = registry.unknown("glyphs")
-    assert (error.message, error.hint) == ("'glyphs' is built in and has no folder", "use it with 'mnistae train --dataset glyphs'")
+    assert error.message == "'glyphs' is built in and has no folder"
+    assert error.hint == "use it with 'mnistae train --dataset glyphs'"
