@@ -87,7 +87,11 @@ RESUME_ERRORS = [
     (("--dataset", "glyphs"), 2, "cannot change --dataset of run 'tiny' on resume"),
     (("--force",), 2, "--resume and --force cannot be combined"),
     (("--epochs", "0"), 2, "invalid value for --epochs: 0"),
-    (("--name", "nobody"), 3, "no such checkpoint: 'nobody'"),
+    (("--name", "nobody"), 3, "no such checkpoint: 'nobody'\nhint: add settings to begin it, such as --recipe lab"),
+    (("--epochs", "1"), 2, "run 'tiny' already has 2 epochs, more than --epochs 1: --epochs counts all epochs of the run"),
+    (("--epochs", "1"), 2, "leave --epochs out to train up to 2, or use --epochs 3 for 1 more"),
+    (("--threads", "0"), 2, "invalid value for --threads: 0"),
+    *((("--time", time), 2, f"invalid value for --time: '{time}'") for time in ("", "0s", "5", "1.5h", "-1m", "5m1h", "h")),
     (("--name", "../x"), 2, "invalid run name: '../x'"),
 ]
 

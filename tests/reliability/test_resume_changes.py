@@ -72,27 +72,33 @@ def test_unchanged_run_warns_of_nothing(cli: Cli, trained: str) -> None:
     assert (answer.code, "byte-identical" in answer.err) == (0, False)
 
 
-def test_threads_are_set_back(cli: Cli, trained: str) -> None:
-    """A run is resumed with the number of threads that it was started with."""
+@pytest.mark.parametrize(
+    ("recorded", "available", "options", "used"), [(2, 3, (), 2), (3, 2, (), 2), (3, 2, ("--threads", 3), 3), (2, 2, (), 2)]
+)
+def test_threads(cli: Cli, trained: str, recorded: int, available: int, options: tuple[object, ...], used: int) -> None:
+    """A run is resumed with the number of threads that it was started with; if there are fewer, with those and a warning."""
     import torch
 
     now = torch.get_num_threads()
     try:
-        described_as(trained, lambda before: dataclasses.replace(before, threads=3))
-        assert cli(*RESUME).code == 0
-        assert torch.get_num_threads() == 3
+        described_as(trained, lambda before: dataclasses.replace(before, threads=recorded))
+        torch.set_num_threads(available)
+        answer = cli(*RESUME, *options)
+        assert (answer.code, torch.get_num_threads()) == (0, used)
+        warning = f"warning: number of threads was '{recorded}' and is '{used}': results will no longer be byte-identical"
+        assert (warning in answer.err, "byte-identical" in answer.err) == (used != recorded,) * 2
         provenance = runs.load(trained).metadata.provenance
         assert provenance is not None
-        assert provenance.threads == 3
+        assert provenance.threads == used
     finally:
         torch.set_num_threads(now)
-    log_result("A6", trials=1, note="threads are set back to what they were")
+    log_result("A6", trials=1, note="threads are set back to what they were, or to fewer with a warning")
 
 
 def test_silent_change_would_be_seen(cli: Cli, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: with the comparisons taken out, the checks above fail."""
 
-    def nothing(_metadata: Metadata, _now: object) -> list[str]:
+    def nothing(_metadata: Metadata, *_now: object) -> list[str]:
         return []
 
     monkeypatch.setattr(training_run, "environment_changes", nothing)

@@ -1,0 +1,117 @@
+"""Runs that are started and continued by one command: time limits, shell loops, job arrays."""
+
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_train import run_files
+from tests.conftest import Cli
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+SIZES = ("-b", 256, "--hidden", 16)
+
+SRUN = """#!/bin/sh
+echo $$ > "$STEP"
+exec "$@"
+"""
+
+SCONTROL = """#!/bin/sh
+[ "$1" = requeue ] && touch "$REQUEUED"
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A folder for programs, first on PATH: `mnistae`, and what a cluster has."""
+    programs = {"mnistae": f'#!/bin/sh\nexec "{sys.executable}" -m mnistae "$@"\n', "srun": SRUN, "scontrol": SCONTROL}
+    (tmp_path / "bin").mkdir()
+    for name, text in programs.items():
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(stat.S_IRWXU)
+    return tmp_path / "bin"
+
+
+def documented(start: str, replaced: dict[str, str]) -> str:
+    """Return the README's command that starts so, with other words for some of its own."""
+    found = re.search(rf"^{start}.*$", README, re.MULTILINE)
+    assert found
+    command = found[0]
+    for old, new in replaced.items():
+        assert old in command
+        command = command.replace(old, new)
+    return command
+
+
+def environment(path: Path, **variables: Path | str) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{path}:{os.environ['PATH']}", **{name: str(value) for name, value in variables.items()}}
+
+
+def test_time_limit(cli: Cli, tiny: Path, home: Path) -> None:
+    """A run that would exceed its time limit is saved after an epoch; the same command continues it, to the same bytes."""
+    words = ("train", "--resume", "--dataset", tiny, *SIZES, "-e", 3)
+    assert cli(*words, "--name", "whole", "--time", "1h").code == 0
+    limited = (*words, "--name", "cut", "--time", "1s")  # the end of a run alone is allowed more
+    answers = [cli(*limited) for _ in range(3)]
+    assert [answer.code for answer in answers] == [75, 75, 0]
+    assert ["there is no run 'cut' yet: starting it" in answer.err for answer in answers] == [True, False, False]
+    assert ["resuming 'cut' after 2 epochs" in answer.err for answer in answers] == [False, False, True]
+    assert answers[1].out == ""
+    assert answers[1].err.splitlines()[-2:] == [
+        "error: time limit '1s' reached: run 'cut' is saved with 2 of 3 epochs",
+        "hint: run it again: mnistae train --resume --name cut --time 1s",
+    ]
+    assert run_files(home, "cut") == run_files(home, "whole")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a loop of sh")
+@pytest.mark.parametrize("loop", ["until mnistae {}; do :; done", "README"])
+def test_shell_loop(cli: Cli, tiny: Path, home: Path, path: Path, loop: str) -> None:
+    """A shell loop over one command ends with the bytes of an uninterrupted run."""
+    words = " ".join(map(str, ("--dataset", tiny, *SIZES, "-e", 2)))
+    assert cli("train", *words.split(), "--name", "whole").code == 0
+    limited = f"train --resume --name cut {words} --time 1s -q"
+    command = loop.format(limited)
+    if loop == "README":
+        command = documented("while", {"train --resume --name long --recipe best --time 55m": limited})
+    done = subprocess.run(
+        ["sh", "-c", command], env=environment(path), capture_output=True, text=True, check=False, timeout=200
+    )
+    assert done.stderr.count("error: time limit '1s' reached") == 1, done.stderr
+    assert run_files(home, "cut") == run_files(home, "whole")
+
+
+def sbatch(script: str, task: int, env: dict[str, str], step: Path, requeued: Path) -> int:
+    """Run a task as SLURM does: send its step SIGUSR1 in the first attempt, repeat it when requeued; return the attempts."""
+    env = {**env, "SLURM_ARRAY_TASK_ID": str(task), "SLURM_JOB_ID": "1", "STEP": str(step), "REQUEUED": str(requeued)}
+    for attempt in range(1, 10):
+        with subprocess.Popen(["sh", "-c", script], env=env, stderr=subprocess.PIPE, text=True) as job:
+            assert job.stderr is not None
+            epochs = (line for line in job.stderr if line.startswith("epoch"))
+            if attempt == 1 and next(epochs):
+                os.kill(int(step.read_text()), signal.SIGUSR1)
+            list(epochs)
+        if not requeued.exists():
+            assert job.returncode == 0
+            return attempt
+        requeued.unlink()
+    pytest.fail("requeued for ever")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_job_array(cli: Cli, tiny: Path, home: Path, path: Path, tmp_path: Path) -> None:
+    """A task of the README's SLURM array is requeued after a signal, and ends with the bytes of an uninterrupted run."""
+    words = f"--dataset {tiny} {' '.join(map(str, SIZES))} -e 300"
+    command = documented("sbatch", {"--recipe lab": words})
+    options, script = command.split(" --wrap ")
+    assert options == "sbatch --array=0-9 --time=60 --signal=USR1@60 --requeue"
+    assert cli("train", *words.split(), "--seed", 3, "--name", "whole", "-q").code == 0
+    assert sbatch(script.strip("'"), 3, environment(path), tmp_path / "step", tmp_path / "requeued") == 2
+    assert run_files(home, "seed-3") == run_files(home, "whole")
