@@ -1,5 +1,6 @@
 """The entry point: `mnistae`, and `python -m mnistae`."""
 
+import contextlib
 import os
 import sys
 
@@ -13,7 +14,7 @@ def main() -> None:
     _limit_threads()
     from mnistae.cli import main
 
-    sys.exit(main.run())
+    signals.exit_with(main.run())
 
 
 def _sanitize_environment() -> None:
@@ -22,6 +23,10 @@ def _sanitize_environment() -> None:
         width = os.environ.get(name, "1")
         if not (width.isascii() and width.isdigit() and len(width) < 10):  # int() refuses 4,301 digits
             del os.environ[name]
+    with contextlib.suppress(OSError):
+        if os.get_terminal_size(2).columns:  # exported sizes are those of another terminal, or of this one before
+            os.environ.pop("COLUMNS", None)
+            os.environ.pop("LINES", None)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

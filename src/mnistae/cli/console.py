@@ -76,7 +76,7 @@ class Reporter:
     @contextlib.contextmanager
     def progress(self, *, is_bytes: bool = True) -> "Iterator[Progress]":
         """Yield a function that reports progress: as a bar of bytes or steps on a terminal, elsewhere as one line per item."""
-        if self.quiet or not is_terminal(sys.stderr):
+        if self.quiet or not can_redraw():
             report_once = functools.cache(self.info)
             yield lambda what, _done, _total: report_once(what)
             return
@@ -180,6 +180,18 @@ def format_table(rows: Sequence[Sequence[object]], *, has_headings: bool = True)
 def is_terminal(stream: IO[str] | None) -> bool:
     """Whether a stream is open and a terminal."""
     return stream is not None and not stream.closed and stream.isatty()
+
+
+def can_redraw() -> bool:
+    """Whether a live bar can be drawn on stderr: on a capable terminal, in the foreground, and not in a notebook or in CI."""
+    if not is_terminal(sys.stderr) or os.environ.get("TERM") in {"dumb", "unknown"}:
+        return False
+    if "JPY_PARENT_PID" in os.environ or os.environ.get("CI"):
+        return False
+    try:
+        return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
+    except (OSError, AttributeError):  # not our controlling terminal, or not a POSIX system
+        return True
 
 
 def error_console() -> "Console":

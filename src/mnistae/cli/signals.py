@@ -1,4 +1,7 @@
-"""SIGINT, SIGTERM and SIGHUP: exit with 128 plus the signal's number, at once or after training has saved its work.
+"""Signals end the process, at once or after training has saved its work; SIGINT, SIGTERM and SIGHUP by that signal itself.
+
+A shell that sees a command end by SIGINT stops its own loop as well. The schedulers of clusters send SIGUSR1, SIGUSR2 or
+SIGXCPU ahead of a time limit; after those the exit code is 128 plus the signal's number.
 
 The first signal starts the shutdown. Further ones are ignored meanwhile, so that a second Ctrl-C does not cost the save; if the
 shutdown takes longer than GRACE, the next one ends the process at once.
@@ -8,11 +11,14 @@ import contextlib
 import math
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
+from typing import NoReturn
 
-TERMINATION_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+TERMINATION_SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 
 GRACE = 5.0
 """Seconds that a shutdown may take."""
@@ -52,6 +58,10 @@ def install() -> None:
     for number in TERMINATION_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
+    if hasattr(signal, "SIGTSTP"):
+        signal.signal(signal.SIGQUIT, _end)  # Ctrl-\
+        if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
+            signal.signal(signal.SIGTSTP, _suspend)  # Ctrl-Z
 
 
 def raise_on_signal() -> None:
@@ -89,9 +99,29 @@ def _raise(number: int, frame: FrameType | None) -> None:
     raise Interrupted(number)
 
 
+def exit_with(code: int) -> NoReturn:
+    """End the process with an exit code; with that of SIGINT, SIGTERM or SIGHUP by the signal."""
+    if code - 128 in TERMINATION_SIGNALS:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        _end(code - 128, None)
+    sys.exit(code)
+
+
 def _end(number: int, _frame: FrameType | None) -> None:
     show_cursor()
+    if os.name == "posix" and number in {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
     os._exit(128 + number)
+
+
+def _suspend(number: int, _frame: FrameType | None) -> None:
+    show_cursor()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)  # the process stops here until SIGCONT; then a bar draws itself again
+    signal.signal(number, _suspend)
 
 
 def show_cursor() -> None:

@@ -13,23 +13,29 @@ from mnistae.outputs.terminal.charts import sparkline
 if TYPE_CHECKING:
     from mnistae.training.run import Run
 
+MANY_EPOCHS = 100
+LINE_EVERY = 3.0
+"""Seconds between two lines of a run of more than MANY_EPOCHS."""
+
 COUNT_EVERY = 1.0
 """Seconds between two counts of the active units, each of which takes a few milliseconds."""
 
 
 def show_training(reporter: Reporter, run: "Run", should_stop: Callable[[], bool]) -> None:
     """Train the run and show each epoch when it ends."""
-    if not reporter.quiet and console.is_terminal(sys.stderr):
+    if not reporter.quiet and console.can_redraw():
         _live_view(run, should_stop)
         return
     total = run.spec.config.epochs
-    started = time.monotonic()
+    started, shown = time.monotonic(), -math.inf
     for epoch in run.epochs(should_stop):
         now = time.monotonic()
-        reporter.info(
-            f"epoch {epoch.number:>{len(str(total))}}/{total}  loss {epoch.loss:.5f}  "
-            f"lr {epoch.learning_rate:g}  {run.images_per_epoch / (now - started):,.0f} images/s"
-        )
+        if total <= MANY_EPOCHS or now - shown >= LINE_EVERY or epoch.number == total:
+            shown = now
+            reporter.info(
+                f"epoch {epoch.number:>{len(str(total))}}/{total}  loss {epoch.loss:.5f}  "
+                f"lr {epoch.learning_rate:g}  {run.images_per_epoch / (now - started):,.0f} images/s"
+            )
         started = now
 
 

@@ -1,0 +1,129 @@
+"""Commands under a shell: how they end by signals, when a live bar is drawn, and at which width."""
+
+import fcntl
+import os
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import write_idx
+from tests.support.client import ForkServer
+from tests.support.terminals import HIDE, SHOW, Terminal, on, wait_until_caught
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see a process's handlers")
+
+
+@pytest.fixture
+def words(tmp_path: Path, digits: dict[str, np.ndarray]) -> tuple[object, ...]:
+    """A training that is too long to end by itself."""
+    return ("train", "--dataset", write_idx(tmp_path / "data", digits), "-e", 9000, "-b", 256, "--hidden", 16, "--name", "r")
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    """A pseudo-terminal."""
+    with Terminal() as opened:
+        yield opened
+
+
+def wait_for(text: Callable[[], str], wanted: str, start: int = 0) -> None:
+    """Wait until a text contains what is wanted, after its first characters."""
+    end = time.monotonic() + 20
+    while wanted not in text()[start:]:
+        assert time.monotonic() < end, text()
+        time.sleep(0.01)
+
+
+EXITS = "import signal, sys; signal.signal(2, lambda *_: sys.exit(130)); sys.stdin.read()"
+
+
+@pytest.mark.parametrize("arguments", [["-m", "mnistae", "decode"], ["-c", EXITS]], ids=["ours", "control: exit code 130"])
+def test_one_ctrl_c_stops_a_shell_loop(arguments: list[str]) -> None:
+    """A shell goes on with its loop after an exit code of 130, but not after a command that SIGINT has ended."""
+    script = 'for k in 1 2; do echo start; "$@"; echo "code $?"; done'
+    command = ["bash", "-c", script, "bash", sys.executable, *arguments]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, start_new_session=True, text=True) as shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == "start\n"
+        child = subprocess.run(["pgrep", "-P", str(shell.pid)], check=False, capture_output=True, text=True).stdout
+        wait_until_caught(int(child), signal.SIGINT)
+        time.sleep(0.5)
+        os.killpg(shell.pid, signal.SIGINT)
+        rest, _ = shell.communicate(timeout=20)
+    is_ours = arguments[0] == "-m"
+    assert (rest, shell.returncode) == (("", -signal.SIGINT) if is_ours else ("code 130\nstart\ncode 0\n", 0))
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGTERM", "SIGINT"])
+def test_signals_save(forks: ForkServer, words: tuple[object, ...], tmp_path: Path, name: str) -> None:
+    """The signals of job schedulers save as SIGTERM does; a shell sees 128 plus the number for each."""
+    number = signal.Signals[name]
+    running = forks.start(*words, home=tmp_path)
+    wait_for(lambda: running.err.read_text() if running.err.exists() else "", "epoch")
+    running.kill(number)
+    ended = running.wait()
+    assert ended.code == (-number if name in {"SIGTERM", "SIGINT"} else 128 + number)
+    assert "interrupted after epoch" in ended.err
+    assert list(tmp_path.rglob("state.safetensors"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTSTP, signal.SIGQUIT], ids=["Ctrl-Z", "Ctrl-backslash"])
+def test_keys_of_the_terminal(
+    forks: ForkServer, words: tuple[object, ...], terminal: Terminal, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Ctrl-Z and Ctrl-backslash leave the cursor visible; after Ctrl-Z the bar goes on."""
+    running = forks.start(*words, home=tmp_path, **on(terminal))
+    wait_for(terminal.text, "loss 0.")
+    running.kill(number)
+    wait_for(terminal.text, SHOW, terminal.text().rfind(HIDE))
+    if number == signal.SIGTSTP:  # in a session of its own it does not even stop
+        running.kill(signal.SIGCONT)
+        wait_for(terminal.text, "loss 0.", len(terminal.text()))
+        running.kill(signal.SIGTERM)
+        number = signal.SIGTERM
+    assert running.wait().code == -number
+
+
+@pytest.mark.parametrize(
+    ("setting", "is_live"),
+    [({}, True), ({"TERM": "dumb"}, False), ({"JPY_PARENT_PID": "1"}, False), ({"CI": "true"}, False)],
+    ids=["terminal", "dumb", "notebook", "CI"],
+)
+def test_bar_or_lines(
+    forks: ForkServer, words: tuple[object, ...], terminal: Terminal, tmp_path: Path, setting: dict[str, str], is_live: bool
+) -> None:
+    """Where a bar cannot be drawn over or nobody sees it, epochs are plain lines."""
+    options = on(terminal)
+    options["env"] |= setting
+    running = forks.start(*words, home=tmp_path, **options)
+    wait_for(terminal.text, "loss 0.")
+    running.kill(signal.SIGTERM)
+    running.wait()
+    assert (HIDE in terminal.text()) is is_live
+    assert ("epoch    1/9000  loss" in terminal.text()) is not is_live
+
+
+@pytest.mark.parametrize(("columns", "widest"), [(40, 40), (0, 300)], ids=["size of the terminal", "control: no size"])
+def test_exported_columns(
+    forks: ForkServer, words: tuple[object, ...], terminal: Terminal, tmp_path: Path, columns: int, widest: int
+) -> None:
+    """An exported COLUMNS does not make the bar wider than the terminal, which it would then flood."""
+    options = on(terminal)
+    options["env"] |= {"COLUMNS": "300"}
+    with open(terminal.name, "rb", buffering=0) as device:  # noqa: PTH123
+        fcntl.ioctl(device, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+    running = forks.start(*words, home=tmp_path, **options)
+    wait_for(terminal.text, "loss 0.")
+    running.kill(signal.SIGTERM)
+    running.wait()
+    bars = [line for line in terminal.text().replace("\r", "\n").split("\n") if "epoch" in line and "━" in line]
+    assert len(bars[-1]) > columns
+    assert (max(map(len, bars)) > 300) is (widest == 300)
