@@ -1,6 +1,7 @@
 """T16 to T20 of the threats: planted locks, other users, secrets, and hostile working folders."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -79,8 +80,10 @@ def test_other_users(forks: ForkServer, tmp_path: Path, data: Path) -> None:
         ended = forks.run(*command, home=place, env=env, before=(("child_faults.drop_privileges", 65534),))
         assert ended.code in {3, 7}, (command, ended)
         assert is_clean_error(ended)
+    listed = forks.run("checkpoints", "list", home=place, env=env, before=(("child_faults.drop_privileges", 65534),))
+    assert (listed.code, re.findall(r"^r .* (\w+)$", listed.out, re.MULTILINE)) == (0, ["unreadable"])
     assert forks.run("checkpoints", "verify", "r", home=tmp_path).code == 0
-    log_result("T17", trials=4, note="as `nobody`, in another user's store")
+    log_result("T17", trials=5, note="as `nobody`, in another user's store")
 
 
 def test_messages_keep_secrets(forks: ForkServer, tmp_path: Path) -> None:
