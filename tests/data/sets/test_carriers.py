@@ -134,6 +134,14 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
         ("a.txt", text(LABELS, ROWS, separator="  "), LABELS, ""),
         ("a.csv", '"' + text(LABELS, ROWS, separator='","').replace("\n", '"\n"')[:-1], LABELS, ""),
         ("a.csv", text(LABELS, ROWS / 255), LABELS, ""),
+        ("a.csv", text(LABELS, ROWS / 255, separator=";").replace(".", ","), LABELS, ""),
+        (
+            "a.csv",
+            text(range(1, N + 1), LABELS, ROWS, header=HEADER),
+            LABELS,
+            "column 1 read as index\ncolumn 2 read as labels",
+        ),
+        ("a.csv", text(LABELS, ROWS, header="# label, pixels"), LABELS, "column 1 read as labels"),
         ("a.csv", text(LABELS, ROWS * 1.0, header=HEADER), LABELS, ""),
     ],
 )
@@ -183,6 +191,7 @@ LINE = text(LABELS[:1], ROWS[:1])
         (text(LABELS, ROWS)[:-2] + "y\n", "cannot read the data set '{path}': line 12: 'y' in column 785 is not a number"),
         (LINE.replace(",0,", ",-7,", 1), "float32 values from -7 to 255, expected 0 to 1 or 0 to 255: '{path}'"),
         (LINE.replace(",0,", ",nan,", 1), "array with NaN or infinite values: '{path}'"),
+        ("\ufeff" + LINE.replace("", "\0"), "cannot read the data set '{path}': it is not UTF-8 text"),
         (LINE + "1" * 70_000, "cannot read the data set '{path}': line 2 is longer than 64 KiB"),
     ],
 )

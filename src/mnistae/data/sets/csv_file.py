@@ -75,8 +75,11 @@ def _read(lines: Iterator[_Line], path: Path) -> Table:
     head = list(itertools.islice(lines, 2))
     if not head:
         raise DataError(f"file is empty: '{path}'", hint=HINT)
-    common = max(",;\t|", key=head[0].text.count)
-    separator = common if common in head[0].text else None
+    if head[0].text.startswith(("\ufffd\ufffd", "\0")):
+        raise DataError(f"cannot read the data set '{path}': it is not UTF-8 text", hint="save it as CSV in UTF-8")
+    separator = next((mark for mark in ";\t|," if mark in head[-1].text), None)
+    if separator != ",":  # decimal commas
+        head, lines = [_with_points(line) for line in head], map(_with_points, lines)
     first, last = _cells(head[0].text, separator), _cells(head[-1].text, separator)
     extra = len(last) - PIXELS
     if not 0 <= extra <= 2:
@@ -91,8 +94,14 @@ def _read(lines: Iterator[_Line], path: Path) -> Table:
         numbers += [line.number for line in block]
     if not blocks:
         raise DataError(f"no images in '{path}': it has only a header", hint=HINT)
-    names = [""] * (len(last) - len(first)) + [name.lower() for name in first] if has_header else []
+    names = [name.lower().strip("# ") for name in first] if has_header else []
+    names = ["", *names] if len(names) == len(last) - 1 else names  # as R writes the names of rows
+    names = names if len(names) == len(last) else []
     return _table(np.concatenate(blocks), np.array(edges, str).reshape(len(edges), -1), numbers, names, path)
+
+
+def _with_points(line: _Line) -> _Line:
+    return _Line(line.number, line.text.replace(",", "."))
 
 
 def _cells(text: str, separator: str | None) -> list[str]:

@@ -119,7 +119,8 @@ def _read_npz(path: Path) -> Found:
                 raise DataError(f"more than {MAX_MEMBERS:,} arrays in '{path}'", hint=_HINT)
             if not any(name.endswith(".npy") for name in names):
                 kind = "a PyTorch file" if any(name.endswith("data.pkl") for name in names) else "a zip archive"
-                raise DataError(f"no arrays in '{path}': it is {kind} of {_list(names)}", hint=_CONVERSIONS[kind])
+                found = f"{kind} of {_list(names)}" if names else "empty"
+                raise DataError(f"no arrays in '{path}': it is {found}", hint=_CONVERSIONS[kind] if names else _HINT)
             return {name[:-4]: _array(_member(archive, name)) for name in names if name.endswith(".npy")}
     except files.DAMAGED_ZIP as error:
         reason = "not an .npz file, or truncated" if "not a zip file" in str(error) else str(error)
