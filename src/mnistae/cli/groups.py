@@ -167,9 +167,10 @@ def flatten(function: Callable[..., None], command: str) -> Callable[..., None]:
     for name, parameter in inspect.signature(function).parameters.items():
         own = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
         parameters += options.get(name, [own])
-    for kind, option in (get_args(parameter.annotation) for parameter in parameters):
-        if kind in {bool, bool | None}:
-            option.metavar = ""  # Typer shows <bool> otherwise
+    for parameter in parameters:
+        match get_args(parameter.annotation):
+            case (kind, typer.models.OptionInfo() as option) if kind in {bool, bool | None}:
+                option.metavar = ""  # Typer shows <bool> otherwise
 
     @functools.wraps(function)
     def wrapper(**given: Any) -> None:
