@@ -11,7 +11,7 @@ import pytest
 from mnistae.core.arrays import Array, to_float
 from mnistae.data.images import normalise
 from mnistae.model.numpy_network import NumpyNetwork
-from mnistae.outputs.page import page
+from mnistae.outputs.page import drawings, page
 from mnistae.outputs.page.content import EVERY, KINDS, Content, levels
 from mnistae.store import builtin, runs
 from mnistae.tasks import inference
@@ -173,7 +173,7 @@ def test_map_decodes_the_place(opened: Page, report: Content, network: NumpyNetw
     assert opened.tab.evaluate("document.querySelectorAll('#map-points .centre').length") == len(
         set(report.map.labels.tolist())
     )
-    places = page.drawings.places(report.map)
+    places = drawings.places(report.map)
     target = int(np.abs(places - 500).sum(axis=1).argmin())
     x, y = places[target] * box["width"] / 1000 + (box["x"], box["y"])
     opened.tab.mouse.move(x, y)

@@ -13,6 +13,7 @@ from mnistae.core.config import PIXELS, ModelConfig
 from mnistae.core.records import Metadata, UnitRange
 from mnistae.data.references import InputImage, stack
 from mnistae.data.sets.dataset import Dataset, Progress, Split
+from mnistae.metrics import quality
 from mnistae.model.backend import Network
 from mnistae.store import builtin
 from mnistae.store.runs import Checkpoint
@@ -64,7 +65,7 @@ class Content:
     by_denoiser: Denoising
     frames: Array
     evaluation: Evaluation
-    denoiser: Evaluation
+    denoiser_mse: float
     map: Embedding
     ranges: Sequence[UnitRange]
     starts: Sample
@@ -95,14 +96,15 @@ def collect(
     method = Method.CODES if network.config.bottleneck == 2 else Method.TSNE
     shown = embedding.embed((checkpoint.weights, network), dataset, Selection(split, CODES, method), progress)
     progress(f"evaluation on the {split} images of {dataset.name}", 0, None)
-    own, other = evaluation.evaluate([network, denoiser], dataset, split, EvaluationOptions(extremes=EXTREMES))
+    (own,) = evaluation.evaluate([network], dataset, split, EvaluationOptions(extremes=EXTREMES))
+    clean, (kind, level) = to_float(dataset.images(split)), LAB_NOISE
+    denoised = denoiser.reconstruct(noises.add(clean, kind, level=level, seed=0))
     by_class = np.argsort(dataset.labels(split), kind="stable")
     starts = _sample(network, dataset, split, by_class[embedding.spread(len(by_class), STARTS)])
     total = dataset.length(Split.TRAIN)
     ranges = checkpoint.metadata.unit_ranges or inference.unit_ranges(
         inference.encode_uint8(network, dataset.images(Split.TRAIN))
     )
-    kind, level = LAB_NOISE
     return Content(
         checkpoint=checkpoint,
         dataset=dataset,
@@ -112,7 +114,7 @@ def collect(
         by_denoiser=inference.denoise(denoiser, pixels, kind=kind, level=level, seed=0),
         frames=inference.interpolate(network, pixels, steps=8),
         evaluation=own,
-        denoiser=other,
+        denoiser_mse=float(quality.mse(clean, denoised).mean()),
         map=shown,
         ranges=ranges,
         starts=starts,

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from mnistae.outputs.maps import class_name
 from mnistae.outputs.page import drawings, payload
 from mnistae.outputs.page.content import Content, train_command
 from mnistae.tasks import embedding
-from mnistae.tasks.evaluation import Evaluation, Extremes
+from mnistae.tasks.evaluation import Extremes
 
 NEIGHBOURS = 10
 
@@ -77,8 +77,7 @@ def _values(content: Content) -> dict[str, Any]:
         "table": layer_table.tabulate(content.checkpoint.metadata.model),
         "mebibyte": MEBIBYTE,
         "loss": drawings.loss_curve(content.checkpoint.metadata.history) if content.checkpoint.metadata.history else None,
-        "total": _summary(own),
-        "denoiser": _summary(content.denoiser),
+        "total": own.pivot(*SUMMARY)[None, None],
         "by_class": [(class_name(label, classes), row, row["mse"] / worst) for label, row in rows],
         "extremes": [("Worst", _rows(own.worst)), ("Best", _rows(own.best))],
         "map_classes": drawings.classes(content.map, classes),
@@ -87,10 +86,6 @@ def _values(content: Content) -> dict[str, Any]:
         "map_size": drawings.SIZE,
         "class_name": lambda label: "no label" if label is None else class_name(label, classes),
     }
-
-
-def _summary(evaluation: Evaluation) -> Mapping[str, float]:
-    return evaluation.pivot(*SUMMARY)[None, None]
 
 
 def _rows(extremes: Extremes | None) -> list[tuple[Any, ...]]:
