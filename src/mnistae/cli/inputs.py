@@ -16,7 +16,7 @@ from mnistae.core.arrays import Vector
 from mnistae.core.records import MNIST_STATS, UnitRange
 from mnistae.data import references
 from mnistae.data.references import InputImage, SkippedImage
-from mnistae.data.sets import registry, resolve
+from mnistae.data.sets import idx, registry, resolve
 from mnistae.data.sets.dataset import Dataset
 from mnistae.model.backend import Network
 from mnistae.store.runs import Checkpoint
@@ -164,11 +164,11 @@ def open_dataset(reporter: Reporter, reference: str, *, raw: bool = False) -> Da
     """Return a data set, reporting what is downloaded, and what it was taken for if it is not MNIST."""
     with reporter.progress(is_bytes=reference in registry.NAMES) as progress:
         dataset = resolve.open_dataset(reference, raw=raw, progress=progress)
-        notes = "; ".join(dataset.notes)  # reads, generates or verifies the data now
+        notes = [note for note in dataset.notes if note != idx.VERIFIED]  # reads, generates or verifies the data now
     if dataset.name == registry.GLYPHS:
         reporter.info("using built-in data set 'glyphs' (not MNIST)")
     elif dataset.name != registry.DEFAULT or notes:
-        reporter.info(f"using data set {dataset.location}{': ' if notes else ''}{notes}")
+        reporter.info(f"using data set {dataset.location}{': ' if notes else ''}{'; '.join(notes)}")
     return dataset
 
 

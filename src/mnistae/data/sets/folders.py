@@ -41,7 +41,7 @@ class _Member:
 def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progress = no_progress) -> Content:
     """Return the data set of the images `found` in the folder `path`. Raises DataError."""
     members, notes = _choose_test(_members([(name, Path(name).relative_to(path).parts[:-1]) for name in found.images]))
-    used = [member for split in Split for member in members if member.split == split]
+    used = [member for split in Split for member in _in_order([one for one in members if one.split == split])]
     names = _class_names(used)
     labels, classes = _labels({name for name in names if name is not None})
     rows, conversions = pictures.read([member.path for member in used], raw=raw, progress=progress)
@@ -75,6 +75,15 @@ def _members(images: Sequence[tuple[str, Folders]]) -> list[_Member]:
         folder = "/".join((*base, *("*",) * depth, own[depth])) if split else ""
         members.append(_Member(path, split, folder, within))
     return members
+
+
+def _in_order(members: Sequence[_Member]) -> Sequence[_Member]:
+    """Sort images by the numbers in their names if those are distinct, as where MNIST's own indices name them."""
+    matches = [re.fullmatch(r"(\D*)(\d{1,9})", Path(member.path).stem, re.ASCII) for member in members]
+    numbers = {(match[1], int(match[2])): member for match, member in zip(matches, members, strict=True) if match}
+    if len(numbers) < len(members) or len({prefix for prefix, _ in numbers}) != 1:
+        return members
+    return [numbers[key] for key in sorted(numbers)]
 
 
 def _split_of(folder: str) -> str | None:
