@@ -1,4 +1,4 @@
-"""Which files of a folder are images: one walk for image folders and data sets; hidden and system files are skipped."""
+"""Which files of a folder are images: one traversal for image folders and data sets; hidden and system files are skipped."""
 
 import os
 from collections import Counter
@@ -51,7 +51,7 @@ def _walk(folder: str, *, recursive: bool) -> Iterator[str]:
     """Yield the paths of visible files; linked folders are followed, each folder once."""
     seen: set[tuple[int, int]] = set()
     for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
-        stat = os.stat(place)  # noqa: PTH116 - as in os.walk, paths are text: a Path costs more than reading the entry
+        stat = os.stat(place)  # noqa: PTH116 - paths are text here, because a Path costs more than reading the entry
         is_new = (stat.st_dev, stat.st_ino) not in seen
         seen.add((stat.st_dev, stat.st_ino))
         folders[:] = sorted(filter(_is_visible, folders)) if is_new and recursive else []

@@ -95,13 +95,13 @@ def _plain(data: bytes) -> Bytes | None:
     return None
 
 
-def _fitted(image: Array, ground: float) -> Bytes:
-    """Return an image (h, w) in [0, 1] padded to a square with `ground` and scaled to (784,), one of 28x28 unchanged."""
+def _fitted(image: Array, background: float) -> Bytes:
+    """Return an image (h, w) in [0, 1] padded to a square with `background` and scaled to (784,), one of 28x28 unchanged."""
     h, w = image.shape
     if (h, w) != (SIDE, SIDE):
         side = max(h, w)
         top, left = (side - h) // 2, (side - w) // 2
-        square = np.pad(image, ((top, side - h - top), (left, side - w - left)), constant_values=ground)
+        square = np.pad(image, ((top, side - h - top), (left, side - w - left)), constant_values=background)
         weights = _weights(side)
         image = np.asarray(weights @ square @ weights.T, np.float32)
     row: Bytes = to_bytes(image[np.newaxis])[0]
@@ -114,7 +114,7 @@ def _weights(side: int) -> Array:
 
 
 def _composite(rows: Bytes, found: _Findings) -> list[str]:
-    """Put all images with transparency on the same ground, the one from which their ink differs more."""
+    """Put all images with transparency on the same background, the one from which their ink differs more."""
     if not found.clear:
         return []
     places, clear = list(found.clear), np.stack(list(found.clear.values()))
