@@ -1,0 +1,299 @@
+"""The four IDX files of a data set are found in every layout and spelling, and read whole and verified, or refused."""
+
+import dataclasses
+import gzip
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnistae.core.errors import DataError
+from mnistae.data.sets import idx, registry
+from mnistae.data.sets.registry import ROLES, DatasetInfo
+from tests.conftest import idx_bytes, write_idx
+from tests.support.idx_damage import DAMAGES
+
+MNIST = registry.DATASETS["mnist"]
+FILES = MNIST.files
+
+Digits = dict[str, np.ndarray]
+
+
+@pytest.fixture
+def digits(digits: Digits) -> Digits:
+    """Thirty of the tiny digits: most tests here write them to files."""
+    return {role: array[:20] if role.startswith("train") else array[:10] for role, array in digits.items()}
+
+
+def summed(digits: Digits) -> DatasetInfo:
+    """Return MNIST's entry with the sums of the tiny files in place of the real ones."""
+    sums = {name: hashlib.sha256(idx_bytes(digits[role])).hexdigest() for role, name in zip(ROLES, FILES, strict=True)}
+    return dataclasses.replace(MNIST, sha256=sums)
+
+
+def without_sums(entry: DatasetInfo) -> DatasetInfo:
+    """Take the safeguard out."""
+    return dataclasses.replace(entry, sha256={})
+
+
+def assert_same(arrays: Digits, digits: Digits) -> None:
+    """The arrays are the digits, images flattened."""
+    assert arrays.keys() == digits.keys()
+    for role, array in arrays.items():
+        assert array.dtype == np.uint8
+        is_flat = role.endswith("images")
+        np.testing.assert_array_equal(array, digits[role].reshape(len(digits[role]), -1) if is_flat else digits[role])
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["raw", "gz"])
+def test_read(tmp_path: Path, digits: Digits, *, compress: bool) -> None:
+    """The four files, raw or compressed, come back as rows and labels."""
+    assert_same(idx.read(summed(digits), write_idx(tmp_path / "a", digits, compress=compress)).arrays, digits)
+
+
+def test_compressed_anew(tmp_path: Path, digits: Digits) -> None:
+    """Where the content's sum is known, it does not matter who compressed it."""
+    folder = write_idx(tmp_path / "a", digits, compress=True)
+    for name in FILES:
+        path = folder / f"{name}.gz"
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1, mtime=12345))
+    assert_same(idx.read(summed(digits), folder).arrays, digits)
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["raw", "gz"])
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_file(tmp_path: Path, digits: Digits, name: str, damage: str, *, compress: bool) -> None:
+    """Each damage of each file is found, and the message names the file and the way out."""
+    folder = write_idx(tmp_path / "a", digits)
+    path = folder / name
+    damaged = DAMAGES[damage](path.read_bytes())
+    path.unlink()
+    if compress:
+        path = path.with_name(f"{name}.gz")
+    path.write_bytes(gzip.compress(damaged) if compress else damaged)
+    with pytest.raises(DataError) as caught:
+        idx.read(summed(digits), folder)
+    assert caught.value.message == f"'{path}' is damaged: not the published content of mnist (SHA-256 mismatch)"
+
+
+@pytest.mark.parametrize("damage", [damage for damage in DAMAGES if damage != "one value 10"])
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_structure(tmp_path: Path, digits: Digits, name: str, damage: str) -> None:
+    """Without any sum every damage of the structure is still found."""
+    folder = write_idx(tmp_path / "a", digits)
+    (folder / name).write_bytes(DAMAGES[damage]((folder / name).read_bytes()))
+    with pytest.raises(DataError, match=rf"{name}' is damaged: "):
+        idx.read(without_sums(MNIST), folder)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (0, 2), (1, 3), (2, 3), (0, 3)])
+def test_swapped_files(tmp_path: Path, digits: Digits, first: int, second: int) -> None:
+    """Two files under each other's names are found, with sums and without."""
+    folder = write_idx(tmp_path / "a", digits)
+    a, b = folder / FILES[first], folder / FILES[second]
+    one, other = a.read_bytes(), b.read_bytes()
+    a.write_bytes(other)
+    b.write_bytes(one)
+    for entry in (summed(digits), without_sums(MNIST)):
+        with pytest.raises(DataError):
+            idx.read(entry, folder)
+
+
+def test_counts_that_differ(tmp_path: Path, digits: Digits) -> None:
+    """A label too few is found even in files that are sound by themselves."""
+    folder = write_idx(tmp_path / "a", {**digits, "test_labels": digits["test_labels"][1:]})
+    with pytest.raises(DataError) as caught:
+        idx.read(without_sums(MNIST), folder)
+    assert caught.value.message == f"10 test images but 9 labels in '{folder}'"
+
+
+def put(path: Path, at: int, byte: int) -> None:
+    """Write one byte of a file in place."""
+    with path.open("r+b", buffering=0) as stream:
+        stream.seek(at)
+        stream.write(bytes([byte]))
+
+
+def damaged_bytes_found(entry: DatasetInfo, folder: Path) -> tuple[int, int]:
+    """Damage every byte of every file in turn; return how many damages are found, and how many there were."""
+    found = tried = 0
+    for name in FILES:
+        data = (folder / name).read_bytes()
+        for at, byte in enumerate(data):
+            put(folder / name, at, byte ^ 1 << at % 8)
+            tried += 1
+            try:
+                idx.read(entry, folder)
+            except DataError:
+                found += 1
+            put(folder / name, at, byte)
+    return found, tried
+
+
+def test_every_byte(tmp_path: Path, digits: Digits) -> None:
+    """One flipped bit in any byte of any file is found; without the sums hardly any is."""
+    few = {role: array[:2] if role.startswith("train") else array[:1] for role, array in digits.items()}
+    folder = write_idx(tmp_path / "a", few)
+    found, tried = damaged_bytes_found(summed(few), folder)
+    assert found == tried == 3 * 784 + 3 + 2 * 16 + 2 * 8
+    found, _ = damaged_bytes_found(without_sums(MNIST), folder)
+    assert found < 60
+
+
+@pytest.mark.parametrize(
+    ("compress", "mtime", "note"),
+    [(True, 0, "verified: the published archives (MD5)"), (True, 1, "not verified: "), (False, 0, "not verified: ")],
+    ids=["archive", "compressed anew", "raw"],
+)
+def test_archive_sums(
+    tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch, compress: bool, mtime: int, note: str
+) -> None:
+    """Where only the archives' sums are published, other files are read, and the note says that they are not verified."""
+    entry = registry.DATASETS["fashion-mnist"]
+    folder = write_idx(tmp_path / "a", digits, compress=compress)
+    sums = {path.name: hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in folder.iterdir()}
+    monkeypatch.setattr(registry, "archive_sums", lambda _entry: sums)
+    if mtime:
+        path = folder / f"{FILES[2]}.gz"
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), mtime=mtime))
+    content = idx.read(entry, folder)
+    assert_same(content.arrays, digits)
+    assert content.notes[0].startswith(note)
+
+
+@pytest.mark.parametrize(
+    ("place", "error"), [("", None), ("FashionMNIST/raw", "not fashion-mnist: "), ("KMNIST/raw", "not kmnist: ")]
+)
+def test_mnist_under_another_name(tmp_path: Path, entry: DatasetInfo, digits: Digits, place: str, error: str | None) -> None:
+    """MNIST's own files are recognised: a folder of them is said to be MNIST, and another data set cannot consist of them."""
+    found = idx.detect(write_idx(tmp_path / place, digits) if place == "" else write_idx(tmp_path / place, digits).parents[1])
+    assert found is not None
+    if error is None:
+        assert idx.read(*found).notes == ("this is MNIST, the published content (SHA-256)",)
+        return
+    with pytest.raises(DataError, match=f"{error}.* is a file of MNIST"):
+        idx.read(*found)
+
+
+def test_one_file_of_mnist(tiny: Path, entry: DatasetInfo, digits: Digits) -> None:
+    """Some of MNIST's files among others are said."""
+    (tiny / FILES[0]).write_bytes(idx_bytes(255 - digits["train_images"]))
+    assert idx.read(*(idx.detect(tiny) or ())).notes == ("not verified: 3 of the 4 files have the published content of MNIST",)
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "error"),
+    [
+        ("emnist-letters", (1, 26), None),
+        ("emnist-letters", (1, 27), "labels from 1 to 27, expected 0 to 26"),
+        ("emnist-balanced", (0, 46), None),
+        ("emnist-bymerge", (0, 47), "expected 0 to 46"),
+        ("emnist-byclass", (0, 61), None),
+        ("emnist-mnist", (0, 10), "expected 0 to 9"),
+    ],
+)
+def test_emnist(tmp_path: Path, digits: Digits, name: str, labels: tuple[int, int], error: str | None) -> None:
+    """EMNIST's files have rows and columns exchanged, and more labels; the images come back upright, the classes named."""
+    entry = registry.DATASETS[name]
+    changed = {
+        role: array if "images" in role else np.resize(np.array(labels, np.uint8), len(array)) for role, array in digits.items()
+    }
+    for role, file in zip(ROLES, entry.files, strict=True):
+        array = changed[role]
+        (tmp_path / file).write_bytes(idx_bytes(array.transpose(0, 2, 1) if array.ndim == 3 else array))
+    if error:
+        with pytest.raises(DataError, match=error):
+            idx.read(entry, tmp_path)
+        return
+    content = idx.read(entry, tmp_path)
+    assert_same(content.arrays, changed)
+    assert (content.classes, idx.detect(tmp_path)) == (entry.classes, (entry, tmp_path))
+
+
+def test_missing_file(tiny: Path, digits: Digits) -> None:
+    """A file that is gone is named, with the command that brings it."""
+    (tiny / FILES[3]).unlink()
+    with pytest.raises(DataError) as caught:
+        idx.read(summed(digits), tiny)
+    assert caught.value.message == f"data file not found: '{tiny / FILES[3]}'"
+    assert caught.value.hint == "run 'mnistae datasets fetch mnist'"
+
+
+def test_too_large(tiny: Path) -> None:
+    """A file beyond every data set's size is not read to its end, nor unpacked to it."""
+    small = dataclasses.replace(MNIST, max_content=2**13)
+    with pytest.raises(DataError, match="larger than 0 MiB"):
+        idx.read(small, tiny)
+    path = tiny / FILES[0]
+    path.unlink()
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(bytes(2**20)))
+    with pytest.raises(DataError, match="unpacks to more than 8192 bytes"):
+        idx.read(small, tiny)
+
+
+@pytest.mark.parametrize(
+    ("place", "start", "name"),
+    [
+        ("here", "here", "here"),
+        ("MNIST/raw", ".", "mnist"),
+        ("FashionMNIST/raw", "FashionMNIST", "fashion-mnist"),
+        ("KMNIST/raw", "KMNIST/raw", "kmnist"),
+    ],
+)
+@pytest.mark.parametrize("compress", [False, True])
+def test_detect(tmp_path: Path, digits: Digits, place: str, start: str, name: str, *, compress: bool) -> None:
+    """The layout of torchvision says which data set it is, from any folder of it; flat files go by the folder's name."""
+    write_idx(tmp_path / place, digits, compress=compress)
+    entry, found = idx.detect(tmp_path / start) or (MNIST, None)
+    assert (entry.name, found, bool(entry.sha256)) == (name, tmp_path / place, name == "mnist")
+
+
+def test_several(tmp_path: Path, digits: Digits) -> None:
+    """A folder of several data sets is none: one has to be named."""
+    for name in ("MNIST", "KMNIST"):
+        write_idx(tmp_path / name / "raw", digits)
+    with pytest.raises(DataError, match=r"several data sets in '.*': mnist, kmnist"):
+        idx.detect(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda name: name.replace("-idx", ".idx"),
+        lambda name: f"{name.upper()}.GZ",
+        lambda name: f"{name.replace('-', '_')}.gz",
+        lambda name: f"{name}/{name.replace('-idx', '.idx')}",
+    ],
+    ids=["dots", "capitals", "underscores", "a folder each"],
+)
+def test_spellings(tiny: Path, digits: Digits, spell: Callable[[str], str]) -> None:
+    """The spellings that archivers make of the names are found."""
+    for name in FILES:
+        path, data = tiny / spell(name), (tiny / name).read_bytes()
+        (tiny / name).unlink()
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(gzip.compress(data) if path.suffix.lower() == ".gz" else data)
+    assert_same(idx.read(*(idx.detect(tiny) or ())).arrays, digits)
+
+
+def test_detect_nothing(tiny: Path, tmp_path: Path) -> None:
+    """Three of four files, or none, are no data set; a folder in place of a file is none either."""
+    (tiny / FILES[1]).unlink()
+    assert idx.detect(tiny) is None
+    (tiny / FILES[1]).mkdir()
+    assert idx.detect(tiny) is None
+    assert idx.detect(tmp_path / "nowhere") is None
+
+
+def test_find_and_remove(tmp_path: Path) -> None:
+    """The raw file is found before the compressed one, and both are removed."""
+    for name in ("a-idx1", "a-idx1.gz", "b-idx1.gz"):
+        (tmp_path / name).touch()
+    found = [idx.find(tmp_path, name) for name in ("a-idx1", "b-idx1", "c-idx1", "x" * 5000)]
+    assert found == [tmp_path / "a-idx1", tmp_path / "b-idx1.gz", None, None]
+    idx.remove(tmp_path, "a-idx1")
+    idx.remove(tmp_path, "c-idx1")
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["b-idx1.gz"]
