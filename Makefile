@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 PYTHONS ?= 3.11 3.12 3.13
 
-.PHONY: check check-docs fix docs pictures pythons smoke bench bench-quick campaign
+.PHONY: check check-docs check-script fix docs pictures pythons smoke bench bench-quick campaign
 
 # Coverage counts the test processes only, not the commands that they start.
 check:
@@ -10,13 +10,21 @@ check:
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m codespell_lib
 	$(PYTHON) docs/words.py
-	$(MAKE) --no-print-directory check-docs
+	$(MAKE) --no-print-directory check-docs check-script
 	$(PYTHON) -m mypy
 	$(PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=92
 
 check-docs:
 	$(PYTHON) docs/generate.py --check
 	$(PYTHON) docs/architecture.py --check
+
+# The page's script: its faults and its format, with npm's tools. Skipped where they cannot be installed.
+NODE = build/node
+check-script:
+	@if npm install --silent --no-audit --no-fund --prefix $(NODE) eslint@9 prettier@3 2> /dev/null; then \
+		$(NODE)/node_modules/.bin/eslint src/mnistae/outputs/page && \
+		$(NODE)/node_modules/.bin/prettier --print-width 128 --check 'src/mnistae/outputs/page/*.js'; \
+	else echo 'check-script: skipped, npm is missing or cannot install eslint and prettier'; fi
 
 fix: docs
 	$(PYTHON) -m ruff check --fix .
@@ -25,6 +33,8 @@ fix: docs
 docs:
 	$(PYTHON) docs/generate.py
 	$(PYTHON) docs/architecture.py
+	mkdir -p build
+	$(PYTHON) -m mnistae report lab -o build/lab.html || echo 'build/lab.html: skipped, it needs MNIST'
 
 # Redraw the figures of README.md and docs/guide.md, on MNIST with the built-in checkpoints.
 pictures:

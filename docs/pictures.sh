@@ -16,3 +16,7 @@ mnistae interpolate 1 2 --steps 8
 mnistae traverse 1
 mnistae reconstruct photo.jpg
 mnistae evaluate --extremes 8 -o extremes.png
+mnistae map
+mnistae report
+python ../screenshot.py report.html report.png
+rm report.html

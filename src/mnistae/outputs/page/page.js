@@ -30,7 +30,7 @@ function fill(select, names, indices = names.keys()) {
   for (const index of indices) select.add(new Option(`${names[index][1]} (${names[index][0]})`, index));
 }
 
-/** The sliders of the units. Return a function that sets the code, with a text that says where it comes from. */
+/** The sliders of the units. Return a function that sets the code, with the image and a text that say where it comes from. */
 function startUnits({ data, arrays, network }) {
   const [start, decoded, status] = ["units-start", "units-decoded", "units-status"].map(element);
   let code = new Float32Array(data.ranges.length);
@@ -53,18 +53,19 @@ function startUnits({ data, arrays, network }) {
     return { set: () => [(input.value = code[unit]), show()] };
   });
   const draw = () => paint(decoded, network.decode(code));
-  const setCode = (values, text) => {
+  const setCode = (values, original, text) => {
     code = Float32Array.from(values);
+    paint(element("units-original"), original);
     sliders.forEach((slider) => slider.set());
     status.textContent = text;
     draw();
   };
   const choose = () => {
     const original = image(arrays.starts, start.value);
-    paint(element("units-original"), original);
     const found = network.encode(original);
     setCode(
       found,
+      original,
       `The code of ${describe(data.names.starts[start.value])}. ${decibels(mse(original, network.decode(found)))}.`,
     );
   };
@@ -120,6 +121,7 @@ function startDraw({ data, arrays, network }, setCode) {
   const margin = pen / 2 + 3; // no stroke touches the edge: in a photo such ink would not belong to the digit
   const strokes = [];
   let code = null;
+  let prepared = null;
   Object.assign(context, { lineCap: "round", lineJoin: "round", lineWidth: pen, strokeStyle: "#fff" });
 
   const place = (event) => {
@@ -139,7 +141,7 @@ function startDraw({ data, arrays, network }, setCode) {
   const update = () => {
     redraw();
     const rgba = context.getImageData(0, 0, size, size).data;
-    const prepared = prepare(
+    prepared = prepare(
       Float32Array.from({ length: size * size }, (_, i) => rgba[4 * i] / 255),
       size,
     );
@@ -176,7 +178,7 @@ function startDraw({ data, arrays, network }, setCode) {
   element("draw-undo").addEventListener("click", () => (strokes.pop(), update()));
   element("draw-clear").addEventListener("click", () => (strokes.splice(0), update()));
   element("draw-use").addEventListener("click", () => {
-    setCode(code, "The code of the drawn digit.");
+    setCode(code, prepared, "The code of the drawn digit.");
     element("units").scrollIntoView();
   });
   update();
@@ -233,12 +235,13 @@ function startMap({ data, arrays, network }, setCode) {
     const [row] = near[0];
     cursor.setAttribute("transform", `translate(${place})`);
     ring.setAttribute("transform", `translate(${arrays.places.subarray(2 * row, 2 * row + 2)})`);
-    paint(element("map-digit"), image(arrays.points, row));
+    const digit = image(arrays.points, row);
+    paint(element("map-digit"), digit);
     status.textContent = `Nearest digit: ${describe(data.names.points[row])}.`;
     if (!decode) return;
     const code = codeAt(near);
     paint(element("map-decoded"), network.decode(code));
-    decode(code, "The code of a place in the map.");
+    decode(code, digit, `The code of a place in the map, near ${describe(data.names.points[row])}.`);
   };
   const at = (event) => {
     const box = map.getBoundingClientRect();
