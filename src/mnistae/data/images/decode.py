@@ -15,7 +15,7 @@ from mnistae.core.config import SIDE
 from mnistae.core.errors import DataError
 from mnistae.core.files import npy
 from mnistae.core.files import read as files
-from mnistae.data.images import arrays_io, formats, values
+from mnistae.data.images import arrays_io, colours, formats, values
 from mnistae.data.images.formats import GIVE_AN_IMAGE
 from mnistae.data.images.layout import bounds
 from mnistae.data.images.normalise import normalise
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 WORKING_SIDE = 512  # pixels; a digit that is a tenth of the image still has more than 20
 
-MAX_TINT = 8
-"""The largest difference between the channels (of 255) of an image that is called grey."""
+MAX_TINT = 8 / 255
+"""The largest difference between the channels of an image that is called grey."""
 
 STDIN = "standard input"
 """The name of piped input in messages."""
@@ -154,17 +154,18 @@ def _wide(image: "Image", size: tuple[int, int], notes: tuple[str, ...], *, name
 
 
 def _channels(image: "Image", size: tuple[int, int], notes: tuple[str, ...]) -> GreyImage:
-    from PIL import ImageChops
-
     is_bilevel, alpha = image.mode == "1", None
     if image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = _shrink(np.asarray(image.getchannel("A"))) / np.float32(255)
     image = image.convert("RGB")
-    red, green, blue = image.split()
-    most = max(int(np.asarray(ImageChops.difference(red, other)).max()) for other in (green, blue))
     grey = _shrink(np.asarray(image.convert("L"))) / np.float32(255)
-    return GreyImage(grey, alpha, size, is_coloured=most > MAX_TINT, is_bilevel=is_bilevel, notes=notes)
+    rgb = np.stack([_shrink(np.asarray(channel)) for channel in image.split()], axis=-1) / np.float32(255)
+    is_coloured = bool(np.ptp(rgb, axis=-1).max() > MAX_TINT)
+    if is_coloured and (alpha is None or alpha.min() == 1):
+        grey, more_notes = colours.to_grey(rgb, grey)
+        notes += more_notes
+    return GreyImage(grey, alpha, size, is_coloured=is_coloured, is_bilevel=is_bilevel, notes=notes)
 
 
 def _shrink(image: NDArray[np.integer]) -> Array:
