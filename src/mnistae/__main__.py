@@ -7,13 +7,20 @@ import sys
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    from mnistae.cli import signals
+    try:
+        from mnistae.cli import signals
 
-    signals.install()  # before the slow imports, during which a signal ends the process at once
-    _sanitize_environment()
-    _limit_threads()
-    from mnistae.cli import main
+        signals.install()  # before the slow imports, during which a signal ends the process at once
+        _sanitize_environment()
+        _limit_threads()
+        from mnistae.cli import main
+    except Exception as error:
+        from mnistae.cli import shadows
 
+        if path := shadows.find():
+            reason = f"{error}; '{path}' is imported instead of the library of that name"
+            sys.exit(f"error: {reason}\nhint: rename it, or unset PYTHONPATH")
+        raise
     signals.exit_with(main.run())
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import write_idx
+from tests.conftest import Cli, write_idx
 from tests.support.client import ForkServer
 from tests.support.terminals import HIDE, SHOW, Terminal, on, wait_until_caught
 
@@ -127,3 +127,29 @@ def test_exported_columns(
     bars = [line for line in terminal.text().replace("\r", "\n").split("\n") if "epoch" in line and "━" in line]
     assert len(bars[-1]) > columns
     assert (max(map(len, bars)) > 300) is (widest == 300)
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "words", "shown"),
+    [
+        ("random", "x = 1", ("reconstruct", "1"), "random.py' is imported instead"),
+        ("numpy", "x = 1", ("reconstruct", "1"), "numpy.py' is imported instead"),
+        ("json", "raise ValueError('no')", ("reconstruct", "1"), "json.py' is imported instead"),
+        ("torch", "raise OSError('no CUDA')", ("doctor",), "torch cannot be imported: OSError: no CUDA"),
+        ("elsewhere", "x = 1", ("summary",), "fc1"),
+    ],
+)
+def test_module_in_the_way(tmp_path: Path, module: str, source: str, words: tuple[str, ...], shown: str) -> None:
+    """A file that is imported in place of a library is named with its path; `doctor` works without torch."""
+    (tmp_path / f"{module}.py").write_text(source)
+    command = [str(Path(sys.executable).with_name("mnistae")), *words]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert shown in done.stdout + done.stderr
+    assert done.returncode == (1 if "instead" in shown else 0)
+
+
+def test_tilde_after_an_equals_sign(trained: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No shell expands the ~ of --output=~/x.png."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cli("reconstruct", "1", "--output=~/x.png").out == f"{tmp_path}/x.png\n"
+    assert (tmp_path / "x.png").is_file()

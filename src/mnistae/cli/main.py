@@ -9,7 +9,8 @@ import traceback
 
 import typer
 
-from mnistae.cli import app, console, signals
+from mnistae.cli import app, console, shadows, signals
+from mnistae.core import environment
 from mnistae.core.errors import ExitCode, MnistaeError
 
 
@@ -27,6 +28,7 @@ def run() -> int:
 
 def _run() -> int:  # noqa: PLR0911 - one for each kind of exit
     try:
+        _expand_home()
         code = app.build(_words())(standalone_mode=False)
         return _flush_stdout(int(code or ExitCode.DONE))
     except OSError as error:
@@ -61,7 +63,19 @@ def _usage_error(error: typer.TyperException) -> int:
     message = re.sub(r"^Got (unexpected extra argument)(?:\(s\)|s)? \((.*)\)$", r"\1: '\2'", message)
     if re.search(r"No such option: -[0-9]", message):
         hint = f"indices count from 0, and a file name that begins with '-' needs './' before it; {hint}"
+    if re.fullmatch(r"No such option: (-q|--quiet|--json)", message):
+        hint = f"options follow the command: mnistae reconstruct 1 {message.rpartition(' ')[2]}"
     return _report(message, hint, ExitCode.USAGE)
+
+
+def _expand_home() -> None:
+    """Check our variables, and expand a leading ~ where no shell does: in their values, and after the = of an option."""
+    for name in [name for name in os.environ if name.startswith(environment.PREFIX)]:
+        os.environ[name] = environment.variable(name) or ""
+    for at, word in enumerate(sys.argv):
+        option, equals, value = word.partition("=")
+        if option.startswith("--") and value.startswith("~"):
+            sys.argv[at] = option + equals + os.path.expanduser(value)  # noqa: PTH111 - Path's raises without a home
 
 
 def _words() -> list[str]:
@@ -81,13 +95,19 @@ def _stream_error(error: OSError) -> int:
 
 def _unexpected(error: Exception) -> int:
     message = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
-    return _report(message, "this is a bug; please report it with the traceback (MNISTAE_DEBUG=1)", ExitCode.UNEXPECTED)
+    hint = "this is a bug; please report it with the traceback (MNISTAE_DEBUG=1)"
+    if path := shadows.find():
+        message = f"{message}; '{path}' is imported instead of the library of that name"
+        hint = "rename it, or unset PYTHONPATH"
+    return _report(message, hint, ExitCode.UNEXPECTED)
 
 
 def _report(message: str, hint: str, code: ExitCode) -> int:
     """Report a failure on stderr, and with --json also as the one document on stdout."""
     if os.environ.get("MNISTAE_DEBUG") == "1":
         traceback.print_exc()
+    if variable := environment.blame(message, sys.argv[1:]):
+        message = f"{message} ({variable})"
     console.print_error(message, hint)
     if "--json" in sys.argv[1:]:
         failure = {"exit": int(code), "kind": code.name.lower(), "message": message, "hint": hint}

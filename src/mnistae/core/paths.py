@@ -1,12 +1,12 @@
 """The folders for data, checkpoints and caches, determined at each call. `MNISTAE_HOME` takes precedence."""
 
 import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 
+from mnistae.core.environment import variable
 from mnistae.core.errors import UsageError
 
 APP = "mnistae"
@@ -29,13 +29,13 @@ def cache_dir() -> Path:
 
 def user_data_dir() -> Path | None:
     """The user's own copy of the data, set by `MNISTAE_DATA_DIR`; it is never written to."""
-    folder = os.environ.get("MNISTAE_DATA_DIR")
+    folder = variable("MNISTAE_DATA_DIR")
     return Path(folder).absolute() if folder else None
 
 
 def is_offline() -> bool:
     """Whether `MNISTAE_OFFLINE` disables downloads."""
-    value = os.environ.get("MNISTAE_OFFLINE", "").strip().lower()
+    value = (variable("MNISTAE_OFFLINE") or "").lower()
     if value in {"", "0", "false", "no", "off"}:
         return False
     if value in {"1", "true", "yes", "on"}:
@@ -44,7 +44,7 @@ def is_offline() -> bool:
 
 
 def _root(kind: str, default: Callable[..., str]) -> Path:
-    home = os.environ.get("MNISTAE_HOME")
+    home = variable("MNISTAE_HOME")
     if home:
         return Path(home).absolute() / kind
     with contextlib.suppress(RuntimeError):  # no HOME and no passwd entry

@@ -63,6 +63,8 @@ def _device_state(name: str) -> str:
         return f"works: {devices.describe(devices.resolve(name))}"
     except DeviceError as error:
         return error.message.removeprefix(f"device '{name}' ").removeprefix("is ")
+    except Exception as error:  # noqa: BLE001 - whatever the import of a damaged installation raises
+        return f"torch cannot be imported: {type(error).__name__}: {error}"
 
 
 def _checkpoint_states() -> dict[str, str]:

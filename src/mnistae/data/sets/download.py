@@ -4,7 +4,6 @@ import contextlib
 import functools
 import hashlib
 import http.client
-import os
 import ssl
 import time
 import urllib.error
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request
 
 from mnistae.core import paths
+from mnistae.core.environment import variable
 from mnistae.core.errors import DataError
 from mnistae.core.files import atomic
 from mnistae.core.files import read as files
@@ -76,7 +76,7 @@ def fetch(entry: DatasetInfo, folder: Path, progress: Progress) -> None:
     if not (missing := idx.missing(folder, entry.files)):
         return
     sums = {} if entry.sha256 else registry.archive_sums(entry)
-    own = os.environ.get("MNISTAE_MIRROR")
+    own = variable("MNISTAE_MIRROR")
     mirrors = (urls.mirror_base(own),) if own else entry.mirrors
     if EMNIST_ARCHIVE in sums:
         _fetch_emnist(entry, folder, mirrors, sums[EMNIST_ARCHIVE], progress)
