@@ -88,12 +88,7 @@ def digits() -> dict[str, np.ndarray]:
 
     train_images, train_labels = glyphs.draw(TRAIN, seed=0)
     test_images, test_labels = glyphs.draw(TEST, seed=1)
-    return {
-        "train_images": train_images,
-        "train_labels": train_labels,
-        "test_images": test_images,
-        "test_labels": test_labels,
-    }
+    return {"train_images": train_images, "train_labels": train_labels, "test_images": test_images, "test_labels": test_labels}
 
 
 def idx_bytes(array: np.ndarray) -> bytes:

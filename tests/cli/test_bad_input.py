@@ -221,10 +221,7 @@ def test_failure_in_json_is_one_document(cli: Cli, words: tuple[str, ...], code:
     document = json.loads(answer.out)
     assert document["schema"] == 1
     assert document["error"]["exit"] == answer.code == code
-    assert answer.err.splitlines()[-2:] == [
-        f"error: {document['error']['message']}",
-        f"hint: {document['error']['hint']}",
-    ]
+    assert answer.err.splitlines()[-2:] == [f"error: {document['error']['message']}", f"hint: {document['error']['hint']}"]
 
 
 def test_damaged_checkpoint_is_refused_everywhere(cli: Cli, trained: str, home: Path) -> None:

@@ -85,7 +85,7 @@ def test_quiet_shows_nothing_and_json_shows_what_tables_do() -> None:
 
 
 def test_training_has_a_live_bar(tiny: Path, home: Path) -> None:
-    """It shows the run so far, with a sparkline except in the C locale, is cleared, and does not change the run's bytes."""
+    """It shows the run so far, is cleared, and does not change the run's bytes."""
     words = ("train", "--dataset", tiny, "-e", 60, "-b", 256, "--name", "live", "--force")
     code, text = run_in_pty(*words, **SCREEN)
     assert code == 0
@@ -93,8 +93,5 @@ def test_training_has_a_live_bar(tiny: Path, home: Path) -> None:
     assert all(re.search(shown, text) for shown in ("/60", "loss 0", "lr 0.001", "images/s", r"\d:\d\d:\d\d"))
     assert "\x1b[2K" in text[text.rindex("60/60") :]
     watched = (home / "checkpoints" / "live" / "state.safetensors").read_bytes()
-    plain = run_in_pty(*words, **{**SCREEN, "LC_ALL": "C"})[1]
-    assert re.search(r"[1-8] of 8 units active", plain)
-    assert not re.search("[▁-█]", plain)
     assert run_cli(*words).returncode == 0
     assert (home / "checkpoints" / "live" / "state.safetensors").read_bytes() == watched

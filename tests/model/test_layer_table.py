@@ -29,8 +29,8 @@ def test_table_agrees_with_torchinfo(hidden: int, bottleneck: int) -> None:
     linear = [row for row in theirs.summary_list if row.class_name == "Linear"]
 
     assert [row.parameters for row in table.rows] == [row.trainable_params for row in linear]
-    assert [row.outputs for row in table.rows] == [row.output_size[-1] for row in linear]
+    assert [row.output_shape[-1] for row in table.rows] == [row.output_size[-1] for row in linear]
     assert table.parameters == theirs.total_params == theirs.trainable_params
-    assert table.mult_adds == theirs.total_mult_adds - sum(row.outputs for row in table.rows)
+    assert table.mult_adds == theirs.total_mult_adds - sum(row.output_shape[-1] for row in table.rows)
     assert table.parameter_bytes == theirs.total_param_bytes
     assert table.pass_bytes == theirs.total_output_bytes  # torchinfo, too, counts forward and backward

@@ -79,7 +79,7 @@ def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: 
     picture = open_folder / "pictures" / "out.gif"
     picture.parent.mkdir()
     home = work / "home"
-    furnished = create_fixtures(open_folder, "plain", digits, (run_folder(work) / "model.safetensors").read_bytes())
+    furnished = create_fixtures(open_folder, "plain", digits, run_folder(work) / "model.safetensors")
     substitutions = {name: word.replace("./", f"{open_folder}/") for name, word in furnished.items()} | {"run": "r"}
     forks.run("datasets", "verify", substitutions["data"], home=work)  # what is verified is remembered
     for path in [open_folder, *open_folder.rglob("*")]:
@@ -149,11 +149,8 @@ def replaced_by_link(home: Path) -> None:
 
 
 @pytest.mark.parametrize("happens", [moved, removed, run_moved, replaced_by_file, replaced_by_link])
-def test_store_goes_away(
-    forks: ForkServer, digits: dict[str, np.ndarray], tmp_path: Path, happens: Callable[[Path], None]
-) -> None:
+def test_store_goes_away(forks: ForkServer, data: Path, tmp_path: Path, happens: Callable[[Path], None]) -> None:
     """A store that disappears during training is recreated, or the run exits with 7 and the reason; it never loops."""
-    data = write_idx(tmp_path / "data", digits)
     words = ("train", "--dataset", data, "-e", 40, "-b", 256, "--hidden", 64, "--name", "r", "-q")
     running = forks.start(*words, home=tmp_path)
     end = time.monotonic() + 30

@@ -7,24 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from mnistae.core.errors import LockedError
 from mnistae.store import runs
-from tests.conftest import write_idx
 from tests.support import child_workers
 from tests.support.child_faults import NO_LOCKS
 from tests.support.client import ForkServer, Result, Running, is_clean_error, log_result, trials
 
 WRITERS, READERS = 8, 4
 NO_FLOCK = (("child_faults.no_locks", 0),)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """Where the fork server's children and this process have one home."""
-    return tmp_path
 
 
 def answer(ended: Result) -> dict[str, Any]:
@@ -46,40 +38,39 @@ def share(forks: ForkServer, home: Path, *, saves: int, loads: int, one_name: bo
     return torn + [line for found in said for line in found["torn"]]
 
 
-def test_writers_and_readers(forks: ForkServer, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writers_and_readers(forks: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """G1: eight processes save and four read: no read is torn or goes back, and every last save is present."""
     rounds, saves, loads = trials(1, 5), trials(12, 50), trials(120, 500)
     for k in range(rounds):
-        assert share(forks, place / str(k), saves=saves, loads=loads) == []
-        monkeypatch.setenv("MNISTAE_HOME", str(place / str(k) / "home"))
+        assert share(forks, tmp_path / str(k), saves=saves, loads=loads) == []
+        monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / str(k) / "home"))
         assert {name: child_workers.numbers(name) for name in runs.run_names()} == {
             f"w{k}": (saves, saves) for k in range(WRITERS)
         }
-        assert not list((place / str(k) / "home").rglob("*.tmp"))
+        assert not list((tmp_path / str(k) / "home").rglob("*.tmp"))
     log_result(
         "G1", trials=rounds * (WRITERS * saves + READERS * loads), note=f"{WRITERS * saves} saves, {READERS * loads} loads"
     )
 
 
-def test_writers_of_one_run_without_locks(forks: ForkServer, place: Path) -> None:
+def test_writers_of_one_run_without_locks(forks: ForkServer, tmp_path: Path) -> None:
     """G1: without working locks, with all processes writing the same run, every file that is read is whole."""
     rounds, saves, loads = trials(1, 5), trials(12, 50), trials(120, 500)
     for k in range(rounds):
-        assert share(forks, place / str(k), saves=saves, loads=loads, one_name=True, before=NO_FLOCK) == []
+        assert share(forks, tmp_path / str(k), saves=saves, loads=loads, one_name=True, before=NO_FLOCK) == []
     log_result("G1", trials=rounds * (WRITERS * saves + READERS * loads), note="the same of one run and without locks")
 
 
-def test_writers_and_readers_control(forks: ForkServer, place: Path) -> None:
+def test_writers_and_readers_control(forks: ForkServer, tmp_path: Path) -> None:
     """G1, the negative control: files written in place are seen torn, though the locks hold."""
     in_place = (("write_in_place", None),)
-    seen = [bool(share(forks, place / str(k), saves=12, loads=120, before=in_place)) for k in range(trials(1, 5))]
+    seen = [bool(share(forks, tmp_path / str(k), saves=12, loads=120, before=in_place)) for k in range(trials(1, 5))]
     assert all(seen)
     log_result("G1", trials=0, control=f"files written in place: seen {sum(seen)} times of {len(seen)}")
 
 
 @pytest.fixture
-def words(place: Path, digits: dict[str, np.ndarray]) -> tuple[object, ...]:
-    data = write_idx(place / "data", digits)
+def words(data: Path) -> tuple[object, ...]:
     return ("train", "--dataset", data, "-b", 256, "--hidden", 64, "--name", "r")
 
 
@@ -101,26 +92,26 @@ def has_settled(errors: list[Path]) -> bool:
     return all("epoch " in text or "hint:" in text for text in said)
 
 
-def test_eight_trainers_of_one_name(forks: ForkServer, place: Path, words: tuple[object, ...]) -> None:
+def test_eight_trainers_of_one_name(forks: ForkServer, tmp_path: Path, words: tuple[object, ...]) -> None:
     """G2: of eight processes that train one name at once, one trains and seven exit with 8; later ones do within a second."""
     for k in range(trials(2, 20)):
-        ended, late = compete(forks, place / str(k), words)
+        ended, late = compete(forks, tmp_path / str(k), words)
         assert sorted(child.code or 0 for child in ended) == [-signal.SIGINT, *[8] * 7], [child.err for child in ended]
         assert [child.code for child in late] == [8] * 3
         refused = [child for child in (*ended, *late) if child.code == 8]
         assert all(is_clean_error(child) and "run 'r' is locked by another process" in child.err for child in refused)
         assert sorted(child.seconds for child in late)[1] <= 1, "nobody waits for the lock"
-        assert forks.run("checkpoints", "verify", home=place / str(k)).code == 0
+        assert forks.run("checkpoints", "verify", home=tmp_path / str(k)).code == 0
     log_result("G2", trials=trials(2, 20), note="one trains, seven exit with 8, and later ones do so within a second")
 
 
-def test_eight_trainers_without_locks(forks: ForkServer, place: Path, words: tuple[object, ...]) -> None:
+def test_eight_trainers_without_locks(forks: ForkServer, tmp_path: Path, words: tuple[object, ...]) -> None:
     """G2, the negative control: without working locks all eight train, which is detected, and still every file is whole."""
     for k in range(trials(1, 5)):
-        ended, _ = compete(forks, place / str(k), words, NO_FLOCK)
+        ended, _ = compete(forks, tmp_path / str(k), words, NO_FLOCK)
         assert sorted(child.code or 0 for child in ended) == [-signal.SIGINT] * 8
-        assert forks.run("checkpoints", "verify", home=place / str(k)).code == 0
-        resumed = forks.run("train", "--resume", "--name", "r", "-e", 1, home=place / str(k))
+        assert forks.run("checkpoints", "verify", home=tmp_path / str(k)).code == 0
+        resumed = forks.run("train", "--resume", "--name", "r", "-e", 1, home=tmp_path / str(k))
         assert resumed.code in {0, 2}, resumed.err
     log_result(
         "G2", trials=trials(1, 5), control=f"locks off: seen {trials(1, 5)} times of {trials(1, 5)}", note="no file damaged"
@@ -128,30 +119,30 @@ def test_eight_trainers_without_locks(forks: ForkServer, place: Path, words: tup
 
 
 @pytest.mark.parametrize("number", NO_LOCKS)
-def test_file_system_without_locks(forks: ForkServer, place: Path, words: tuple[object, ...], number: int) -> None:
+def test_file_system_without_locks(forks: ForkServer, tmp_path: Path, words: tuple[object, ...], number: int) -> None:
     """T16: on a file system without locks training works, and leaves no lock that outlives it."""
     before = (("child_faults.no_locks", number),)
     for k in range(2):
-        ended = forks.run(*words, "-e", 1, "--force", home=place, before=before)
+        ended = forks.run(*words, "-e", 1, "--force", home=tmp_path, before=before)
         assert (ended.code, "Warning" in ended.err) == (0, False), ended.err
-        killed = forks.start(*words, "-e", 10_000, "--force", home=place, before=before)
+        killed = forks.start(*words, "-e", 10_000, "--force", home=tmp_path, before=before)
         end = time.monotonic() + 20
         while k and not has_settled([killed.err]) and time.monotonic() < end:
             time.sleep(0.01)
         killed.kill(signal.SIGKILL)
         assert killed.wait().code == -signal.SIGKILL
-    assert forks.run(*words, "-e", 1, "--force", home=place, before=before).code == 0
+    assert forks.run(*words, "-e", 1, "--force", home=tmp_path, before=before).code == 0
     log_result("T16", trials=3, note="a file system without locks")
 
 
 @pytest.fixture
-def holder(forks: ForkServer, place: Path) -> Callable[[int], Running]:
+def holder(forks: ForkServer, tmp_path: Path) -> Callable[[int], Running]:
     """Start a process that holds the run `one`."""
     held: list[Running] = []
 
     def start(k: int) -> Running:
-        mark = place / f"mark{k}"
-        held.append(forks.start(home=place, before=(("child_workers.hold", {"name": "one", "mark": str(mark)}),)))
+        mark = tmp_path / f"mark{k}"
+        held.append(forks.start(home=tmp_path, before=(("child_workers.hold", {"name": "one", "mark": str(mark)}),)))
         end = time.monotonic() + 20
         while not mark.exists() and time.monotonic() < end:
             time.sleep(0.002)
@@ -160,9 +151,9 @@ def holder(forks: ForkServer, place: Path) -> Callable[[int], Running]:
     return start
 
 
-def test_holder_is_killed(holder: Callable[[int], Running], place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_holder_is_killed(holder: Callable[[int], Running], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """G3, T16: a lock ends with its holder, even if that is killed: the next process acquires it within a second."""
-    monkeypatch.setenv("MNISTAE_HOME", str(place / "home"))
+    monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / "home"))
     for k in range(trials(15, 50)):
         held = holder(k)
         with pytest.raises(LockedError):
@@ -180,19 +171,19 @@ def test_holder_is_killed(holder: Callable[[int], Running], place: Path, monkeyp
     log_result("T16", trials=trials(15, 50), note="holders killed")
 
 
-def test_removal_while_others_read(forks: ForkServer, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removal_while_others_read(forks: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """G5: while a run is removed and recreated, others read all of it or nothing; no list and no check calls it damaged."""
-    monkeypatch.setenv("MNISTAE_HOME", str(place / "home"))
+    monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / "home"))
     child_workers.save("stays", 1)
-    wish = {"names": ["goes"], "loads": 10**9, "stop": str(place / "stop"), "ascending": False, "stays": False}
-    readers = [forks.start(home=place, before=(("child_workers.read", wish),)) for _ in range(2)]
-    surveyor = forks.start(home=place, before=(("child_workers.survey", wish),))
+    wish = {"names": ["goes"], "loads": 10**9, "stop": str(tmp_path / "stop"), "ascending": False, "stays": False}
+    readers = [forks.start(home=tmp_path, before=(("child_workers.read", wish),)) for _ in range(2)]
+    surveyor = forks.start(home=tmp_path, before=(("child_workers.survey", wish),))
     for k in range(trials(50, 500)):
         with runs.lock("goes"):
             child_workers.save("goes", k)
         time.sleep(0.01)
         runs.remove("goes")
-    (place / "stop").touch()
+    (tmp_path / "stop").touch()
     read, surveyed = [answer(reader.wait()) for reader in readers], answer(surveyor.wait())
     assert [said["torn"] for said in read] == [[], []]
     assert all(said["whole"] and said["missing"] for said in read)
@@ -202,16 +193,16 @@ def test_removal_while_others_read(forks: ForkServer, place: Path, monkeypatch: 
     log_result("G5", trials=trials(50, 500), note="removals under two readers and one that lists and verifies")
 
 
-def test_removal_while_another_trains(forks: ForkServer, place: Path, words: tuple[object, ...]) -> None:
+def test_removal_while_another_trains(forks: ForkServer, tmp_path: Path, words: tuple[object, ...]) -> None:
     """G5: a run that is being trained is locked and cannot be removed."""
-    running = forks.start(*words, "-e", 10_000, home=place, save_every=0)
-    state = place / "home" / "checkpoints" / "r" / "state.safetensors"
+    running = forks.start(*words, "-e", 10_000, home=tmp_path, save_every=0)
+    state = tmp_path / "home" / "checkpoints" / "r" / "state.safetensors"
     end = time.monotonic() + 20
     while not state.exists() and time.monotonic() < end:
         time.sleep(0.01)
-    refused = [forks.run("checkpoints", "remove", "r", home=place) for _ in range(5)]
+    refused = [forks.run("checkpoints", "remove", "r", home=tmp_path) for _ in range(5)]
     running.kill(signal.SIGINT)
     assert running.wait().code == -signal.SIGINT
     assert [ended.code for ended in refused] == [8] * 5
-    assert forks.run("checkpoints", "verify", home=place).code == 0
+    assert forks.run("checkpoints", "verify", home=tmp_path).code == 0
     log_result("G5", trials=5, note="removals of a run in training: exit 8")

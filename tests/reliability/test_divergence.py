@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import write_idx
 from tests.support.client import ForkServer, Result, is_clean_error, log_result, trials
 from tests.support.resumable import digest
 
@@ -14,9 +13,8 @@ PLACES = ("loss", "gradient", "weights", "first", "second")
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray]) -> tuple[object, ...]:
+def words(data: Path) -> tuple[object, ...]:
     """A run of four epochs of three steps."""
-    data = write_idx(tmp_path_factory.mktemp("data") / "data", digits)
     return ("train", "--dataset", data, "-e", EPOCHS, "-b", 256, "--hidden", 64, "--name", "r", "-q")
 
 

@@ -61,7 +61,7 @@ def test_killed_download(forks: ForkServer, files: dict[str, bytes], slow_mirror
     with slow_mirror as mirror:
         env = {**ONLINE, "MNISTAE_MIRROR": mirror.url}
         runs = 0
-        while hits < trials(20, 200):
+        while hits < trials(10, 200):
             home = tmp_path / str(runs)
             runs += 1
             for _ in range(2):
@@ -97,7 +97,7 @@ def start_at_once(forks: ForkServer, words: tuple[str, ...], home: Path, mirror:
 
 def test_eight_cold_starts(forks: ForkServer, files: dict[str, bytes], slow_mirror: Mirror, tmp_path: Path) -> None:
     """D4: eight processes at once ask for each archive once; where locks do nothing they ask more often, and are as right."""
-    rounds, more = trials(2, 20), 0
+    rounds, more = trials(1, 20), 0
     tiny = ("downloads.be_tiny", {"sha256": sums(files)})
     with slow_mirror as mirror:
         for k in range(rounds):

@@ -34,11 +34,6 @@ HEAVY = [
 DOCUMENTED = {0, 2, 3, 4, 5, 7}
 
 
-@pytest.fixture
-def data(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
-    return write_idx(tmp_path / "data", digits)
-
-
 def values(tmp_path: Path) -> dict[str, str]:
     """Return the values to set a variable to. Not even root can write below a file."""
     (tmp_path / "file").touch()
@@ -74,12 +69,12 @@ def in_full(*words: object, variables: Mapping[str, str | None]) -> Result:
     return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), 0)
 
 
-def test_variables(forks: ForkServer, tmp_path: Path, data: Path) -> None:
+def test_variables(forks: ForkServer, tmp_path: Path, tiny: Path) -> None:
     """F2, T11: no variable of the environment, whatever is in it, ends a command in a traceback."""
     (tmp_path / "me").mkdir()
     cases = [(name, value) for name in (*HEAVY, *LIGHT) for value in values(tmp_path).items()]
-    chosen = random.Random(0).sample(cases, trials(18, len(cases)))
-    train = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 16, "-q", "--force")
+    chosen = random.Random(0).sample(cases, trials(12, len(cases)))
+    train = ("train", "--dataset", tiny, "-e", 1, "-b", 256, "--hidden", 16, "-q", "--force")
     for number, (name, (kind, value)) in enumerate(chosen):
         if LONG or number % 3 < 2:
             variables = with_home(name, value, tmp_path)
@@ -99,10 +94,8 @@ def test_variables_in_every_command(
 ) -> None:
     """F2: nor does any of them in any command; the pairs take turns with the uses, and every use gets some."""
     cases = [(name, value) for name in LIGHT for value in values(tmp_path).items()]
-    chosen = random.Random(2).sample(cases, trials(len(INVOCATIONS), len(cases)))
-    substitutions = create_fixtures(
-        tmp_path, "plain", digits, (trained_store / "checkpoints" / "tiny" / "model.safetensors").read_bytes()
-    )
+    chosen = random.Random(2).sample(cases, trials(len(INVOCATIONS) // 2, len(cases)))
+    substitutions = create_fixtures(tmp_path, "plain", digits, trained_store / "checkpoints" / "tiny" / "model.safetensors")
     count, share = 0, trials(len(INVOCATIONS), 8)
     for number, (name, (kind, value)) in enumerate(chosen):
         for invocation in INVOCATIONS[number % share :: share]:
@@ -138,10 +131,9 @@ def test_homes(forks: ForkServer, commons: Path, digits: dict[str, np.ndarray], 
     if os.geteuid() != 0:
         log_result("F1", trials=0, note="not run: only root can become another user")
         pytest.skip("only root can become another user")
-    model = (trained_store / "checkpoints" / "tiny" / "model.safetensors").read_bytes()
-    substitutions = {
-        name: word.replace("./", f"{commons}/") for name, word in create_fixtures(commons, "plain", digits, model).items()
-    }
+    model = trained_store / "checkpoints" / "tiny" / "model.safetensors"
+    furnished = create_fixtures(commons, "plain", digits, model)
+    substitutions = {name: word.replace("./", f"{commons}/") for name, word in furnished.items()}
     (commons / "file").touch()
     (commons / "locked").mkdir(mode=0o755)
     homes: dict[str, dict[str, str | None]] = {
@@ -176,11 +168,7 @@ def test_homes(forks: ForkServer, commons: Path, digits: dict[str, np.ndarray], 
                 assert ended.code == 0 or kind not in {"relative", "empty"} or command not in commands, (kind, command, ended)
             shutil.rmtree(commons / "me")
             assert not [path for path in place.rglob("*") if "~" in path.name]
-    log_result(
-        "F1",
-        trials=count,
-        note="seven homes, every command, two users, one of them without a name",
-    )
+    log_result("F1", trials=count, note="seven homes, every command, two users, one of them without a name")
 
 
 def test_home_that_is_named(forks: ForkServer, commons: Path) -> None:
@@ -195,9 +183,9 @@ def test_home_that_is_named(forks: ForkServer, commons: Path) -> None:
     log_result("F1", trials=5, note="with MNISTAE_HOME all of it works")
 
 
-def test_clocks(forks: ForkServer, tmp_path: Path, data: Path) -> None:
+def test_clocks(forks: ForkServer, tmp_path: Path, tiny: Path) -> None:
     """F3: whatever the clock of the wall does, weights, the newest run and what is shown stay the same."""
-    words = ("train", "--dataset", data, "-e", 3, "-b", 256, "--hidden", 64)
+    words = ("train", "--dataset", tiny, "-e", 3, "-b", 256, "--hidden", 64)
     assert forks.run(*words, "--name", "r", home=tmp_path / "steady").code == 0
     expected = digest(tmp_path / "steady")
     kinds = ("backwards", "zero", "ten years ahead", "ten years behind", "to and fro")[: trials(2, 5)]

@@ -1,6 +1,6 @@
 """T12 and T13 for every command: whatever value is foreign, and whatever files are named so, nothing steers a terminal.
 
-The table of usages.py is held against the registry here.
+The table of invocations.py is held against the registry here.
 """
 
 import json
@@ -12,6 +12,7 @@ import pytest
 
 from mnistae.cli import console
 from mnistae.cli.app import COMMANDS
+from mnistae.store import runs
 from tests.conftest import Cli
 from tests.support.client import LONG, log_result
 from tests.support.hostile import HOSTILE, MARKUP, STEERING, steers
@@ -37,11 +38,7 @@ def test_table_has_every_command() -> None:
     placed = {word for invocation in INVOCATIONS for word in re.findall(r"{(\w+)}", invocation.text)}
     assert placed == {"run", "data", "picture", "folder", "pattern", "model", "codes", "out"}
     assert {parameter.command for parameter in parameters()} <= set(COMMANDS)
-    assert len(list(parameters())) > 80
-
-
-def model_of(home: Path) -> bytes:
-    return (home / "checkpoints" / "tiny" / "model.safetensors").read_bytes()
+    assert len(parameters()) > 80
 
 
 def spellings(parameter: Parameter, foreign: str) -> list[str]:
@@ -63,7 +60,7 @@ def test_every_parameter(cli: Cli, trained: str, reporter: str, monkeypatch: pyt
     for number, parameter in enumerate(parameters()):
         for foreign in (*MANY, *SHORT) if LONG else MANY[number % 3 :][:1]:
             for value in spellings(parameter, foreign):
-                answer = cli(*parameter.words(value))
+                answer = cli(*parameter.words(value, *("--json",)[: tried % 2]))
                 assert answer.code not in {0, 1} or (answer.code, parameter.name) == (0, "output"), (parameter, value, answer)
                 assert STEERING.search(answer.err) is None, (parameter, value, answer)
                 # what a pipe gets of a name of the user's own are its very bytes
@@ -98,7 +95,7 @@ def test_files_of_hostile_names(
     watch(monkeypatch, reporter)
     tried = 0
     for foreign in (*MANY, *MARKUP) if LONG else (MANY[reporter == "pipe"] + MARKUP[0],):
-        substitutions = create_fixtures(Path(), foreign.replace("/", ""), digits, model_of(home))
+        substitutions = create_fixtures(Path(), foreign.replace("/", ""), digits, runs.model_path(trained))
         for invocation in INVOCATIONS:
             answer = cli(*invocation.words(substitutions))
             needs_pipe = reporter == "terminal" and invocation.text.endswith("-f npy")
@@ -111,7 +108,7 @@ def test_files_of_hostile_names(
 
 def test_files_of_hostile_names_in_documents(cli: Cli, trained: str, home: Path, digits: dict[str, np.ndarray]) -> None:
     """T12: with --json each of them is in one document of plain ASCII."""
-    substitutions = create_fixtures(Path(), MANY[2].replace("/", ""), digits, model_of(home))
+    substitutions = create_fixtures(Path(), MANY[2].replace("/", ""), digits, runs.model_path(trained))
     uses = [invocation for invocation in INVOCATIONS if not invocation.text.endswith(("--json", "-f csv", "-f npy"))]
     for invocation in uses:
         answer = cli(*invocation.words(substitutions, "--json"))

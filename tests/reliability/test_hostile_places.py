@@ -7,11 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mnistae.cli import app
-from tests.conftest import write_idx
 from tests.support.client import ForkServer, is_clean_error, log_result, trials
 from tests.support.resumable import digest, run_folder
 
@@ -25,13 +23,8 @@ def script(*words: object, cwd: Path, **variables: str) -> subprocess.CompletedP
     return subprocess.run(command, cwd=cwd, env={**os.environ, **variables}, capture_output=True, timeout=100, check=False)
 
 
-@pytest.fixture
-def data(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
-    return write_idx(tmp_path / "data", digits)
-
-
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo", "dangling"])
-def test_planted_lock(forks: ForkServer, tmp_path: Path, data: Path, kind: str) -> None:
+def test_planted_lock(forks: ForkServer, tmp_path: Path, tiny: Path, kind: str) -> None:
     """T16: whatever is in a lock's place, a command ends at once, and creates and changes nothing outside the store."""
     place = tmp_path / "home" / "checkpoints" / ".locks" / "r.lock"
     place.parent.mkdir(parents=True)
@@ -44,7 +37,7 @@ def test_planted_lock(forks: ForkServer, tmp_path: Path, data: Path, kind: str) 
         place.mkdir()
     else:
         os.mkfifo(place)
-    words = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 16, "--name", "r", "-q")
+    words = ("train", "--dataset", tiny, "-e", 1, "-b", 256, "--hidden", 16, "--name", "r", "-q")
     ended = forks.run(*words, home=tmp_path, timeout=20)
     assert ended.code == (0 if kind == "fifo" else 7), ended.err  # the kernel locks a pipe as it does a file
     assert ended.code == 0 or is_clean_error(ended)
@@ -52,12 +45,12 @@ def test_planted_lock(forks: ForkServer, tmp_path: Path, data: Path, kind: str) 
     log_result("T16", trials=1, note="a link, a folder, a pipe in the lock's place")
 
 
-def test_other_users(forks: ForkServer, tmp_path: Path, data: Path) -> None:
+def test_other_users(forks: ForkServer, tmp_path: Path, tiny: Path) -> None:
     """T17: another user reads and changes nothing in a store that is closed to others."""
     if os.geteuid() != 0:
         log_result("T17", trials=0, note="not run: only root can become another user")
         pytest.skip("only root can become another user")
-    words = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 16, "--name", "r", "-q")
+    words = ("train", "--dataset", tiny, "-e", 1, "-b", 256, "--hidden", 16, "--name", "r", "-q")
     assert forks.run(*words, home=tmp_path).code == 0
     temporary = Path(tempfile.gettempdir())
     for folder in (place for place in (tmp_path, *tmp_path.parents) if temporary in place.parents):
@@ -113,8 +106,8 @@ PLOTTING = [
 ]
 
 
-@pytest.mark.parametrize("kind", ["pipe", "settings", "no text"][: trials(2, 3)])
-def test_hostile_folder(forks: ForkServer, tmp_path: Path, data: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["pipe", "settings", "no text"][: trials(1, 3)])
+def test_hostile_folder(forks: ForkServer, tmp_path: Path, tiny: Path, kind: str) -> None:
     """T20: modules and matplotlib's settings in the working folder, or named by variables, have no effect at all."""
     folder, clean, mark = tmp_path / "hostile", tmp_path / "clean", tmp_path / "mark"
     folder.mkdir()
@@ -126,7 +119,7 @@ def test_hostile_folder(forks: ForkServer, tmp_path: Path, data: Path, kind: str
     else:
         settings = b"backend: module://torch\ntext.usetex: True\nno.such: \x1b]0;x\x07\nfigure.dpi: x\n"
         (folder / "matplotlibrc").write_bytes(settings if kind == "settings" else b"\xff\xfe\x00" * 100)
-    train = ("train", "--dataset", data, "-e", 1, "-b", 256, "--name", "r", "-q")
+    train = ("train", "--dataset", tiny, "-e", 1, "-b", 256, "--name", "r", "-q")
     variables = {"MATPLOTLIBRC": str(folder / "matplotlibrc"), "MPLBACKEND": "module://nowhere"}
     commands = [train, *PLOTTING][: trials(1, 6)]
     for command in commands:

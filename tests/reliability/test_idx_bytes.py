@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import itertools
 import random
 import shutil
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from mnistae.core.errors import DataError
 from mnistae.data.sets import idx
 from mnistae.data.sets.registry import DATASETS, ROLES, DatasetInfo
 from tests.conftest import Cli, write_idx
-from tests.support.client import LONG, log_result, trials
+from tests.support.client import LONG, is_clean_error, log_result, trials
 from tests.support.http_mirror import Mirror
 from tests.support.idx_damage import DAMAGES
 
@@ -54,18 +55,17 @@ def write_afresh(folder: Path, digits: Digits) -> None:
 def test_damaged_files(cli: Cli, mirror: Mirror, digits: Digits, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """C7: whatever is wrong with our own copy, it is refused offline and fetched again online, and then it is right."""
     tried, folder = 0, home / "datasets" / "mnist"
-    for what in damaged_folders(folder, digits):
+    for what in itertools.islice(damaged_folders(folder, digits), 0, None, trials(4, 1)):
         monkeypatch.setenv("MNISTAE_OFFLINE", "1")
         refused = cli("datasets", "verify", "mnist")
-        assert (refused.code, refused.out) == (4, ""), what
+        assert (refused.code, refused.out, is_clean_error(refused)) == (4, "", True), what
         assert " is damaged: " in refused.err, what
-        assert [line.partition(":")[0] for line in refused.err.splitlines()] == ["error", "hint"]
         monkeypatch.setenv("MNISTAE_OFFLINE", "0")
         assert cli("datasets", "fetch", "mnist").code == 0, what
         arrays = idx.read(DATASETS["mnist"], folder).arrays
         assert all(arrays[role].tobytes() == digits[role].tobytes() for role in ROLES), what
         tried += 1
-    assert tried == 4 * 18 + 6
+    assert tried == trials(20, 4 * 18 + 6)
     log_result("C7", trials=tried, note="refused offline with exit 4; fetched again online, to the bit")
 
 

@@ -9,34 +9,36 @@ import zipfile
 from pathlib import Path, PureWindowsPath
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 import mnistae
 from mnistae.core.files import atomic
 from mnistae.store import names
-from tests.conftest import write_idx
 from tests.support.client import LONG, ForkServer, log_result, trials
 from tests.support.resumable import digest
 
 CONSOLE_SCRIPT = Path(sys.executable).with_name("mnistae")
 
 
-@pytest.fixture
-def data(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
-    return write_idx(tmp_path / "data", digits)
-
-
-WINDOWS = [
+WINDOWS = (
     "CON",
     "con.txt",
     "nul",
     "LPT1",
     "COM9.x",
-    *["a.", "a\\b", "C:", "a:b", "..", "a*", "a?", 'a"', "a<b", "a|b"],
+    "a.",
+    "a\\b",
+    "C:",
+    "a:b",
+    "..",
+    "a*",
+    "a?",
+    'a"',
+    "a<b",
+    "a|b",
     " a",
     "a ",
-]
+)
 
 
 def test_rules_of_windows() -> None:
@@ -67,9 +69,9 @@ def test_scanner_on_windows(monkeypatch: pytest.MonkeyPatch, failures: int, wait
 
 
 @pytest.mark.parametrize("flags", [("-W", "error"), ("-O",), ("-OO",), ("-I",), ("-X", "dev")][: trials(1, 5)], ids=" ".join)
-def test_interpreter_modes(forks: ForkServer, tmp_path: Path, data: Path, flags: tuple[str, ...]) -> None:
+def test_interpreter_modes(forks: ForkServer, tmp_path: Path, tiny: Path, flags: tuple[str, ...]) -> None:
     """F9: with warnings as errors, without assertions, and isolated, a run ends with the same bytes and prints nothing."""
-    words = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 16, "--name", "r", "-q")
+    words = ("train", "--dataset", tiny, "-e", 1, "-b", 256, "--hidden", 16, "--name", "r", "-q")
     assert forks.run(*words, home=tmp_path / "plain").code == 0
     command = [sys.executable, *flags, str(CONSOLE_SCRIPT), *map(str, words)]
     env = {**os.environ, "MNISTAE_HOME": str(tmp_path / "odd" / "home")}
@@ -79,7 +81,7 @@ def test_interpreter_modes(forks: ForkServer, tmp_path: Path, data: Path, flags:
     log_result("F9", trials=1, note="-W error, -O, -OO, -I, -X dev")
 
 
-def test_packed_package(tmp_path: Path, data: Path) -> None:
+def test_packed_package(tmp_path: Path, tiny: Path) -> None:
     """F9: the package runs from a zip archive, which is read-only."""
     root = Path(mnistae.__file__).parent
     with zipfile.ZipFile(tmp_path / "mnistae.zip", "w") as archive:
@@ -87,7 +89,7 @@ def test_packed_package(tmp_path: Path, data: Path) -> None:
             archive.write(path, path.relative_to(root.parent))
     code = "import mnistae.__main__ as m; assert '.zip' in m.__file__; m.main()"
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "mnistae.zip")}
-    words = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 16, "-q") if LONG else ("summary",)
+    words = ("train", "--dataset", tiny, "-e", 1, "-b", 256, "--hidden", 16, "-q") if LONG else ("summary",)
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, words)], env=env, capture_output=True, timeout=100, check=False
     )

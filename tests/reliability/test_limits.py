@@ -6,10 +6,9 @@ import resource
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.conftest import run_process, write_idx
+from tests.conftest import run_process
 from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result, trials
 from tests.support.resumable import ReferenceRun, check_store, digest, resume_args, train_reference
 
@@ -17,9 +16,8 @@ MIB = 2**20
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray]) -> tuple[object, ...]:
+def words(data: Path) -> tuple[object, ...]:
     """A run of three epochs."""
-    data = write_idx(tmp_path_factory.mktemp("data") / "data", digits)
     return ("train", "--dataset", data, "-e", 3, "-b", 256, "--name", "r", "-q")
 
 

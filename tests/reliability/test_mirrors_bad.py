@@ -15,7 +15,7 @@ from tests.support.downloads import DEADLINE, STALL, archives, is_right, leftove
 from tests.support.http_mirror import BEHAVIOURS, Mirror, closed_url
 
 GOOD = {"good", "proxy", "slow", "chunked", "unsized", "kept open", "moved", "compressed anew"}
-# `check` takes every other kind first and the rest alone; each of them has its own test in test_download.py as well.
+# `check` takes a quarter of the kinds first and another alone; each of them has its own test in test_download.py as well.
 BAD = sorted(BEHAVIOURS.keys() - GOOD)
 NOWHERE = {"refused": closed_url(), "unknown host": "https://mirror.invalid/", "plain http": "http://mirror.invalid/"}
 SILENT = {"silent", "stall after headers", "stall mid body"}
@@ -82,7 +82,7 @@ def check_failure(fetching: Fetching, ended: Result, reasons: int) -> None:
 
 def test_bad_mirror_then_a_good_one(fetching: Callable[[], Fetching]) -> None:
     """D1: whatever the first mirror does, the second one delivers, verified and in time."""
-    kinds = BAD if LONG else BAD[::2]
+    kinds = BAD if LONG else BAD[::4]
     for behaviour in kinds:
         with Mirror((run := fetching()).files, behaviour) as bad, Mirror(run.files) as good:
             check_success(run, run(bad.url, good.url))
@@ -96,7 +96,7 @@ def test_bad_mirror_then_a_good_one(fetching: Callable[[], Fetching]) -> None:
 
 def test_bad_mirrors_alone(fetching: Callable[[], Fetching]) -> None:
     """D2: where every mirror fails the command ends in time with 4, a reason for each, and no file."""
-    kinds = BAD if LONG else BAD[1::2]
+    kinds = BAD if LONG else BAD[2::4]
     for behaviour in kinds:
         with Mirror((run := fetching()).files, behaviour) as first, Mirror(run.files, behaviour) as second:
             check_failure(run, ended := run(first.url, second.url), 2)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mnistae.store import format as checkpoint_format
+from mnistae.store import runs
 from tests.support.client import LONG, ForkServer, is_clean_error, log_result
 from tests.support.invocations import INVOCATIONS, create_fixtures
 
@@ -64,19 +65,13 @@ def test_streams_of_the_shell(trained: str, tiny: Path, home: Path) -> None:
     log_result("E4", trials=count, note=f"{', '.join(SHELL)}; {len(COMMANDS)} commands")
 
 
-def test_every_command_without_a_reader(
-    forks: ForkServer, trained: str, home: Path, digits: dict[str, np.ndarray], tmp_path: Path
-) -> None:
+def test_every_command_without_a_reader(forks: ForkServer, trained: str, digits: dict[str, np.ndarray], tmp_path: Path) -> None:
     """E4: without a reader, or with a full disk, every command that prints something ends with the documented code."""
-    substitutions, count = (
-        create_fixtures(tmp_path, "plain", digits, (home / "checkpoints" / trained / "model.safetensors").read_bytes()),
-        0,
-    )
+    substitutions, count = create_fixtures(tmp_path, "plain", digits, runs.model_path(trained)), 0
     for stream, code in (("gone", 141), ("full", 7)):
         for invocation in INVOCATIONS if LONG else INVOCATIONS[stream == "full" :: 4]:
-            ended = forks.run(
-                *invocation.words(substitutions), home=tmp_path, before=(("child_faults.standard_output", stream),)
-            )
+            before = (("child_faults.standard_output", stream),)
+            ended = forks.run(*invocation.words(substitutions), home=tmp_path, before=before)
             assert ended.code == (invocation.code or code), (stream, invocation, ended)
             assert "Traceback" not in ended.err
             assert "Exception" not in ended.err

@@ -13,14 +13,10 @@ from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from mnistae.training import run as training_run
 from tests.conftest import Cli
-from tests.support.client import Result, is_clean_error, log_result
+from tests.support.client import is_clean_error, log_result
 from tests.support.saved_runs import tree
 
 RESUME = ("train", "--resume", "--name", "tiny", "-e", "3")
-
-
-def is_told(answer: Result) -> bool:
-    return is_clean_error(Result(answer.code, answer.out, answer.err, 0))
 
 
 def described_as(name: str, change: Callable[[Provenance], Provenance]) -> None:
@@ -50,7 +46,7 @@ CHANGES: dict[str, tuple[Callable[[Provenance], Provenance], tuple[str, ...], in
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_what_changed_is_told(cli: Cli, trained: str, home: Path, what: str) -> None:
+def test_what_changed_is_clean_error(cli: Cli, trained: str, home: Path, what: str) -> None:
     """A run resumed under changed conditions names them, or is refused and left unchanged; never silently."""
     change, options, code, message = CHANGES[what]
     described_as(trained, change)
@@ -61,7 +57,7 @@ def test_what_changed_is_told(cli: Cli, trained: str, home: Path, what: str) -> 
         assert "results will no longer be byte-identical" in answer.err
         assert len(runs.load(trained).metadata.history) == 3
     else:
-        assert is_told(answer)
+        assert is_clean_error(answer)
         assert tree(home) == before
     log_result("A6", trials=1, note="versions, processor and device warn; data, settings and an absent device are refused")
 
@@ -123,33 +119,27 @@ def test_finished_run(cli: Cli, trained: str, home: Path) -> None:
 def test_nothing_to_resume(cli: Cli, home: Path, words: tuple[str, ...]) -> None:
     """A resume of nothing is a missing checkpoint, and makes no run."""
     answer = cli("train", *words)
-    assert (answer.code, is_told(answer), runs.run_names()) == (3, True, [])
+    assert (answer.code, is_clean_error(answer), runs.run_names()) == (3, True, [])
     log_result("A7", trials=1, note="nothing: exit 3")
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "cut": lambda data: data[:-1],
+    "changed": lambda data: data[:5000] + bytes([data[5000] ^ 1]) + data[5001:],
+    "empty": lambda _data: b"",
+}
 
 
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-@pytest.mark.parametrize("damage", [cut, flip, empty])
-def test_damaged_newest_state(cli: Cli, trained: str, home: Path, damage: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_newest_state(cli: Cli, trained: str, home: Path, damage: str) -> None:
     """A damaged newest state is refused by name, with a hint; no older run is resumed instead."""
     shutil.copytree(runs.folder(trained), runs.folder("older"))
-    damage(runs.folder(trained) / runs.STATE)
+    state = runs.folder(trained) / runs.STATE
+    state.write_bytes(DAMAGES[damage](state.read_bytes()))
     before = tree(home)
     answer = cli("train", "--resume", "-e", 3)
-    assert (answer.code, is_told(answer)) == (3, True), answer
-    assert f"cannot use checkpoint '{runs.folder(trained) / runs.STATE}'" in answer.err
+    assert (answer.code, is_clean_error(answer)) == (3, True), answer
+    assert f"cannot use checkpoint '{state}'" in answer.err
     assert tree(home) == before
     assert cli("train", "--resume", "--name", "older", "-e", 3, "-q").code == 0
     log_result("A7", trials=1, note="damaged: refused by name; each file has one generation, so there is none to fall back to")

@@ -3,7 +3,6 @@
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ import numpy as np
 import pytest
 
 from mnistae.store import format as checkpoint_format
-from tests.conftest import write_idx
 from tests.support.client import ForkServer, Result, Running, log_result, trials
 from tests.support.downloads import collection
 from tests.support.faults import Fault
@@ -32,21 +30,14 @@ PROMPT = 2.0
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: dict[str, np.ndarray]) -> ReferenceRun:
+def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, data: Path) -> ReferenceRun:
     """A run of many epochs of three batches, so that signals meet the training as often as the saves."""
     folder = tmp_path_factory.mktemp("whole")
-    data = write_idx(folder / "data", digits)
     words = ("train", "--dataset", data, "-e", trials(20, 40), "-b", 256, "--hidden", 64, "--name", "r")
     forks.run(*words, home=folder, save_every=NEVER)
     ended = forks.run(*words, "--force", home=folder, save_every=NEVER)  # the data's cache is there now: as fast as it gets
     assert ended.code == 0, ended.err
-    return ReferenceRun(words, digest(folder), ended.seconds)
-
-
-def with_cache(whole: ReferenceRun, home: Path) -> Path:
-    """Give a home the cache of the data, so that its run's first write is the run's."""
-    shutil.copytree(Path(str(whole.words[2])).parent / "home" / "cache", home / "home" / "cache")
-    return home
+    return ReferenceRun(folder, words, digest(folder), ended.seconds)
 
 
 def resume_args(home: Path, whole: ReferenceRun) -> tuple[object, ...]:
@@ -86,7 +77,7 @@ def test_train_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_pat
     rng, hits, runs = random.Random(1), 0, 0
     goal = trials(6, 150)
     while hits < goal:
-        home = with_cache(whole, tmp_path / str(runs))
+        home = whole.give_cache(tmp_path / str(runs))
         runs += 1
         for _ in range(6):
             number = SIGNALS[hits % 3]
@@ -191,7 +182,7 @@ def test_signal_during_a_save(forks: ForkServer, whole: ReferenceRun, tmp_path: 
     # The first two fsyncs are those of the store's folders, before the training.
     moments = [("replace", 0), ("fsync", 2), ("replace", 1), ("replace", 2), ("fsync", 3), ("fsync", 4)][: trials(2, 6)]
     for op, at in moments:
-        home, log = with_cache(whole, tmp_path / f"{op}{at}"), tmp_path / f"{op}{at}.log"
+        home, log = whole.give_cache(tmp_path / f"{op}{at}"), tmp_path / f"{op}{at}.log"
         running = forks.start(*whole.words, home=home, save_every=NEVER, faults=(Fault("slow", op, at),), log=log)
         while not log.exists() or sum(f'["{op}"' in line for line in log.read_text().splitlines()) <= at:
             time.sleep(0.005)

@@ -11,13 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from mnistae.core.errors import OutputError
 from mnistae.core.files import atomic
 from mnistae.store import runs, verification
-from tests.conftest import write_idx
 from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result
 from tests.support.faults import Fault, injected, write_in_place
 from tests.support.resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
@@ -97,9 +95,8 @@ def test_every_error_at_every_primitive(store: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture(scope="module")
-def case(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: dict[str, np.ndarray]) -> Case:
-    folder = tmp_path_factory.mktemp("faults")
-    return make_case(forks, "overwrite", folder, write_idx(folder / "data", digits))
+def case(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, data: Path) -> Case:
+    return make_case(forks, "overwrite", tmp_path_factory.mktemp("faults"), data)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +156,7 @@ def test_close_and_fsync(forks: ForkServer, case: Case, undisturbed: Path, tmp_p
 
 def test_slow_and_interrupted_disks(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
     """A disk that takes a byte at a time, is interrupted a thousand times a second or takes 2 s to sync gets the same bytes."""
-    slow = disturbed(forks, case, tmp_path / "slow", Fault("slow", "fsync"))
+    slow = disturbed(forks, case, tmp_path / "slow", Fault("slow", "fsync", seconds=2))
     assert slow.code == 0
     assert slow.seconds > 2
     assert disturbed(forks, case, tmp_path / "interrupted", before=(("interrupt", 0.001),)).code == 0

@@ -6,11 +6,9 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mnistae.core.errors import CheckpointError
-from tests.conftest import write_idx
 from tests.support.client import LONG, ForkServer, log_result
 from tests.support.faults import Fault
 from tests.support.resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
@@ -20,11 +18,8 @@ QUICK = {"write", "replace"}
 
 
 @pytest.fixture(scope="module", params=["first save", "overwrite", "resume"])
-def case(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, digits: dict[str, np.ndarray]
-) -> Case:
-    folder = tmp_path_factory.mktemp("kills")
-    return make_case(forks, request.param, folder, write_idx(folder / "data", digits))
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, data: Path) -> Case:
+    return make_case(forks, request.param, tmp_path_factory.mktemp("kills"), data)
 
 
 def primitives(forks: ForkServer, case: Case, home: Path) -> list[tuple[str, str]]:

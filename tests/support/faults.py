@@ -22,7 +22,7 @@ class Fault:
     """A fault at the `at`-th call (from 0) of the primitive `op`, or of any if that is empty; -1 is every call.
 
     `action`: "error" raises `errno`; "kill" ends the process by SIGKILL `before` the call or after it; "short" writes one byte;
-    "slow" waits; "skip" does nothing and reports success.
+    "slow" waits for `seconds`; "skip" does nothing and reports success.
     """
 
     action: str
@@ -30,6 +30,7 @@ class Fault:
     at: int = 0
     before: bool = True
     errno: int = 0
+    seconds: float = 0.5
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields."""
@@ -59,7 +60,7 @@ class Shim:
                 if fault.action == "kill" and fault.before:
                     os.kill(os.getpid(), signal.SIGKILL)
                 if fault.action == "slow":
-                    time.sleep(2)
+                    time.sleep(fault.seconds)
             if any(fault.action == "skip" for fault in due):
                 return None
             if op == "write" and any(fault.action == "short" for fault in due):

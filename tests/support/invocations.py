@@ -1,9 +1,10 @@
 """One table with invocations of every command, for tests of what must hold for all of them, and the files they need."""
 
+import functools
 import glob
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,15 +107,15 @@ class Parameter:
     option: str
     kind: type
 
-    def words(self, value: str) -> tuple[str, ...]:
-        """Return a command line with this value in which everything else is valid."""
+    def words(self, value: str, *extra: str) -> tuple[str, ...]:
+        """Return a command line with this value, and with extra options, in which everything else is valid."""
         others = OPTIONS.get(self.command, ())
-        before = () if self.option in others else others
+        before = (*self.command.split(), *extra, *(() if self.option in others else others))
         if not self.option:
-            return (*self.command.split(), *before, "--", value)
+            return (*before, "--", value)
         takes_image = {"image", "images"} & inspect.signature(load(self.command)).parameters.keys()
         behind = ARGUMENTS.get(self.command, ("1",) if takes_image else ())
-        return (*self.command.split(), *before, f"{self.option}={value}", *(behind if self.name != "every" else ()))
+        return (*before, f"{self.option}={value}", *(behind if self.name != "every" else ()))
 
     @property
     def is_text(self) -> bool:
@@ -122,16 +123,16 @@ class Parameter:
         return self.kind in {str, Path}
 
 
-def parameters() -> Iterator[Parameter]:
-    """Yield every parameter of every command that is not a switch."""
+@functools.cache
+def parameters() -> list[Parameter]:
+    """Return every parameter of every command that is not a switch."""
+    found = []
     for command in COMMANDS:
-        function = load(command)
-        for name, hint in typing.get_type_hints(function, include_extras=True).items():
-            if name == "return":
-                continue
-            declared, about = typing.get_args(hint)[:2]
-            if (kind := _kind(declared)) is not bool:
-                yield Parameter(command, name, _option(name, about), kind)
+        hints = typing.get_type_hints(load(command), include_extras=True)
+        for name, hint in ((name, typing.get_args(hint)) for name, hint in hints.items() if name != "return"):
+            if (kind := _kind(hint[0])) is not bool:
+                found.append(Parameter(command, name, _option(name, hint[1]), kind))
+    return found
 
 
 def _kind(declared: Any) -> type:
@@ -152,7 +153,7 @@ FEW = 60
 """Images in each split, so that commands that read all of them are fast."""
 
 
-def create_fixtures(work: Path, name: str, digits: dict[str, np.ndarray], model: bytes) -> dict[str, str]:
+def create_fixtures(work: Path, name: str, digits: dict[str, np.ndarray], model: Path) -> dict[str, str]:
     """Create data, images, a checkpoint and codes of this name in a folder; return the values of the table's placeholders."""
     from PIL import Image
 
@@ -163,7 +164,7 @@ def create_fixtures(work: Path, name: str, digits: dict[str, np.ndarray], model:
     for path in (work / f"{name}.png", work / name / "album" / f"{name}.png", work / name / "album" / "plain.png"):
         Image.fromarray(digits["train_images"][3]).save(path)
     short = name[:243]  # a longer suffix has to fit as well
-    (work / f"{short}.safetensors").write_bytes(model)
+    (work / f"{short}.safetensors").write_bytes(model.read_bytes())
     (work / f"{short}.jsonl").write_text('{"code": [1, 0, 2, 0, 1, 0.5, 3, 0]}\n' * 2)
     return {
         "run": "tiny",

@@ -14,18 +14,24 @@ NEVER = 1e9
 
 @dataclasses.dataclass(frozen=True)
 class ReferenceRun:
-    """An undisturbed run: the command that starts it, its model's digest, and its seconds."""
+    """An undisturbed run: its home, the command that starts it, its model's digest, and its seconds."""
 
+    home: Path
     words: tuple[object, ...]
     digest: str
     seconds: float
+
+    def give_cache(self, home: Path) -> Path:
+        """Give a home the cache of the data, so that its run's first write is the run's; return the home."""
+        shutil.copytree(self.home / "home" / "cache", home / "home" / "cache")
+        return home
 
 
 def train_reference(forks: ForkServer, home: Path, words: tuple[object, ...]) -> ReferenceRun:
     """Train the run `r` undisturbed."""
     ended = forks.run(*words, home=home)
     assert ended.code == 0, ended.err
-    return ReferenceRun(words, digest(home), ended.seconds)
+    return ReferenceRun(home, words, digest(home), ended.seconds)
 
 
 def run_folder(home: Path) -> Path:
@@ -90,7 +96,7 @@ def make_case(forks: ForkServer, name: str, folder: Path, data: Path, *, hidden:
     whole = train_reference(forks, folder / "whole", words)
     base = folder / "base"
     if name == "first save":
-        shutil.copytree(folder / "whole" / "home" / "cache", base / "home" / "cache")
+        whole.give_cache(base)
         return Case(name, base, words, whole, {whole.digest})
     if name == "overwrite":
         other = train_reference(forks, base, (*words, "--seed", 5))
