@@ -24,11 +24,6 @@ def psnr(errors: Vector) -> Vector:
         return -10 * np.log10(errors)
 
 
-def psnr_of(error: float) -> float:
-    """Return the peak signal-to-noise ratio in decibels of one mean squared error."""
-    return float(psnr(np.array([error]))[0])
-
-
 def ssim(a: Array, b: Array) -> Vector:
     """Return the structural similarity of each pair of images: (B, 784), (B, 784) → (B,), 1 for equal images.
 
@@ -54,14 +49,7 @@ def _ssim(a: Array, b: Array) -> Vector:
 
 def _gaussian_filter(x: Vector) -> Vector:
     """Return images (B, 28, 28) filtered at the positions of the window inside: (B, 18, 18), by a band matrix on each side."""
-    band = _filter_matrix()
-    return np.asarray(band @ x @ band.T)
-
-
-def _filter_matrix() -> Vector:
-    """Return the (18, 28) matrix with the window of 11 Gaussian weights in each row, shifted by one pixel per row."""
     window = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
-    band = np.zeros((SIDE - 10, SIDE))
-    for row in range(len(band)):
-        band[row, row : row + 11] = window / window.sum()
-    return band
+    window /= window.sum()
+    band = np.stack([np.pad(window, (row, SIDE - 11 - row)) for row in range(SIDE - 10)])  # (18, 28)
+    return np.asarray(band @ x @ band.T)

@@ -11,6 +11,8 @@ from mnistae.model import device as devices
 from mnistae.model.numpy_network import NumpyNetwork
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
     from mnistae.model.network import Autoencoder
@@ -43,24 +45,22 @@ class TorchNetwork:
 
     def encode(self, images: Array) -> Array:
         """Return the codes of images."""
-        return self._to_numpy(self._model.encode(self._to_device(images)))
+        return self._apply(self._model.encode, images)
 
     def decode(self, codes: Array) -> Array:
         """Return the images of codes."""
-        return self._to_numpy(self._model.decode(self._to_device(codes)))
+        return self._apply(self._model.decode, codes)
 
     def reconstruct(self, images: Array) -> Array:
         """Return the decoded codes of images."""
-        return self._to_numpy(self._model(self._to_device(images)))
+        return self._apply(self._model, images)
 
-    def _to_device(self, array: Array) -> "torch.Tensor":
+    def _apply(self, function: "Callable[[torch.Tensor], torch.Tensor]", array: Array) -> Array:
         import torch
 
-        return torch.from_numpy(np.array(array)).to(self._device)
-
-    def _to_numpy(self, tensor: "torch.Tensor") -> Array:
-        array: Array = tensor.detach().cpu().numpy()
-        return array
+        with torch.inference_mode():
+            result: Array = function(torch.from_numpy(np.array(array)).to(self._device)).cpu().numpy()
+        return result
 
 
 def load_network(weights: Weights, device: str | None) -> Network:

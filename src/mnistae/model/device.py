@@ -81,7 +81,7 @@ def _probe(name: str) -> torch.device:
 
     kind, _, number = name.partition(":")
     if name != "cpu" and not _is_available(kind):
-        raise DeviceError(f"device '{name}' is not available: {_reason(name)}", hint="use --device auto or --device cpu")
+        raise DeviceError(f"device '{name}' is not available: {_reason(kind)}", hint="use --device auto or --device cpu")
     if number and int(number) >= (count := torch.cuda.device_count()):
         found = "only 'cuda:0'" if count == 1 else f"'cuda:0' to 'cuda:{count - 1}'"
         raise DeviceError(f"device '{name}' is not available: torch finds {found}", hint="use one of those, or --device auto")
@@ -100,18 +100,15 @@ def _probe(name: str) -> torch.device:
 def _is_available(kind: str) -> bool:
     import torch
 
-    if kind == "cuda":
-        return bool(torch.cuda.is_available())
-    if kind == "xpu":
-        return bool(torch.xpu.is_available())
-    return bool(torch.backends.mps.is_available())
+    backends = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.backends.mps}
+    return bool(backends[kind].is_available())
 
 
-def _reason(name: str) -> str:
+def _reason(kind: str) -> str:
     import torch
 
-    if name.startswith("cuda") and torch.version.cuda is None:
+    if kind != "cuda":
+        return f"torch {torch.__version__} finds no {kind.upper()} device"
+    if torch.version.cuda is None:
         return f"torch {torch.__version__} is built without CUDA"
-    if name.startswith("cuda"):
-        return f"torch {torch.__version__} for CUDA {torch.version.cuda} finds no usable GPU or driver"
-    return f"torch {torch.__version__} finds no {name.upper()} device"
+    return f"torch {torch.__version__} for CUDA {torch.version.cuda} finds no usable GPU or driver"

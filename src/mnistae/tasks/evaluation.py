@@ -25,8 +25,10 @@ from mnistae.tasks.noise import DEFAULT_LEVELS, Noise
 LAB_NOISE = (Noise.UNIFORM, DEFAULT_LEVELS[Noise.UNIFORM])
 """The noise of the lab, which is part of every evaluation."""
 
-LEVEL_FACTORS = (0.4, 0.8, 1.0, 1.2, 1.6)
-"""The levels of the noise grid, relative to the default level of each kind."""
+NOISE_GRID = [
+    (kind, round(level * factor, 4)) for kind, level in DEFAULT_LEVELS.items() if level for factor in (0.4, 0.8, 1.0, 1.2, 1.6)
+]
+"""Five levels of each kind of noise, relative to its default level."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def evaluate(
     sizes = [network.config.bottleneck for network in networks]
     pca_mse = _pca_mse(data, set(sizes))
     records = [[Record("bottleneck", None, None, size), Record("pca_mse", None, None, pca_mse[size])] for size in sizes]
-    for kind, level in _noise_grid() if options.denoising else [LAB_NOISE]:
+    for kind, level in NOISE_GRID if options.denoising else [LAB_NOISE]:
         noisy = noises.add(data.images, kind, level=level, seed=0)  # one copy at a time, shared by all networks
         for own, network in zip(records, networks, strict=True):
             own.extend(_denoising(network, data.images, noisy, (kind, level), is_listed=options.denoising))
@@ -131,16 +133,11 @@ def _quality(metrics: Metrics, labels: Bytes) -> Iterator[Record]:
     """Yield the means over all images and over those of each digit."""
     digits = sorted({int(label) for label in np.unique(labels)} - {NO_LABEL})
     for digit, chosen in [(None, np.ones(len(labels), bool)), *((digit, labels == digit) for digit in digits)]:
-        mse = float(metrics.mse[chosen].mean())
+        mse = np.asarray(metrics.mse[chosen].mean())
         yield Record("count", digit, None, int(chosen.sum()))
-        yield Record("mse", digit, None, mse)
-        yield Record("psnr", digit, None, quality.psnr_of(mse))
+        yield Record("mse", digit, None, float(mse))
+        yield Record("psnr", digit, None, float(quality.psnr(mse)))
         yield Record("ssim", digit, None, float(metrics.ssim[chosen].mean()))
-
-
-def _noise_grid() -> list[tuple[Noise, float]]:
-    kinds = (kind for kind in Noise if kind is not Noise.NONE)
-    return [(kind, round(DEFAULT_LEVELS[kind] * factor, 4)) for kind in kinds for factor in LEVEL_FACTORS]
 
 
 def _denoising(
@@ -154,9 +151,10 @@ def _denoising(
         yield Record("denoised_mse", None, None, after)
     if is_listed:
         item = f"{noise[0]}:{noise[1]:g}"
-        yield Record("noisy_psnr", None, item, quality.psnr_of(before))
-        yield Record("denoised_psnr", None, item, quality.psnr_of(after))
-        yield Record("psnr_gain", None, item, quality.psnr_of(after) - quality.psnr_of(before))
+        psnrs = quality.psnr(np.array([before, after])).tolist()
+        yield Record("noisy_psnr", None, item, psnrs[0])
+        yield Record("denoised_psnr", None, item, psnrs[1])
+        yield Record("psnr_gain", None, item, psnrs[1] - psnrs[0])
 
 
 def _pca_mse(data: _EvalData, sizes: set[int]) -> dict[int, float]:

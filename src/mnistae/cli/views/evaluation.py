@@ -102,7 +102,7 @@ def render(reports: Sequence[Report], kind: str) -> bytes:
     if first.worst and first.best:
         drawn = figures.gallery([_section("Worst, above their reconstructions", first.worst), _section("Best", first.best)])
     else:
-        drawn = figures.psnr_gains([(_short_ascii(report.name), _gains(report.result)) for report in reports])
+        drawn = figures.psnr_gains([_curve(report) for report in reports])
     return figures.render(drawn, kind)
 
 
@@ -187,15 +187,12 @@ def _column_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return numbers, [*(f"{number}  {escape(name)}" for number, name in zip(numbers, names, strict=True)), ""]
 
 
-def _gains(result: Evaluation) -> list[Gain]:
-    gains = [(str(item).partition(":"), row["psnr_gain"]) for (_, item), row in result.pivot("psnr_gain").items()]
-    return [Gain(Noise(kind), float(level), gain) for (kind, _, level), gain in gains]
-
-
-def _short_ascii(name: str) -> str:
-    """Return a name in the letters of the figure's font, and of a long one the end."""
-    plain = name.encode("ascii", "backslashreplace").decode()
-    return plain if len(plain) <= 60 else f"...{plain[-57:]}"
+def _curve(report: Report) -> tuple[str, list[Gain]]:
+    """Return the name, in the letters of the figure's font and only the end of a long one, and the gains."""
+    name = report.name.encode("ascii", "backslashreplace").decode()
+    gains = [(str(item).partition(":"), row["psnr_gain"]) for (_, item), row in report.result.pivot("psnr_gain").items()]
+    curve = [Gain(Noise(kind), float(level), gain) for (kind, _, level), gain in gains]
+    return name if len(name) <= 60 else f"...{name[-57:]}", curve
 
 
 def _section(heading: str, extremes: Extremes) -> Section:

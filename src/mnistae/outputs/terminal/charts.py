@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from mnistae.core.arrays import Vector
 from mnistae.outputs.terminal.canvas import Canvas, padded
 
-Grid = NDArray[np.int_]
-
 BARS = "▁▂▃▄▅▆▇█"
 MARKERS = "*o+x#@"
 ANSI_COLOURS = (36, 33, 35, 32, 34, 31)  # cyan, yellow, magenta, green, blue, red
@@ -89,7 +87,7 @@ def _render(canvas: Canvas, dots: NDArray[np.bool_], *, is_fine: bool) -> list[s
     return lines
 
 
-def _sign(bits: Grid, owner: int | None, *, is_fine: bool) -> str:
+def _sign(bits: NDArray[np.int_], owner: int | None, *, is_fine: bool) -> str:
     if owner is None:
         return " "
     return chr(0x2800 | int(np.bitwise_or.reduce(bits))) if is_fine else MARKERS[owner % len(MARKERS)]

@@ -69,14 +69,10 @@ def _lines(side: int) -> int:
 def _tile(image: Array, side: int, canvas: Canvas) -> list[str]:
     pixels = np.nan_to_num(image.reshape(SIDE, SIDE).astype(np.float64))
     if not (canvas.has_blocks and canvas.colours >= 256):
-        return _characters(area_weights(SIDE, side // 2) @ pixels @ area_weights(SIDE, side).T)
+        grey = area_weights(SIDE, side // 2) @ pixels @ area_weights(SIDE, side).T
+        return ["".join(RAMP[level] for level in row) for row in np.rint(grey.clip(0, 1) * (len(RAMP) - 1)).astype(int)]
     grey = np.rint((area_weights(SIDE, side) @ pixels @ area_weights(SIDE, side).T).clip(0, 1) * 255).astype(int)
     return [_half_blocks(top, bottom, canvas.colours) for top, bottom in zip(grey[::2], grey[1::2], strict=True)]
-
-
-def _characters(grey: NDArray[np.float64]) -> list[str]:
-    levels = np.rint(grey.clip(0, 1) * (len(RAMP) - 1)).astype(int)
-    return ["".join(RAMP[level] for level in row) for row in levels]
 
 
 def _half_blocks(top: NDArray[np.int_], bottom: NDArray[np.int_], colours: int) -> str:
