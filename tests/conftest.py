@@ -99,14 +99,10 @@ def idx_bytes(array: np.ndarray) -> bytes:
 
 def write_idx(folder: Path, digits: dict[str, np.ndarray], *, compress: bool = False) -> Path:
     """Write the tiny data under MNIST's file names."""
+    from mnistae.data.sets.registry import DATASETS, ROLES
+
     folder.mkdir(parents=True, exist_ok=True)
-    names = {
-        "train_images": "train-images-idx3-ubyte",
-        "train_labels": "train-labels-idx1-ubyte",
-        "test_images": "t10k-images-idx3-ubyte",
-        "test_labels": "t10k-labels-idx1-ubyte",
-    }
-    for role, name in names.items():
+    for role, name in zip(ROLES, DATASETS["mnist"].files, strict=True):
         data = idx_bytes(digits[role])
         (folder / (f"{name}.gz" if compress else name)).write_bytes(gzip.compress(data, mtime=0) if compress else data)
     return folder
@@ -214,22 +210,11 @@ def _fork(
 
 def run_program_in_pty(command: list[str], **environment: str) -> tuple[int, str]:
     """Run any program with a terminal as its standard streams; return its code and what the terminal got."""
-    import pty
-
-    parent, child = pty.openpty()
-    process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env={**os.environ, **environment})
-    os.close(child)
-    pieces = []
-    while True:
-        try:
-            piece = os.read(parent, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not piece:
-            break
-        pieces.append(piece)
-    os.close(parent)
-    return process.wait(timeout=30), b"".join(pieces).decode()
+    with Terminal() as terminal:
+        child = os.open(terminal.name, os.O_RDWR | os.O_NOCTTY)
+        process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env={**os.environ, **environment})
+        os.close(child)
+        return process.wait(timeout=60), terminal.text()
 
 
 @pytest.fixture(scope="session")

@@ -129,13 +129,6 @@ def test_a_closed_pipe_takes_precedence(trained: str, scans: Path) -> None:
     assert json.loads(Path("first").read_text())["image"] == "scans/1.png"
 
 
-def test_a_full_disk_takes_precedence(trained: str, scans: Path) -> None:
-    """If the output cannot be written, the exit code is 7 even if an image failed."""
-    with Path("/dev/full").open("wb") as full:
-        done = run_cli("encode", "scans", stdout=full)
-    assert done.returncode == 7
-
-
 def test_the_default_name_follows_from_the_words(cli: Cli, trained: str, scans: Path) -> None:
     """It is derived from the arguments, not from the files that they match: the same command rewrites the same file."""
     assert cli("reconstruct", "scans").out == "reconstruct-scans-tiny.png\n"

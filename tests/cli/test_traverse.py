@@ -48,9 +48,9 @@ def test_training_keeps_the_ranges(cli: Cli, trained: str, digits: dict[str, np.
         assert told == [[unit.low, unit.high] for unit in ranges]
 
 
-def test_a_walk_moves_one_unit_over_its_range(cli: Cli, trained: str) -> None:
+def test_a_traversal_moves_one_unit_over_its_range(cli: Cli, trained: str) -> None:
     """The frames are the decoded codes with one number replaced by the values in the document."""
-    assert cli("traverse", 1, "--unit", 2, "-n", 5, "-o", "walk.npy").code == 0
+    assert cli("traverse", 1, "--unit", 2, "-n", 5, "-o", "frames.npy").code == 0
     told = document(cli, 1, "--unit", 2, "-n", 5)
     (unit,) = told["units"]
     assert (unit["unit"], len(unit["values"])) == (2, 5)
@@ -60,7 +60,7 @@ def test_a_walk_moves_one_unit_over_its_range(cli: Cli, trained: str) -> None:
     lines = [json.dumps([*told["code"][:2], value, *told["code"][3:]]) for value in unit["values"]]
     Path("codes.jsonl").write_text("\n".join(lines))
     assert cli("decode", "codes.jsonl", "-o", "decoded.npy").code == 0
-    np.testing.assert_allclose(np.load("walk.npy"), np.load("decoded.npy"), atol=1e-6)
+    np.testing.assert_allclose(np.load("frames.npy"), np.load("decoded.npy"), atol=1e-6)
 
 
 def test_all_units_are_rows(cli: Cli, trained: str) -> None:
@@ -137,7 +137,7 @@ def test_a_dead_unit_is_named_and_stands_still(cli: Cli, trained: str, is_kept: 
 
 
 def test_a_finished_run_without_ranges_gets_them(cli: Cli, trained: str, home: Path) -> None:
-    """Going on with a run of an older version that has all its epochs adds the ranges, to the bytes of a new run."""
+    """Resuming a run of an older version that has all its epochs adds the ranges: the bytes are those of a new run."""
     folder = runs.folder(trained)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     rewritten(trained, unit_ranges=None)

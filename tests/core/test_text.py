@@ -36,7 +36,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # surrogates too
     ],
 )
 def test_safe_text(foreign: object, expected: str) -> None:
-    """What could steer a terminal is spelled out, all else stays, and 200 characters are the most."""
+    """What could steer a terminal is escaped, all else stays, and 200 characters are the most."""
     assert text.safe_text(foreign) == expected
 
 

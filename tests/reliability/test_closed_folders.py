@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_idx
-from tests.support.client import LONG, ForkServer, is_clean_error, log_result
+from tests.support.client import LONG, NEEDS_ROOT, ForkServer, is_clean_error, log_result, wait_until
 from tests.support.invocations import UNPRIVILEGED, create_fixtures
 from tests.support.resumable import check_store, digest, run_folder, train_reference
 
@@ -68,7 +67,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], None], int]] = {
 """What is done to the home, and what commands that only read a run then end with."""
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="permissions are tested as another user, which only root can become")
+@NEEDS_ROOT
 @pytest.mark.parametrize("kind", FOLDERS)
 def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: str, open_folder: Path) -> None:
     """Commands that read work or say why not, and attempt no write; commands that write end with 7 before they train."""
@@ -88,7 +87,7 @@ def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: 
     close(home)
 
     commands: list[tuple[tuple[object, ...], int]] = [
-        (("checkpoints", "list"), 3 if kind == "no right to enter" else 0),  # a store that is not there is an empty one
+        (("checkpoints", "list"), 3 if kind == "no right to enter" else 0),  # a missing store is an empty one
         (("summary", "-c", "r"), reads),
         (("interpolate", "1", "2", "-c", "r", "--dataset", data, "-o", picture), reads),
         (("evaluate", "-c", "r", "--dataset", data), reads),
@@ -121,7 +120,7 @@ def walked(substitutions: Mapping[str, str], kind: str, reads: int) -> Iterator[
             "checkpoints list",
             "no right to enter",
         ):
-            code = 3  # what cannot be made is not there to be removed, and what cannot be seen is no empty store
+            code = 3  # `import` cannot make the run to be removed, and a store that cannot be read is not an empty one
         yield invocation.words(substitutions), code
 
 
@@ -153,9 +152,7 @@ def test_store_goes_away(forks: ForkServer, data: Path, tmp_path: Path, happens:
     """A store that disappears during training is recreated, or the run exits with 7 and the reason; it never loops."""
     words = ("train", "--dataset", data, "-e", 40, "-b", 256, "--hidden", 64, "--name", "r", "-q")
     running = forks.start(*words, home=tmp_path)
-    end = time.monotonic() + 30
-    while not (run_folder(tmp_path) / "model.safetensors").exists() and time.monotonic() < end:
-        time.sleep(0.005)
+    wait_until((run_folder(tmp_path) / "model.safetensors").exists)
     happens(tmp_path)
     done = running.wait()
     assert done.code in {0, 7}, done

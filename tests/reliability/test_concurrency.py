@@ -13,7 +13,7 @@ from mnistae.core.errors import LockedError
 from mnistae.store import runs
 from tests.support import child_workers
 from tests.support.child_faults import NO_LOCKS
-from tests.support.client import ForkServer, Result, Running, is_clean_error, log_result, trials
+from tests.support.client import ForkServer, Result, Running, is_clean_error, log_result, trials, wait_until
 
 WRITERS, READERS = 8, 4
 NO_FLOCK = (("child_faults.no_locks", 0),)
@@ -38,27 +38,23 @@ def share(forks: ForkServer, home: Path, *, saves: int, loads: int, one_name: bo
     return torn + [line for found in said for line in found["torn"]]
 
 
-def test_writers_and_readers(forks: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """G1: eight processes save and four read: no read is torn or goes back, and every last save is present."""
+@pytest.mark.parametrize("one_name", [False, True])
+def test_writers_and_readers(forks: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_name: bool) -> None:
+    """G1: eight processes save and four read: no read is torn or goes back, and every last save is present.
+
+    With all of them writing one run without working locks, every file that is read is whole.
+    """
     rounds, saves, loads = trials(1, 5), trials(12, 50), trials(120, 500)
     for k in range(rounds):
-        assert share(forks, tmp_path / str(k), saves=saves, loads=loads) == []
-        monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / str(k) / "home"))
-        assert {name: child_workers.numbers(name) for name in runs.run_names()} == {
-            f"w{k}": (saves, saves) for k in range(WRITERS)
-        }
-        assert not list((tmp_path / str(k) / "home").rglob("*.tmp"))
-    log_result(
-        "G1", trials=rounds * (WRITERS * saves + READERS * loads), note=f"{WRITERS * saves} saves, {READERS * loads} loads"
-    )
-
-
-def test_writers_of_one_run_without_locks(forks: ForkServer, tmp_path: Path) -> None:
-    """G1: without working locks, with all processes writing the same run, every file that is read is whole."""
-    rounds, saves, loads = trials(1, 5), trials(12, 50), trials(120, 500)
-    for k in range(rounds):
-        assert share(forks, tmp_path / str(k), saves=saves, loads=loads, one_name=True, before=NO_FLOCK) == []
-    log_result("G1", trials=rounds * (WRITERS * saves + READERS * loads), note="the same of one run and without locks")
+        home, before = tmp_path / str(k), NO_FLOCK if one_name else ()
+        assert share(forks, home, saves=saves, loads=loads, one_name=one_name, before=before) == []
+        if not one_name:
+            monkeypatch.setenv("MNISTAE_HOME", str(home / "home"))
+            found = {name: child_workers.numbers(name) for name in runs.run_names()}
+            assert found == {f"w{k}": (saves, saves) for k in range(WRITERS)}
+            assert not list((home / "home").rglob("*.tmp"))
+    note = "the same of one run and without locks" if one_name else f"{WRITERS * saves} saves, {READERS * loads} loads"
+    log_result("G1", trials=rounds * (WRITERS * saves + READERS * loads), note=note)
 
 
 def test_writers_and_readers_control(forks: ForkServer, tmp_path: Path) -> None:
@@ -77,9 +73,7 @@ def words(data: Path) -> tuple[object, ...]:
 def compete(forks: ForkServer, home: Path, words: tuple[object, ...], before: Any = ()) -> tuple[list[Result], list[Result]]:
     """Start eight trainers of one name, then three more one by one; interrupt the one that trains; return the results."""
     running = [forks.start(*words, "-e", 10_000, home=home, save_every=10, before=before) for _ in range(8)]
-    end = time.monotonic() + 10
-    while time.monotonic() < end and not has_settled([child.err for child in running]):
-        time.sleep(0.01)
+    wait_until(lambda: has_settled([child.err for child in running]), 10)
     late = [] if before else [forks.run(*words, "-e", 10_000, home=home) for _ in range(3)]
     for child in running:
         child.kill(signal.SIGINT)
@@ -113,9 +107,8 @@ def test_eight_trainers_without_locks(forks: ForkServer, tmp_path: Path, words: 
         assert forks.run("checkpoints", "verify", home=tmp_path / str(k)).code == 0
         resumed = forks.run("train", "--resume", "--name", "r", "-e", 1, home=tmp_path / str(k))
         assert resumed.code in {0, 2}, resumed.err
-    log_result(
-        "G2", trials=trials(1, 5), control=f"locks off: seen {trials(1, 5)} times of {trials(1, 5)}", note="no file damaged"
-    )
+    seen = f"locks off: seen {trials(1, 5)} times of {trials(1, 5)}"
+    log_result("G2", trials=trials(1, 5), control=seen, note="no file damaged")
 
 
 @pytest.mark.parametrize("number", NO_LOCKS)
@@ -126,9 +119,7 @@ def test_file_system_without_locks(forks: ForkServer, tmp_path: Path, words: tup
         ended = forks.run(*words, "-e", 1, "--force", home=tmp_path, before=before)
         assert (ended.code, "Warning" in ended.err) == (0, False), ended.err
         killed = forks.start(*words, "-e", 10_000, "--force", home=tmp_path, before=before)
-        end = time.monotonic() + 20
-        while k and not has_settled([killed.err]) and time.monotonic() < end:
-            time.sleep(0.01)
+        wait_until(lambda: k == 0 or has_settled([killed.err]))  # noqa: B023 - called at once
         killed.kill(signal.SIGKILL)
         assert killed.wait().code == -signal.SIGKILL
     assert forks.run(*words, "-e", 1, "--force", home=tmp_path, before=before).code == 0
@@ -143,9 +134,7 @@ def holder(forks: ForkServer, tmp_path: Path) -> Callable[[int], Running]:
     def start(k: int) -> Running:
         mark = tmp_path / f"mark{k}"
         held.append(forks.start(home=tmp_path, before=(("child_workers.hold", {"name": "one", "mark": str(mark)}),)))
-        end = time.monotonic() + 20
-        while not mark.exists() and time.monotonic() < end:
-            time.sleep(0.002)
+        wait_until(mark.exists)
         return held[-1]
 
     return start
@@ -197,9 +186,7 @@ def test_removal_while_another_trains(forks: ForkServer, tmp_path: Path, words: 
     """G5: a run that is being trained is locked and cannot be removed."""
     running = forks.start(*words, "-e", 10_000, home=tmp_path, save_every=0)
     state = tmp_path / "home" / "checkpoints" / "r" / "state.safetensors"
-    end = time.monotonic() + 20
-    while not state.exists() and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_until(state.exists)
     refused = [forks.run("checkpoints", "remove", "r", home=tmp_path) for _ in range(5)]
     running.kill(signal.SIGINT)
     assert running.wait().code == -signal.SIGINT

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import run_process, write_idx
-from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result, trials
+from tests.support.client import LONG, NEEDS_ROOT, ForkServer, Result, is_clean_error, log_result, trials
 from tests.support.invocations import INVOCATIONS, UNPRIVILEGED, create_fixtures
 from tests.support.resumable import digest
 
@@ -126,11 +126,9 @@ def commons(digits: dict[str, np.ndarray]) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@NEEDS_ROOT
 def test_homes(forks: ForkServer, commons: Path, digits: dict[str, np.ndarray], trained_store: Path) -> None:
     """F1: without a home, with an unusual one, and for a user without a name: it works or says why; no folder ~ is created."""
-    if os.geteuid() != 0:
-        log_result("F1", trials=0, note="not run: only root can become another user")
-        pytest.skip("only root can become another user")
     model = trained_store / "checkpoints" / "tiny" / "model.safetensors"
     furnished = create_fixtures(commons, "plain", digits, model)
     substitutions = {name: word.replace("./", f"{commons}/") for name, word in furnished.items()}
@@ -171,10 +169,9 @@ def test_homes(forks: ForkServer, commons: Path, digits: dict[str, np.ndarray], 
     log_result("F1", trials=count, note="seven homes, every command, two users, one of them without a name")
 
 
+@NEEDS_ROOT
 def test_home_that_is_named(forks: ForkServer, commons: Path) -> None:
     """F1: a user without a home, a name or a password entry who sets MNISTAE_HOME can do everything."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
     env: dict[str, str | None] = {"HOME": None, "USER": None, "LOGNAME": None}
     train = ("train", "--dataset", commons / "data", "-e", 1, "-b", 256, "--name", "r", "-q")
     for command in (train, ("evaluate",), ("reconstruct", "1"), ("interpolate", "1", "2"), ("checkpoints", "verify")):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Cli
-from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result, trials
+from tests.support.client import ForkServer, Result, is_clean_error, log_result, trials
 from tests.support.faults import Fault, injected
 from tests.support.http_mirror import Mirror
 from tests.support.resumable import Case, check_store, finish, leftovers, make_case, tree
@@ -49,11 +49,10 @@ def test_file_size_limit(forks: ForkServer, case: Case, tmp_path: Path) -> None:
     log_result("B2", trials=len(LIMITS), note="limits on the size of a file")
 
 
-def on_tmpfs(case: Case, home: Path, options: str, *, row: str, fill: str = "true") -> Result:
+def on_tmpfs(case: Case, home: Path, options: str, fill: str = "true") -> Result:
     """Run the case's words in a real process whose home is a small file system of its own; copy what is left to `home`."""
     probe = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=1m none "$0"', tempfile.gettempdir()]
     if not shutil.which("unshare") or subprocess.run(probe, capture_output=True, check=False).returncode:
-        log_result(row, trials=0, note="a file system of its own: not run, this user may not mount")
         pytest.skip("this user may not mount a file system of its own")
     disk = home.parent / "disk"
     disk.mkdir()
@@ -68,20 +67,16 @@ def on_tmpfs(case: Case, home: Path, options: str, *, row: str, fill: str = "tru
     return Result(done.returncode, done.stdout, done.stderr)
 
 
-def test_full_file_system(forks: ForkServer, case: Case, tmp_path: Path) -> None:
-    """A file system with room for one checkpoint and a half keeps the one that is there."""
-    end = on_tmpfs(case, tmp_path / "home", "size=12m", row="B2")
+@pytest.mark.parametrize("is_out_of_names", [False, True][: trials(1, 2)])
+def test_full_file_system(forks: ForkServer, case: Case, tmp_path: Path, is_out_of_names: bool) -> None:
+    """B2, B8: a file system with room for a checkpoint and a half, or for no more names, keeps the checkpoint that it has."""
+    if is_out_of_names:
+        end = on_tmpfs(case, tmp_path / "home", "size=40m,nr_inodes=40", 'i=0; while touch "$DISK/$i"; do i=$((i+1)); done')
+        log_result("B8", trials=1, note="no inode left")
+    else:
+        end = on_tmpfs(case, tmp_path / "home", "size=12m")
+        log_result("B2", trials=1, note="a real file system of 12 MiB")
     check_failed(forks, case, tmp_path / "home", end, FULL)
-    log_result("B2", trials=1, note="a real file system of 12 MiB")
-
-
-@pytest.mark.skipif(not LONG, reason="a second file system is part of the campaign")
-def test_no_inode_is_left(forks: ForkServer, case: Case, tmp_path: Path) -> None:
-    """A file system without room for one more name is a full one."""
-    fill = 'i=0; while touch "$DISK/$i"; do i=$((i+1)); done'
-    end = on_tmpfs(case, tmp_path / "home", "size=40m,nr_inodes=40", row="B8", fill=fill)
-    check_failed(forks, case, tmp_path / "home", end, FULL)
-    log_result("B8", trials=1, note="no inode left")
 
 
 def test_disk_fills_after_the_space_was_claimed(forks: ForkServer, case: Case, tmp_path: Path) -> None:

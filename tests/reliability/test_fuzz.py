@@ -49,7 +49,6 @@ def test_corpus_control(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fuzzing(reader: str, tmp_path: Path) -> None:
     """C5: minutes of coverage-guided fuzzing bring nothing out of a reader but its error."""
     if importlib.util.find_spec("atheris") is None:
-        log_result("C5", trials=0, note="not run: atheris is not installed (the group `fuzz`)")
         pytest.skip("atheris is not installed: pip install --group fuzz")
     command = [sys.executable, "-m", "tests.reliability.fuzz", reader, str(SECONDS), str(tmp_path), str(CORPUS / reader)]
     done = subprocess.run(

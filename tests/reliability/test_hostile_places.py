@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mnistae.cli import app
-from tests.support.client import ForkServer, is_clean_error, log_result, trials
+from tests.support.client import NEEDS_ROOT, ForkServer, is_clean_error, log_result, trials
 from tests.support.resumable import digest, run_folder
 
 CONSOLE_SCRIPT = Path(sys.executable).with_name("mnistae")
@@ -45,11 +45,9 @@ def test_planted_lock(forks: ForkServer, tmp_path: Path, tiny: Path, kind: str) 
     log_result("T16", trials=1, note="a link, a folder, a pipe in the lock's place")
 
 
+@NEEDS_ROOT
 def test_other_users(forks: ForkServer, tmp_path: Path, tiny: Path) -> None:
     """T17: another user reads and changes nothing in a store that is closed to others."""
-    if os.geteuid() != 0:
-        log_result("T17", trials=0, note="not run: only root can become another user")
-        pytest.skip("only root can become another user")
     words = ("train", "--dataset", tiny, "-e", 1, "-b", 256, "--hidden", 16, "--name", "r", "-q")
     assert forks.run(*words, home=tmp_path).code == 0
     temporary = Path(tempfile.gettempdir())
@@ -101,7 +99,7 @@ PLOTTING = [
     ("reconstruct", "1", "-o", "r.svg"),
     ("denoise", "1", "-c", "r"),
     ("interpolate", "1", "2"),
-    ("interpolate", "1", "2", "-o", "film.gif"),
+    ("interpolate", "1", "2", "-o", "animation.gif"),
     ("evaluate",),
 ]
 

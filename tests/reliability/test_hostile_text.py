@@ -124,7 +124,7 @@ def test_escapes_control(cli: Cli, trained: str, home: Path, monkeypatch: pytest
 
 
 def test_on_a_real_terminal(trained: str, home: Path, tiny: Path) -> None:
-    """T12, T13: on a terminal of its own too, with bars and colours, foreign text is spelled out."""
+    """T12, T13: on a terminal of its own too, with bars and colours, foreign text is escaped."""
     odd = tiny.rename(tiny.with_name("od\x1b]0;x\x07d[bold]"))
     run = home / "checkpoints" / "foreign" / "model.safetensors"
     run.parent.mkdir()

@@ -77,7 +77,6 @@ def test_limits(forks: ForkServer, words: tuple[object, ...], tmp_path: Path, bo
     """F5: with few files, processes or little stack a command works, or says what it lacks."""
     commands = (words, ("summary",), ("checkpoints", "list"), ("reconstruct", "1"), ("evaluate",))
     if "NPROC" in bounds and os.geteuid() == 0:
-        log_result("F5", trials=0, note="a limit of processes not run: it does not bind root")
         pytest.skip("a limit of processes does not bind root")
     for command in commands:
         ended = forks.run(*command, home=tmp_path, before=(("child_faults.limit", bounds),))
@@ -153,7 +152,6 @@ def test_real_device(forks: ForkServer, words: tuple[object, ...], tmp_path: Pat
     import torch
 
     if not torch.cuda.is_available():
-        log_result("F6", trials=0, note="not run on a GPU: none here")
         pytest.skip("this machine has no CUDA device")
     for home in ("a", "b"):
         done = run_process(*words, "--json", env={**os.environ, "MNISTAE_HOME": str(tmp_path / home / "home")})

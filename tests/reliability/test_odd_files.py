@@ -63,7 +63,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
 
 
 def test_a_file_that_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """T4: a model that is written over and cut short while it is read is the old one, the new one or refused."""
+    """T4: a model that is overwritten and truncated while it is read is the old one, the new one or refused."""
     reads = trials(500, 2000)
     taken, refused, mixtures = read_while_written(tmp_path / "a.safetensors", reads)
     assert mixtures == 0

@@ -34,7 +34,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("train", "--dataset", "{data}", "-e", "1", "-b", "256", "--hidden", "8", "--force", "--name", "r"),
 ]
 REFUSED = {"mnist": 4, "../out": 2}
-"""What data that are not here and a bad name end with; everything else works."""
+"""The exit codes for missing data and a bad name; everything else works."""
 
 IGNORED = {os.devnull}
 """What may be opened for writing anywhere: nothing is kept there."""

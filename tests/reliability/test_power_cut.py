@@ -104,6 +104,6 @@ def test_power_cut_in_a_removal(forks: ForkServer, data: Path, tmp_path: Path) -
         write_tree(tmp_path / "cut", tree)
         assert forks.run("checkpoints", "verify", home=tmp_path / "cut").code == 0
         shutil.rmtree(tmp_path / "cut")
-    sabotaged = states(recorded(forks, base, tmp_path / "sabotaged", words, ("fsync_dir",)))
-    assert any(is_half_removed(tree, old, is_over=is_over) for tree, is_over in sabotaged)
+    unflushed = states(recorded(forks, base, tmp_path / "unflushed", words, ("fsync_dir",)))
+    assert any(is_half_removed(tree, old, is_over=is_over) for tree, is_over in unflushed)
     log_result("A3", trials=count, control="the folder's fsync left out: seen 1 time of 1", note=f"removal: {count} states")

@@ -88,7 +88,7 @@ def test_train_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_pat
             check_kept(home, ended)
         assert forks.run(*resume_args(home, whole), home=home).code == 0
         assert digest(home) == whole.digest
-    log_result("E1", trials=hits, note=f"signals that met a living `train`, in {runs} runs, each resumed to the same bytes")
+    log_result("E1", trials=hits, note=f"signals that met a running `train`, in {runs} runs, each resumed to the same bytes")
 
 
 OTHERS = [

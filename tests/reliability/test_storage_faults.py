@@ -68,7 +68,7 @@ def check_every_error(store: Path, old: dict[str, bytes]) -> int:
 
 
 def careless(fd: int) -> None:
-    """Flush and do not mind a failure: the second sabotage."""
+    """Flush and do not mind a failure: the second defect."""
     try:
         vars(atomic)["os"].fsync(fd)
     except OSError:
@@ -80,14 +80,14 @@ def test_every_error_at_every_primitive(store: Path, monkeypatch: pytest.MonkeyP
     save(0)
     old = files(store)
     count = check_every_error(store, {}) + check_every_error(store, old)
-    sabotages: dict[str, Callable[..., None]] = {
+    defects: dict[str, Callable[..., None]] = {
         "write_bytes": write_in_place,
         "_fsync": careless,
         "discard": lambda _self: None,
     }
-    for name, sabotage in sabotages.items():
+    for name, defect in defects.items():
         with monkeypatch.context() as patch:
-            patch.setattr(atomic.Writer if name == "discard" else atomic, name, sabotage)
+            patch.setattr(atomic.Writer if name == "discard" else atomic, name, defect)
             with pytest.raises((AssertionError, pytest.fail.Exception)):
                 check_every_error(store, old)
     what = "files written in place, fsync's errors ignored, temporary files left"
@@ -191,8 +191,7 @@ def test_kernel(tmp_path: Path) -> None:
     """What the shim pretends is what the kernel does: the same failures, made below the process."""
     strace = shutil.which("strace")
     if strace is None or subprocess.run([strace, "-qq", "-e", "trace=none", "true"], check=False).returncode:
-        log_result("B1", trials=0, note="kernel cross-check not run: no strace that may trace")
-        pytest.skip("strace is not there or may not trace")
+        pytest.skip("strace is missing or may not trace")
     for number, (injection, (reason, contents)) in enumerate(INJECTIONS.items()):
         path = tmp_path / str(number) / "file"
         path.parent.mkdir()

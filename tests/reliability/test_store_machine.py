@@ -19,9 +19,9 @@ from mnistae.core.files import atomic
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from tests.support import child_workers
+from tests.support.child_workers import PeerProcess
 from tests.support.client import LONG, log_result, trials
-from tests.support.faults import write_in_place
-from tests.support.killed_writer import PeerProcess, killed_at
+from tests.support.faults import killed_at, write_in_place
 
 NAMES = st.sampled_from(["a", "b", "C.1"])
 pytestmark = pytest.mark.timeout(3600 if LONG else 120)
@@ -253,14 +253,14 @@ class Agreeing(str):
 def test_store_control(second: PeerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """G4, the negative control: files written in place, no sweep, and no digest are each detected within a few examples."""
     real = checkpoint_format._digest
-    sabotages: dict[str, tuple[object, str, object]] = {
+    defects: dict[str, tuple[object, str, object]] = {
         "files written in place": (atomic, "write_bytes", write_in_place),
         "leftovers not removed": (atomic, "remove_stale_temps", lambda _folder: None),
         "digest not compared": (checkpoint_format, "_digest", lambda *parts: Agreeing(real(*parts))),
     }
-    for module, name, defect in sabotages.values():
+    for module, name, defect in defects.values():
         with monkeypatch.context() as patch:
             patch.setattr(module, name, defect)
             with pytest.raises((AssertionError, BaseExceptionGroup)):
                 play(second, 100, 40)
-    log_result("G4", trials=0, control=f"{', '.join(sabotages)}: seen {len(sabotages)} times of {len(sabotages)}")
+    log_result("G4", trials=0, control=f"{', '.join(defects)}: seen {len(defects)} times of {len(defects)}")

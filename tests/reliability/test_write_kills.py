@@ -38,10 +38,10 @@ def kills(ops: list[tuple[str, str]]) -> Iterator[Fault]:
             yield Fault("kill", at=k, before=False)
 
 
-def killed(forks: ForkServer, case: Case, home: Path, fault: Fault, *, sabotage: bool = False) -> Path:
+def killed(forks: ForkServer, case: Case, home: Path, fault: Fault, *, in_place: bool = False) -> Path:
     """Kill the save at one place and return the home it leaves."""
     shutil.copytree(case.base, home)
-    before = (("write_in_place", None),) if sabotage else ()
+    before = (("write_in_place", None),) if in_place else ()
     ended = forks.run(*case.words, home=home, save_every=NEVER, faults=(fault,), before=before)
     assert ended.code == -signal.SIGKILL, (fault, ended)
     return home
@@ -72,7 +72,7 @@ def test_killed_at_every_primitive(forks: ForkServer, case: Case, tmp_path: Path
 
     files = sum(op == "replace" for op, _name in ops)
     for k in range(files):
-        home = killed(forks, case, tmp_path / f"sabotaged{k}", Fault("kill", "write", at=k), sabotage=True)
+        home = killed(forks, case, tmp_path / f"in_place{k}", Fault("kill", "write", at=k), in_place=True)
         with pytest.raises((AssertionError, CheckpointError)):
             check_old_or_new(home, old, new)
     note = f"{case.name}: {len(ops)} primitives, {len(outcomes)} different stores"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from mnistae.core.errors import CheckpointError, MnistaeError
 from mnistae.core.records import EpochRecord, Metadata, TrainingState
 from mnistae.store import runs, verification
 
+ROOT = Path(__file__).resolve().parents[2]
 MODEL = ModelConfig(hidden=16, bottleneck=2)
 
 
@@ -127,6 +129,27 @@ def survey(job: dict[str, Any]) -> None:
         damaged += [entry["name"] for entry in entries if entry and entry["state"] == "damaged"]
     sys.stdout.write(json.dumps({"rounds": rounds, "damaged": damaged}))
     sys.exit(0)
+
+
+class PeerProcess:
+    """A second process that runs `serve`."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.support.child_workers"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+    def ask(self, home: Path, name: str = "", k: int = 0) -> list[str]:
+        """Let it save a run, if one is named, and list the store."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([str(home), name, k]) + "\n")
+        self._process.stdin.flush()
+        listed: list[str] = json.loads(self._process.stdout.readline())
+        return listed
+
+    def end(self) -> None:
+        """Wait for its end."""
+        self._process.communicate(timeout=30)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ runs for an hour, and writes docs/reliability.md from the log.
 """
 
 import atexit
+import dataclasses
 import functools
 import itertools
 import json
@@ -13,10 +14,12 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+import pytest
 
 from tests.support.faults import Fault
 
@@ -28,6 +31,9 @@ LOG = os.environ.get("MNISTAE_LEDGER")
 """The file that results are appended to, if any. Read before a test's own environment begins."""
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 def trials(quick: int, long: int) -> int:
@@ -162,7 +168,7 @@ class ForkServer:
             "cwd": str(cwd or home),
             "out": str(out),
             "err": str(err),
-            "faults": [fault.to_json() for fault in faults],
+            "faults": [dataclasses.asdict(fault) for fault in faults],
             "log": str(log) if log else "",
             "save_every": save_every,
             "before": before,
@@ -172,6 +178,13 @@ class ForkServer:
     def run(self, *argv: object, home: Path, timeout: float = 30, **options: Any) -> Result:
         """Start a command and wait for its end."""
         return self.start(*argv, home=home, **options).wait(timeout)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until the condition holds, or the time is over."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.003)
 
 
 def _locale(environment: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ STALL, DEADLINE = 0.3, 0.9
 """Seconds; what a user waits for is 30 and 600."""
 
 FEW = 60
-"""Images of a half: so few that a mirror compresses them anew well within STALL."""
+"""Images in each split: so few that a mirror compresses them again well within STALL."""
 
 
 def archives(digits: dict[str, np.ndarray]) -> dict[str, bytes]:

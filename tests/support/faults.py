@@ -1,4 +1,4 @@
-"""Faults in the primitives of the atomic writer: errors, kills and false successes at the k-th call.
+"""Faults in the primitives of the atomic writer: errors, kills and delays at the k-th call.
 
 The writer calls `os` by its name, so a stand-in for `os` inside `core.files.atomic` reaches every primitive.
 Used in a child of the fork server, or in a test's own process.
@@ -7,12 +7,14 @@ Used in a child of the fork server, or in a test's own process.
 import contextlib
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from types import SimpleNamespace
+from typing import Any
 
 PRIMITIVES = ("open", "fchmod", "write", "posix_fallocate", "fsync", "close", "replace", "unlink")
 
@@ -21,8 +23,8 @@ PRIMITIVES = ("open", "fchmod", "write", "posix_fallocate", "fsync", "close", "r
 class Fault:
     """A fault at the `at`-th call (from 0) of the primitive `op`, or of any if that is empty; -1 is every call.
 
-    `action`: "error" raises `errno`; "kill" ends the process by SIGKILL `before` the call or after it; "short" writes one byte;
-    "slow" waits for `seconds`; "skip" does nothing and reports success.
+    `action`: "error" raises `errno`; "kill" ends the process by SIGKILL `before` the call or after it; "stop" raises
+    SimulatedKill at this call and all that follow; "short" writes one byte; "slow" waits for `seconds`.
     """
 
     action: str
@@ -32,18 +34,18 @@ class Fault:
     errno: int = 0
     seconds: float = 0.5
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields."""
-        return dict(self.__dict__)
+
+class SimulatedKill(BaseException):
+    """The process is dead from now on."""
 
 
 class Shim:
-    """`os` with faults. `calls` lists the primitives that were called, with their files' names."""
+    """`os` with faults. `calls` lists the primitives that were called, with their files' names; `opened`, the open files."""
 
     def __init__(self, faults: list[Fault], log: Path | None = None) -> None:
         self.calls: list[tuple[str, str]] = []
         self._faults, self._log = faults, log
-        self._names: dict[int, str] = {}
+        self.opened: dict[int, str] = {}
         self._counts: dict[str, int] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -53,42 +55,48 @@ class Shim:
     def _faulty(self, op: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
             self._note(op, args)
-            due = [fault for fault in self._faults if fault.op in {"", op} and fault.at in {-1, self._counts[fault.op] - 1}]
-            for fault in due:
-                if fault.action == "error":
-                    _fail(op, args, fault.errno)
-                if fault.action == "kill" and fault.before:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                if fault.action == "slow":
-                    time.sleep(fault.seconds)
-            if any(fault.action == "skip" for fault in due):
-                return None
-            if op == "write" and any(fault.action == "short" for fault in due):
+            due = {fault.action: fault for fault in self._faults if fault.op in {"", op} and self._is_due(fault)}
+            _act(op, args, due)
+            if "short" in due and op == "write":
                 args = (args[0], args[1][:1])
             result = real(*args, **options)
             if op == "open":
-                self._names[result] = os.fspath(args[0])
-            if any(fault.action == "kill" for fault in due):
+                self.opened[result] = os.fspath(args[0])
+            if op == "close":
+                self.opened.pop(args[0], None)
+            if "kill" in due:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 
         return call
 
+    def _is_due(self, fault: Fault) -> bool:
+        number = self._counts[fault.op] - 1
+        return fault.at in {-1, number} or (fault.action == "stop" and fault.at < number)
+
     def _note(self, op: str, args: tuple[Any, ...]) -> None:
         for counter in ("", op):
             self._counts[counter] = self._counts.get(counter, 0) + 1
         target = args[1] if op == "replace" else args[0]
-        name = self._names.get(target, "?") if isinstance(target, int) else os.fspath(target)
+        name = self.opened.get(target, "?") if isinstance(target, int) else os.fspath(target)
         self.calls.append((op, name))
         if self._log is not None:
             with self._log.open("a") as log:
                 log.write(json.dumps([op, name]) + "\n")
 
 
-def _fail(op: str, args: tuple[Any, ...], number: int) -> NoReturn:
-    if op == "close":  # a close that fails closes all the same
-        os.close(*args)
-    raise OSError(number, os.strerror(number))
+def _act(op: str, args: tuple[Any, ...], due: dict[str, Fault]) -> None:
+    """Do what is due before the call."""
+    if fault := due.get("error"):
+        if op == "close":  # a close that fails closes all the same
+            os.close(*args)
+        raise OSError(fault.errno, os.strerror(fault.errno))
+    if "stop" in due:
+        raise SimulatedKill
+    if "kill" in due and due["kill"].before:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "slow" in due:
+        time.sleep(due["slow"].seconds)
 
 
 @contextlib.contextmanager
@@ -102,6 +110,29 @@ def injected(*faults: Fault) -> Iterator[Shim]:
         yield shim
     finally:
         vars(atomic)["os"] = os
+
+
+@contextlib.contextmanager
+def killed_at(at: int) -> Iterator[None]:
+    """Simulate a kill before the `at`-th primitive of the block. The removal of each file of a folder counts as one."""
+    from mnistae.core.files import atomic
+
+    with injected(Fault("stop", at=at)) as shim:
+
+        def rmtree(folder: Path) -> None:
+            for path in sorted(folder.iterdir()):
+                shim.unlink(path)
+            folder.rmdir()
+
+        vars(atomic)["shutil"] = SimpleNamespace(rmtree=rmtree)
+        try:
+            yield
+        except SimulatedKill:
+            pass
+        finally:
+            vars(atomic)["shutil"] = shutil
+            for fd in shim.opened:
+                os.close(fd)
 
 
 def write_in_place(path: Path, data: bytes) -> None:

@@ -126,7 +126,7 @@ Behaviour = Callable[[Handler, bytes], None]
 
 @cache
 def closed_url() -> str:
-    """Return the base address of a mirror that is not there: nobody listens, and nobody else gets the port meanwhile."""
+    """Return the base address of a missing mirror: nothing listens on the port, and no other process gets it meanwhile."""
     holder = socket.socket()
     atexit.register(holder.close)
     holder.bind(("127.0.0.1", 0))
@@ -235,7 +235,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "unsized": _unsized,
     "kept open": _kept_open,
     "moved": _moved,
-    "compressed anew": partial(_answer, change=lambda body: gzip.compress(gzip.decompress(body), 1, mtime=1)),
+    "recompressed": partial(_answer, change=lambda body: gzip.compress(gzip.decompress(body), 1, mtime=1)),
     # These answer with something else.
     "html": partial(_answer, change=lambda _body: HTML),
     "404": partial(_status, status=404),

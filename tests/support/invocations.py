@@ -18,7 +18,7 @@ from mnistae.cli.app import COMMANDS, load
 class Invocation:
     """A command line with placeholders in braces, and its exit code.
 
-    `writes`: it changes the store. `prints_names`: its standard output is for programs and contains names unescaped.
+    `writes`: it changes the store. `prints_names`: its standard output is machine-readable and contains names unescaped.
     """
 
     text: str
