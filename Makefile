@@ -75,7 +75,7 @@ campaign: export MNISTAE_LEDGER = $(CURDIR)/build/ledger.jsonl
 campaign:
 	mkdir -p build && rm -f $(MNISTAE_LEDGER)
 	started=$$(date +%s); $(CAMPAIGN) $(KILLS) > build/kills.log 2>&1 & kills=$$!; \
-		$(CAMPAIGN) tests/reliability tests/store tests/data tests/cli $(KILLS:%=--ignore=%); code=$$?; \
+		$(CAMPAIGN) tests/reliability tests/store tests/data tests/outputs tests/cli $(KILLS:%=--ignore=%); code=$$?; \
 		wait $$kills || code=$$?; tail -n 1 build/kills.log; \
 		$(PYTHON) tests/reliability/report.py $(MNISTAE_LEDGER) 'make campaign' $$(($$(date +%s) - started)) \
 		> docs/reliability.md; exit $$code

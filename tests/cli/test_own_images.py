@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnistae.cli import results
-from mnistae.cli.groups import InputOptions
 from tests.conftest import Cli, run_cli
 
 KEEPS_GOING = ("encode", "reconstruct", "denoise")
@@ -133,15 +131,6 @@ def test_the_default_name_follows_from_the_words(cli: Cli, trained: str, scans: 
     """It is derived from the arguments, not from the files that they match: the same command rewrites the same file."""
     assert cli("reconstruct", "scans").out == "reconstruct-scans-tiny.png\n"
     assert cli("reconstruct", "scans/1*").out == "reconstruct-scans_1-tiny.png\n"
-
-
-@pytest.mark.parametrize(
-    ("path", "stem"),
-    [("photo.jpg", "photo"), ("a.b.JPEG", "a.b"), ("s/7.png", "s/7"), ("many.npy", "many"), ("7.png", "7.png"), ("x.y", "x.y")],
-)
-def test_the_default_name_has_no_suffix_of_a_picture(path: str, stem: str) -> None:
-    """Any image extension is dropped, except where 7.png would become the index 7."""
-    assert results.name_parts([path], InputOptions()) == [stem]
 
 
 def test_names_of_files_are_shown_safely(cli: Cli, trained: str, scans: Path, digits: dict[str, np.ndarray]) -> None:

@@ -25,10 +25,10 @@ from mnistae.tasks.noise import DEFAULT_LEVELS, Noise
 LAB_NOISE = (Noise.UNIFORM, DEFAULT_LEVELS[Noise.UNIFORM])
 """The noise of the lab, which is part of every evaluation."""
 
-NOISE_GRID = [
-    (kind, round(level * factor, 4)) for kind, level in DEFAULT_LEVELS.items() if level for factor in (0.4, 0.8, 1.0, 1.2, 1.6)
-]
-"""Five levels of each kind of noise, relative to its default level."""
+LEVEL_FACTORS = (0.4, 0.8, 1.0, 1.2, 1.6)
+"""The levels of the noise grid, relative to the default level of each kind."""
+
+NOISE_GRID = [(kind, round(level * factor, 4)) for kind, level in DEFAULT_LEVELS.items() if level for factor in LEVEL_FACTORS]
 
 
 @dataclass(frozen=True)
