@@ -92,7 +92,7 @@ def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: 
         (("interpolate", "1", "2", "-c", "r", "--dataset", data, "-o", picture), reads),
         (("evaluate", "-c", "r", "--dataset", data), reads),
         ((*train, "--force"), 7),
-        (("train", "--resume", "--name", "r", "-e", 2), 7),
+        (("train", "--resume", "--name", "r", "--dataset", data, "-e", 2), 7),
     ]
     walk = [*commands, *walked(substitutions, kind, reads)]
     for number, (words, code) in enumerate(walk):
@@ -115,6 +115,8 @@ def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: 
 def walked(substitutions: Mapping[str, str], kind: str, reads: int) -> Iterator[tuple[tuple[object, ...], int]]:
     """Yield every command with the code that it ends with."""
     for invocation in UNPRIVILEGED if LONG else UNPRIVILEGED[list(FOLDERS).index(kind) % 3 :: 3]:
+        if reads and invocation.text.startswith("train --resume"):
+            continue  # a run that is missing is started, with another data set
         code = 7 if invocation.writes else reads if invocation.needs_run else invocation.code
         if invocation.command == "checkpoints remove" or (invocation.command, kind) == (
             "checkpoints list",

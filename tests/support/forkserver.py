@@ -38,7 +38,7 @@ def main() -> None:
 
 LATE = (
     *("filelock", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure"),
-    *("PIL.GifImagePlugin", "PIL.PngImagePlugin", "safetensors.numpy", "scipy.ndimage", "scipy.spatial"),
+    *("PIL.GifImagePlugin", "PIL.PngImagePlugin", "safetensors.numpy", "sklearn.manifold", "scipy.ndimage", "scipy.spatial"),
     *("torch", "typer._adapters", "typer.rich_utils"),
     *("mnistae.cli.main", "mnistae.store.importer", "mnistae.training.run"),
 )
@@ -62,7 +62,11 @@ def prepare() -> None:
         load(command)
     mpl.get_configdir()  # it checks its own folders once a process: here, and not in the children
     mpl.get_cachedir()
-    for encoding in ("cp437", "raw_unicode_escape"):  # read when first needed, which another user may not be allowed to
+    for encoding in (
+        "cp437",
+        "raw_unicode_escape",
+        "utf-8-sig",
+    ):  # read when first needed, which another user may not be allowed to
         codecs.lookup(encoding)
     torch.set_num_threads(1)
     gc.collect()
