@@ -1,6 +1,7 @@
 """T16 to T18 and T20 of the threats: planted locks, other users, secrets, and hostile working folders."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
