@@ -37,7 +37,7 @@ FILES = {NAME: ARCHIVE}
 LIMITS = Limits(stall=0.3, deadline=1.0, pauses=(0.05, 0.1))
 PATIENT = Limits(stall=5.0, deadline=10.0, pauses=())
 
-GOOD = ["good", "slow", "chunked", "unsized", "kept open", "moved", "recompressed"]
+GOOD = ["good", "slow", "chunked", "unsized", "kept open", "moved", "compressed anew"]
 BAD = {
     "html": "invalid gzip data",
     "404": "HTTP 404 Not Found",
