@@ -84,6 +84,7 @@ def test_impossible_statistics(values: tuple[float, ...]) -> None:
             "the test images of 'inverted.npz' are unlike the training images of 'tiny': brighter",
         ),
         ("evaluate lab --dataset inverted.npz", "the test images of 'inverted.npz' are unlike the training images of 'lab'"),
+        ("map --dataset inverted.npz --method pca", "the test images of 'inverted.npz' are unlike"),
         ("denoise black.npy", "'black.npy' is unlike"),
         ("denoise black.npy --noise none", ""),
         ("interpolate black.npy 1", "'black.npy' is unlike"),

@@ -17,7 +17,7 @@ from mnistae.core.records import MNIST_STATS, UnitRange
 from mnistae.data import references
 from mnistae.data.references import InputImage, SkippedImage
 from mnistae.data.sets import idx, registry, resolve
-from mnistae.data.sets.dataset import Dataset
+from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.model.backend import Network
 from mnistae.store.runs import Checkpoint
 from mnistae.tasks import drift
@@ -139,6 +139,13 @@ def _compared(reporter: Reporter, checkpoint: Checkpoint, images: Iterable[Input
         warn_unlike(reporter, checkpoint, "the images", np.concatenate(means), np.concatenate(backgrounds))
 
 
+def warn_unlike_split(reporter: Reporter, checkpoints: Iterable[Checkpoint], dataset: Dataset, split: Split) -> None:
+    """Warn if the images of a split are unlike those that the checkpoints were trained on."""
+    brightness = drift.brightness(dataset.images(split))
+    for checkpoint in checkpoints:
+        warn_unlike(reporter, checkpoint, f"the {split} images of '{dataset.name}'", *brightness)
+
+
 def warn_unlike(reporter: Reporter, checkpoint: Checkpoint, what: str, means: Vector, backgrounds: Vector) -> None:
     """Warn if images of these means and backgrounds are unlike those that a checkpoint was trained on."""
     if reasons := _differences(checkpoint, means, backgrounds):
@@ -155,9 +162,14 @@ def open_model(
 ) -> tuple[Checkpoint, Network]:
     """Return a checkpoint, by default that of this name or the newest, and its network."""
     model = api.load(default if checkpoint is None else checkpoint, device=device)
-    if checkpoint is None and model.checkpoint.is_builtin:
-        reporter.info(f"using built-in checkpoint '{model.checkpoint.name}'")
+    report_default(reporter, checkpoint, model.checkpoint)
     return model.checkpoint, model.network
+
+
+def report_default(reporter: Reporter, given: str | None, found: Checkpoint) -> None:
+    """Say which checkpoint is used if none was given."""
+    if given is None:
+        reporter.info(f"using {'built-in checkpoint' if found.is_builtin else 'the newest run'} '{found.name}'")
 
 
 def open_dataset(reporter: Reporter, reference: str, *, raw: bool = False) -> Dataset:

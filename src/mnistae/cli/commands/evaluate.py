@@ -18,7 +18,7 @@ from mnistae.core.errors import UsageError
 from mnistae.data.sets.dataset import Split
 from mnistae.outputs.terminal.mosaic import mosaic
 from mnistae.store.runs import Checkpoint
-from mnistae.tasks import drift, evaluation
+from mnistae.tasks import evaluation
 from mnistae.tasks.evaluation import EvaluationOptions, Extremes
 
 MAX_CHECKPOINTS = 20
@@ -90,9 +90,7 @@ def evaluate(
     opened = [inputs.open_model(reporter, reference, source.device) for reference in references]
     _check_common_dataset([checkpoint for checkpoint, _ in opened], source.dataset)
     dataset = inputs.open_dataset_of(reporter, opened[0][0], source)
-    brightness = drift.brightness(dataset.images(split))
-    for checkpoint, _ in opened:
-        inputs.warn_unlike(reporter, checkpoint, f"the {split} images of '{dataset.name}'", *brightness)
+    inputs.warn_unlike_split(reporter, [checkpoint for checkpoint, _ in opened], dataset, split)
     options = EvaluationOptions(extremes or 0, denoising, knn or 0)
     evaluations = evaluation.evaluate([network for _, network in opened], dataset, split, options)
     reports = [Report(checkpoint, result) for (checkpoint, _), result in zip(opened, evaluations, strict=True)]

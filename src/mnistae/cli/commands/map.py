@@ -84,6 +84,7 @@ def map_(*, run: RunOptions, options: MapOptions, out: MapOutput, reporter: Repo
     checkpoint, network = inputs.open_model(reporter, source.checkpoint, source.device)
     method = _method(options.method, network)
     dataset = inputs.open_dataset_of(reporter, checkpoint, source)
+    inputs.warn_unlike_split(reporter, [checkpoint], dataset, options.split)
     with reporter.progress(is_bytes=False) as progress:
         what = Selection(options.split, options.count, method, options.seed)
         shown = embedding.embed((checkpoint.weights, network), dataset, what, progress)

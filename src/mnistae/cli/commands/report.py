@@ -12,6 +12,7 @@ from mnistae.cli.console import Reporter
 from mnistae.cli.groups import IMAGE_HELP, OutputOptions, RunOptions, output_option
 from mnistae.cli.views import metadata as view
 from mnistae.core.errors import UsageError
+from mnistae.data.sets.dataset import Split
 from mnistae.outputs.page import content as contents
 from mnistae.outputs.page import page
 from mnistae.store import builtin, runs
@@ -53,6 +54,7 @@ def report(images: Images = DEFAULT_IMAGES, *, run: RunOptions, out: PageOutput,
         raise UsageError(f"--images takes two images, got {len(job.images)}", hint="name image files or indices")
     denoiser = api.load(builtin.FOLDER / builtin.DENOISE / runs.MODEL).network
     dataset = job.open_dataset()
+    inputs.warn_unlike_split(reporter, [job.checkpoint], dataset, Split.TEST if dataset.has(Split.TEST) else Split.TRAIN)
     with reporter.progress(is_bytes=False) as progress:
         content = contents.collect((job.checkpoint, job.network), denoiser, dataset, job.images, progress)
     data = page.render(content, view.rows(job.checkpoint.metadata))
