@@ -21,7 +21,7 @@ from mnistae.core.files import kinds, npy
 from mnistae.core.files.read import DAMAGED_ZIP
 from mnistae.core.text import csv_text
 from mnistae.outputs import code_text
-from mnistae.outputs.code_text import HINT, Note
+from mnistae.outputs.code_text import HINT, RIGHT_CHECKPOINT, Note
 
 FORMATS = ("jsonl", "csv", "npy")
 
@@ -118,8 +118,8 @@ def _read_npy(stream: IO[bytes], width: int, name: str) -> Iterator[Array]:
     except ValueError as error:
         raise DataError(f"malformed .npy file: {name}", hint="recreate it") from error
     if len(shape) != 2 or shape[1] != width or dtype.kind not in "fiu":
-        is_transposed = len(shape) == 2 and shape[0] == width != shape[1]
-        hint = f"expected real numbers of shape (n, {width}){'; transpose the array' if is_transposed else ''}"
+        advice = "transpose the array" if len(shape) == 2 and shape[0] == width != shape[1] else RIGHT_CHECKPOINT
+        hint = f"expected real numbers of shape (n, {width}){f'; {advice}' if len(shape) == 2 else ''}"
         raise DataError(f"array of shape {shape} and type {dtype} in {name}", hint=hint)
     if is_fortran and shape[0]:
         size = shape[0] * width * dtype.itemsize

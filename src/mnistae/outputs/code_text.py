@@ -18,6 +18,8 @@ MAX_JSON = 24 << 20
 
 HINT = "codes can be JSON, CSV or a similar table, .npy or .npz, as written by 'mnistae encode', NumPy or pandas"
 
+RIGHT_CHECKPOINT = "use the checkpoint that the codes were encoded with (-c NAME)"
+
 _DECODER = json.JSONDecoder(parse_constant=float, parse_int=float)  # float, to keep -0
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,9})")
 _OTHERS = {"image", "label", "class"}  # columns of our own besides the code
@@ -169,7 +171,7 @@ def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Seq
     if places is None:
         places = range(0 if first[0] else 1, len(first))
         if len(places) != width or any(map(_NUMBERED.fullmatch, first)) or _OTHERS & {*first}:
-            hint = f"name its columns 'c0' to 'c{width - 1}', or use the checkpoint that the codes were encoded with (-c NAME)"
+            hint = f"{RIGHT_CHECKPOINT}, or name the columns of the code c0 to c{width - 1}"
             raise DataError(f"no code of {width} values in the header of {name}: '{','.join(first)[:60]}'", hint=hint)
     skipped = [cell or "(unnamed)" for k, cell in enumerate(first) if k not in places and cell not in _OTHERS]
     if skipped or first[places[0]] != "c0":
@@ -180,11 +182,11 @@ def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Seq
 
 def wrong_width(index: int, found: int, width: int, name: str) -> DataError:
     """Return the error of a code of `found` values where the checkpoint has a bottleneck of `width`."""
-    hint = "use the checkpoint that the codes were encoded with (-c NAME)"
+    hint = RIGHT_CHECKPOINT
     if found == 2 * width:
-        hint += ", or another delimiter if the decimal points are commas"
+        hint += "; if the decimal points are commas, separate the values by semicolons"
     elif found in {width + 1, width + 2}:
-        hint += f", or, if there are other columns, a header that names those of the code: c0 to c{width - 1}"
+        hint += f"; if only some of the columns are the code, name them c0 to c{width - 1} in a header"
     values = f"{found} value{'s' * (found != 1)}"
     return DataError(f"code {index} in {name} has {values}, expected {width} (the checkpoint's bottleneck)", hint=hint)
 
