@@ -129,7 +129,7 @@ def _target(reporter: Reporter, out: EvaluationOutput) -> results.Destination | 
 
 def _check_figure(extremes: int, checkpoints: int, *, denoising: bool) -> None:
     if bool(extremes) == denoising:
-        raise UsageError("a figure needs either --extremes or --denoising", hint="give one of them, or write CSV: -f csv")
+        raise UsageError("a figure needs either --extremes or --denoising", hint="give exactly one of them, or write CSV: -f csv")
     if extremes and checkpoints > 1:
         raise UsageError("--extremes can be drawn for one checkpoint only", hint="name one, or draw --denoising")
 
