@@ -91,16 +91,26 @@ def test_group(store: Path, umask: Callable[[int], int]) -> None:
 
 
 @root_only
-@pytest.mark.parametrize("denied", ["lab", "lab/model.safetensors", ".recent", ""])
-def test_unreadable(store: Path, denied: str) -> None:
+@pytest.mark.parametrize(
+    ("denied", "user", "owner"),
+    [
+        ("lab", 0, "root"),
+        ("lab", 54321, "54321"),
+        ("lab/model.safetensors", 0, "root"),
+        (".recent", 0, "root"),
+        ("", 0, "root"),
+    ],
+)
+def test_unreadable(store: Path, denied: str, user: int, owner: str) -> None:
     """What another user may not read is reported with its owner, listed, and never replaced by something else."""
     save("other", "lab")
     open_path(store)
     place = store / denied
     place.chmod(0)
-    owner = f"'{place}' belongs to user 'root': ask for permission, or change its owner with 'sudo chown -R'"
+    os.chown(place, user, -1)
+    hint = f"'{place}' belongs to user '{owner}': ask for permission, or change its owner with 'sudo chown -R'"
     unread = {".recent": place, "": store}.get(denied, store / "lab" / runs.MODEL)
-    expected = (CheckpointError, f"cannot read '{unread}': Permission denied", owner)
+    expected = (CheckpointError, f"cannot read '{unread}': Permission denied", hint)
 
     def check() -> None:
         assert refusal(runs.load, None) == expected

@@ -4,15 +4,28 @@ import os
 from pathlib import Path
 
 
-def hint(path: Path, otherwise: str, *, is_write: bool = False) -> str:
+def is_denied(path: str | Path) -> bool:
+    """Whether permissions hide what there is under this name, if anything."""
+    try:
+        Path(path).stat()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def hint(path: str | Path, otherwise: str, *, is_write: bool = False) -> str:
     """Return whose file denies reading `path`, or writing, removing or creating it; `otherwise` if it is the user's own."""
+    path = Path(path).absolute()
     place = next(place for place in (path, *path.parents) if os.path.lexists(place))  # the last one that may be looked at
     if is_write and place.parent != place and os.access(place, os.W_OK):
         place = place.parent
+    user = place.lstat().st_uid
+    if not hasattr(os, "geteuid") or user == os.geteuid():
+        return otherwise
     try:
-        owner, is_own = place.owner(), place.stat().st_uid == os.geteuid()
-    except (OSError, KeyError, NotImplementedError):  # KeyError: a user without a name; NotImplementedError: Windows
-        return otherwise
-    if is_own:
-        return otherwise
+        owner = place.owner()
+    except (OSError, KeyError):  # a user without a name
+        owner = str(user)
     return f"'{place}' belongs to user '{owner}': ask for permission, or change its owner with 'sudo chown -R'"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mnistae.core import paths
 from mnistae.core.arrays import NO_LABEL, flatten, to_bytes
 from mnistae.core.errors import DataError
+from mnistae.core.files import permissions
 from mnistae.data.images import arrays_io, files
 from mnistae.data.sets import folders, glyphs, idx, registry, table_files, tables
 from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Progress, no_progress
@@ -61,6 +62,9 @@ def from_array(images: NDArray[np.generic]) -> Dataset:
 
 
 def _missing_path(reference: str) -> DataError:
+    if permissions.is_denied(reference):
+        hint = permissions.hint(reference, "check the folder's permissions")
+        return DataError(f"cannot read data set '{reference}': Permission denied", hint=hint)
     return DataError(f"data set not found: '{reference}'", hint="restore it, or use another one with --dataset NAME|PATH")
 
 
@@ -233,7 +237,9 @@ def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
 def _user_dir() -> Path | None:
     base = paths.user_data_dir()
     if base is not None and not os.path.isdir(base):  # noqa: PTH112 - Path's raises for a name too long
-        raise DataError(f"MNISTAE_DATA_DIR is not a folder: '{base}'", hint="set it to the folder of the data, or unset it")
+        hint, is_denied = "set it to the folder of the data, or unset it", permissions.is_denied(base)
+        what = "cannot read MNISTAE_DATA_DIR: Permission denied" if is_denied else "MNISTAE_DATA_DIR is not a folder"
+        raise DataError(f"{what}: '{base}'", hint=permissions.hint(base, hint) if is_denied else hint)
     return base
 
 
