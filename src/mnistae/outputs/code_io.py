@@ -118,8 +118,10 @@ def _read_npy(stream: IO[bytes], width: int, name: str) -> Iterator[Array]:
     except ValueError as error:
         raise DataError(f"malformed .npy file: {name}", hint="recreate it") from error
     if len(shape) != 2 or shape[1] != width or dtype.kind not in "fiu":
-        advice = "transpose the array" if len(shape) == 2 and shape[0] == width != shape[1] else RIGHT_CHECKPOINT
-        hint = f"expected real numbers of shape (n, {width}){f'; {advice}' if len(shape) == 2 else ''}"
+        advice = ""
+        if len(shape) == 2 and shape[1] != width:
+            advice = "; transpose the array" if shape[0] == width else f"; {RIGHT_CHECKPOINT}"
+        hint = f"expected real numbers of shape (n, {width}){advice}"
         raise DataError(f"array of shape {shape} and type {dtype} in {name}", hint=hint)
     if is_fortran and shape[0]:
         size = shape[0] * width * dtype.itemsize
