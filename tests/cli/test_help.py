@@ -31,6 +31,8 @@ def test_every_command_has_help_and_two_examples(cli: Cli, name: str) -> None:
     assert COMMANDS[name].summary == inspect.cleandoc(load(name).__doc__ or "").partition("\n\n")[0]
     assert "--json" in answer.out
     assert "--quiet" in answer.out
+    assert all("--help" in line for line in answer.out.splitlines() if "<bool>" in line)  # Typer's own flag
+    assert "Train, inspect and use a small MNIST autoencoder" in cli("--help").out
 
 
 @pytest.mark.parametrize("name", COMMANDS)
