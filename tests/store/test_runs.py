@@ -1,6 +1,9 @@
 import errno
+import io
 import os
+import shlex
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,16 @@ DAMAGED = "retrain it, or copy the original again"
 @pytest.fixture
 def store(home: Path) -> Path:
     return home / "checkpoints"
+
+
+LIST = "name a run of 'mnistae checkpoints list', or a .safetensors file"
+
+
+def zipped(name: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(name, b"")
+    return stream.getvalue()
 
 
 def test_save_and_load(store: Path) -> None:
@@ -137,10 +150,24 @@ def test_no_store(store: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> N
     assert refusal(runs.newest) == (CheckpointError, f"no checkpoints in '{store}' yet", hint)
     assert runs.load(None).is_builtin
     assert refusal(runs.load, "one") == (CheckpointError, "no such checkpoint: 'one'", "available: lab, denoise")
-    Path("one.pth").touch()
-    hint = "import it first: mnistae checkpoints import one.pth"
-    assert refusal(runs.load, "one.pth") == (CheckpointError, "'one.pth' is a file, not a checkpoint of the store", hint)
     assert not os.path.lexists(store)
+
+
+@pytest.mark.parametrize("name", ["one.pth", "./one.pth", "my one.npz"])
+@pytest.mark.parametrize(
+    ("data", "kind", "hint"),
+    [
+        (zipped("x/data.pkl"), "a PyTorch file", "import it first: mnistae checkpoints import {}"),
+        (zipped("a.npy"), "an .npz of arrays", "import it first: mnistae checkpoints import {}"),
+        (zipped("x/data.pkl")[:30], "a truncated or damaged zip archive, as PyTorch and NumPy write them", LIST),
+        (b"", "empty", LIST),
+    ],
+)
+def test_files_of_others(name: str, data: bytes, kind: str, hint: str) -> None:
+    """A file that is given in place of a checkpoint is named for what it is, with the command that imports it."""
+    Path(name).write_bytes(data)
+    message = f"'{Path(name)}' is not a checkpoint of mnistae: it is {kind}"
+    assert refusal(runs.load, name) == (CheckpointError, message, hint.format(shlex.quote(str(Path(name)))))
 
 
 def test_store_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -186,7 +213,7 @@ def test_load_by_path(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             "here/",
             CheckpointError,
             "cannot use checkpoint 'here': it is a folder",
-            "name a run of 'mnistae checkpoints list', or a .safetensors file",
+            LIST,
         ),
         ("text.safetensors", CheckpointError, "cannot use checkpoint 'text.safetensors': {cut}", DAMAGED),
         ("two", CheckpointError, "cannot use checkpoint '{store}/two/model.safetensors': {cut}", DAMAGED),
@@ -217,7 +244,7 @@ def test_damage(store: Path) -> None:
     path.unlink()
     path.symlink_to("nowhere")
     assert verification.verify("one") == f"cannot use checkpoint '{path}': there is no such file"
-    assert refusal(verification.verify, "two") == (CheckpointError, "no such checkpoint: 'two'", "available: one, lab, denoise")
+    assert refusal(verification.verify, "two") == (CheckpointError, "no such checkpoint: 'two'", "available: one")
 
 
 def test_run_replaced_during_verification(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

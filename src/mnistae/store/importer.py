@@ -1,144 +1,86 @@
-"""Import of weights from PyTorch (.pth) and safetensors files. The only module that reads pickles."""
+"""Import of weights from PyTorch, safetensors and .npz files."""
 
-import io
-import pickle
-import zipfile
-from collections.abc import Mapping
+import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistae.core.arrays import Array
-from mnistae.core.config import ModelConfig
 from mnistae.core.errors import CheckpointError, UsageError
 from mnistae.core.files import read as files
 from mnistae.core.records import Metadata, Weights
+from mnistae.core.text import safe_text
+from mnistae.store import foreign, layers, variants
 from mnistae.store import format as checkpoint_format
+from mnistae.store.variants import DEFAULT, Trial, Variant
 
 if TYPE_CHECKING:
     import torch
 
-MAX_FILE = 256 * 2**20
 
-_HINT = "the file must contain the state dict of the lab's network: fc1.weight … fc4.bias"
+class Imported(NamedTuple):
+    """The converted weights, what was noticed on the way, and their trial: none for a checkpoint of mnistae."""
+
+    weights: Weights
+    metadata: Metadata
+    notes: tuple[str, ...] = ()
+    trial: Trial | None = None
 
 
-def read(path: Path) -> tuple[Weights, Metadata]:
-    """Return the weights and metadata in `path`: a state dict in a PyTorch file, or a safetensors file.
+def read(path: Path, variant: Variant = DEFAULT) -> Imported:
+    """Return the network in `path`, trained as `variant`. Raises CheckpointError, UsageError.
 
-    A PyTorch file is unpickled with `weights_only=True`, which builds tensors and plain containers and nothing else.
-    Raises CheckpointError.
+    A PyTorch file is read with `weights_only=True`, which builds tensors and plain containers and nothing else.
     """
-    data = files.read_or_raise(path, limit=MAX_FILE, family=CheckpointError, what="the checkpoint", hint=_HINT)
+    data = files.read_or_raise(path, limit=foreign.MAX_FILE, family=CheckpointError, what="the weights", hint=foreign.HINT)
     try:
         if checkpoint_format.has_metadata(data):
-            return checkpoint_format.decode_model(data)
-        tensors = _find_network(_load_pytorch(data) if _is_pytorch(data) else _load_safetensors(data))
-        metadata = Metadata(model=_sizes(tensors), source=f"import {path.name}")
-        return {name: _to_array(name, tensors[name]) for name in metadata.model.shapes()}, metadata
+            return _own(data, variant)
+        arrays = foreign.load(data)
+        found = layers.find(arrays)
+        raw = {name: _to_array(full, arrays[full]) for name, full in found.names.items()}
+        weights = variants.convert(raw, variant)
     except CheckpointError as error:
         raise CheckpointError(f"cannot import '{path}': {error.message}", hint=error.hint) from error
+    source = " ".join(["import", path.name, *([variant.options] if variant.options else [])])
+    metadata = Metadata(model=found.config, source=source)
+    return Imported(weights, metadata, found.notes, variants.try_on_digits(raw, variant))
 
 
-def _is_pytorch(data: bytes) -> bool:
-    # a zip archive since PyTorch 1.6, a bare pickle before; safetensors may begin with 0x80 too, but then has a brace
-    return data[:4] == b"PK\x03\x04" or (data[:1] == b"\x80" and data[8:9] != b"{")
-
-
-def _load_pytorch(data: bytes) -> object:
-    import torch
-
+def _own(data: bytes, variant: Variant) -> Imported:
+    """Return the weights of a model or of a training state of mnistae."""
+    if variant.options:
+        raise UsageError(f"{variant.options} does not apply to a checkpoint of mnistae", hint="leave it out")
     try:
-        _check_unpacked_size(data)
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            "refused: contains pickled objects other than tensors",
-            hint="save only the state dict: torch.save(model.state_dict(), FILE)",
-        ) from error
+        return Imported(*checkpoint_format.decode_model(data))
     except CheckpointError:
+        with contextlib.suppress(CheckpointError):
+            state, metadata = checkpoint_format.decode_state(data)
+            return Imported(state.weights, metadata, ("the training state is left out",))
         raise
-    except Exception as error:
-        raise CheckpointError("unreadable PyTorch file", hint=_HINT) from error
 
 
-def _check_unpacked_size(data: bytes) -> None:
-    """Raise CheckpointError for a zip bomb: PyTorch writes uncompressed archives, but reads compressed ones too."""
-    if data[:2] != b"PK":
-        return
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > MAX_FILE:
-            raise CheckpointError(f"it unpacks to more than {MAX_FILE / 2**20:.0f} MiB", hint=_HINT)
-
-
-def _load_safetensors(data: bytes) -> object:
-    import safetensors
-    import safetensors.torch
-
-    # safetensors' own limit is a header of 100 MB, which takes it seconds and gigabytes
-    if int.from_bytes(data[:8], "little") > checkpoint_format.MAX_HEADER:
-        raise _unknown()
-    try:
-        return safetensors.torch.load(data)
-    except (safetensors.SafetensorError, KeyError) as error:  # KeyError: a type that torch does not know
-        raise _unknown() from error
-
-
-def _unknown() -> CheckpointError:
-    return CheckpointError("neither a PyTorch nor a safetensors file", hint=_HINT)
-
-
-def _find_network(content: object) -> "dict[str, torch.Tensor]":
-    """Return the eight tensors, at the top level or one mapping deeper, under any prefix."""
-    candidates = [content, *(content.values() if isinstance(content, Mapping) else ())]
-    for candidate in candidates:
-        if isinstance(candidate, Mapping) and (tensors := _strip_prefix(candidate)):
-            return {name: _check_tensor(name, tensors[name]) for name in tensors}
-    raise CheckpointError("no network of the lab's architecture found", hint=_HINT)
-
-
-def _strip_prefix(candidate: Mapping[Any, Any]) -> dict[str, Any] | None:
-    """Return the entries by plain names if `candidate` holds exactly one network, else None."""
-    names = [name for name in candidate if isinstance(name, str)]
-    prefixes = [name.removesuffix("fc1.weight") for name in names if name.endswith("fc1.weight")]
-    if len(prefixes) != 1:
-        return None
-    tensors = {name.removeprefix(prefixes[0]): candidate[name] for name in names if name.startswith(prefixes[0])}
-    return tensors if tensors.keys() == ModelConfig().shapes().keys() else None
-
-
-def _check_tensor(name: str, tensor: object) -> "torch.Tensor":
-    import torch
-
-    if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-        raise CheckpointError(f"'{name}' is not a floating-point tensor", hint=_HINT)
-    if tensor.layout != torch.strided or tensor.device.type != "cpu":  # sparse, or on "meta" and without numbers
-        raise CheckpointError(f"'{name}' is not a dense tensor", hint=_HINT)
-    return tensor
-
-
-def _to_array(name: str, tensor: "torch.Tensor") -> Array:
+def _to_array(name: str, values: Any) -> Array:
     """Return the values as float32. The shape must have been checked: a stride of 0 can make a tiny file huge."""
+    array = values if isinstance(values, np.ndarray) else _dense(name, values)
+    if array.dtype.kind != "f":
+        raise CheckpointError(safe_text(f"'{name}' is not of a floating-point type: {array.dtype}"), hint=foreign.HINT)
+    with np.errstate(over="ignore"):
+        found: Array = np.array(array, np.float32, order="C")
+    if not np.isfinite(found).all():
+        raise CheckpointError(
+            safe_text(f"'{name}' contains NaN or infinity"), hint="import a checkpoint whose training did not diverge"
+        )
+    return found
+
+
+def _dense(name: str, tensor: "torch.Tensor") -> NDArray[np.generic]:
+    """Return a tensor's values; bfloat16, which NumPy does not have, as float32."""
     import torch
 
-    array: Array = tensor.detach().to(torch.float32).contiguous().numpy().copy()
-    if not np.isfinite(array).all():
-        raise CheckpointError(f"'{name}' contains NaN or infinity", hint="import a checkpoint whose training did not diverge")
-    return array
-
-
-def _sizes(tensors: "Mapping[str, torch.Tensor]") -> ModelConfig:
-    """Return the network's sizes if all shapes agree."""
-    shape = tensors["fc2.weight"].shape
-    if len(shape) != 2:
-        raise CheckpointError("'fc2.weight' is not a matrix", hint=_HINT)
-    try:
-        config = ModelConfig(hidden=shape[1], bottleneck=shape[0])
-    except UsageError as error:
-        raise CheckpointError(f"unsupported network size ({error.message})", hint=error.hint) from error
-    for name, expected in config.shapes().items():
-        shape = tensors[name].shape
-        if shape != expected:
-            raise CheckpointError(f"'{name}' has the shape {tuple(shape)}, not {expected}", hint=_HINT)
-    return config
+    if tensor.layout != torch.strided or tensor.device.type != "cpu":  # sparse, or on "meta" and without numbers
+        raise CheckpointError(safe_text(f"'{name}' is not a dense tensor"), hint=foreign.HINT)
+    values: NDArray[np.generic] = (tensor.float() if tensor.is_floating_point() else tensor).detach().numpy()
+    return values

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ from mnistae.core.files import atomic, permissions
 from mnistae.core.files import read as files
 from mnistae.core.files.lock import exclusive_lock
 from mnistae.core.records import Metadata, TrainingState, Weights
-from mnistae.core.text import csv_text
-from mnistae.store import builtin, names
+from mnistae.core.text import csv_text, safe_text
+from mnistae.store import builtin, foreign, names
 from mnistae.store import format as checkpoint_format
 
 T = TypeVar("T")
@@ -31,6 +32,12 @@ It begins with a dot, as no run does.
 """
 
 CHECK = "check the folder's permissions"
+
+
+LISTED = 7
+"""Names in a hint."""
+
+_NAME_ONE = "name a run of 'mnistae checkpoints list', or a .safetensors file"
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,9 @@ def model_path(reference: str | None) -> Path:
 
 def is_path(reference: str) -> bool:
     """Whether `reference` is a path to a file, not a name in the store."""
-    return reference.endswith(".safetensors") or any(separator in reference for separator in "/\\")
+    if reference.endswith(".safetensors") or any(separator in reference for separator in "/\\"):
+        return True
+    return not names.is_valid(reference) and os.path.isfile(reference)  # noqa: PTH113 - a Path raises PermissionError
 
 
 def load(reference: str | None) -> Checkpoint:
@@ -138,7 +147,7 @@ def check_exists(name: str) -> None:
     if is_builtin(name):
         raise CheckpointError(f"'{name}' is built in and cannot be removed", hint="run 'mnistae checkpoints list' for the runs")
     if not exists(name):
-        raise _missing(folder(name), name)
+        raise _unknown(name, run_names())
 
 
 def is_builtin(name: str) -> bool:
@@ -251,14 +260,23 @@ def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
     if files.is_missing(path):
         raise _missing(path, name)
     try:
-        return decode(files.read_bytes(path, limit=checkpoint_format.MAX_FILE))
+        data = files.read_bytes(path, limit=checkpoint_format.MAX_FILE)
     except files.UnreadableError as error:
         if error.is_denied:
             raise _cannot_read(path, error) from error
-        hint = "name a run of 'mnistae checkpoints list', or a .safetensors file"
-        raise CheckpointError(f"cannot use checkpoint '{path}': {error}", hint=hint) from error
+        raise CheckpointError(f"cannot use checkpoint '{path}': {error}", hint=_NAME_ONE) from error
+    try:
+        return decode(data)
     except CheckpointError as error:
+        if name is None and (kind := foreign.identify(data)) not in {foreign.SAFETENSORS, foreign.UNKNOWN}:
+            raise _not_ours(path, kind) from error
         raise CheckpointError(f"cannot use checkpoint '{path}': {error.message}", hint=error.hint) from error
+
+
+def _not_ours(path: Path, kind: str) -> CheckpointError:
+    is_readable = kind in foreign.READABLE
+    hint = f"import it first: mnistae checkpoints import {shlex.quote(str(path))}" if is_readable else _NAME_ONE
+    return CheckpointError(f"'{path}' is not a checkpoint of mnistae: it is {safe_text(kind)}", hint=hint)
 
 
 def _missing(path: Path, name: str | None) -> CheckpointError:
@@ -269,9 +287,15 @@ def _missing(path: Path, name: str | None) -> CheckpointError:
     if exists(name):  # killed after its first state, before its first model
         return CheckpointError(f"run '{name}' has no model yet", hint=f"resume it with 'mnistae train --resume --name {name}'")
     if os.path.isfile(name):  # noqa: PTH113 - a Path raises PermissionError
-        hint = f"import it first: mnistae checkpoints import {name}"
-        return CheckpointError(f"'{name}' is a file, not a checkpoint of the store", hint=hint)
-    return CheckpointError(f"no such checkpoint: '{name}'", hint=f"available: {', '.join(checkpoint_names()[:7])}")
+        with contextlib.suppress(files.UnreadableError):
+            return _not_ours(Path(name), foreign.identify(files.read_bytes(Path(name), limit=foreign.MAX_FILE)))
+    return _unknown(name, checkpoint_names())
+
+
+def _unknown(name: str, available: list[str]) -> CheckpointError:
+    more = f" and {len(available) - LISTED} more: mnistae checkpoints list" if len(available) > LISTED else ""
+    hint = f"available: {', '.join(available[:LISTED])}{more}" if available else "there are no runs: run 'mnistae train'"
+    return CheckpointError(f"no such checkpoint: '{name}'", hint=hint)
 
 
 def _read_recent() -> list[str]:

@@ -17,6 +17,7 @@ from mnistae.store import export as exports
 from mnistae.store import names, onnx_graph, runs, verification
 from mnistae.store.onnx_graph import Part
 from mnistae.store.runs import Checkpoint
+from mnistae.store.variants import Bottleneck, InputRange, Output, Variant
 
 COLUMNS = ("name", "hidden", "bottleneck", "epochs", "loss", "active_units", "dataset", "state")
 
@@ -30,7 +31,17 @@ OptionalName = Annotated[
         help="Checkpoint name or .safetensors file (default: the newest run, else the built-in `lab`).",
     ),
 ]
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A PyTorch state dict (.pth, .pt) or a .safetensors file.")]
+File = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A PyTorch checkpoint (.pth, .pt, .ckpt), a .safetensors file or an .npz.")
+]
+InputRangeOption = Annotated[
+    InputRange,
+    typer.Option("--input-range", help="Range of the inputs; mnist: normalised by mean 0.1307 and deviation 0.3081."),
+]
+BottleneckOption = Annotated[Bottleneck, typer.Option("--bottleneck-activation", help="Activation of the bottleneck.")]
+OutputOption = Annotated[
+    Output, typer.Option("--output-activation", help="Activation of the output; tanh is for images from -1 to 1.")
+]
 NewName = Annotated[str | None, typer.Option("--name", help="Name of the run (default: the file name).")]
 PartOption = Annotated[Part, typer.Option("--part", help="Part of the network to export (ONNX only).")]
 
@@ -64,6 +75,7 @@ def list_(*, reporter: Reporter) -> None:
 def show(name: OptionalName = None, *, reporter: Reporter) -> None:
     """Show how a checkpoint was trained."""
     found = runs.load(name)
+    inputs.report_default(reporter, name, found)
     rows = [("checkpoint", found.name or ""), ("path", str(found.path)), *view.rows(found.metadata)]
     document = {
         "checkpoint": inputs.describe_checkpoint(found),
@@ -76,24 +88,42 @@ def show(name: OptionalName = None, *, reporter: Reporter) -> None:
 def path(name: OptionalName = None, *, reporter: Reporter) -> None:
     """Print the path of a checkpoint's model file."""
     found = runs.load(name)
+    inputs.report_default(reporter, name, found)
     reporter.result([str(found.path)], {"path": str(found.path)})
 
 
-def import_(file: File, *, name: NewName = None, force: Force = False, reporter: Reporter) -> None:
-    """Import weights: state dicts with fc1 to fc4, of any bottleneck and hidden size.
+def import_(
+    file: File,
+    *,
+    name: NewName = None,
+    input_range: InputRangeOption = InputRange.UNIT,
+    bottleneck_activation: BottleneckOption = Bottleneck.RELU,
+    output_activation: OutputOption = Output.SIGMOID,
+    force: Force = False,
+    reporter: Reporter,
+) -> None:
+    """Import weights: any network of four linear layers, 784-h-b-h-784, whatever their names.
 
     A PyTorch file is read with weights_only=True: it cannot run code.
     """
+    if name is None and not names.is_valid(file.stem):
+        raise UsageError(f"the file name '{file.name}' does not give a valid run name", hint="choose one with --name NAME")
     run_name = names.check(name if name is not None else file.stem)
     with runs.lock(run_name):
         runs.check_is_new(run_name, force=force, hint="replace it with --force, or choose another --name")
         from mnistae.store import importer
 
-        weights, metadata = importer.read(file)
-        saved = runs.save_model(run_name, weights, metadata)
-    model = metadata.model
-    reporter.info(f"imported 784-{model.hidden}-{model.bottleneck}-{model.hidden}-784 as '{run_name}'")
-    reporter.result([str(saved)], {"checkpoint": {"name": run_name, "path": str(saved)}, "model": dataclasses.asdict(model)})
+        found = importer.read(file, Variant(input_range, bottleneck_activation, output_activation))
+        saved = runs.save_model(run_name, found.weights, found.metadata)
+    model, trial = found.metadata.model, found.trial
+    for note in found.notes:
+        reporter.info(note)
+    measured = f": MSE {trial.mse:.4f} on {trial.digits}" if trial and not trial.warning else ""
+    reporter.info(f"imported 784-{model.hidden}-{model.bottleneck}-{model.hidden}-784 as '{run_name}'{measured}")
+    if trial and trial.warning:
+        reporter.warn(trial.warning)
+    document = {"checkpoint": {"name": run_name, "path": str(saved)}, "model": dataclasses.asdict(model)}
+    reporter.result([str(saved)], document | {"notes": found.notes, "trial": trial.document() if trial else None})
 
 
 def export(name: OptionalName = None, *, part: PartOption = Part.WHOLE, out: ExportOutput, reporter: Reporter) -> None:
@@ -106,6 +136,7 @@ def export(name: OptionalName = None, *, part: PartOption = Part.WHOLE, out: Exp
         raise UsageError(f"--part applies to ONNX only, not to {target.format}", hint="leave --part out, or write ONNX")
     exports.check_can_write(target.format)
     found = runs.load(name)
+    inputs.report_default(reporter, name, found)
     results.refuse_to_overwrite_inputs(target, str(found.path), str(found.path.with_name(runs.STATE)))
     data = exports.encode(found.weights, target.format, part)
     if target.format == "onnx":

@@ -192,6 +192,7 @@ def _grid_points(side: int) -> Array:
 
 def _nearest(places: Array, points: Array) -> Array:
     """Return for each of `places` (2, P) the distance (P,) to the nearest of `points` (2, Q)."""
-    squares = np.subtract.outer(places[0], points[0]) ** 2 + np.subtract.outer(places[1], points[1]) ** 2
-    nearest: Array = np.sqrt(squares.min(1))
-    return nearest
+    from scipy.spatial import KDTree
+
+    distances: Array = KDTree(points.T).query(places.T)[0].astype(np.float32)
+    return distances

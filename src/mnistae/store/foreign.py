@@ -1,0 +1,221 @@
+"""Weight files of other programs as named arrays: PyTorch, safetensors, .npz. The only module that reads pickles."""
+
+import io
+import itertools
+import pickletools
+import warnings
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistae.core.errors import CheckpointError
+from mnistae.core.files import kinds, npy
+from mnistae.core.files.read import DAMAGED_ZIP
+from mnistae.core.text import safe_text
+from mnistae.store import format as checkpoint_format
+
+MAX_FILE = 256 * 2**20
+MAX_OPERATIONS = 500_000
+"""Operations of a pickle: one for each number in a list, about fifty for each tensor."""
+
+MAX_NAMES = 50
+"""Classes and functions named in a pickle."""
+
+MAX_DEPTH = 16
+
+HINT = "give the weights of a network 784-h-b-h-784: a PyTorch state dict, a safetensors file or an .npz"
+SAVE_WEIGHTS = "where it was made, save only the weights: torch.save(model.state_dict(), FILE)"
+
+PYTORCH, NPZ, SAFETENSORS = "a PyTorch file", "an .npz of arrays", "a safetensors file"
+READABLE = (PYTORCH, NPZ, SAFETENSORS)
+UNKNOWN = "of an unknown format"
+
+_LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before PyTorch 1.6: a pickled magic number
+_ARCHIVES = {
+    "constants.pkl": "a TorchScript archive, which contains a program",
+    "data.pkl": PYTORCH,
+    "archive_format": "an exported PyTorch program (.pt2)",
+    "serialized_exported_program.json": "an exported PyTorch program (.pt2)",
+    "model.weights.h5": "a Keras model",
+}
+_ONNX = tuple(b"\x08" + bytes([version, tag]) for version in range(1, 32) for tag in (0x12, 0x1A, 0x22, 0x3A, 0x42))
+_HARMLESS = ("numpy.core.multiarray.", "numpy._core.multiarray.", "numpy.dtype", "torch.torch_version.")
+_PLAIN = ("collections.OrderedDict", "collections.Counter", "_codecs.encode", "builtins.")
+_FLOATS = ("f2", "f4", "f8")
+
+
+class _Pickled:
+    """An object of a pickle that is not a tensor: a placeholder that is built in its place and only holds data."""
+
+    name: ClassVar[str]
+    args: tuple[Any, ...]
+    state: Any = None
+
+    def __new__(cls, *args: Any) -> "_Pickled":
+        made = super().__new__(cls)
+        made.args = args
+        return made
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+def identify(data: bytes) -> str:
+    """Return what a file with these bytes is, in the words of a message; one of READABLE if it may hold weights."""
+    if not data or data.isspace():
+        return "empty"
+    if data[:4] == b"PK\x03\x04":
+        return _identify_archive(data)
+    if data.startswith(_LEGACY):
+        return PYTORCH
+    if data.startswith(_ONNX):
+        return "an ONNX model"
+    if data[8:9] == b"{" and (data[:1] != b"\x80" or data[9:10] == b'"'):
+        return SAFETENSORS
+    return kinds.describe(data[: kinds.SIZE]) or UNKNOWN
+
+
+def _identify_archive(data: bytes) -> str:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+    except DAMAGED_ZIP:
+        return "a truncated or damaged zip archive, as PyTorch and NumPy write them"
+    if names and all(name.endswith(".npy") for name in names):
+        return NPZ
+    ends = {name.partition("/")[2] or name for name in names}
+    listed = ", ".join(f"'{name}'" for name in names[:3]) + (" …" if len(names) > 3 else "")
+    return next((kind for end, kind in _ARCHIVES.items() if end in ends), f"a zip archive of {listed}")
+
+
+def load(data: bytes) -> dict[str, Any]:
+    """Return the arrays and tensors in a weight file by their full names, in its order. Raises CheckpointError."""
+    kind = identify(data)
+    if kind == SAFETENSORS:
+        return _load_safetensors(data)
+    if kind not in READABLE:
+        is_python = any(word in kind for word in ("program", "pickle"))
+        is_broken = any(word in kind for word in ("empty", "truncated", "web page", "pointer"))
+        hint = SAVE_WEIGHTS if is_python else "download or copy it again" if is_broken else HINT
+        raise CheckpointError(safe_text(f"it is {kind}"), hint=hint)
+    if data.startswith(_LEGACY):
+        return _load_pytorch(data, data)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > MAX_FILE:
+                raise CheckpointError(f"it unpacks to more than {MAX_FILE / 2**20:.0f} MiB", hint=HINT)
+            if kind == NPZ:
+                return {entry.filename.removesuffix(".npy").replace("/", "."): _read_array(archive, entry) for entry in entries}
+            pickled = archive.read(next(entry for entry in entries if entry.filename.rpartition("/")[2] == "data.pkl"))
+    except DAMAGED_ZIP as error:
+        raise CheckpointError(f"it is {kind} that is damaged", hint=HINT) from error
+    return _load_pytorch(data, pickled)
+
+
+def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[np.generic]:
+    with archive.open(entry) as stream:
+        shape, is_fortran, dtype = npy.read_header(stream)
+        return np.frombuffer(stream.read(entry.file_size), dtype).reshape(shape, order="F" if is_fortran else "C")
+
+
+def _load_safetensors(data: bytes) -> dict[str, Any]:
+    import safetensors
+    import safetensors.torch
+
+    # safetensors' own limit is a header of 100 MB, which takes it seconds and gigabytes
+    if int.from_bytes(data[:8], "little") > checkpoint_format.MAX_HEADER:
+        raise CheckpointError(f"it is {SAFETENSORS} with too large a header", hint=HINT)
+    try:
+        return safetensors.torch.load(data)
+    except (safetensors.SafetensorError, KeyError) as error:  # KeyError: a type that torch does not know
+        raise CheckpointError(f"it is {SAFETENSORS} that is truncated or damaged", hint=HINT) from error
+
+
+def _load_pytorch(data: bytes, pickled: bytes) -> dict[str, Any]:
+    """Return what torch.save wrote. Tensors and plain containers are built; every other object becomes a placeholder."""
+    import torch
+
+    names: dict[str, None] = {}
+    try:
+        names |= dict.fromkeys(_globals(pickled))
+        safe: dict[str, Any] = {name: type("_Pickled", (_Pickled,), {"name": name}) for name in names}
+        safe["collections.defaultdict"] = lambda *_: {}
+        pairs: list[Any] = [(placeholder, name) for name, placeholder in safe.items()]
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(pairs):
+            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        return {name or "it": array for name, array in _arrays(content, "", set())}
+    except CheckpointError:
+        raise
+    except Exception as error:  # foreign bytes: torch raises a dozen kinds
+        raise _unreadable(names, pickled) from error
+
+
+def _globals(pickled: bytes) -> list[str]:
+    """Return the names of the classes and functions in a pickle, which is not executed."""
+    stream = io.BytesIO(pickled)
+    passes = range(4 if pickled.startswith(_LEGACY) else 1)  # the fourth pickle is the content
+    names = []
+    operations = itertools.chain.from_iterable(pickletools.genops(stream) for _ in passes)
+    for number, (operation, argument, _) in enumerate(operations):
+        if operation.name == "GLOBAL":
+            names.append(str(argument).replace(" ", ".").replace("__builtin__.", "builtins."))
+        if number == MAX_OPERATIONS or len(names) > MAX_NAMES:
+            raise CheckpointError("it contains too many objects", hint=SAVE_WEIGHTS)
+    return names
+
+
+def _unreadable(names: Iterable[str], pickled: bytes) -> CheckpointError:
+    odd = [name for name in names if not name.startswith(("torch.", "numpy", *_PLAIN))]
+    if odd:
+        return CheckpointError(f"refused: it contains pickled objects of type '{odd[0]}'", hint=SAVE_WEIGHTS)
+    if pickled[:1] == b"\x80" and pickled[1] != 2:
+        return CheckpointError(
+            f"it is written with pickle protocol {pickled[1]}, which cannot be read safely",
+            hint="save it again with torch.save and its default protocol",
+        )
+    return CheckpointError(f"it is {PYTORCH} that is truncated or damaged", hint=HINT)
+
+
+def _arrays(item: object, name: str, seen: set[object], depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Yield the arrays and tensors in nested containers by their full names, without those of optimizers.
+
+    A tensor or container that is reached by two names is yielded once, as that of a module that is registered twice.
+    """
+    import torch
+
+    place: object = id(item)
+    if isinstance(item, torch.Tensor) and item.layout == torch.strided and item.device.type == "cpu":
+        place = item.data_ptr(), item.shape, item.stride()
+    if place in seen or depth > MAX_DEPTH:
+        return
+    if isinstance(item, torch.Tensor):
+        seen.add(place)
+        yield name, item
+    elif isinstance(item, _Pickled):
+        if (array := _to_array(item, name)) is not None:
+            yield name, array
+    elif isinstance(item, Mapping | list | tuple):
+        seen.add(place)
+        pairs = item.items() if isinstance(item, Mapping) else enumerate(item)
+        is_optimizer = isinstance(item, Mapping) and {"state", "param_groups"} <= item.keys()
+        for key, value in () if is_optimizer else pairs:
+            own = str(key).replace("/", ".")
+            yield from _arrays(value, f"{name}/{own}" if name else own, seen, depth + 1)
+
+
+def _to_array(item: _Pickled, name: str) -> NDArray[np.floating] | None:
+    """Return an array of floats from its placeholder, None for other values of NumPy's. Raises CheckpointError for the rest."""
+    if not item.name.startswith(_HARMLESS):
+        is_model = isinstance(item.state, Mapping) and "_modules" in item.state
+        kind = f"{'a whole pickled model' if is_model else 'a pickled object'} of type '{item.name}'"
+        raise CheckpointError(safe_text(f"refused: '{name}' is {kind}" if name else f"it is {kind}"), hint=SAVE_WEIGHTS)
+    if not item.name.endswith("._reconstruct"):
+        return None
+    _, shape, dtype, is_fortran, values = item.state
+    if dtype.args[0] not in _FLOATS:
+        return None
+    return np.frombuffer(values, dtype.state[1] + dtype.args[0]).reshape(shape, order="F" if is_fortran else "C")
