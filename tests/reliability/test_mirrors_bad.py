@@ -1,7 +1,6 @@
 """Rows D1, D2, D6 and T9: whatever a mirror does, `datasets fetch` ends in time with verified files or with one plain error."""
 
 import ssl
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result
 from tests.support.downloads import DEADLINE, STALL, archives, is_right, leftovers, sums
 from tests.support.http_mirror import BEHAVIOURS, Mirror, closed_url
+from tests.support.tls import make_certificate
 
 GOOD = {"good", "proxy", "slow", "chunked", "unsized", "kept open", "moved", "compressed anew"}
 # `check` takes every other kind first and the rest alone; each of them has its own test in test_download.py as well.
@@ -119,17 +119,11 @@ def check_sabotage(run: Fetching) -> None:
 
 @pytest.fixture
 def tls(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
-    """Make a throw-away certificate for 127.0.0.1: the server's context and the file to trust."""
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=test"
-    options = [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"]
-    try:
-        subprocess.run(options, cwd=tmp_path, check=True, capture_output=True, timeout=20)
-    except (OSError, subprocess.CalledProcessError):
-        log_result("D6", trials=0, note="not run: no openssl to make a certificate with")
-        pytest.skip("no openssl to make a certificate with")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-    return context, str(tmp_path / "cert.pem")
+    """The context of a server, and the certificate to trust."""
+    if made := make_certificate(tmp_path):
+        return made
+    log_result("D6", trials=0, note="not run: no openssl to make a certificate with")
+    pytest.skip("no openssl to make a certificate with")
 
 
 def test_downgrade(fetching: Callable[[], Fetching], tls: tuple[ssl.SSLContext, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,30 +4,21 @@ import gzip
 import hashlib
 import os
 import random
-import socket
-import ssl
 import struct
-import subprocess
-import sys
 import threading
 import time
 import tracemalloc
-import zipfile
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import filelock
 import pytest
 
-from mnistae.core.errors import DataError, OutputError, UsageError
+from mnistae.core.errors import DataError, OutputError
 from mnistae.data.sets import download
-from mnistae.data.sets.dataset import no_progress
-from mnistae.data.sets.download import Archive, FetchError, Limits, fetch_archive, unpack_zip
-from mnistae.data.sets.registry import DATASETS
-from mnistae.data.sets.urls import mirror_base
+from mnistae.data.sets.download import Archive, FetchError, Limits, fetch_archive
 from tests.support.http_mirror import BEHAVIOURS, Mirror, bomb, closed_url
 
 NAME = "train-images-idx3-ubyte.gz"
@@ -37,9 +28,13 @@ FILES = {NAME: ARCHIVE}
 LIMITS = Limits(stall=0.3, deadline=1.0, pauses=(0.05, 0.1))
 PATIENT = Limits(stall=5.0, deadline=10.0, pauses=())
 
+pytestmark = pytest.mark.usefixtures("hosts")
+
 GOOD = ["good", "slow", "chunked", "unsized", "kept open", "moved", "compressed anew"]
 BAD = {
-    "html": "invalid gzip data",
+    **dict.fromkeys(("html", "wrong bytes", "one bit", "not gzip"), "invalid gzip data"),
+    **dict.fromkeys((f"reset at {share} %" for share in (0, 1, 50, 99)), "reset"),
+    **dict.fromkeys(("silent", "stall after headers", "stall mid body"), "no data for 0.3 s"),
     "404": "HTTP 404 Not Found",
     "403": "HTTP 403 Forbidden",
     "500": "HTTP 500 Internal Server Error",
@@ -49,13 +44,6 @@ BAD = {
     "truncated": f"connection closed after {len(ARCHIVE) // 2} of {len(ARCHIVE)} bytes",
     "truncated chunked": "connection closed early",
     "truncated unsized": "truncated gzip stream",
-    "reset at 0 %": "reset",
-    "reset at 1 %": "reset",
-    "reset at 50 %": "reset",
-    "reset at 99 %": "reset",
-    "silent": "no data for 0.3 s",
-    "stall after headers": "no data for 0.3 s",
-    "stall mid body": "no data for 0.3 s",
     "drip": "timed out",
     "endless": "larger than 20000 bytes",
     "announced too long": "larger than 20000 bytes",
@@ -66,9 +54,6 @@ BAD = {
     "redirect to file": "HTTP 302 Found",
     "redirect to nonsense": "invalid HTTP response",
     "redirect to nowhere": "HTTP 302 Found",
-    "wrong bytes": "invalid gzip data",
-    "one bit": "invalid gzip data",
-    "not gzip": "invalid gzip data",
     "cut gzip": "truncated gzip stream",
     "trailing garbage": "trailing data after the gzip stream",
     "second member": "trailing data after the gzip stream",
@@ -92,33 +77,6 @@ def names_in(folder: Path) -> list[str]:
 def assert_only_the_file(folder: Path) -> None:
     assert names_in(folder) == [NAME]
     assert gzip.decompress((folder / NAME).read_bytes()) == CONTENT
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return an empty folder."""
-    (tmp_path / "folder").mkdir()
-    return tmp_path / "folder"
-
-
-@pytest.fixture(autouse=True)
-def hosts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Resolve nothing but this machine, and keep a list of what else was looked for."""
-    asked: list[str] = []
-    real = socket.getaddrinfo
-
-    def loopback_only(host: str, *args: Any, **kwargs: Any) -> Any:
-        if host in {"127.0.0.1", "localhost"}:
-            return real(host, *args, **kwargs)
-        asked.append(host)
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", loopback_only)
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.delenv("MNISTAE_OFFLINE", raising=False)
-    return asked
 
 
 def test_every_behaviour_has_its_row() -> None:
@@ -239,23 +197,6 @@ def test_md5_of_a_zip(behaviour: str, is_kept: bool, folder: Path) -> None:
     assert names_in(folder) == (["gzip.zip"] if is_kept else [])
 
 
-def test_offline_opens_no_socket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With MNISTAE_OFFLINE no connection is opened, and the error says so."""
-
-    def forbidden(*_args: Any, **_kwargs: Any) -> None:
-        pytest.fail("a socket was opened")
-
-    monkeypatch.setenv("MNISTAE_OFFLINE", "1")
-    with Mirror(FILES) as mirror:
-        monkeypatch.setattr(socket, "create_connection", forbidden)
-        monkeypatch.setattr(socket.socket, "connect", forbidden)
-        monkeypatch.setenv("MNISTAE_MIRROR", mirror.url)
-        with pytest.raises(DataError, match="MNISTAE_OFFLINE"):
-            download.fetch(DATASETS["mnist"], folder, no_progress)
-        monkeypatch.undo()
-    assert names_in(folder) == []
-
-
 @pytest.mark.parametrize("planted", [b"", b"garbage", ARCHIVE[:-1], gzip.compress(CONTENT[::-1], mtime=0)])
 def test_planted_damaged_file_is_replaced(planted: bytes, folder: Path) -> None:
     """What lies under the final name is not trusted for being there."""
@@ -337,43 +278,6 @@ def test_progress(folder: Path) -> None:
     assert seen[-1] == (NAME, len(ARCHIVE), None)
 
 
-COLD_START = """
-import contextlib, sys
-from pathlib import Path
-from mnistae.data.sets import download
-url, folder, digest, is_locked = sys.argv[1:]
-if is_locked == "False":
-    download.download_lock = lambda *_: contextlib.nullcontext()
-name = url.rpartition("/")[2]
-print("ready", flush=True)
-sys.stdin.readline()
-download.fetch_archive(download.Archive(name, (url,), 20_000, 8_000, content_sha256=digest), Path(folder))
-"""
-
-
-@pytest.mark.parametrize("is_locked", [True, False])
-def test_cold_start_of_several_processes(is_locked: bool, folder: Path) -> None:
-    """Processes that start together fetch an archive once; with the lock taken out more often, and just as right."""
-    digest = hashlib.sha256(CONTENT).hexdigest()
-    with Mirror(FILES, "slow") as mirror, ExitStack() as stack:
-        command = [sys.executable, "-c", COLD_START, mirror.url + NAME, str(folder), digest, str(is_locked)]
-        search = [str(Path(download.__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(search)}
-        start = partial(subprocess.Popen[str], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        children = [stack.enter_context(start(command, env=environment)) for _ in range(4)]
-        for child in children:
-            assert child.stdout is not None
-            assert child.stdout.readline() == "ready\n"
-        for child in children:
-            assert child.stdin is not None
-            child.stdin.write("go\n")
-            child.stdin.flush()
-        codes = [child.wait(30) for child in children]
-    assert codes == [0, 0, 0, 0]
-    assert (len(mirror.requests) == 1) is is_locked
-    assert_only_the_file(folder)
-
-
 def test_lock_that_is_never_released(folder: Path) -> None:
     """A lock that somebody sits on delays a download; it cannot prevent it."""
     limits = replace(LIMITS, deadline=0.3)
@@ -393,160 +297,3 @@ def test_lock_file_that_is_a_link(folder: Path) -> None:
         fetch_archive(archive_at(mirror), folder, limits=LIMITS)
     assert not (folder / "victim").exists()
     assert (folder / NAME).read_bytes() == ARCHIVE
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, str]:
-    """Make a throw-away certificate for 127.0.0.1 and mirror.test: the server's context and the file to trust."""
-    folder = tmp_path_factory.mktemp("tls")
-    names = "subjectAltName=IP:127.0.0.1,DNS:mirror.test"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=test"
-    try:
-        options = [*command.split(), "-addext", names, "-keyout", "key.pem", "-out", "cert.pem"]
-        subprocess.run(options, cwd=folder, check=True, capture_output=True, timeout=20)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("no openssl to make a certificate with")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return context, str(folder / "cert.pem")
-
-
-def test_https(tls: tuple[ssl.SSLContext, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A certificate that nobody vouches for is refused; with it trusted, the file arrives."""
-    context, certificate = tls
-    with Mirror(FILES, tls=context) as mirror:
-        with pytest.raises(DataError, match="certificate not accepted: self-signed certificate"):
-            fetch_archive(archive_at(mirror), folder, limits=LIMITS)
-        monkeypatch.setenv("SSL_CERT_FILE", certificate)
-        fetch_archive(archive_at(mirror), folder, limits=PATIENT)
-    assert_only_the_file(folder)
-
-
-@pytest.mark.parametrize("behaviour", ["stall mid body", "drip", "truncated"])
-def test_https_that_misbehaves(
-    behaviour: str, tls: tuple[ssl.SSLContext, str], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The limits hold under TLS as well."""
-    monkeypatch.setenv("SSL_CERT_FILE", tls[1])
-    with Mirror(FILES, behaviour, tls=tls[0]) as mirror, pytest.raises(DataError) as caught:
-        fetch_archive(archive_at(mirror), folder, limits=replace(LIMITS, deadline=0.5))
-    assert BAD[behaviour] in caught.value.message
-
-
-def test_https_never_falls_to_http(tls: tuple[ssl.SSLContext, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A redirect from https to http is not followed, not even to this machine."""
-    monkeypatch.setenv("SSL_CERT_FILE", tls[1])
-    with Mirror(FILES) as plain, Mirror(FILES, "lure", tls=tls[0]) as mirror:
-        monkeypatch.setitem(BEHAVIOURS, "lure", lambda handler, _: handler.answer(b"", status=302, Location=plain.url))
-        with pytest.raises(DataError, match="redirect from https to http"):
-            fetch_archive(archive_at(mirror), folder, limits=LIMITS)
-        assert plain.requests == []
-
-
-def test_proxy(tls: tuple[ssl.SSLContext, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment's proxy is used for https elsewhere, and never for this machine."""
-    monkeypatch.setenv("SSL_CERT_FILE", tls[1])
-    with Mirror(FILES, "proxy", tls=tls[0]) as proxy, Mirror(FILES) as mirror, Mirror(FILES, tls=tls[0]) as secure:
-        for name in ("http_proxy", "https_proxy"):
-            monkeypatch.setenv(name, proxy.url.replace("https", "http"))
-        fetch_archive(archive_at(mirror), folder / "http", limits=LIMITS)
-        fetch_archive(archive_at(secure), folder / "https", limits=PATIENT)
-        assert proxy.requests == []
-        fetch_archive(archive_at("https://mirror.test/"), folder / "tunnel", limits=PATIENT)
-        assert proxy.requests == ["mirror.test:443", f"/{NAME}"]
-        proxy.behaviour = "404"
-        with pytest.raises(DataError, match="Tunnel connection failed: 502"):
-            fetch_archive(archive_at("https://mirror.test/"), folder / "refused", limits=LIMITS)
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("https://example.org/mnist", "https://example.org/mnist/"),
-        ("https://example.org/mnist//", "https://example.org/mnist/"),
-        ("https://example.org", "https://example.org/"),
-        ("HTTPS://example.org:8443/", "HTTPS://example.org:8443/"),
-        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/"),
-        ("http://127.1.2.3/x", "http://127.1.2.3/x/"),
-        ("http://[::1]:8000", "http://[::1]:8000/"),
-        ("http://localhost", "http://localhost/"),
-        ("", None),
-        ("example.org/mnist", None),
-        ("http://example.org/", None),
-        ("http://127.0.0.1.example.org/", None),
-        ("http://localhost.example.org/", None),
-        ("http://0.0.0.0/", None),
-        ("http://127.1/", None),
-        ("file:///etc/passwd", None),
-        ("ftp://127.0.0.1/", None),
-        ("https://", None),
-        ("https:///mnist/", None),
-        ("https://me:secret@example.org/", None),
-        ("http://127.0.0.1\\@example.org/", None),
-        ("https://example.org/\x1b[31m", None),
-        ("https://example.org/\r\nX: y", None),
-        ("https://example.org/a b", None),
-        ("https://exämple.org/", None),
-        ("https://[::1/", None),
-        ("https://example.org:port/", None),
-        ("https://example.org:99999/", None),
-        ("https://example.org/?file=", None),
-        ("https://example.org/#top", None),
-    ],
-)
-def test_mirror_base(url: str, expected: str | None) -> None:
-    """A mirror is https, or http on this machine, and nothing else; what is refused is shown safely, with a hint."""
-    if expected is not None:
-        assert mirror_base(url) == expected
-        return
-    with pytest.raises(UsageError) as caught:
-        mirror_base(url)
-    assert caught.value.message.isprintable()
-    assert "secret" not in caught.value.message
-    assert "https://" in caught.value.hint
-
-
-def make_zip(path: Path, method: int = zipfile.ZIP_DEFLATED) -> Path:
-    with zipfile.ZipFile(path, "w", method) as archive:
-        archive.writestr("gzip/images.gz", ARCHIVE)
-        archive.writestr("gzip/zeros", bytes(1 << 20))
-    return path
-
-
-def test_unpack_zip(folder: Path) -> None:
-    """The members that were named come out under the names that were given, and no others."""
-    unpack_zip(make_zip(folder / "x.zip"), {"gzip/images.gz": NAME}, folder / "out", max_bytes=20_000)
-    assert_only_the_file(folder / "out")
-
-
-@pytest.mark.parametrize(
-    ("member", "damage", "reason"),
-    [
-        ("gzip/missing", lambda data: data, "no item named"),
-        ("gzip/zeros", lambda data: data, "too large or not deflated"),
-        ("gzip/images.gz", lambda data: data[:200] + bytes([data[200] ^ 1]) + data[201:], "cannot unpack"),
-        ("gzip/images.gz", lambda data: data[:4000], "not a zip file"),
-        ("gzip/images.gz", lambda _data: b"<html>", "not a zip file"),
-    ],
-)
-def test_unpack_damaged_zip(member: str, damage: Any, reason: str, folder: Path) -> None:
-    """A zip that lacks a member, holds a bomb or is damaged leaves nothing but an error."""
-    path = make_zip(folder / "x.zip")
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(DataError, match=reason):
-        unpack_zip(path, {member: "out"}, folder, max_bytes=20_000)
-    assert names_in(folder) == ["x.zip"]
-
-
-def test_unpack_zip_of_another_method(folder: Path) -> None:
-    """Only deflate is unpacked: the other methods could not be capped."""
-    path = make_zip(folder / "x.zip", zipfile.ZIP_BZIP2)
-    with pytest.raises(DataError, match="too large or not deflated"):
-        unpack_zip(path, {"gzip/images.gz": "out"}, folder, max_bytes=20_000)
-    assert names_in(folder) == ["x.zip"]
-
-
-def test_unpack_zip_that_is_missing(folder: Path) -> None:
-    """A zip that is not there is missing data."""
-    with pytest.raises(DataError):
-        unpack_zip(folder / "x.zip", {}, folder, max_bytes=1)

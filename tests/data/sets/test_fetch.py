@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,6 @@ from tests.conftest import idx_bytes
 from tests.support.http_mirror import Mirror
 
 Digits = dict[str, np.ndarray]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The folder that a download goes to."""
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -156,3 +149,47 @@ def test_mirror_that_will_not_do(address: str, folder: Path, monkeypatch: pytest
     for name in ("mnist", "emnist-digits"):
         with pytest.raises(UsageError, match="invalid MNISTAE_MIRROR"):
             download.fetch(DATASETS[name], folder, no_progress)
+
+
+def zipped(path: Path, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    """Write a zip of an archive and a member that is too large."""
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("gzip/images.gz", bytes(range(256)) * 4)
+        archive.writestr("gzip/zeros", bytes(1 << 20))
+    return path
+
+
+def test_unpack_zip(folder: Path) -> None:
+    """The members that were named are unpacked under the names that were given, and no others."""
+    download.unpack_zip(zipped(folder / "x.zip"), {"gzip/images.gz": "a.gz"}, folder / "out", max_bytes=20_000)
+    assert [(path.name, path.read_bytes()) for path in (folder / "out").iterdir()] == [("a.gz", bytes(range(256)) * 4)]
+
+
+@pytest.mark.parametrize(
+    ("member", "method", "damage", "reason"),
+    [
+        ("gzip/missing", zipfile.ZIP_DEFLATED, None, "no item named"),
+        ("gzip/zeros", zipfile.ZIP_DEFLATED, None, "too large or not deflated"),
+        ("gzip/images.gz", zipfile.ZIP_BZIP2, None, "too large or not deflated"),
+        (
+            "gzip/images.gz",
+            zipfile.ZIP_DEFLATED,
+            lambda data: data[:200] + bytes([data[200] ^ 1]) + data[201:],
+            "cannot unpack",
+        ),
+        ("gzip/images.gz", zipfile.ZIP_DEFLATED, lambda data: data[: len(data) // 2], "not a zip file"),
+        ("gzip/images.gz", zipfile.ZIP_DEFLATED, lambda _data: b"<html>", "not a zip file"),
+    ],
+)
+def test_unpack_damaged_zip(
+    member: str, method: int, damage: Callable[[bytes], bytes] | None, reason: str, folder: Path
+) -> None:
+    """A zip that lacks a member, has a bomb, another method or damage leaves nothing but an error; so does a missing one."""
+    path = zipped(folder / "x.zip", method)
+    path.write_bytes(damage(path.read_bytes()) if damage else path.read_bytes())
+    with pytest.raises(DataError, match=reason):
+        download.unpack_zip(path, {member: "out"}, folder, max_bytes=20_000)
+    assert [path.name for path in folder.iterdir()] == ["x.zip"]
+    path.unlink()
+    with pytest.raises(DataError):
+        download.unpack_zip(path, {}, folder, max_bytes=1)
