@@ -9,11 +9,11 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistae.core.arrays import Array
 from mnistae.core.config import PIXELS
 from mnistae.core.errors import DataError
 from mnistae.core.files import read as files
@@ -29,17 +29,10 @@ INDEX_NAMES = ("", "unnamed: 0", "index", "idx", "id", "imageid", "#")
 HINT = f"give one image per row: {PIXELS} columns of pixels, and if there are labels, one column before or after them"
 
 
-class Table(NamedTuple):
-    """Pixels (N, 784), labels (N,) as text if there are any, and what the columns were taken for."""
+Table = tuple[NDArray[np.generic], NDArray[np.str_] | None, tuple[str, ...]]
+"""Pixels (N, 784), labels (N,) as text if there are any, and what the columns were taken for."""
 
-    pixels: NDArray[np.generic]
-    labels: NDArray[np.str_] | None
-    notes: tuple[str, ...]
-
-
-class _Line(NamedTuple):
-    number: int
-    text: str
+Line = tuple[int, str]
 
 
 def read(path: Path) -> Table:
@@ -55,7 +48,7 @@ def read(path: Path) -> Table:
         raise DataError(f"cannot read the data set '{path}': damaged or truncated ({error})", hint=HINT) from error
 
 
-def _lines(stream: io.BufferedReader | gzip.GzipFile, path: Path) -> Iterator[_Line]:
+def _lines(stream: io.BufferedReader | gzip.GzipFile, path: Path) -> Iterator[Line]:
     """Yield the lines that are not blank."""
     size = 0
     for number in itertools.count(1):
@@ -68,19 +61,17 @@ def _lines(stream: io.BufferedReader | gzip.GzipFile, path: Path) -> Iterator[_L
             return
         text = line.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace").strip("\r\n")
         if text.strip():
-            yield _Line(number, text)
+            yield number, text
 
 
-def _read(lines: Iterator[_Line], path: Path) -> Table:
+def _read(lines: Iterator[Line], path: Path) -> Table:
     head = list(itertools.islice(lines, 2))
     if not head:
         raise DataError(f"file is empty: '{path}'", hint=HINT)
-    if head[0].text.startswith(("\ufffd\ufffd", "\0")):
+    if head[0][1].startswith(("\ufffd\ufffd", "\0")):
         raise DataError(f"cannot read the data set '{path}': it is not UTF-8 text", hint="save it as CSV in UTF-8")
-    separator = next((mark for mark in ";\t|," if mark in head[-1].text), None)
-    if separator != ",":  # decimal commas
-        head, lines = [_with_points(line) for line in head], map(_with_points, lines)
-    first, last = _cells(head[0].text, separator), _cells(head[-1].text, separator)
+    separator = next((mark for mark in ";\t|," if mark in head[-1][1]), None)
+    first, last = _cells(head[0][1], separator), _cells(head[-1][1], separator)
     extra = len(last) - PIXELS
     if not 0 <= extra <= 2:
         raise DataError(f"'{path}' has {len(last):,} columns, expected {PIXELS} pixels, a label and an index", hint=HINT)
@@ -91,7 +82,7 @@ def _read(lines: Iterator[_Line], path: Path) -> Table:
         cut = [_cut(line, separator, extra, path) for line in block]
         blocks.append(_numbers([inner for inner, _ in cut], block, separator, extra, path))
         edges += [outer for _, outer in cut]
-        numbers += [line.number for line in block]
+        numbers += [number for number, _ in block]
     if not blocks:
         raise DataError(f"no images in '{path}': it has only a header", hint=HINT)
     names = [name.lower().strip("# ") for name in first] if has_header else []
@@ -100,16 +91,12 @@ def _read(lines: Iterator[_Line], path: Path) -> Table:
     return _table(np.concatenate(blocks), np.array(edges, str).reshape(len(edges), -1), numbers, names, path)
 
 
-def _with_points(line: _Line) -> _Line:
-    return _Line(line.number, line.text.replace(",", "."))
-
-
 def _cells(text: str, separator: str | None) -> list[str]:
     try:
         cells = next(csv.reader([text], delimiter=separator)) if separator else text.split()
     except csv.Error:  # a carriage return within the line
         cells = text.split(separator)
-    return [cell.strip() for cell in cells]
+    return [cell.strip().replace(",", ".") for cell in cells]
 
 
 def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:
@@ -122,20 +109,17 @@ def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:
     return any(not is_number(name) and is_number(value) for name, value in zip(first, second, strict=True))
 
 
-def _cut(line: _Line, separator: str | None, extra: int, path: Path) -> tuple[str, list[str]]:
+def _cut(line: Line, separator: str | None, extra: int, path: Path) -> tuple[str, list[str]]:
     """Return a row without `extra` columns at either side, and those columns."""
-    if not extra:
-        return line.text, []
-    *left, rest = line.text.split(separator, extra)
-    inner, *right = rest.rsplit(separator, extra)
+    number, text = line[0], line[1] if separator == "," else line[1].replace(",", ".")  # decimal commas
+    *left, rest = text.split(separator, extra) if extra else [text]
+    inner, *right = rest.rsplit(separator, extra) if extra else [rest]
     if len(left) + len(right) != 2 * extra:
-        raise _fault(line, f"{len(_cells(line.text, separator))} columns, expected {PIXELS + extra}", path)
+        raise _fault(number, f"{len(_cells(text, separator))} columns, expected {PIXELS + extra}", path)
     return inner, [cell.strip().strip("\"'") for cell in (*left, *right)]
 
 
-def _numbers(
-    inner: list[str], block: Sequence[_Line], separator: str | None, extra: int, path: Path
-) -> NDArray[np.uint8] | NDArray[np.float32]:
+def _numbers(inner: list[str], block: Sequence[Line], separator: str | None, extra: int, path: Path) -> NDArray[np.generic]:
     """Return rows as bytes if all are whole numbers up to 255, else as float32. Raises DataError."""
     try:
         values = np.loadtxt(inner, np.float32, comments=None, delimiter=separator, quotechar='"', ndmin=2)
@@ -144,24 +128,28 @@ def _numbers(
         is_complete = False
     if not is_complete:
         raise _first_fault(block, separator, extra, path)
+    return _whole(values)
+
+
+def _whole(values: Array) -> NDArray[np.generic]:
     with np.errstate(invalid="ignore"):
         whole = values.astype(np.uint8)
     return whole if np.array_equal(whole, values) else values
 
 
-def _first_fault(block: Sequence[_Line], separator: str | None, extra: int, path: Path) -> DataError:
-    for line in block:
-        cells = _cells(line.text, separator)
+def _first_fault(block: Sequence[Line], separator: str | None, extra: int, path: Path) -> DataError:
+    for number, text in block:
+        cells = _cells(text, separator)
         if len(cells) != PIXELS + extra:
-            return _fault(line, f"{len(cells)} columns, expected {PIXELS + extra}", path)
+            return _fault(number, f"{len(cells)} columns, expected {PIXELS + extra}", path)
         odd = next((k for k in range(extra, PIXELS) if not is_number(cells[k])), None)
         if odd is not None:
-            return _fault(line, f"'{cells[odd][:40]}' in column {odd + 1} is not a number", path)
-    return _fault(block[0], "unreadable rows from here", path)
+            return _fault(number, f"'{cells[odd][:40]}' in column {odd + 1} is not a number", path)
+    return _fault(block[0][0], "unreadable rows from here", path)
 
 
-def _fault(line: _Line, reason: str, path: Path) -> DataError:
-    return DataError(f"cannot read the data set '{path}': line {line.number}: {reason}", hint=HINT)
+def _fault(number: int, reason: str, path: Path) -> DataError:
+    return DataError(f"cannot read the data set '{path}': line {number}: {reason}", hint=HINT)
 
 
 def _table(
@@ -170,7 +158,7 @@ def _table(
     """Put the columns together: which of those at the edges are pixels follows from their names, else from their values."""
     extra = edges.shape[1] // 2
     if not extra:
-        return Table(inner, None, ("all columns are pixels, no labels",))
+        return inner, None, ("all columns are pixels",)
     places = [*range(extra), *range(PIXELS, PIXELS + extra)]
     named = [names[place] if names else None for place in places]
     before = max(range(extra + 1), key=lambda count: (*_likelihood(edges, named, count), count))
@@ -178,10 +166,8 @@ def _table(
     for number, row in zip(numbers, edges[:, kept].tolist(), strict=True):
         if (odd := next((k for k, cell in enumerate(row) if not is_number(cell)), None)) is not None:
             column = places[before + odd] + 1
-            raise _fault(_Line(number, ""), f"'{row[odd][:40]}' in column {column} is not a number", path)
-    outer = edges[:, kept].astype(np.float32)
-    if np.array_equal(outer, np.clip(np.rint(outer), 0, 255)):
-        outer = outer.astype(np.uint8)
+            raise _fault(number, f"'{row[odd][:40]}' in column {column} is not a number", path)
+    outer = _whole(edges[:, kept].astype(np.float32))
     pixels = np.hstack([outer[:, : extra - before], inner, outer[:, extra - before :]])
     labels: NDArray[np.str_] | None = None
     notes: list[str] = []
@@ -189,7 +175,7 @@ def _table(
         role = _role(named[k], edges[:, k], is_lone=extra == 1, has_index=any("index" in note for note in notes))
         labels = edges[:, k] if role == "labels" and labels is None else labels
         notes.append(f"column {places[k] + 1} read as {role}")
-    return Table(pixels, labels, tuple(notes))
+    return pixels, labels, tuple(notes)
 
 
 def _likelihood(edges: NDArray[np.str_], names: Sequence[str | None], before: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.errors import DataError
 from mnistae.core.files import kinds, npy
 from mnistae.core.files import read as files
+from mnistae.core.text import counted
 from mnistae.data.images import arrays_io, values
 from mnistae.data.sets import csv_file, labels
 from mnistae.data.sets.dataset import Arrays, Content
@@ -30,7 +31,7 @@ _SPLITS = {
 }
 _ROLES = {
     **dict.fromkeys(("x", "images", "imgs", "image", "img", "data", "features", "pixels", "inputs"), "images"),
-    **dict.fromkeys(("y", "labels", "label", "targets", "target", "classes", "class"), "labels"),
+    **dict.fromkeys(("y", "labels", "label", "targets", "target", "class"), "labels"),
 }
 """The names of splits and roles. Of two arrays of the same role, the one whose name comes first is used."""
 
@@ -57,14 +58,6 @@ Roles = dict[tuple[str, str], str]
 """The names of arrays by split and role."""
 
 
-class _Named(NamedTuple):
-    """What an array of an .npz is taken for, by its name; `rank` is lower for the more usual names."""
-
-    rank: int
-    split: str
-    role: str
-
-
 def read(path: Path) -> Content:
     """Return the data set in the file `path`, identified by its content. Raises DataError."""
     start = _start(path)
@@ -74,13 +67,11 @@ def read(path: Path) -> Content:
         return _of_arrays({"": _array(_contents(path))}, path)
     kind = kinds.describe(start)
     if kind in {None, "a gzip archive"} and re.search(r"\.(csv|tsv|txt|data)(\.gz)?$", path.name.lower()):
-        table = csv_file.read(path)
+        pixels, given, notes = csv_file.read(path)
         split = _split_of(path.name)
-        given = {} if table.labels is None else {split: table.labels}
-        pixels, notes = table.pixels, table.notes
         if path.name.lower().startswith("emnist"):  # its CSV files have the images as its IDX files have them
             pixels, notes = pixels.reshape(-1, SIDE, SIDE).swapaxes(1, 2), (*notes, "images of EMNIST transposed")
-        return _content({split: pixels}, given, {}, notes, path)
+        return _content({split: pixels}, {} if given is None else {split: given}, {}, notes, path)
     what = f": it is {kind}" if kind else ""
     raise DataError(f"unsupported data set format: '{path}'{what}", hint=_CONVERSIONS.get(kind or "", _HINT))
 
@@ -172,19 +163,19 @@ def _without_validation(used: Roles) -> tuple[Roles, list[str]]:
 
 def _by_name(found: Found, path: Path) -> Roles:
     used: Roles = {}
-    for name, key in sorted((name, key) for key in found if (name := _parse(key, path))):
-        used.setdefault((name.split, name.role), key)
+    for _, split, role, key in sorted((*name, key) for key in found if (name := _parse(key, path))):
+        used.setdefault((split, role), key)
     return used if any(role == "images" for _, role in used) else {}
 
 
-def _parse(key: str, path: Path) -> _Named | None:
-    """Return what the name of an array says: 'x_train', 'trainImages', 'X', 'test' and so on."""
+def _parse(key: str, path: Path) -> tuple[int, str, str] | None:
+    """Return the rank, split and role of an array named 'x_train', 'trainImages', 'X' or 'test': usual names rank lower."""
     match = _NAME.fullmatch(re.sub(r"[^a-z0-9]", "", key.lower()))
     if match is None or not any(match.groups()):
         return None
     split, role = match[1] or match[3], match[2]
     rank = list(_ROLES).index(role) + (0 if split else 100) if role else 200
-    return _Named(rank, _SPLITS[split] if split else _split_of(path.name), _ROLES.get(role, "images"))
+    return rank, _SPLITS[split] if split else _split_of(path.name), _ROLES.get(role, "images")
 
 
 def _by_shape(found: Found, path: Path) -> Roles:
@@ -193,7 +184,8 @@ def _by_shape(found: Found, path: Path) -> Roles:
     images = [key for key, shape in shapes.items() if arrays_io.images_in(shape)]
     if len(images) != 1 and len(found) > 1:
         what = "several arrays of images" if images else "no array of images"
-        raise DataError(f"{what} in '{path}': {_listing(found)}", hint=f"looked for {LOOKED_FOR}")
+        described = {key: f" {a if isinstance(a, str) else f'{a.shape} {a.dtype}'}" for key, a in found.items()}
+        raise DataError(f"{what} in '{path}': {_list(list(found), described)}", hint=f"looked for {LOOKED_FOR}")
     [key] = images or found
     count = arrays_io.images_in(shapes.get(key, ()))
     labels_of = [other for other, shape in shapes.items() if other != key and shape[:1] == (count,) and len(shape) <= 2]
@@ -218,23 +210,20 @@ def _content(
     The range of the values is that of all arrays of a type together.
     """
     counts = {split: arrays_io.count_images(a.shape, a.dtype, str(path), limit=MAX_IMAGES) for split, a in images.items()}
-    extremes: dict[str, tuple[float, float]] = {}
-    for array in images.values():
-        low, high = values.extremes(array)
-        least, most = extremes.get(array.dtype.str, (low, high))
-        extremes[array.dtype.str] = float(np.minimum(low, least)), float(np.maximum(high, most))
-    scales = {kind: values.choose(np.dtype(kind), *found, name=str(path)) for kind, found in extremes.items()}
+    scales = {}
+    for dtype in dict.fromkeys(array.dtype for array in images.values()):
+        ranges = np.array([values.extremes(array) for array in images.values() if array.dtype == dtype])
+        scales[dtype] = values.choose(dtype, float(ranges.min()), float(ranges.max()), name=str(path))
     numbers, classes, said = labels.convert(given, counts)
     arrays: Arrays = {}
     for split, array in images.items():
-        rows = array.reshape(counts[split], SIDE, SIDE)
-        arrays |= {f"{split}_images": scales[array.dtype.str].to_bytes(rows), f"{split}_labels": numbers[split]}
+        arrays[f"{split}_images"] = scales[array.dtype].to_bytes(array.reshape(counts[split], SIDE, SIDE))
+        arrays[f"{split}_labels"] = numbers[split]
     taken = []
     for split, count in counts.items():
-        source, labelled = (names.get((split, role), "")[:40] for role in ("images", "labels"))
-        ending = f"labels from '{labelled}'" if labelled else "labelled" if split in given else "no labels"
-        images_from = f"image{'s'[: count > 1]} from '{source}'" if source else f"image{'s'[: count > 1]}"
-        taken.append(f"{split}: {count:,} {images_from}, {ending}")
+        origin = {role: f" from '{name[:40]}'" for (part, role), name in names.items() if part == split and name}
+        ending = f"labels{origin.get('labels', '')}" if split in given else "no labels"
+        taken.append(f"{split}: {counted(count, 'image')}{origin.get('images', '')}, {ending}")
     notes = ("; ".join(taken), *notes, *(note for scale in scales.values() for note in scale.notes), *said)
     return Content(arrays, classes, notes)
 
@@ -243,11 +232,7 @@ def _split_of(name: str) -> str:
     return "test" if re.search(r"(?<![a-z])(test|testing|t10k)(?![a-z])", name.lower()) else "train"
 
 
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name[:40]}'" for name in names[:MAX_NAMES]) + (", ..." if len(names) > MAX_NAMES else "")
-
-
-def _listing(found: Found) -> str:
-    """Return the names, shapes and types of arrays as text."""
-    items = [f"'{key[:40]}' {a if isinstance(a, str) else f'{a.shape} {a.dtype}'}" for key, a in found.items()]
-    return ", ".join(items[:MAX_NAMES]) + (", ..." if len(items) > MAX_NAMES else "")
+def _list(names: Sequence[str], more: Mapping[str, str] | None = None) -> str:
+    """Return names as text, at most a few of them, each followed by what `more` has of it."""
+    items = [f"'{name[:40]}'{more[name] if more else ''}" for name in names[:MAX_NAMES]]
+    return ", ".join(items) + (", ..." if len(names) > MAX_NAMES else "")
