@@ -45,7 +45,9 @@ def history(references: Runs = None, *, out: HistoryOutput, reporter: Reporter) 
     is_figure = out.output is not None or out.format is not None
     target = results.resolve(reporter, out, stem=results.default_stem("history", [], references or [])) if is_figure else None
     results.refuse_to_overwrite_inputs(target, *(references or []))
-    found = _load(references or [os.environ.get("MNISTAE_CHECKPOINT") or None])
+    found = _load(references or [default := os.environ.get("MNISTAE_CHECKPOINT") or None])
+    if not references:
+        inputs.report_default(reporter, default, next(iter(found.values())))
     histories = {name: checkpoint.metadata.history for name, checkpoint in found.items()}
     documents = [
         {**inputs.describe_checkpoint(checkpoint), "history": [dataclasses.asdict(epoch) for epoch in histories[name]]}
