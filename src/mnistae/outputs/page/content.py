@@ -53,7 +53,7 @@ class Sample:
 class Content:
     """A checkpoint and everything that its page shows.
 
-    `denoised` is what the built-in `denoise` makes of every fifth of the images to start from, with each kind and level of
+    `denoised` is what the built-in `denoise` outputs for every fifth of the images to start from, with each kind and level of
     noise: (kinds, levels, images, 784). The page has no room for a second network's weights.
     """
 
