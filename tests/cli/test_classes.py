@@ -56,6 +56,19 @@ def test_encode(cli: Cli, named: str) -> None:
     assert cli("decode", "codes.csv", "-c", "lab", "--json").code == 0
 
 
+def test_raw_is_recorded(cli: Cli, tmp_path: Path, digits: dict[str, np.ndarray]) -> None:
+    """A run that was trained on images that are not inverted is resumed and evaluated on the same images."""
+    for index, image in enumerate(digits["train_images"][:8]):
+        path = tmp_path / "inverted" / ("test" if index < 2 else "train") / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(255 - np.pad(image, 4)).save(path)
+    assert cli("train", "--dataset", tmp_path / "inverted", "--raw", "-e", 1, "-b", 4, "--name", "r").code == 0
+    for words in (("train", "--resume", "--name", "r", "-e", 2), ("evaluate", "-c", "r")):
+        answer = cli(*words)
+        assert (answer.code, "not inverted" in answer.err) == (0, True)
+    assert "inverted all images" in cli("evaluate", "-c", "r", "--dataset", tmp_path / "inverted").err
+
+
 def test_verify(cli: Cli, named: str) -> None:
     """The verification lists splits, labels, classes and notes."""
     document = json.loads(cli("datasets", "verify", named, "--json").out)

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from io import BufferedReader
 from pathlib import Path
@@ -25,6 +25,10 @@ SUFFIXES = {*files.SUFFIXES, ".npy"}
 """File name extensions of images and of arrays of images."""
 
 SYNTAX = "N, train:N, test:N, digit:D, digit:D/K, an image file, a folder, a glob pattern, or - for stdin"
+
+
+_INDEX = re.compile(r"(?:(train|test):)?([0-9]+)", re.ASCII)
+_DIGIT = re.compile(r"digit:([0-9])(?:/([0-9]+))?", re.ASCII)
 
 
 class Kind(Enum):
@@ -74,13 +78,13 @@ def parse(text: str) -> ImageRef:
     """Parse an image reference, without checking that the image exists. Raises UsageError."""
     if text == "-":
         return ImageRef(text, Kind.STDIN)
-    if match := re.fullmatch(r"(?:(train|test):)?([0-9]+)", text, re.ASCII):
+    if match := _INDEX.fullmatch(text):
         return ImageRef(text, Kind.INDEX, Split(match[1] or "train"), _number(text, match[2]))
-    if match := re.fullmatch(r"digit:([0-9])(?:/([0-9]+))?", text, re.ASCII):
+    if match := _DIGIT.fullmatch(text):
         return ImageRef(text, Kind.DIGIT, digit=int(match[1]), number=_number(text, match[2] or "0"))
     if _looks_like_a_path(text):
         return ImageRef(text, Kind.FILES if patterns.is_multiple(text) else Kind.FILE)
-    raise UsageError(f"invalid image reference: '{text}'", hint=f"expected {SYNTAX}")
+    raise UsageError(f"invalid image reference: '{text}'", hint=_correction(text))
 
 
 def load(
@@ -156,13 +160,16 @@ def _nth_of_digit(ref: ImageRef, dataset: Dataset) -> int:
 
 def _from_files(ref: ImageRef, *, raw: bool) -> Iterator[InputImage | SkippedImage]:
     try:
-        paths = patterns.files(ref.text) if ref.kind is Kind.FILES else [ref.text]
+        paths, others = patterns.find(ref.text) if ref.kind is Kind.FILES else ([ref.text], "")
     except DataError as error:
         yield SkippedImage(ref.text, error)
         return
+    notes = (f"passed over {others} in '{ref.text}'",) if others else ()
     for path in paths:
         try:
-            yield from _from_file(path, is_stdin=ref.kind is Kind.STDIN, raw=raw)
+            for image in _from_file(path, is_stdin=ref.kind is Kind.STDIN, raw=raw):
+                yield replace(image, notes=image.notes + notes)
+                notes = ()
         except DataError as error:
             yield SkippedImage(path, error)
 
@@ -183,6 +190,18 @@ def _check_stdin(refs: Sequence[ImageRef]) -> None:
     if count:
         with contextlib.suppress(DataError):  # a closed stdin is reported in its place among the images
             open_stdin()
+
+
+def _correction(text: str) -> str:
+    """Return the hint for an invalid reference."""
+    tidy = re.sub(r"\s", "", text.lower())
+    if tidy != text and (_INDEX.fullmatch(tidy) or _DIGIT.fullmatch(tidy)):
+        return f"did you mean '{tidy}'?"
+    if tidy.startswith("digit:"):
+        return "in digit:D and digit:D/K, D is a digit from 0 to 9 and K counts from 0, for example digit:3/2"
+    if tidy.startswith(("train:", "test:")) or re.fullmatch(r"[-+][0-9]+", tidy):
+        return "in N, train:N and test:N, N counts from 0, for example test:7"
+    return f"expected {SYNTAX}"
 
 
 def _number(text: str, digits: str) -> int:
