@@ -46,7 +46,7 @@ def test_reconstruct(cli: Cli, named: str, image: str) -> None:
 def test_encode(cli: Cli, named: str) -> None:
     """JSON lines and CSV have the class after the label, from indices and from a split; the CSV is decoded again."""
     lines = cli("encode", "--split", "test", "-c", "lab", "--dataset", named).out.splitlines()
-    assert [json.loads(line)["class"] for line in lines] == [name for name in CLASSES for _ in range(2)]
+    assert [json.loads(line)["class"] for line in lines] == [*CLASSES, *CLASSES]
     row = json.loads(cli("encode", "test:5", "-c", "lab", "--dataset", named, "--json").out)["images"][0]
     assert (row["label"], row["class"]) == (2, "dog")
     csv = cli("encode", "0", "-c", "lab", "--dataset", named, "-f", "csv", "-o", "codes.csv")
