@@ -41,16 +41,14 @@ def differences(expected: ImageStats, means: Vector, backgrounds: Vector) -> lis
     One image may be as dark or as bright as the most extreme one of the training, but the mean of many is near theirs.
     """
     spread = 1 / math.sqrt(len(means))
-    low = _between(DARKER * expected.mean, (1 - MARGIN) * expected.darkest, spread)
-    high = _between(BRIGHTER * expected.mean, (1 + MARGIN) * expected.brightest, spread)
+    low, high = DARKER * expected.mean, BRIGHTER * expected.mean
+    low += spread * min((1 - MARGIN) * expected.darkest - low, 0)
+    high += spread * max((1 + MARGIN) * expected.brightest - high, 0)
+    limit = BACKGROUND + expected.background + spread * (expected.brightest_background - expected.background)
     mean, background = float(means.mean()), float(backgrounds.mean())
     found = []
     if not low <= mean <= high:
         found.append(f"{'darker' if mean < low else 'brighter'} (mean {mean:.4f}, in training {expected.mean:.4f})")
-    if background > BACKGROUND + _between(expected.background, expected.brightest_background, spread):
+    if background > limit:
         found.append(f"inverted? (background {background:.2f}, in training {expected.background:.2f})")
     return found
-
-
-def _between(many: float, one: float, spread: float) -> float:
-    return many + (one - many) * spread

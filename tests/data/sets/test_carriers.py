@@ -39,6 +39,7 @@ def check(path: Path, labels: np.ndarray = LABELS, *, split: str = "train", note
         ({"trainX": IMAGES, "trainY": LABELS}, LABELS, ()),
         ({"training_images": IMAGES, "training_labels": LABELS, "test": IMAGES[:2]}, LABELS, ("test: 2 images from 'test'",)),
         ({"images": IMAGES, "X": IMAGES[:1], "labels": LABELS, "mean": np.zeros(1)}, LABELS, ("train: 1",)),
+        ({"x_train": IMAGES, "x": IMAGES[:2], "other": LABELS}, NONE, ("not used: 'x', 'other'",)),
         ({"arr_0": IMAGES}, NONE, ("train: 12 images from 'arr_0', no labels",)),
         ({"arr_0": LABELS, "arr_1": IMAGES}, LABELS, ("12 images from 'arr_1', labels from 'arr_0'",)),
         ({"anything": IMAGES, "odd": np.zeros((N, 3))}, NONE, ("train labels left out: shape (12, 3)",)),

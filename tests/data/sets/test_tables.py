@@ -63,39 +63,11 @@ def assert_same(arrays: Digits, expected: Digits) -> None:
         np.testing.assert_array_equal(array, wanted.reshape(len(wanted), -1) if role.endswith("images") else wanted)
 
 
-@pytest.mark.parametrize("change", [np.asarray, lambda images: images.reshape(5, 784), lambda images: images / np.float32(255)])
-def test_npy(tmp_path: Path, few: Digits, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    """An array of images, of bytes or from 0 to 1, is a training set without labels."""
-    np.save(tmp_path / "a.npy", change(few["train_images"]))
-
-    expected = {"train_images": few["train_images"], "train_labels": np.full(5, NO_LABEL)}
-    assert_same(tables.read(tmp_path / "a.npy").arrays, expected)
-
-
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_npz_of_keras(tmp_path: Path, few: Digits, save: Callable[..., None]) -> None:
     """Keras's mnist.npz has both splits with their labels."""
     save(tmp_path / "mnist.npz", **{KERAS[role]: array for role, array in few.items()})
     assert_same(tables.read(tmp_path / "mnist.npz").arrays, few)
-
-
-@pytest.mark.parametrize(
-    ("names", "found"),
-    [
-        ({"images": "train_images", "labels": "train_labels"}, {"train_images", "train_labels"}),
-        ({"x": "train_images", "y": "train_labels"}, {"train_images", "train_labels"}),
-        ({"x": "train_images"}, {"train_images"}),
-        ({role: role for role in KERAS}, set(KERAS)),
-        ({"x_train": "train_images", "x": "test_images", "other": "test_labels"}, {"train_images"}),
-    ],
-)
-def test_npz_under_other_names(tmp_path: Path, few: Digits, names: dict[str, str], found: set[str]) -> None:
-    """Usual names are understood, Keras's before others; images without labels have NO_LABEL."""
-    path = npz(tmp_path / "a.npz", {name: npy(few[role]) for name, role in names.items()})
-    expected = {role: few[role] for role in found}
-    if "train_labels" not in expected:
-        expected["train_labels"] = np.full(5, NO_LABEL)
-    assert_same(tables.read(path).arrays, expected)
 
 
 @pytest.mark.parametrize("kind", ["int8", "uint8", "int32", ">i4", "int64", "uint64"])

@@ -135,7 +135,8 @@ def _array(data: bytes) -> NDArray[Any] | str:
 
 def _of_arrays(found: Found, path: Path) -> Content:
     """Return the data set in arrays, by their names, or if the names are unknown, by their shapes. Raises DataError."""
-    used, notes = _without_validation(_by_name(found, path) or _by_shape(found, path))
+    used = _by_name(found, path) or _by_shape(found, path)
+    notes = _place_validation(used)
     images = {split: _usable(found, key, path) for (split, role), key in sorted(used.items(), reverse=True) if role == "images"}
     given = {split: _usable(found, key, path) for (split, role), key in used.items() if role == "labels" and split in images}
     if unused := [key for key in found if key not in used.values()]:
@@ -148,17 +149,14 @@ def _of_arrays(found: Found, path: Path) -> Content:
     return _content(images, given, used, notes, path)
 
 
-def _without_validation(used: Roles) -> tuple[Roles, list[str]]:
-    """Use a validation split as the test split if there is none, else leave it out."""
-    if ("validation", "images") not in used:
-        return used, []
+def _place_validation(used: Roles) -> list[str]:
+    """Make a validation split the test split if there is none, else leave it out."""
     has_test = ("test", "images") in used
-    kept = {
-        ("test" if split == "validation" else split, role): key
-        for (split, role), key in used.items()
-        if split != ("validation" if has_test else "test")
-    }
-    return kept, ["validation split left out" if has_test else "validation split used as the test split"]
+    found = {role: key for role in ("images", "labels") if (key := used.pop(("validation", role), None))}
+    if "images" not in found:
+        return []
+    used.update({} if has_test else {("test", role): key for role, key in found.items()})
+    return ["validation split left out" if has_test else "validation split used as the test split"]
 
 
 def _by_name(found: Found, path: Path) -> Roles:
