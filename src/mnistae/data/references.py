@@ -151,10 +151,10 @@ def _from_dataset(ref: ImageRef, dataset: Dataset, index: int) -> InputImage:
 def _nth_of_digit(ref: ImageRef, dataset: Dataset) -> int:
     places = np.flatnonzero(dataset.labels(ref.split) == ref.digit)
     if ref.number >= len(places):
-        raise UsageError(
-            f"index out of range: '{ref.text}'",
-            hint=f"{dataset.name} has {len(places):,} training images of digit {ref.digit}, counted from 0",
-        )
+        name = dataset.class_name(ref.digit)
+        what = f"digit {ref.digit}" if name is None else f"label {ref.digit} ('{name}')"
+        hint = f"{dataset.name} has {len(places):,} training images of {what}, counted from 0"
+        raise UsageError(f"index out of range: '{ref.text}'", hint=hint)
     return int(places[ref.number])
 
 
@@ -213,7 +213,7 @@ def _number(text: str, digits: str) -> int:
 def _looks_like_a_path(text: str) -> bool:
     if os.path.lexists(text):
         return True
-    is_malformed = text.startswith(("train:", "test:", "digit:"))  # digit:3/x is not a path, despite its slash
+    is_malformed = text.lower().lstrip().startswith(("train:", "test:", "digit:"))  # digit:3/x is no path, despite its slash
     if is_malformed:
         return False
     return os.sep in text or Path(text).suffix.lower() in SUFFIXES or patterns.is_multiple(text)
