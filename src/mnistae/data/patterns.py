@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from mnistae.core.errors import DataError
-from mnistae.data.images.files import SUFFIXES, is_image
+from mnistae.data.images import files
 
 MAX_FILES = 100_000
 
@@ -19,26 +19,25 @@ def is_multiple(text: str) -> bool:
     return _is_folder(text) or (glob.has_magic(text) and not os.path.lexists(text))
 
 
-def files(text: str) -> list[str]:
-    """Return the files that a folder or a pattern matches, in natural sort order. Raises DataError if none or too many.
+def find(text: str) -> tuple[list[str], str]:
+    """Return the files that a folder or a pattern matches, in natural sort order, and what else is in the folder.
 
-    A folder matches the files in it with the suffix of an image, except hidden ones and subfolders; a pattern matches
-    every file that it matches in a shell.
+    A folder matches the visible files in it with the suffix of an image, without those in subfolders; a pattern matches
+    every file that it matches in a shell, but not those that an operating system has added. Raises DataError if there are
+    none or too many.
     """
-    found = list(itertools.islice(_images(text) if _is_folder(text) else _glob(text), MAX_FILES + 1))
-    if not found and _is_folder(text):
-        raise DataError(f"no images in '{text}'", hint=f"supported extensions: {', '.join(sorted(SUFFIXES))}")
+    found, others = _in_folder(text) if _is_folder(text) else (list(itertools.islice(_glob(text), MAX_FILES + 1)), "")
     if not found:
         raise DataError(f"no files match '{text}'", hint="give existing files, or a folder of images")
     if len(found) > MAX_FILES:
         raise DataError(f"'{text}' matches more than {MAX_FILES:,} files", hint="split the input, e.g. 'scans/1*.png'")
-    return sorted(found, key=_natural_key)
+    return sorted(found, key=_natural_key), others
 
 
 def matches(text: str, path: Path) -> bool:
     """Whether a file at `path`, there or not yet, is one of those that a folder or a pattern matches."""
     if _is_folder(text):
-        return is_image(path.name) and _is_same(path.parent, text)
+        return files.is_image(path.name) and _is_same(path.parent, text)
     head, tail = os.path.split(text)
     folders = glob.iglob(head or os.curdir)  # noqa: PTH207 - Path.glob takes no absolute pattern
     return fnmatch(path.name, tail) and any(_is_same(path.parent, folder) for folder in folders)
@@ -52,16 +51,19 @@ def _is_same(folder: Path, other: str) -> bool:
     return folder.exists() and folder.samefile(other)
 
 
-def _images(folder: str) -> Iterator[str]:
-    try:
-        with os.scandir(folder) as entries:
-            yield from (entry.path for entry in entries if is_image(entry.name) and not entry.is_dir())
-    except OSError as error:
-        raise DataError(f"cannot read directory '{folder}': {error.strerror}", hint="check its permissions") from error
+def _in_folder(folder: str) -> tuple[list[str], str]:
+    listing = files.find(folder, recursive=False)
+    if not listing.images:
+        found = f"found {listing.skipped}; " if listing.others else ""
+        hint = f"{found}looked for {', '.join(sorted(files.SUFFIXES))}, not in subfolders"
+        raise DataError(f"no images in '{folder}'", hint=hint)
+    return listing.images, listing.skipped
 
 
 def _glob(pattern: str) -> Iterator[str]:
-    return (path for path in glob.iglob(pattern) if not _is_folder(path))  # noqa: PTH207 - nor keeps it the "./" of "./a"
+    for path in glob.iglob(pattern):  # noqa: PTH207 - Path.glob drops the "./" of "./a"
+        if not _is_folder(path) and files.SYSTEM.isdisjoint(part.lower() for part in Path(path).parts):
+            yield path
 
 
 def _natural_key(path: str) -> tuple[list[list[tuple[int, str]]], str]:

@@ -1,9 +1,12 @@
-"""Photos of a digit are as good for the network as the digit itself, whatever the camera, the paper and the pen."""
+"""Photos and drawings of a digit are as good for the network as the digit itself, whatever the camera, pen, paper and size."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mnistae.core.arrays import to_float
 from mnistae.data.images import decode
@@ -13,9 +16,22 @@ from mnistae.model import backend
 from mnistae.model.backend import Network
 from mnistae.store import importer, runs
 from tests.conftest import REFERENCE
+from tests.support.images import saved
 from tests.support.photos import PHOTOS
 
 Array = np.ndarray
+
+DRAWINGS = [
+    ("0", "DejaVuSans.ttf", 0.9, 0.5, 0.5),
+    ("2", "DejaVuSans.ttf", 0.6, 0.4, 0.6),
+    ("3", "DejaVuSerif.ttf", 0.7, 0.6, 0.45),
+    ("4", "DejaVuSans-Oblique.ttf", 0.8, 0.5, 0.55),
+    ("5", "DejaVuSans-Bold.ttf", 0.65, 0.35, 0.4),
+    ("6", "cmr10.ttf", 0.9, 0.5, 0.5),
+    ("7", "STIXGeneral.ttf", 0.75, 0.6, 0.5),
+    ("8", "DejaVuSans.ttf", 0.7, 0.5, 0.5),
+]
+"""Digits, fonts, heights and places."""
 
 WORST = 1.5
 """The error of a photo over that of its digit."""
@@ -64,3 +80,43 @@ def test_a_photo_of_a_handwritten_digit(real_mnist: Path, kind: str) -> None:
     expected = errors(network, clean, clean)
     assert (errors(network, images, images) <= WORST * expected).all()
     assert errors(network, images, clean).mean() <= WORST * expected.mean()
+
+
+def drawn(digit: str, font: str, height: float, x: float, y: float) -> Image.Image:
+    """Draw a digit of this height (of the picture's) with its centre at x, y, white on black, 1120 pixels wide and high."""
+    pen = ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", font), round(1120 * height / 0.72))
+    picture = Image.new("L", (1120, 1120))
+    ImageDraw.Draw(picture).text((1120 * x, 1120 * y), digit, fill=255, font=pen, anchor="mm")
+    return picture
+
+
+def grey(picture: Image.Image, side: int) -> Image.Image:
+    return picture.resize((side, side), Image.Resampling.BOX)
+
+
+SIZES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "28x28": lambda picture: grey(picture, 28),
+    "28x28, dark on light": lambda picture: ImageOps.invert(grey(picture, 28)),
+    "28x28, RGB on grey": lambda picture: ImageOps.colorize(grey(picture, 28), (90, 90, 90), (255, 255, 255)),
+    "28x28, low contrast": lambda picture: grey(picture, 28).point(lambda value: value // 2),
+    "28x28, alpha": lambda picture: Image.merge("LA", (Image.new("L", (28, 28)), grey(picture, 28))),
+    "28x28, 16 bits": lambda picture: Image.fromarray(np.asarray(grey(picture, 28)).astype(np.uint16) * 257),
+    "32x32": lambda picture: grey(picture, 32),
+    "56x56, 1 bit": lambda picture: grey(picture, 56).convert("1", dither=Image.Dither.NONE),
+    "280x280, dark on light": lambda picture: ImageOps.invert(grey(picture, 280)),
+    "280x280, palette": lambda picture: grey(picture, 280).convert("RGB").quantize(16),
+    "300x200": lambda picture: ImageOps.pad(grey(picture, 200), (300, 200)),
+    "1120x1120": lambda picture: picture,
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_same_drawing_in_any_size(size: str) -> None:
+    """With the built-in weights the error is that of the drawing at 280x280 to within a factor of 1.3, in either polarity."""
+    network = backend.load_network(runs.load("lab").weights, None)
+    pictures = [drawn(*row) for row in DRAWINGS]
+    reference = read([saved(grey(picture, 280)) for picture in pictures])
+    images = read([saved(SIZES[size](picture)) for picture in pictures])
+    ratios = errors(network, images, images) / errors(network, reference, reference)
+    assert ratios.max() < 1.3
+    assert ratios.min() > 1 / 1.3

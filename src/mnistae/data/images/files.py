@@ -12,7 +12,8 @@ SUFFIXES = frozenset(
 )
 MAX_FILES = 1_000_000
 
-_SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
+SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
+"""Names of files and folders that operating systems add, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def _refuse(error: OSError) -> None:
 
 def _is_visible(path: str) -> bool:
     name = os.path.basename(path)  # noqa: PTH119
-    return not name.startswith(".") and name.lower() not in _SYSTEM
+    return not name.startswith(".") and name.lower() not in SYSTEM
 
 
 def _suffix(path: str) -> str:

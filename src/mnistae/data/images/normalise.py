@@ -75,9 +75,10 @@ def _sharpened(ink: Array) -> Array:
         return ink
     has_steps = side < 2 * BOX and (ink[ink > 0.1] > 0.9).mean() > 0.95
     ink = np.pad(ink, 1)
-    smooth = ndimage.gaussian_filter(ink, 0.6) if has_steps else ink
-    h, w = (OUTLINE * length // side for length in ink.shape)
-    outline = np.clip((3 if has_steps else 10) * (_resized(smooth, (h, w)) - 0.5) + 0.5, 0, 1)
+    if has_steps:
+        ink = ndimage.gaussian_filter(ink, 0.6)
+    large = ndimage.zoom(ink, OUTLINE / side, order=1 if has_steps else 3, mode="grid-constant", grid_mode=True)
+    outline = np.clip((3 if has_steps else 10) * (large - 0.5) + 0.5, 0, 1)
     return np.asarray(outline[bounds(outline > 0.1)])
 
 
