@@ -450,7 +450,7 @@ def test_libraries_are_silent(tmp_path: Path) -> None:
     path = tmp_path / "script.pt"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.jit.script(nn.Linear(2, 2)).save(str(path))
+        torch.jit.script(nn.Linear(2, 2)).save(str(path))  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         torch.export.save(torch.export.export(nn.Linear(2, 2), (torch.zeros(1, 2),)), tmp_path / "program.pt2")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -94,7 +94,7 @@ def trained(variant: Variant, steps: int) -> dict[str, Array]:
         made = torch.sigmoid(y) if variant.output == "sigmoid" else torch.tanh(y) * 0.5 + 0.5
         loss = ((made - images) ** 2).mean()
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         optimizer.step()
     return {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
 

@@ -46,7 +46,8 @@ def read(path: Path, variant: Variant = DEFAULT) -> Imported:
         raise CheckpointError(f"cannot import '{path}': {error.message}", hint=error.hint) from error
     source = " ".join(["import", path.name, *([variant.options] if variant.options else [])])
     metadata = Metadata(model=found.config, source=source)
-    return Imported(weights, metadata, found.notes, variants.try_on_digits(raw, variant))
+    notes = tuple(filter(None, (*found.notes, variant.note)))
+    return Imported(weights, metadata, notes, variants.try_on_digits(raw, variant))
 
 
 def _own(data: bytes, variant: Variant) -> Imported:

@@ -52,13 +52,13 @@ class Found:
         return dict(zip(self.config.shapes(), full, strict=True))
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What was taken for what, and what was left out, a line each."""
-        pairs = [(layer.name, f"fc{number}") for number, layer in enumerate(self.layers, start=1)]
+    def notes(self) -> tuple[str, str]:
+        """What was taken for what, and what was left out; empty if there is nothing to say."""
+        pairs = [(safe_text(layer.name), f"fc{number}") for number, layer in enumerate(self.layers, start=1)]
         mapping = ", ".join(f"{name} → {own}" for name, own in pairs) if any(name != own for name, own in pairs) else ""
+        left_out = ", ".join(f"'{safe_text(name)}'" for name in self.left_out[:LISTED])
         more = " …" if len(self.left_out) > LISTED else ""
-        left_out = ", ".join(f"'{name}'" for name in self.left_out[:LISTED]) + more
-        return tuple(filter(None, (mapping, left_out and f"left out: {left_out}")))
+        return mapping, f"left out: {left_out}{more}" if left_out else ""
 
 
 def find(arrays: Arrays) -> Found:

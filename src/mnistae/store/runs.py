@@ -65,15 +65,6 @@ def exists(name: str) -> bool:
     return not all(files.is_missing(folder(name) / file) for file in (MODEL, STATE))
 
 
-def is_unreadable(name: str) -> bool:
-    """Whether permissions hide the model of a run, or whether there is one."""
-    try:
-        files.open_regular(folder(name) / MODEL).close()
-    except files.UnreadableError as error:
-        return error.is_denied
-    return False
-
-
 def run_names() -> list[str]:
     """Return the names of the runs, newest first, then those missing from the pointer file. Raises CheckpointError."""
     try:
@@ -262,7 +253,7 @@ def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
     try:
         data = files.read_bytes(path, limit=checkpoint_format.MAX_FILE)
     except files.UnreadableError as error:
-        if error.is_denied:
+        if permissions.is_denied(path):
             raise _cannot_read(path, error) from error
         raise CheckpointError(f"cannot use checkpoint '{path}': {error}", hint=_NAME_ONE) from error
     try:
@@ -303,7 +294,7 @@ def _read_recent() -> list[str]:
     try:
         data = files.read_bytes(path, limit=2**20)
     except files.UnreadableError as error:
-        if error.is_denied:
+        if permissions.is_denied(path):
             raise _cannot_read(path, error) from error
         return []
     return [line for line in dict.fromkeys(data.decode("ascii", "replace").splitlines()) if names.is_valid(line)]

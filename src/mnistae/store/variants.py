@@ -75,6 +75,12 @@ class Variant:
         return f"inputs {inputs}, ReLU after {rectified}, {self.output} output"
 
     @property
+    def note(self) -> str:
+        """What an import does to the weights, if anything."""
+        shift = "; codes are shifted by constants, so that none is negative" if self.bottleneck is Bottleneck.LINEAR else ""
+        return f"converted from {self}{shift}" if self.options else ""
+
+    @property
     def options(self) -> str:
         """The options of `checkpoints import` that differ from the defaults."""
         given = {"--input-range": self.inputs, "--bottleneck-activation": self.bottleneck, "--output-activation": self.output}
