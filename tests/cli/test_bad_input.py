@@ -277,7 +277,7 @@ def test_moved_data_is_missing_data(cli: Cli, tiny: Path) -> None:
 def test_closed_and_empty_standard_input(trained: str) -> None:
     """`-` with an empty or closed stdin is exit code 4 at once."""
     empty = run_cli("reconstruct", "-")
-    assert (empty.returncode, empty.stderr.splitlines()[0]) == (4, b"error: file is empty: 'standard input'")
+    assert (empty.returncode, empty.stderr.splitlines()[0]) == (4, b"error: 'standard input' is empty")
     closed = run_cli("reconstruct", "-", stdin=None, preexec_fn=lambda: os.close(0))
     assert (closed.returncode, closed.stderr.splitlines()[0]) == (4, b"error: stdin is closed")
 

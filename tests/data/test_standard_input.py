@@ -64,7 +64,7 @@ def test_an_array_that_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (None, "stdin is closed"),
         (closed(), "stdin is closed"),
-        (holding(b""), "file is empty: 'standard input'"),
+        (holding(b""), "'standard input' is empty"),
         (holding(b"hello"), "unsupported image format: 'standard input'"),
         (holding(b"<!doctype html>"), "unsupported image format: 'standard input' (a web page or XML document)"),
     ],

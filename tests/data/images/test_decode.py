@@ -182,7 +182,7 @@ NOT_KNOWN = "unsupported image format: 'x'"
 DAMAGED = "damaged or truncated image: 'x' (%s)"
 SIZE = "truncated or oversized .npy file: 'x'"
 BAD: list[tuple[str, bytes, str]] = [
-    ("empty", b"", "file is empty: 'x'"),
+    ("empty", b"", "'x' is empty"),
     ("text", b"hello, world\n", NOT_KNOWN),
     ("eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", f"{NOT_KNOWN} (a PostScript document)"),
     ("zip", b"PK\x03\x04" + bytes(60), f"{NOT_KNOWN} (a zip archive)"),

@@ -59,7 +59,7 @@ class _ReadLimiter(io.BytesIO):
 def find(data: bytes, *, name: str) -> str:
     """Return Pillow's name of a file's format. Raises DataError for another one, and says what it is if that is known."""
     if not data:
-        raise DataError(f"file is empty: '{name}'", hint=GIVE_AN_IMAGE)
+        raise DataError(f"'{name}' is empty", hint=GIVE_AN_IMAGE)
     kind = next((kind for kind, start in FORMATS.items() if re.match(start, data, re.DOTALL)), None)
     if kind is None:
         raise _unsupported(kinds.describe(data[: kinds.SIZE]), name)
