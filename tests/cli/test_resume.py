@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -18,25 +17,21 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 SIZES = ("-b", 256, "--hidden", 16)
 
-SRUN = """#!/bin/sh
-echo $$ > "$STEP"
-exec "$@"
-"""
-
-SCONTROL = """#!/bin/sh
-[ "$1" = requeue ] && touch "$REQUEUED"
-"""
+PROGRAMS = {
+    "mnistae": f'exec "{sys.executable}" -m mnistae "$@"',
+    "srun": 'echo $$ > "$STEP"; exec "$@"',
+    "scontrol": '[ "$1" = requeue ] && touch "$REQUEUED"',
+}
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A folder for programs, first on PATH: `mnistae`, and what a cluster has."""
-    programs = {"mnistae": f'#!/bin/sh\nexec "{sys.executable}" -m mnistae "$@"\n', "srun": SRUN, "scontrol": SCONTROL}
+def env(tmp_path: Path) -> dict[str, str]:
+    """An environment whose PATH has `mnistae` and what a cluster has."""
     (tmp_path / "bin").mkdir()
-    for name, text in programs.items():
-        (tmp_path / "bin" / name).write_text(text)
-        (tmp_path / "bin" / name).chmod(stat.S_IRWXU)
-    return tmp_path / "bin"
+    for name, text in PROGRAMS.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    return {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
 
 
 def documented(start: str, replaced: dict[str, str]) -> str:
@@ -48,10 +43,6 @@ def documented(start: str, replaced: dict[str, str]) -> str:
         assert old in command
         command = command.replace(old, new)
     return command
-
-
-def environment(path: Path, **variables: Path | str) -> dict[str, str]:
-    return {**os.environ, "PATH": f"{path}:{os.environ['PATH']}", **{name: str(value) for name, value in variables.items()}}
 
 
 def test_time_limit(cli: Cli, tiny: Path, home: Path) -> None:
@@ -73,7 +64,7 @@ def test_time_limit(cli: Cli, tiny: Path, home: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="a loop of sh")
 @pytest.mark.parametrize("loop", ["until mnistae {}; do :; done", "README"])
-def test_shell_loop(cli: Cli, tiny: Path, home: Path, path: Path, loop: str) -> None:
+def test_shell_loop(cli: Cli, tiny: Path, home: Path, env: dict[str, str], loop: str) -> None:
     """A shell loop over one command ends with the bytes of an uninterrupted run."""
     words = " ".join(map(str, ("--dataset", tiny, *SIZES, "-e", 2)))
     assert cli("train", *words.split(), "--name", "whole").code == 0
@@ -81,9 +72,7 @@ def test_shell_loop(cli: Cli, tiny: Path, home: Path, path: Path, loop: str) -> 
     command = loop.format(limited)
     if loop == "README":
         command = documented("while", {"train --resume --name long --recipe best --time 55m": limited})
-    done = subprocess.run(
-        ["sh", "-c", command], env=environment(path), capture_output=True, text=True, check=False, timeout=200
-    )
+    done = subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True, check=False, timeout=200)
     assert done.stderr.count("error: time limit '1s' reached") == 1, done.stderr
     assert run_files(home, "cut") == run_files(home, "whole")
 
@@ -106,12 +95,12 @@ def sbatch(script: str, task: int, env: dict[str, str], step: Path, requeued: Pa
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_job_array(cli: Cli, tiny: Path, home: Path, path: Path, tmp_path: Path) -> None:
+def test_job_array(cli: Cli, tiny: Path, home: Path, env: dict[str, str], tmp_path: Path) -> None:
     """A task of the README's SLURM array is requeued after a signal, and ends with the bytes of an uninterrupted run."""
     words = f"--dataset {tiny} {' '.join(map(str, SIZES))} -e 300"
     command = documented("sbatch", {"--recipe lab": words})
     options, script = command.split(" --wrap ")
     assert options == "sbatch --array=0-9 --time=60 --signal=USR1@60 --requeue"
     assert cli("train", *words.split(), "--seed", 3, "--name", "whole", "-q").code == 0
-    assert sbatch(script.strip("'"), 3, environment(path), tmp_path / "step", tmp_path / "requeued") == 2
+    assert sbatch(script.strip("'"), 3, env, tmp_path / "step", tmp_path / "requeued") == 2
     assert run_files(home, "seed-3") == run_files(home, "whole")

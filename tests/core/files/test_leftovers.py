@@ -3,9 +3,8 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -64,27 +63,20 @@ def test_process_namespaces(tmp_path: Path) -> None:
     assert all("No such file or directory" in text for text in errors)
 
 
-def refuse_lock(_fd: int, _operation: int) -> None:
+def refuse(_fd: int, _operation: int) -> None:
     raise OSError(95, "Operation not supported")
 
 
-def grant_lock(_fd: int, _operation: int) -> None:
-    """Grant every lock, as some network file systems do."""
-
-
-LOCKS = {"locks": fcntl.flock, "no locks": refuse_lock, "false locks": grant_lock}
+LOCKS = {"locks": fcntl.flock, "no locks": refuse, "false locks": lambda _fd, _operation: None}
+"""flock(2), the answer of a file system that has no locks, and that of one that grants every lock."""
 
 
 @pytest.mark.parametrize(
     ("locks", "is_here", "age", "stays"),
     [
         ("locks", True, 0, False),
-        ("locks", False, 3600, True),
-        ("locks", False, 90_000, False),
-        ("no locks", True, 3600, True),
-        ("no locks", True, 90_000, False),
-        ("false locks", True, 3600, True),
-        ("false locks", True, 90_000, False),
+        *(("locks", False, age, age == 3600) for age in (3600, 90_000)),
+        *((locks, True, age, age == 3600) for locks in ("no locks", "false locks") for age in (3600, 90_000)),
     ],
 )
 def test_leftover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: str, is_here: bool, age: float, stays: bool) -> None:
@@ -135,23 +127,9 @@ def test_removed_before_it_was_locked(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_folder_removed_by_several(tmp_path: Path) -> None:
     """Threads that remove the same folder at once all succeed."""
-    failures: list[Any] = []
-    start = threading.Barrier(4)
-    for k in range(10):
-        folder = tmp_path / f"{k}"
+    for _ in range(10):
         for name in range(50):
-            (folder / f"{name}").mkdir(parents=True)
-
-        def remove(folder: Path = folder) -> None:
-            start.wait()
-            try:
-                atomic.remove(folder)
-            except OSError as error:
-                failures.append(error)
-
-        threads = [threading.Thread(target=remove) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert (failures, folder.exists()) == ([], False)
+            (tmp_path / "folder" / f"{name}").mkdir(parents=True)
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(atomic.remove, [tmp_path / "folder"] * 4)) == [None] * 4
+        assert not (tmp_path / "folder").exists()

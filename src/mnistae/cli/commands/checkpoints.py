@@ -13,6 +13,7 @@ from mnistae.cli.console import Reporter, format_table
 from mnistae.cli.groups import Force, OutputOptions, format_option, output_option
 from mnistae.cli.views import metadata as view
 from mnistae.core.errors import CheckpointError, UsageError
+from mnistae.core.files import permissions
 from mnistae.store import export as exports
 from mnistae.store import names, onnx_graph, runs, verification
 from mnistae.store.onnx_graph import Part
@@ -159,7 +160,7 @@ def verify(checkpoint_names: OptionalNames = None, *, reporter: Reporter) -> Non
     if damaged:
         others = "".join(f", '{name}'" for name in damaged[1:])
         kinds = " or ".join(sorted({_health(name, found[name]) for name in damaged}))
-        readable = [name for name in damaged if not runs.is_unreadable(name)]
+        readable = [name for name in damaged if _health(name, found[name]) == "damaged"]
         raise CheckpointError(
             f"{len(damaged)} {kinds} run{'s' if others else ''}: '{damaged[0]}' ({found[damaged[0]]}){others}",
             hint=f"remove it with 'mnistae checkpoints remove {readable[0]}', or train it again" if readable else runs.CHECK,
@@ -194,7 +195,7 @@ def _entry(name: str) -> dict[str, Any] | None:
 def _health(name: str, reason: str | None) -> str:
     if reason is None:
         return "ok"
-    return "unreadable" if runs.is_unreadable(name) else "damaged"
+    return "unreadable" if permissions.is_denied(runs.model_path(name)) else "damaged"
 
 
 def _describe(name: str, checkpoint: Checkpoint) -> dict[str, Any]:

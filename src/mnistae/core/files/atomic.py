@@ -187,7 +187,7 @@ def _create(target: Path, mode: int) -> tuple[Path, int]:
         path = temp_path(target)
         fd = os.open(path, flags, mode)
         lock.hold(fd)
-        if os.fstat(fd).st_nlink:
+        if os.path.lexists(path):
             return path, fd
         os.close(fd)  # before it was locked, another process took it for a leftover
 

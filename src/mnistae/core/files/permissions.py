@@ -5,13 +5,11 @@ from pathlib import Path
 
 
 def is_denied(path: str | Path) -> bool:
-    """Whether permissions hide what there is under this name, if anything."""
+    """Whether this user may not read what there is under this name, or may not see whether there is anything."""
     try:
-        Path(path).stat()
-    except PermissionError:
-        return True
-    except (OSError, ValueError):
-        return False
+        os.close(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)))
+    except (OSError, ValueError) as error:
+        return isinstance(error, PermissionError)
     return False
 
 

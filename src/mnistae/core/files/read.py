@@ -23,11 +23,6 @@ MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 class UnreadableError(Exception):
     """A file that is missing, too large or not a file. The message is the reason; callers add what it was for."""
 
-    @property
-    def is_denied(self) -> bool:
-        """Whether permissions are the reason."""
-        return isinstance(self.__cause__, PermissionError)
-
 
 def is_missing(path: Path) -> bool:
     """Whether there is no file, folder or link of this name. What this user may not look at is not missing."""
