@@ -139,8 +139,8 @@ def detect(folder: Path) -> tuple[DatasetInfo, Path] | None:
     """Return the data set that a folder given by path holds, and the folder of its files, or None.
 
     In torchvision's layout the folders say which one it is, elsewhere the files' names. Files under MNIST's names may be any
-    of several data sets: they are read for what they are, under the folder's name, with their structure checked. Raises
-    DataError if there are several data sets.
+    of several data sets: in a folder named after one with other classes, they are that one; elsewhere they are read under the
+    folder's name, with their structure checked. Raises DataError if there are several data sets.
     """
     known = registry.DATASETS.values()
     found = [(entry, place) for entry in known for place in places(entry, folder) if not missing(place, entry.files)]
@@ -152,6 +152,9 @@ def detect(folder: Path) -> tuple[DatasetInfo, Path] | None:
         hint = f"set MNISTAE_DATA_DIR to the folder and name one: --dataset {found[0][0].name}"
         raise DataError(f"several data sets in '{folder}': {names}", hint=hint)
     if not found and here >= set(map(_spelling, MNIST_FILES)):
+        names = [entry for entry in known if folder.name.lower() in {entry.name, entry.torchvision.lower()} and entry.classes]
+        if names:
+            return names[0], folder
         return DatasetInfo(folder.name, "", torchvision="", mirrors=(), max_content=registry.MAX_CONTENT), folder
     return found[0] if found else None
 

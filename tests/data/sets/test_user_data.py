@@ -1,0 +1,125 @@
+"""The user's copy of a data set is found in every layout, and is the same data in every carrier."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnistae.core.errors import DataError
+from mnistae.data.sets import idx, resolve
+from mnistae.data.sets.dataset import Dataset, Split
+from mnistae.data.sets.registry import DATASETS, DatasetInfo
+from tests.conftest import write_idx
+
+Digits = dict[str, np.ndarray]
+
+
+@pytest.fixture
+def digits(digits: Digits) -> Digits:
+    """Thirty of the tiny digits: most tests here write them to files."""
+    return {role: array[:20] if role.startswith("train") else array[:10] for role, array in digits.items()}
+
+
+def assert_is_tiny(dataset: Dataset, digits: Digits) -> None:
+    """The data set holds the tiny data."""
+    for split in Split:
+        images = digits[f"{split}_images"]
+        np.testing.assert_array_equal(dataset.images(split), images.reshape(len(images), -1))
+        np.testing.assert_array_equal(dataset.labels(split), digits[f"{split}_labels"])
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["raw", "gz"])
+@pytest.mark.parametrize("place", ["", "MNIST/raw", "mnist"])
+def test_layouts(
+    entry: DatasetInfo, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, *, compress: bool
+) -> None:
+    """The user's folder may be flat, torchvision's, or have a sub-folder a data set; named or given by path."""
+    write_idx(tmp_path / "theirs" / place, digits, compress=compress)
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / "theirs"))
+    assert_is_tiny(resolve.open_dataset("mnist"), digits)
+    assert resolve.find(entry) == tmp_path / "theirs" / place
+    if place != "mnist":
+        assert_is_tiny(resolve.open_dataset(str(tmp_path / "theirs")), digits)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "is_found"),
+    [("theirs", "mnist", True), ("theirs", "kmnist", False), ("kmnist", "kmnist", True), ("kmnist", "fashion-mnist", False)],
+)
+def test_flat_folder(
+    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, name: str, *, is_found: bool
+) -> None:
+    """Flat files under MNIST's names, which several data sets share, are MNIST unless the folder's name says otherwise."""
+    write_idx(tmp_path / folder, digits)
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / folder))
+    assert resolve.find(DATASETS[name]) == (tmp_path / folder if is_found else None)
+
+
+def labelled(digits: Digits, split: str) -> np.ndarray:
+    """Return one split as rows of a label and 784 pixels."""
+    images = digits[f"{split}_images"]
+    return np.column_stack([digits[f"{split}_labels"], images.reshape(len(images), -1)])
+
+
+@pytest.mark.parametrize(
+    ("names", "error"),
+    [
+        (("mnist_train.csv", "mnist_test.csv"), None),
+        (("train.csv", "test.csv", "sample_submission.csv"), None),
+        (("a.csv", "b.csv"), "data of the same split in"),
+        ((), "no images in"),
+    ],
+)
+def test_folder_of_tables(tmp_path: Path, digits: Digits, names: tuple[str, ...], error: str | None) -> None:
+    """A folder of CSV files is one data set, split by their names; what else it has is left out and said."""
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for name in names:
+        np.savetxt(folder / name, labelled(digits, "test" if "test" in name else "train"), fmt="%d", delimiter=",")
+    if error:
+        with pytest.raises(DataError, match=error):
+            resolve.open_dataset(str(folder)).length(Split.TRAIN)
+        return
+    dataset = resolve.open_dataset(str(folder))
+    assert_is_tiny(dataset, digits)
+    assert ("left out 'sample_submission.csv'" in dataset.notes) == (len(names) > 2)
+
+
+def test_carriers(digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: DatasetInfo) -> None:
+    """The same digits are the same data set in every carrier."""
+    folder, csv, nested = (tmp_path / name for name in ("idx", "csv", "torch"))
+    write_idx(folder, digits)
+    write_idx(nested / "MNIST" / "raw", digits, compress=True)
+    csv.mkdir()
+    keras = {f"{'x' if 'images' in role else 'y'}_{role.split('_')[0]}": array for role, array in digits.items()}
+    (tmp_path / "npz").mkdir()
+    np.savez(tmp_path / "npz" / "mnist.npz", **keras)  # type: ignore[arg-type]  # NumPy's stub takes them for a flag
+    for split in ("train", "test"):
+        np.savetxt(csv / f"{split}.csv", labelled(digits, split), fmt="%d", delimiter=",")
+        for index, image in enumerate(digits[f"{split}_images"]):
+            put_image = tmp_path / "png" / split / f"{index:03}.png"
+            put_image.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(put_image)
+    for place in (folder, csv, nested, tmp_path / "npz"):
+        assert_is_tiny(resolve.open_dataset(str(place)), digits)
+    pictures = resolve.open_dataset(str(tmp_path / "png"))
+    np.testing.assert_array_equal(pictures.images(Split.TEST), digits["test_images"].reshape(10, -1))
+    for place in (folder, nested, tmp_path / "npz"):
+        monkeypatch.setenv("MNISTAE_DATA_DIR", str(place))
+        named = resolve.open_dataset("mnist")
+        assert_is_tiny(named, digits)
+        assert named.notes == (idx.VERIFIED,)
+
+
+@pytest.mark.parametrize("change", ["test_labels", "train_images"])
+def test_other_npz_as_mnist(
+    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: DatasetInfo, change: str
+) -> None:
+    """An mnist.npz of other content is not taken for MNIST."""
+    digits = digits | {change: digits[change][::-1]}
+    keras = {f"{'x' if 'images' in role else 'y'}_{role.split('_')[0]}": array for role, array in digits.items()}
+    np.savez(tmp_path / "mnist.npz", **keras)  # type: ignore[arg-type]  # as above
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path))
+    with pytest.raises(DataError, match=f"is not the published content of mnist: {change} differ"):
+        resolve.open_dataset("mnist").length(Split.TEST)
