@@ -161,6 +161,7 @@ def test_another_checkpoints_codes_are_refused(cli: Cli, trained: str, tiny: Pat
     ("text", "message"),
     [
         ("0,1,2,3,4,5,6,7\n" + "0.5," * 7 + "0.5\n", "'c.txt': first row '0,1,2,3,4,5,6,7' read as a header"),
+        ("1,2,3,4,5,6,7,8\n" + "0.5," * 7 + "0\n", "'c.txt': first row '1,2,3,4,5,6,7,8' read as a header"),
         (
             "[0,0,0,0,0,0,0,-9]\n[1,1,1,1,1,1,1,1]\n",
             "warning: 1 of 2 codes contain negative values",

@@ -157,13 +157,14 @@ def _columns(head: Sequence[list[str]], width: int, name: str, note: Note) -> tu
 def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Sequence[int] | None:
     """Return the columns of the code that the first row names, or None if that row is a code.
 
-    A row of counts, 0, 1, 2 and so on, as pandas writes it, is a header; but a short one, or one that counts from 1, only above
-    a row without whole numbers. A header without numbers names the code, after an index without a name.
+    A row of counts, 0, 1, 2 and so on, as pandas writes it, is a header; but a short one, which may be a code, only above a row
+    without whole numbers. A header without numbers names the code, after an index without a name.
     """
     first = head[0]
     places: Sequence[int] | None = _numbered(first, width)
     if places and all(map(str.isdecimal, first)):
-        is_header = len(head) > 1 and ((first[0] == "0" and width > 2) or not any(map(str.isdecimal, head[1])))
+        is_long = width > (2 if first[0] == "0" else 3)
+        is_header = len(head) > 1 and (is_long or not any(map(str.isdecimal, head[1])))
         note(f"{name}: first row '{','.join(first)}' read as a {'header' if is_header else 'code'}")
         return places if is_header else None
     if places is None and any(map(_is_number, first)):
