@@ -130,7 +130,9 @@ def test_enormous_numbers(text: str) -> None:
     assert (caught.value.message, caught.value.hint) == (f"index out of range: '{text}'", NOT_AN_IMAGE)
 
 
-@pytest.mark.parametrize("text", "0 599 train:1 test:0 test:99 digit:7 digit:7/0 digit:0/3 digit:9/59".split())
+@pytest.mark.parametrize(
+    "text", ["0", "599", "train:1", "test:0", "test:99", "digit:7", "digit:7/0", "digit:0/3", "digit:9/59"]
+)
 def test_images_of_the_data_set(digits: Digits, text: str) -> None:
     """An index and the K of a digit count from 0, in the training set unless the word says otherwise."""
     kind, _, rest = text.rpartition(":")
