@@ -33,11 +33,6 @@ def summed(digits: Digits) -> DatasetInfo:
     return dataclasses.replace(MNIST, sha256=sums)
 
 
-def without_sums(entry: DatasetInfo) -> DatasetInfo:
-    """Take the safeguard out."""
-    return dataclasses.replace(entry, sha256={})
-
-
 def assert_same(arrays: Digits, digits: Digits) -> None:
     """The arrays are the digits, images flattened."""
     assert arrays.keys() == digits.keys()
@@ -79,68 +74,12 @@ def test_damaged_file(tmp_path: Path, digits: Digits, name: str, damage: str, *,
     assert caught.value.message == f"'{path}' is damaged: not the published content of mnist (SHA-256 mismatch)"
 
 
-@pytest.mark.parametrize("damage", [damage for damage in DAMAGES if damage != "one value 10"])
-@pytest.mark.parametrize("name", FILES)
-def test_damaged_structure(tmp_path: Path, digits: Digits, name: str, damage: str) -> None:
-    """Without any sum every damage of the structure is still found."""
-    folder = write_idx(tmp_path / "a", digits)
-    (folder / name).write_bytes(DAMAGES[damage]((folder / name).read_bytes()))
-    with pytest.raises(DataError, match=rf"{name}' is damaged: "):
-        idx.read(without_sums(MNIST), folder)
-
-
-@pytest.mark.parametrize(("first", "second"), [(0, 1), (0, 2), (1, 3), (2, 3), (0, 3)])
-def test_swapped_files(tmp_path: Path, digits: Digits, first: int, second: int) -> None:
-    """Two files under each other's names are found, with sums and without."""
-    folder = write_idx(tmp_path / "a", digits)
-    a, b = folder / FILES[first], folder / FILES[second]
-    one, other = a.read_bytes(), b.read_bytes()
-    a.write_bytes(other)
-    b.write_bytes(one)
-    for entry in (summed(digits), without_sums(MNIST)):
-        with pytest.raises(DataError):
-            idx.read(entry, folder)
-
-
 def test_counts_that_differ(tmp_path: Path, digits: Digits) -> None:
     """A label too few is found even in files that are sound by themselves."""
     folder = write_idx(tmp_path / "a", {**digits, "test_labels": digits["test_labels"][1:]})
     with pytest.raises(DataError) as caught:
-        idx.read(without_sums(MNIST), folder)
+        idx.read(dataclasses.replace(MNIST, sha256={}), folder)
     assert caught.value.message == f"10 test images but 9 labels in '{folder}'"
-
-
-def put(path: Path, at: int, byte: int) -> None:
-    """Write one byte of a file in place."""
-    with path.open("r+b", buffering=0) as stream:
-        stream.seek(at)
-        stream.write(bytes([byte]))
-
-
-def damaged_bytes_found(entry: DatasetInfo, folder: Path) -> tuple[int, int]:
-    """Damage every byte of every file in turn; return how many damages are found, and how many there were."""
-    found = tried = 0
-    for name in FILES:
-        data = (folder / name).read_bytes()
-        for at, byte in enumerate(data):
-            put(folder / name, at, byte ^ 1 << at % 8)
-            tried += 1
-            try:
-                idx.read(entry, folder)
-            except DataError:
-                found += 1
-            put(folder / name, at, byte)
-    return found, tried
-
-
-def test_every_byte(tmp_path: Path, digits: Digits) -> None:
-    """One flipped bit in any byte of any file is found; without the sums hardly any is."""
-    few = {role: array[:2] if role.startswith("train") else array[:1] for role, array in digits.items()}
-    folder = write_idx(tmp_path / "a", few)
-    found, tried = damaged_bytes_found(summed(few), folder)
-    assert found == tried == 3 * 784 + 3 + 2 * 16 + 2 * 8
-    found, _ = damaged_bytes_found(without_sums(MNIST), folder)
-    assert found < 60
 
 
 @pytest.mark.parametrize(
@@ -285,8 +224,7 @@ def test_detect_nothing(tiny: Path, tmp_path: Path) -> None:
     (tiny / FILES[1]).unlink()
     assert idx.detect(tiny) is None
     (tiny / FILES[1]).mkdir()
-    assert idx.detect(tiny) is None
-    assert idx.detect(tmp_path / "nowhere") is None
+    assert idx.detect(tiny) is idx.detect(tmp_path / "nowhere") is None
 
 
 def test_find_and_remove(tmp_path: Path) -> None:
