@@ -242,6 +242,8 @@ def deep(*widths: int) -> dict[str, Tensor]:
 PARTS = ("weight", "bias")
 NOT_FINITE = "import a checkpoint whose training did not diverge"
 ONLY = "only networks of four linear layers, 784-h-b-h-784, can be imported"
+NO_BIAS = "save zeros where a layer has no bias"
+ALONE = "save the weights of one network alone, 784-h-b-h-784: torch.save(model.state_dict(), FILE)"
 NONE = "no network 784-h-b-h-784 found; it contains "
 OTHER = "there are other layers in the network: "
 BATCH_NORM = {"bn.weight": torch.ones(16), "bn.bias": torch.zeros(16), "bn.running_mean": torch.zeros(16)}
@@ -259,14 +261,14 @@ class Custom:
         (torch.zeros(3), NONE + "it (3,)", foreign.HINT),
         ({"encoder.0.weight": torch.zeros(3)}, NONE + "encoder.0.weight (3,)", foreign.HINT),
         (deep(784, 10), NONE + "0.weight (10, 784), 0.bias (10,)", foreign.HINT),
-        (without("fc4.bias"), "no bias found for 'fc4'", foreign.HINT),
-        (without("fc1.bias", "fc2.bias"), "no bias found for 'fc1', 'fc2'", foreign.HINT),
-        (prefixed("a.") | {f"b.{name}": tensor + 1 for name, tensor in weights().items()}, None, SAVE),
-        ({"net": weights(), "ema": {name: tensor + 1 for name, tensor in weights().items()}}, None, SAVE),
-        (deep(784, 16, 2, 16, 784) | {f"b.{k}": v for k, v in deep(784, 9, 3, 9, 784).items()}, None, SAVE),
+        (without("fc4.bias"), "no bias found for 'fc4'", NO_BIAS),
+        (without("fc1.bias", "fc2.bias"), "no bias found for 'fc1', 'fc2'", NO_BIAS),
+        (prefixed("a.") | {f"b.{name}": tensor + 1 for name, tensor in weights().items()}, None, ALONE),
+        ({"net": weights(), "ema": {name: tensor + 1 for name, tensor in weights().items()}}, None, ALONE),
+        (deep(784, 16, 2, 16, 784) | {f"b.{k}": v for k, v in deep(784, 9, 3, 9, 784).items()}, None, ALONE),
         (deep(784, 32, 16, 2, 16, 32, 784), "there are more than four layers: 2.weight (2, 16), 3.weight (16, 2)", ONLY),
         (deep(784, 16, 16, 2, 16, 784), "there are more than four layers: 1.weight (16, 16)", ONLY),
-        (renamed("fc1", "fc_mu", "fc3", "fc4") | {"fc_var.weight": torch.zeros(2, 16)}, None, SAVE),
+        (renamed("fc1", "fc_mu", "fc3", "fc4") | {"fc_var.weight": torch.zeros(2, 16)}, None, ALONE),
         (weights() | BATCH_NORM, None, ONLY),
         ({"encoder": MODULES["encoder"] | BATCH_NORM, "decoder": MODULES["decoder"]}, None, ONLY),
         (changed("fc5.weight", torch.zeros(3)), OTHER + "fc5.weight (3,)", ONLY),
@@ -277,7 +279,7 @@ class Custom:
             None,
         ),
         (changed("fc1.weight", torch.zeros(784, 16)), None, foreign.HINT),
-        (changed("fc1.bias", 3), "no bias found for 'fc1'", foreign.HINT),
+        (changed("fc1.bias", 3), "no bias found for 'fc1'", NO_BIAS),
         (
             changed("fc1.bias", torch.zeros(16, dtype=torch.int64)),
             "'fc1.bias' is not of a floating-point type: int64",

@@ -10,7 +10,7 @@ from typing import Any
 from mnistae.core.config import PIXELS, ModelConfig
 from mnistae.core.errors import CheckpointError, UsageError
 from mnistae.core.text import safe_text
-from mnistae.store.foreign import HINT, SAVE_WEIGHTS
+from mnistae.store.foreign import HINT
 
 LISTED = 8
 """Arrays named in a message."""
@@ -18,6 +18,7 @@ LISTED = 8
 _PART = re.compile(r"(.*)(?<![a-z])(?:(?:weights?|kernel|w)|(bias|biases|b))(?![a-z])(.*)", re.IGNORECASE | re.DOTALL)
 """The last part in which the names of a layer's matrix and bias may differ: `encoder.0.weight`, `fc1_b`, `W1`."""
 
+_ALONE = "save the weights of one network alone, 784-h-b-h-784: torch.save(model.state_dict(), FILE)"
 _ONLY = "only networks of four linear layers, 784-h-b-h-784, can be imported"
 
 Arrays = Mapping[str, Any]
@@ -103,7 +104,7 @@ def _sizes(by_shape: Shapes, arrays: Arrays) -> ModelConfig:
         raise CheckpointError(f"no network 784-h-b-h-784 found; it contains {_list(arrays, arrays)}", hint=HINT)
     if len(configs) > 1:
         sizes = [f"784-{config.hidden}-{config.bottleneck}-{config.hidden}-784" for config in configs]
-        raise CheckpointError(f"more than one network fits: {', '.join(sizes[:LISTED])}", hint=SAVE_WEIGHTS)
+        raise CheckpointError(f"more than one network fits: {', '.join(sizes[:LISTED])}", hint=_ALONE)
     return configs[0]
 
 
@@ -119,7 +120,7 @@ def _choose(config: ModelConfig, by_shape: Shapes) -> list[Layer]:
     for shape, number in Counter(shapes).items():
         if len(by_shape[shape]) > number:
             names = ", ".join(f"'{layer.name}'" for layer in by_shape[shape][:LISTED])
-            raise CheckpointError(safe_text(f"more than one matrix of shape {shape}: {names}"), hint=SAVE_WEIGHTS)
+            raise CheckpointError(safe_text(f"more than one matrix of shape {shape}: {names}"), hint=_ALONE)
         pools[shape] = iter(sorted(by_shape[shape], key=_place))
     return [next(pools[shape]) for shape in shapes]
 
@@ -131,7 +132,7 @@ def _place(layer: Layer) -> tuple[bool, list[int]]:
 def _check_biases(layers: Sequence[Layer], arrays: Arrays) -> None:
     missing = [f"'{layer.name}'" for layer in layers if layer.bias is None]
     if missing:
-        raise CheckpointError(safe_text(f"no bias found for {', '.join(missing)}"), hint=HINT)
+        raise CheckpointError(safe_text(f"no bias found for {', '.join(missing)}"), hint="save zeros where a layer has no bias")
     biases = [tuple(arrays[layer.bias].shape) for layer in layers if layer.bias]
     if [(layer.shape[0],) for layer in layers] == biases:
         return
