@@ -1,4 +1,4 @@
-"""Report words to avoid, with replacements: in the pages, and in strings, docstrings and comments of package and benchmarks."""
+"""Report words to avoid, with replacements: in the pages, and in the strings, docstrings and comments of the code."""
 
 import re
 import sys
@@ -43,7 +43,7 @@ REPLACEMENTS = {
 }
 """What to look for, as regular expressions over whole words, and what to write instead."""
 
-FILES = ("*.md", "docs/*.md", "docs/*.py", "src/**/*.py", "benchmarks/*.py", "benchmarks/*.sh")
+FILES = ("*.md", "docs/*.md", "docs/*.py", "src/**/*.py", "tests/**/*.py", "benchmarks/*.py", "benchmarks/*.sh")
 
 EXCEPTIONS = {
     "docs/architecture.md": "generated from the package",

@@ -47,7 +47,7 @@ EXITS = "import signal, sys; signal.signal(2, lambda *_: sys.exit(130)); sys.std
 
 @pytest.mark.parametrize("arguments", [["-m", "mnistae", "decode"], ["-c", EXITS]], ids=["ours", "control: exit code 130"])
 def test_one_ctrl_c_stops_a_shell_loop(arguments: list[str]) -> None:
-    """A shell goes on with its loop after an exit code of 130, but not after a command that SIGINT has ended."""
+    """A shell continues its loop after an exit code of 130, but not after a command that SIGINT has ended."""
     script = 'for k in 1 2; do echo start; "$@"; echo "code $?"; done'
     command = ["bash", "-c", script, "bash", sys.executable, *arguments]
     with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, start_new_session=True, text=True) as shell:

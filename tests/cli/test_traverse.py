@@ -71,9 +71,9 @@ def test_all_units_are_rows(cli: Cli, trained: str) -> None:
     every, one = np.load("all.npy"), np.load("one.npy")
     assert (every.shape, one.shape) == ((24, 28, 28), (3, 28, 28))
     np.testing.assert_allclose(every[21:], one, atol=1e-6)
-    with Image.open("strip.png") as strip, Image.open("all.gif") as film:
+    with Image.open("strip.png") as strip, Image.open("all.gif") as gif:
         assert strip.size == (3 * 112, 8 * 112)
-        assert (film.size, film.n_frames) == ((8 * 112, 112), 4)  # type: ignore[attr-defined]
+        assert (gif.size, gif.n_frames) == ((8 * 112, 112), 4)  # type: ignore[attr-defined]
     assert [unit["unit"] for unit in document(cli, 1)["units"]] == list(range(8))
 
 

@@ -1,4 +1,4 @@
-"""An IMAGE word means one thing or is refused; what it means is found where it says."""
+"""An image reference has one meaning or is refused."""
 
 import io
 import os
@@ -168,7 +168,7 @@ def test_past_the_end(digits: Digits, text: str, hint: str) -> None:
 
 
 def test_without_a_test_split(digits: Digits) -> None:
-    """An image of a split that is not there is the data's fault."""
+    """An image of a missing split is an error of the data."""
     train_only = {role: array for role, array in digits.items() if role.startswith("train")}
     with pytest.raises(DataError, match="data set 'tiny' has no test split"):
         resolve(train_only, "test:0")

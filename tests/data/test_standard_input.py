@@ -70,7 +70,7 @@ def test_an_array_that_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_no_image(monkeypatch: pytest.MonkeyPatch, stream: object, message: str) -> None:
-    """A standard input that holds no picture is told apart: closed, empty, something else."""
+    """A standard input without an image is reported by its kind: closed, empty, something else."""
     monkeypatch.setattr(sys, "stdin", stream)
     [failure] = load("-")
     assert isinstance(failure, SkippedImage)

@@ -157,7 +157,7 @@ COMMANDS = [
 
 
 def test_offline(forks: ForkServer, digits: dict[str, np.ndarray], trained: str, home: Path) -> None:
-    """D5: with MNISTAE_OFFLINE=1 no command touches a socket: exit 4 where the data are missing, success where they lie."""
+    """D5: with MNISTAE_OFFLINE=1 no command touches a socket: exit 4 without the data, success with them."""
     work, log = home.parent, home.parent / "sockets"
     watch = (("downloads.watch_sockets", str(log)),)
     for is_here in (False, True):

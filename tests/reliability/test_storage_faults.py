@@ -80,11 +80,7 @@ def test_every_error_at_every_primitive(store: Path, monkeypatch: pytest.MonkeyP
     save(0)
     old = files(store)
     count = check_every_error(store, {}) + check_every_error(store, old)
-    defects: dict[str, Callable[..., None]] = {
-        "write_bytes": write_in_place,
-        "_fsync": careless,
-        "discard": lambda _self: None,
-    }
+    defects: dict[str, Callable[..., None]] = {"write_bytes": write_in_place, "_fsync": careless, "discard": lambda _self: None}
     for name, defect in defects.items():
         with monkeypatch.context() as patch:
             patch.setattr(atomic.Writer if name == "discard" else atomic, name, defect)

@@ -235,7 +235,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "unsized": _unsized,
     "kept open": _kept_open,
     "moved": _moved,
-    "compressed anew": partial(_answer, change=lambda body: gzip.compress(gzip.decompress(body), 1, mtime=1)),
+    "recompressed": partial(_answer, change=lambda body: gzip.compress(gzip.decompress(body), 1, mtime=1)),
     # These answer with something else.
     "html": partial(_answer, change=lambda _body: HTML),
     "404": partial(_status, status=404),

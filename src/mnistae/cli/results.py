@@ -116,7 +116,7 @@ def write_result(
 
 
 def default_stem(command: str, inputs: Sequence[str], options: Sequence[str] = ()) -> str:
-    """Return the default name, without extension, of what a command makes of its inputs. Other arguments give other names.
+    """Return the default name, without extension, of the output of a command. Other arguments give other names.
 
     References to a data set, plain file names and names of checkpoints are legible as they are; anything else adds a digest.
     """

@@ -21,7 +21,7 @@ def _quotas(root: Path) -> Iterator[tuple[int, int]]:
                 continue
             base, files = ("cpu", ("cpu.cfs_quota_us", "cpu.cfs_period_us")) if controllers else ("", ("cpu.max",))
             place = PurePosixPath(group.lstrip("/"))
-            for folder in (place, *place.parents):  # in a container the group itself is not there, only the root
+            for folder in (place, *place.parents):  # in a container the group itself is missing and only the root exists
                 with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
                     numbers = " ".join((root / "sys/fs/cgroup" / base / folder / file).read_text() for file in files)
                     quota, period = map(int, numbers.split())

@@ -45,11 +45,11 @@ def test_blurred_colour_maps_are_not_read_silently(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ink", "ground"), [("red", "white"), ("navy", "white"), ("yellow", "navy"), ("red", "lightblue"), ("white", "green")]
+    ("ink", "background"), [("red", "white"), ("navy", "white"), ("yellow", "navy"), ("red", "lightblue"), ("white", "green")]
 )
-def test_coloured_ink_is_no_colour_map(ink: str, ground: str) -> None:
+def test_coloured_ink_is_no_colour_map(ink: str, background: str) -> None:
     """Two colours are read by brightness, which the note says; faint colours have no note."""
-    read = read_bytes(saved(five(ink, ground, mode="RGB")), name="x")
+    read = read_bytes(saved(five(ink, background, mode="RGB")), name="x")
     assert np.abs(read.images[0] - FIVE).mean() < 0.03
     assert read.notes[0] == BY_BRIGHTNESS
     assert BY_BRIGHTNESS not in read_bytes(saved(five("black", "#fffff0", mode="RGB")), name="x").notes

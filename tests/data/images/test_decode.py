@@ -61,7 +61,7 @@ GOOD: dict[str, Callable[[], bytes]] = {
     "I;16": lambda: saved(Image.fromarray(grey_five().astype(np.uint16) * 257)),
     "I;16, 12 bits used": lambda: saved(Image.fromarray(grey_five().astype(np.uint16) * 16)),
     "interlaced": lambda: interlaced_png(grey_five()),
-    "film": lambda: saved(five(), save_all=True, append_images=[Image.new("L", (120, 120), 80)]),
+    "APNG": lambda: saved(five(), save_all=True, append_images=[Image.new("L", (120, 120), 80)]),
     "JPEG": lambda: saved(five(), "JPEG", quality=90),
     "progressive JPEG": lambda: saved(five(), "JPEG", quality=90, progressive=True),
     "CMYK JPEG": lambda: saved(five().convert("CMYK"), "JPEG", quality=90),
@@ -109,7 +109,7 @@ def test_every_kind_of_picture_gives_the_same_digit(kind: str) -> None:
     assert pictures.images.dtype == np.float32
     assert np.abs(pictures.images - expected).mean() < 0.03
     assert pictures.notes[-1] in {CUT, CUT.replace("13x", "14x")}
-    assert (FIRST in pictures.notes) == any(word in kind for word in ("animated", "pages", "film", "two-picture"))
+    assert (FIRST in pictures.notes) == any(word in kind for word in ("animated", "pages", "APNG", "two-picture"))
 
 
 def test_a_turned_picture_is_another_digit() -> None:
@@ -222,7 +222,7 @@ BAD: list[tuple[str, bytes, str]] = [
     ("npy scalar", npy(np.float32(0)), "unsupported array shape (): 'x'"),
     ("npy of 27", npy(np.zeros((3, 28, 27))), "unsupported array shape (3, 28, 27): 'x'"),
     ("npy of none", npy(np.zeros((0, 28, 28))), "unsupported array shape (0, 28, 28): 'x'"),
-    ("npy cut short", npy(RAMP)[:-1], SIZE),
+    ("truncated npy", npy(RAMP)[:-1], SIZE),
     ("npy too long", npy(RAMP) + b"\0", SIZE),
     ("npy that lies", with_header(FITS % "99999, 28, 28", bytes(784)), SIZE),
     ("npy of too many", with_header(FITS % "100001, 784"), "unsupported array shape (100001, 784): 'x'"),

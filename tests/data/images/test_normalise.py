@@ -29,7 +29,7 @@ DIGITS = {
 
 @cache
 def strokes(name: str, side: int = 160, *, width: float = 0.09) -> Array:
-    """Draw a digit as a round pen would, (side, side), 0 = ground, 1 = ink; a five has two strokes."""
+    """Draw a digit as a round pen would, (side, side), 0 = background, 1 = ink; a five has two strokes."""
     drawing = Image.new("L", (4 * side, 4 * side))
     pen = ImageDraw.Draw(drawing)
     r = 2 * side * width
@@ -166,7 +166,7 @@ def test_fine_strokes_are_widened() -> None:
 
 
 def test_a_digit_that_fills_most_of_the_picture_is_still_the_ink() -> None:
-    """A cut-out whose ink covers half of it is read by its corners, as ink on a ground."""
+    """A cut-out whose ink covers half of it is read by its corners, as ink on a background."""
     bold = strokes("zero", width=0.24)
     cut = bold[bounds(bold > 0.1)]
     assert (cut > 0.5).mean() > 0.5

@@ -45,7 +45,7 @@ def ten_digits(data: Dataset) -> Array:
 
 
 def read(files: list[bytes]) -> Array:
-    """Return what the product makes of picture files: (n, 784)."""
+    """Return the images of picture files, prepared by the product: (n, 784)."""
     return np.stack([decode.read_bytes(data, name="photo").images[0] for data in files]).reshape(len(files), 784)
 
 

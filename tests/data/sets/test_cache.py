@@ -136,7 +136,7 @@ def test_damaged_block(source: Counted, file: Path, name: str) -> None:
     assert file.read_bytes() == sound
 
 
-def test_sabotaged_blocks(source: Counted, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_blocks(source: Counted, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the digests of the blocks, the flipped bit would be served."""
     flip(file, place_of(file, "train_images", 39))
     digests = CacheFile.open(file, SOURCE).digests["train_images"]
@@ -192,7 +192,7 @@ def json_only(text: str) -> bytes:
     ],
 )  # fmt: skip
 def test_unusable_file(source: Counted, file: Path, change: Callable[[bytes], bytes]) -> None:
-    """A file that is cut, foreign or of another version is made anew, without a word."""
+    """A file that is cut, foreign or of another version is replaced without a message."""
     sound = file.read_bytes()
     file.write_bytes(change(sound))
     dataset = source.dataset()
@@ -224,7 +224,7 @@ def test_every_byte_of_the_header(home: Path, monkeypatch: pytest.MonkeyPatch) -
     assert wrong_answers(home, monkeypatch) == 0
 
 
-def test_sabotaged_header(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_header(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the sum over the header, a flipped bit in a shape or a digest would."""
     real = cache._digest_of
     monkeypatch.setattr(cache, "_digest_of", lambda what: "" if "version" in what else real(what))
@@ -275,7 +275,7 @@ def test_folder_in_place_of_the_file(source: Counted, file: Path) -> None:
 @pytest.mark.parametrize("name", ["train_images", "nothing"])
 @pytest.mark.parametrize("start", [ROWS - 1, ROWS, ROWS + BLOCK])
 def test_rows_that_are_not_there(file: Path, name: str, start: int) -> None:
-    """Rows past the end, and arrays that are not there, make the cache useless for that question, not wrong."""
+    """Rows past the end, and missing arrays, make the cache unusable for that request, not wrong."""
     with pytest.raises(StaleCacheError):
         CacheFile.open(file, SOURCE).rows(name, start, start + 2)
 

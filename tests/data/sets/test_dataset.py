@@ -41,7 +41,7 @@ def test_one_split(dataset: Dataset) -> None:
     ids=["length", "images", "labels"],
 )
 def test_missing_split(dataset: Dataset, ask: Callable[[Dataset], object], *, opened_before: bool) -> None:
-    """A split that is not there is an expected failure, with the cache and without."""
+    """A missing split is an expected error, with the cache and without."""
     if opened_before:
         assert Dataset(dataset._source).digest
     assert not dataset.has(Split.TEST)

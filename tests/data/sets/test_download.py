@@ -30,7 +30,7 @@ PATIENT = Limits(stall=5.0, deadline=10.0, pauses=())
 
 pytestmark = pytest.mark.usefixtures("hosts")
 
-GOOD = ["good", "slow", "chunked", "unsized", "kept open", "moved", "compressed anew"]
+GOOD = ["good", "slow", "chunked", "unsized", "kept open", "moved", "recompressed"]
 BAD = {
     **dict.fromkeys(("html", "wrong bytes", "one bit", "not gzip"), "invalid gzip data"),
     **dict.fromkeys((f"reset at {share} %" for share in (0, 1, 50, 99)), "reset"),
@@ -105,7 +105,7 @@ def test_next_mirror(behaviour: str, folder: Path, hosts: list[str]) -> None:
 
 @pytest.mark.parametrize("behaviour", BAD)
 def test_no_mirror_is_left(behaviour: str, folder: Path, hosts: list[str]) -> None:
-    """Where every mirror fails, one error in time names the file, a reason each and both ways out; no file is left."""
+    """Where every mirror fails, one error in time names the file, a reason for each and both alternatives; no file is left."""
     start = time.monotonic()
     with Mirror(FILES, behaviour) as mirror:
         with pytest.raises(DataError) as caught:
@@ -199,7 +199,7 @@ def test_md5_of_a_zip(behaviour: str, is_kept: bool, folder: Path) -> None:
 
 @pytest.mark.parametrize("planted", [b"", b"garbage", ARCHIVE[:-1], gzip.compress(CONTENT[::-1], mtime=0)])
 def test_planted_damaged_file_is_replaced(planted: bytes, folder: Path) -> None:
-    """What lies under the final name is not trusted for being there."""
+    """A file is not trusted because it has the final name."""
     (folder / NAME).write_bytes(planted)
     with Mirror(FILES) as mirror:
         fetch_archive(archive_at(mirror), folder, limits=LIMITS)

@@ -122,7 +122,7 @@ def test_other_archives(name: str, digits: Digits, folder: Path, monkeypatch: py
 
 
 def test_mirror_with_other_content(digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the content's sum is known, an archive of other content is refused, and one compressed anew accepted."""
+    """Where the content's sum is known, an archive of other content is refused, and one recompressed accepted."""
     entry = dataclasses.replace(
         DATASETS["mnist"],
         sha256={
@@ -134,7 +134,7 @@ def test_mirror_with_other_content(digits: Digits, folder: Path, monkeypatch: py
         monkeypatch.setenv("MNISTAE_MIRROR", mirror.url)
         with pytest.raises(DataError, match=r"checksum mismatch \(SHA-256\)"):
             download.fetch(entry, folder, no_progress)
-        mirror.behaviour = "compressed anew"
+        mirror.behaviour = "recompressed"
         download.fetch(entry, folder, no_progress)
     assert idx.read(entry, folder).arrays.keys() == digits.keys()
 

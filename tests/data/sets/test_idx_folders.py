@@ -61,7 +61,7 @@ def test_compressed_anew(tmp_path: Path, digits: Digits) -> None:
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", FILES)
 def test_damaged_file(tmp_path: Path, digits: Digits, name: str, damage: str, *, compress: bool) -> None:
-    """Each damage of each file is found, and the message names the file and the way out."""
+    """Each damage of each file is found, and the message names the file and what to do."""
     folder = write_idx(tmp_path / "a", digits)
     path = folder / name
     damaged = DAMAGES[damage](path.read_bytes())
@@ -85,7 +85,7 @@ def test_counts_that_differ(tmp_path: Path, digits: Digits) -> None:
 @pytest.mark.parametrize(
     ("compress", "mtime", "note"),
     [(True, 0, "verified: the published archives (MD5)"), (True, 1, "not verified: "), (False, 0, "not verified: ")],
-    ids=["archive", "compressed anew", "raw"],
+    ids=["archive", "recompressed", "raw"],
 )
 def test_archive_sums(
     tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch, compress: bool, mtime: int, note: str
@@ -210,7 +210,7 @@ def test_several(tmp_path: Path, digits: Digits) -> None:
     ids=["dots", "capitals", "underscores", "a folder each"],
 )
 def test_spellings(tiny: Path, digits: Digits, spell: Callable[[str], str]) -> None:
-    """The spellings that archivers make of the names are found."""
+    """The spellings that archivers give the names are found."""
     for name in FILES:
         path, data = tiny / spell(name), (tiny / name).read_bytes()
         (tiny / name).unlink()

@@ -1,4 +1,4 @@
-"""Every data set known by name can be checked, and a wrong name is told the right one."""
+"""Every data set known by name can be checked, and the error for a wrong name suggests the right one."""
 
 import re
 from urllib.parse import urlsplit
@@ -61,7 +61,7 @@ def test_the_default_has_the_better_sums() -> None:
 
 @each_entry
 def test_mirrors_are_those_of_torchvision(entry: DatasetInfo) -> None:
-    """Where torchvision's mirror is alive it is the first here, over https."""
+    """A mirror of torchvision that works is the first here, over https."""
     table = getattr(torchvision.datasets, entry.torchvision)
     known = {
         "EMNIST": getattr(table, "url", ""),

@@ -73,7 +73,7 @@ def test_partial_user_folder(own: Path, tiny: Path, mirror: Mirror, monkeypatch:
 
 
 def test_partial_own_folder(own: Path, mirror: Mirror, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A download that was cut short is taken up where it stopped; offline it is as good as none."""
+    """An incomplete download is completed; offline it counts as missing."""
     (own / f"{FILES[2]}.gz").unlink()
     monkeypatch.setenv("MNISTAE_OFFLINE", "1")
     with pytest.raises(DataError, match="downloads are disabled"):
@@ -122,7 +122,7 @@ def test_damaged_user_copy(tiny: Path, mirror: Mirror, entry: DatasetInfo, monke
     assert {path.name: path.read_bytes() for path in tiny.iterdir()} == before
 
 
-@pytest.mark.parametrize(("value", "opens_sockets"), [("1", False), ("0", True)], ids=["offline", "sabotage"])
+@pytest.mark.parametrize(("value", "opens_sockets"), [("1", False), ("0", True)], ids=["offline", "control"])
 def test_offline(own: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch, value: str, *, opens_sockets: bool) -> None:
     """Offline no socket is opened, whether the data is there or not; online, one is."""
     tried: list[object] = []
@@ -230,7 +230,7 @@ def test_planted_pickle(entry: DatasetInfo, digits: Digits, tmp_path: Path, monk
 
 
 def test_glyphs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The built-in digits are drawn once, told about, and cached."""
+    """The built-in digits are drawn once, reported, and cached."""
     draw = glyphs.draw
     monkeypatch.setattr(glyphs, "draw", lambda count, *, seed: draw(count // 1000, seed=seed))
     told: list[str] = []

@@ -202,7 +202,7 @@ def refused_with(path: Path) -> tuple[str, bool]:
     return message, peak < 2**22
 
 
-@pytest.mark.parametrize(("limit", "is_bounded"), [(2**20, True), (2**30, False)], ids=["limited", "sabotage"])
+@pytest.mark.parametrize(("limit", "is_bounded"), [(2**20, True), (2**30, False)], ids=["limited", "control"])
 def test_zip_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, *, is_bounded: bool) -> None:
     """A member that unpacks to more than a data set may hold is not unpacked; with a limit above it, it is."""
     monkeypatch.setattr(tables, "MAX_FILE", limit)

@@ -19,10 +19,7 @@ from mnistae.tasks import inference
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install --group page")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")]
 
 PIXELS = """id => {
   const canvas = document.getElementById(id);
