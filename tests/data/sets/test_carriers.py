@@ -1,6 +1,7 @@
 """The same images and labels in every array file and CSV file that people have are the same data set."""
 
 import gzip
+import random
 from pathlib import Path
 
 import numpy as np
@@ -203,6 +204,23 @@ def test_bad_csv(tmp_path: Path, data: str, reason: str) -> None:
     with pytest.raises(DataError) as caught:
         tables.read(path)
     assert caught.value.message == reason.format(path=path)
+
+
+def test_damaged_csv(tmp_path: Path) -> None:
+    """Wherever bytes of a table are changed, it is refused, or it is a data set."""
+    generator, path = random.Random(0), tmp_path / "a.csv"
+    sound = text(LABELS[:3], ROWS[:3], header=HEADER).encode()
+    refused = 0
+    for _ in range(300):
+        at, kept = generator.randrange(len(sound)), generator.choice((0, 1, 40))
+        path.write_bytes(sound[:at] + bytes(generator.choices(b"\0\r\n\"',;.-e09\xff ", k=3)) + sound[at + kept :])
+        try:
+            rows = tables.read(path).arrays["train_images"]
+        except DataError:
+            refused += 1
+        else:
+            assert (rows.dtype, rows.shape[1]) == (np.uint8, 784)
+    assert 100 < refused < 300
 
 
 def test_large_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from mnistae.data.sets.dataset import Arrays, Content
 
 MAX_FILE = 2**30
 MAX_IMAGES = MAX_FILE // PIXELS
-MAX_NAMES = 8  # in a message
+MAX_NAMES = 6  # in a message
 MAX_MEMBERS = 1000
 
 _SPLITS = {

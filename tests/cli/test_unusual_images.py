@@ -1,0 +1,49 @@
+"""Commands warn of images that are darker, brighter or inverted against the training images."""
+
+import re
+
+import numpy as np
+import pytest
+
+from mnistae.data.sets import glyphs
+from tests.conftest import Cli
+
+IMAGES = glyphs.draw(300, seed=0)[0].reshape(-1, 784)
+
+
+@pytest.mark.parametrize(
+    ("command", "warning"),
+    [
+        ("reconstruct test:0 test:1", ""),
+        ("reconstruct 1 black.npy", "'black.npy' is unlike the training images: darker (mean 0.0000, in training "),
+        ("encode inverted.npy", "'inverted.npy[0]' is unlike the training images: brighter"),
+        ("encode --split test", ""),
+        (
+            "encode --split test --dataset inverted.npz",
+            "the test images of 'inverted.npz' are unlike the training images of 'tiny'",
+        ),
+        ("evaluate", ""),
+        (
+            "evaluate --dataset inverted.npz",
+            "the test images of 'inverted.npz' are unlike the training images of 'tiny': brighter",
+        ),
+        ("evaluate lab --dataset inverted.npz", "the test images of 'inverted.npz' are unlike the training images of 'lab'"),
+        ("map --dataset inverted.npz --method pca", "the test images of 'inverted.npz' are unlike"),
+        ("denoise black.npy", "'black.npy' is unlike"),
+        ("denoise black.npy --noise none", ""),
+        ("interpolate black.npy 1", "'black.npy' is unlike"),
+        ("train --dataset inverted.npz -e 1 --name x", "the training images may be inverted: background 1.00, mean 0.8"),
+        ("train --dataset dark.npy -e 1 --name x", "the training images are nearly black: mean 0.0010, that of MNIST 0.1307"),
+    ],
+)
+def test_warnings(cli: Cli, trained: str, command: str, warning: str) -> None:
+    """Every command that measures images warns of those that are unlike the training images."""
+    np.save("black.npy", np.zeros((28, 28), np.uint8))
+    np.save("dark.npy", IMAGES // 100)
+    np.save("inverted.npy", 255 - IMAGES[:5])
+    np.savez("inverted.npz", x_train=255 - IMAGES, x_test=255 - IMAGES[:50])
+    answer = cli(*command.split())
+    assert answer.code == 0, answer.err
+    found = [line for line in answer.err.splitlines() if re.search("unlike|inverted|nearly black", line) and "warning" in line]
+    assert bool(found) == bool(warning)
+    assert warning in "".join(found)
