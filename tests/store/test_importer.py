@@ -390,9 +390,9 @@ def safetensors_of(kind: str, bits: int) -> bytes:
     return struct.pack("<Q", len(header)) + header + bytes(bits)
 
 
-def zipped(**members: bytes) -> bytes:
+def zipped(compression: int = zipfile.ZIP_STORED, **members: bytes) -> bytes:
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
+    with zipfile.ZipFile(stream, "w", compression) as archive:
         for name, data in members.items():
             archive.writestr(name.replace("__", "/").replace("_", "."), data)
     return stream.getvalue()
@@ -432,6 +432,8 @@ TORCHSCRIPT = "it is a TorchScript archive, which contains a program"
         (b"PK\x03\x04" + bytes(100), ODD_ZIP, AGAIN),
         (saved(weights())[:20_000], ODD_ZIP, AGAIN),
         (saved(weights(), pickle_protocol=4), "it is written with pickle protocol 4, which cannot be read safely", DEFAULT),
+        (zipped(x__data_pkl=b"", x__y__data_pkl=b""), "it is a PyTorch file that is damaged", None),
+        (zipped(zipfile.ZIP_LZMA, x_npy=b"\x93NUMPY"), "it is an .npz of arrays that is damaged", None),
         (zipped(notes_txt=b""), "it is a zip archive of 'notes.txt'", None),
         (zipped(x__data_pkl=b"", x__constants_pkl=b""), TORCHSCRIPT, SAVE),
         (zipped(x_npy=b"\x93NUMPY"), "it is an .npz of arrays that is damaged", None),

@@ -108,9 +108,11 @@ def load(data: bytes) -> dict[str, Any]:
             entries = archive.infolist()
             if sum(entry.file_size for entry in entries) > MAX_FILE:
                 raise CheckpointError(f"it unpacks to more than {MAX_FILE / 2**20:.0f} MiB", hint=HINT)
+            if any(entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED} for entry in entries):
+                raise zipfile.BadZipFile("an unsupported compression method")
             if kind == NPZ:
                 return {entry.filename.removesuffix(".npy").replace("/", "."): _read_array(archive, entry) for entry in entries}
-            pickled = archive.read(next(entry for entry in entries if entry.filename.rpartition("/")[2] == "data.pkl"))
+            (pickled,) = [archive.read(entry) for entry in entries if entry.filename.endswith("data.pkl")]
     except DAMAGED_ZIP as error:
         raise CheckpointError(f"it is {kind} that is damaged", hint=HINT) from error
     return _load_pytorch(data, pickled)
