@@ -19,6 +19,9 @@ from mnistae.store import builtin, runs
 
 DEFAULT_IMAGES = ("1", "2")
 
+USUAL_SIZE = 4_000_000
+"""Bytes that a page with the lab's sizes may have."""
+
 Images = Annotated[
     tuple[str, str], typer.Option("--images", metavar="A B", help=f"The two images of the lab's figures. Each is {IMAGE_HELP}")
 ]
@@ -58,6 +61,7 @@ def report(images: Images = DEFAULT_IMAGES, *, run: RunOptions, out: PageOutput,
     with reporter.progress(is_bytes=False) as progress:
         content = contents.collect((job.checkpoint, job.network), denoiser, dataset, job.images, progress)
     data = page.render(content, view.rows(job.checkpoint.metadata))
-    reporter.info(f"report on {dataset.name}: {len(data) / 1e6:.1f} MB")
+    why = f" for {sum(array.size for array in job.checkpoint.weights.values()):,} weights" if len(data) > USUAL_SIZE else ""
+    reporter.info(f"report on {dataset.name}: {len(data) / 1e6:.1f} MB{why}")
     document = {**job.describe(), "dataset": dataset.name, "bytes": len(data)}
     results.write_result(reporter, target, lambda _kind: data, document)

@@ -33,9 +33,10 @@ def loss_curve(history: Sequence[EpochRecord]) -> dict[str, Any]:
     def y(loss: float) -> float:
         return round(HEIGHT - BOTTOM - loss / top * (HEIGHT - BOTTOM - 12), 1)
 
+    epochs = [1, *(tick for tick in _ticks(last) if 1 < tick <= len(history) and tick == int(tick))]
     return {
         "points": " ".join(f"{x(epoch.number)},{y(epoch.loss)}" for epoch in known),
-        "epochs": [(x(number), f"{number:g}") for number in {1: 1, **dict.fromkeys(_ticks(last) if last > 2 else [last])}],
+        "epochs": [(x(number), f"{number:g}") for number in epochs],
         "losses": [(y(loss), f"{loss:g}") for loss in [0, *ticks, top]],
     }
 

@@ -18,7 +18,7 @@ function paint(canvas, pixels) {
 }
 
 const decibels = (error) => `MSE ${error.toFixed(4)}, PSNR ${(-10 * Math.log10(error)).toFixed(2)} dB`;
-const describe = ([name, label]) => `${name}, class ${label}`;
+const describe = ([name, label]) => (label === "no label" ? name : `${name}, class ${label}`);
 
 /** Return row `index` of images stored as bytes; the value of a select element will do. */
 function image(bytes, index) {
