@@ -154,18 +154,20 @@ def _wide(image: "Image", size: tuple[int, int], notes: tuple[str, ...], *, name
 
 
 def _channels(image: "Image", size: tuple[int, int], notes: tuple[str, ...]) -> GreyImage:
-    is_bilevel, alpha = image.mode == "1", None
+    alpha = None
     if image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = _shrink(np.asarray(image.getchannel("A"))) / np.float32(255)
-    image = image.convert("RGB")
     grey = _shrink(np.asarray(image.convert("L"))) / np.float32(255)
-    rgb = np.stack([_shrink(np.asarray(channel)) for channel in image.split()], axis=-1) / np.float32(255)
+    if image.mode in {"1", "L"}:
+        return GreyImage(grey, None, size, is_bilevel=image.mode == "1", notes=notes)
+    image = image.convert("RGB")
+    rgb = np.stack([_shrink(np.asarray(image.getchannel(k))) for k in range(3)], axis=-1) / np.float32(255)
     is_coloured = bool(np.ptp(rgb, axis=-1).max() > MAX_TINT)
     if is_coloured and (alpha is None or alpha.min() == 1):
         grey, more_notes = colours.to_grey(rgb, grey)
         notes += more_notes
-    return GreyImage(grey, alpha, size, is_coloured=is_coloured, is_bilevel=is_bilevel, notes=notes)
+    return GreyImage(grey, alpha, size, is_coloured=is_coloured, notes=notes)
 
 
 def _shrink(image: NDArray[np.integer]) -> Array:
