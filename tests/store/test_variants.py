@@ -118,6 +118,9 @@ def test_trained_networks(variant: Variant, options: str | None) -> None:
     warning = variants.try_on_digits(weights, DEFAULT).warning
     assert warning is None if options is None else str(warning).endswith(f"import them with: {options}")
     assert variants.try_on_digits(weights, variant).warning is None
+    if variant == DEFAULT:
+        wrong = variants.try_on_digits(weights, Variant(InputRange.SYMMETRIC)).warning
+        assert str(wrong).endswith("import them without these options")
 
 
 def test_short_training_is_not_called_another_network() -> None:
