@@ -222,12 +222,10 @@ def test_an_image_in_mnists_layout_is_unchanged(name: str, sigma: float, k: int)
     ("change", "reason"),
     [
         (lambda five: np.roll(five, 3, axis=0), "the centre of mass is 3"),
-        (lambda five: np.roll(five, (-2, 1), axis=(0, 1)), "the centre of mass is "),
         (lambda five: np.kron(five, np.ones((2, 2)))[14:42, 14:42], "the digit is 28 pixels"),
         (lambda five: np.pad(five.reshape(14, 2, 14, 2).mean(axis=(1, 3)), 7), "the digit is 11 pixels"),
         (lambda five: 0.2 + 0.8 * five, "the background is not black"),
         (lambda five: 0.5 * five, "the contrast is low"),
-        (lambda five: 0.3 + 0.7 * five[::-1, ::-1], "the background is not black"),
     ],
 )
 def test_what_differs_from_mnists_layout_is_named(change: Callable[[Array], Array], reason: str) -> None:
@@ -252,45 +250,30 @@ def texture(side: int, sigma: float) -> Array:
     return 0.7 + noise(np.zeros((side, side)), sigma)
 
 
-@pytest.mark.parametrize(
-    "picture",
-    [
-        np.zeros((28, 28), np.float32),
-        np.ones((100, 70), np.float32),
-        np.full((1, 1), 0.5, np.float32),
-        np.full((1, 90), 0.5, np.float32),
-        0.5 * ramp(np.zeros((200, 300)), 0.5, 0.3, 0.2),
-        0.5 * ramp(np.zeros((200, 300)), 0.5, 0.3, 0.2) + noise(np.zeros((200, 300)), 0.03),
-        texture(28, 0.05),
-        texture(90, 0.1),
-        texture(300, 0.01),
-        texture(300, 0.1),
-        dusty(np.zeros((200, 200), np.float32)),
-        dotted(*CRUMBS, side=5),
-        dotted((90, 40), side=6),
-        dotted((90, 40), (20, 150), side=3),
-    ],
-    ids=[
-        "black",
-        "white",
-        "pixel",
-        "line",
-        "ramp",
-        "noisy ramp",
-        "small",
-        "rough",
-        "fine",
-        "coarse",
-        "dust",
-        "crumbs",
-        "a dot",
-        "two dots",
-    ],
-)
-def test_a_picture_without_ink_is_refused(picture: Array) -> None:
+SHADING = 0.5 * ramp(np.zeros((200, 300)), 0.5, 0.3, 0.2)
+BLANK = {
+    "black": np.zeros((28, 28), np.float32),
+    "white": np.ones((100, 70), np.float32),
+    "pixel": np.full((1, 1), 0.5, np.float32),
+    "line": np.full((1, 90), 0.5, np.float32),
+    "ramp": SHADING,
+    "noisy ramp": SHADING + noise(SHADING, 0.03),
+    "small": texture(28, 0.05),
+    "rough": texture(90, 0.1),
+    "fine": texture(300, 0.01),
+    "coarse": texture(300, 0.1),
+    "dust": dusty(np.zeros((200, 200), np.float32)),
+    "crumbs": dotted(*CRUMBS, side=5),
+    "a dot": dotted((90, 40), side=6),
+    "two dots": dotted((90, 40), (20, 150), side=3),
+}
+
+
+@pytest.mark.parametrize("name", BLANK)
+def test_a_picture_without_ink_is_refused(name: str) -> None:
     """Blank paper, however lit, rough or dusty, is a DataError that names the picture."""
     with pytest.raises(DataError, match=r"no digit found in 'page\.png'"):
-        normalise(np.clip(picture, 0, 1), name="page.png")
+        normalise(np.clip(BLANK[name], 0, 1), name="page.png")
 
 
 SIZES = st.tuples(st.integers(1, 8), st.integers(1, 8))
