@@ -66,7 +66,7 @@ def test_an_array_that_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
         (closed(), "stdin is closed"),
         (holding(b""), "'standard input' is empty"),
         (holding(b"hello"), "unsupported image format: 'standard input'"),
-        (holding(b"<!doctype html>"), "unsupported image format: 'standard input' (a web page or XML document)"),
+        (holding(b"<!doctype html>"), "unsupported image format: 'standard input', a web page or XML document"),
     ],
 )
 def test_no_image(monkeypatch: pytest.MonkeyPatch, stream: object, message: str) -> None:

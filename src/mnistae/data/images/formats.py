@@ -99,7 +99,7 @@ def _unsupported(what: str | None, name: str) -> DataError:
         hint = CONVERT
     elif what is not None and "web page" in what:
         hint = "download the image itself, not the page that shows it, or convert an SVG image to PNG"
-    return DataError(f"unsupported image format: '{name}'" + (f" ({what})" if what else ""), hint=hint)
+    return DataError(f"unsupported image format: '{name}'" + (f", {what}" if what else ""), hint=hint)
 
 
 def too_large(name: str) -> DataError:
