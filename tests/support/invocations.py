@@ -94,7 +94,13 @@ OPTIONS = {
     "checkpoints import": ("--name", "other"),
     "traverse": ("--output", "other.png"),
 }
-ARGUMENTS = {"checkpoints import": ("other.pth",), "decode": ("other.jsonl",), "interpolate": ("1", "2")}
+ARGUMENTS = {
+    "checkpoints import": ("other.pth",),
+    "decode": ("other.jsonl",),
+    "interpolate": ("1", "2"),
+    "report": (),
+    "report --images": ("1",),
+}
 """What a command needs in addition to the value under test: options before it, and arguments after an option."""
 
 
@@ -114,7 +120,8 @@ class Parameter:
         if not self.option:
             return (*before, "--", value)
         takes_image = {"image", "images"} & inspect.signature(load(self.command)).parameters.keys()
-        behind = ARGUMENTS.get(self.command, ("1",) if takes_image else ())
+        own = ARGUMENTS.get(self.command, ("1",) if takes_image else ())
+        behind = ARGUMENTS.get(f"{self.command} {self.option}", own)
         return (*before, f"{self.option}={value}", *(behind if self.name != "every" else ()))
 
     @property
