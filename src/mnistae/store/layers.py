@@ -15,7 +15,7 @@ from mnistae.store.foreign import HINT
 LISTED = 8
 """Arrays named in a message."""
 
-_PART = re.compile(r"(.*)(?<![a-z])(?:(?:weights?|kernel|w)|(bias|biases|b))(?![a-z])(.*)", re.IGNORECASE | re.DOTALL)
+_PART = re.compile(r"\A(.*)(?<![a-z])(?:(?:weights?|kernel|w)|(bias|biases|b))(?![a-z])(.*)", re.IGNORECASE | re.DOTALL)
 """The last part in which the names of a layer's matrix and bias may differ: `encoder.0.weight`, `fc1_b`, `W1`."""
 
 _ALONE = "save the weights of one network alone, 784-h-b-h-784: torch.save(model.state_dict(), FILE)"
