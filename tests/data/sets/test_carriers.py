@@ -179,8 +179,8 @@ LINE = text(LABELS[:1], ROWS[:1])
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        ("", "file is empty: '{path}'"),
-        ("\n\n", "file is empty: '{path}'"),
+        ("", "'{path}' is empty"),
+        ("\n\n", "'{path}' is empty"),
         (HEADER + "\n", "no images in '{path}': it has only a header"),
         (text(ROWS[:, :99]), "'{path}' has 99 columns, expected 784 pixels, a label and an index"),
         (text(LABELS, LABELS, LABELS, ROWS), "'{path}' has 787 columns, expected 784 pixels, a label and an index"),
@@ -219,7 +219,8 @@ def test_damaged_csv(tmp_path: Path) -> None:
         except DataError:
             refused += 1
         else:
-            assert (rows.dtype, rows.shape[1]) == (np.uint8, 784)
+            assert rows.dtype == np.uint8
+            assert rows.shape[1] == 784
     assert 100 < refused < 300
 
 

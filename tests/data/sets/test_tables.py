@@ -151,7 +151,7 @@ def test_npz_without_certain_images(tmp_path: Path, members: Digits, message: st
     ("name", "data", "message"),
     [
         *((name, b"1,2,3", "unsupported data set format: '{path}'") for name in ("a.npz", "a.png", "a", "a.zip")),
-        ("a.npz", b"", "file is empty: '{path}'"),
+        ("a.npz", b"", "'{path}' is empty"),
         ("a.npz", b"PK", "cannot read the data set '{path}': not an .npz file, or truncated"),
         ("a.npz", b"<!doctype html>", "unsupported data set format: '{path}': it is a web page or XML document"),
         ("a.pkl", pickle.dumps(np.zeros(3)), "unsupported data set format: '{path}': it is a Python pickle"),

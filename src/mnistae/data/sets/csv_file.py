@@ -67,7 +67,7 @@ def _lines(stream: io.BufferedReader | gzip.GzipFile, path: Path) -> Iterator[Li
 def _read(lines: Iterator[Line], path: Path) -> Table:
     head = list(itertools.islice(lines, 2))
     if not head:
-        raise DataError(f"file is empty: '{path}'", hint=HINT)
+        raise DataError(f"'{path}' is empty", hint=HINT)
     if head[0][1].startswith(("\ufffd\ufffd", "\0")):
         raise DataError(f"cannot read the data set '{path}': it is not UTF-8 text", hint="save it as CSV in UTF-8")
     separator = next((mark for mark in ";\t|," if mark in head[-1][1]), None)

@@ -91,7 +91,7 @@ def _start(path: Path) -> bytes:
     except (files.UnreadableError, OSError) as error:
         raise DataError(f"cannot read the data set '{path}': {error}", hint=_HINT) from error
     if not start:
-        raise DataError(f"file is empty: '{path}'", hint=_HINT)
+        raise DataError(f"'{path}' is empty", hint=_HINT)
     return start
 
 
