@@ -22,7 +22,7 @@ DIGITS = 500
 """Images in a trial."""
 
 CLEARLY = 0.8
-"""A variant fits better if its error is below this part of the assumed one's. Measured: up to 0.51 for the right one, else 0.99."""
+"""A variant fits better if its error is below this part of the assumed one's. Measured: 0.51 for the right one, else 0.99."""
 
 POOR = 0.5
 """Errors below this part of the mean image's are never poor: large bottlenecks of good networks may do worse than PCA."""
