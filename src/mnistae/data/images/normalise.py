@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mnistae.core.arrays import Array, Vector
 from mnistae.core.config import SIDE
 from mnistae.core.errors import DataError
-from mnistae.data.images.layout import CENTRE, Mask, border, bounds, extent, mismatch
+from mnistae.data.images.layout import CENTRE, MAX_BLACK, Mask, border, bounds, extent, mismatch
 
 Level = TypeVar("Level", np.bool_, np.float32)
 
@@ -24,6 +24,7 @@ MIN_STROKE = 2.0  # output pixels; the interquartile range of MNIST is 1.9 to 2.
 MIN_CONTRAST = 0.04  # of full scale; the texture of paper stays below
 
 UNCHANGED = f"used as is ({SIDE}x{SIDE}, light on dark)"
+NO_SHADES = "there are no shades of grey"
 THICKENED = "thickened thin strokes"
 INVERTED = "inverted (dark on light)"
 
@@ -37,11 +38,13 @@ def normalise(grey: Array, *, name: str, is_bilevel: bool = False) -> tuple[Arra
     grey = _without_blocks(grey)
     notes: tuple[str, ...] = ()
     if grey.shape == (SIDE, SIDE):
-        reason = "there are no shades of grey" if is_bilevel else mismatch(grey)
-        if not reason:
-            return grey, (UNCHANGED,)
-        if not is_bilevel and not mismatch(1 - grey):
-            return 1 - grey, (INVERTED,)
+        reason = NO_SHADES if is_bilevel else mismatch(grey)
+        for image, done in () if is_bilevel else ((grey, ()), (1 - grey, (INVERTED,))):
+            if not mismatch(image):
+                return image, (done or (UNCHANGED,)) + ((NO_SHADES,) if np.unique(image).size == 2 else ())
+            moved = _centred(image[bounds(image > MAX_BLACK)]) if image.max() > MAX_BLACK else image
+            if not mismatch(moved):
+                return moved, (f"{SIDE}x{SIDE}, but {reason} (--raw uses it as is)", *done, "moved to the centre")
         notes = (f"{SIDE}x{SIDE}, but {reason} (--raw uses it as is)",)
     ink, more_notes = _ink(grey)
     notes += more_notes
