@@ -27,6 +27,6 @@ def variable(name: str) -> str | None:
 def blame(message: str, arguments: list[str]) -> str:
     """Return the name of the variable whose value a message is about, or '' if it was given as an argument, or is none's."""
     for name, value in os.environ.items():
-        if name.startswith(PREFIX) and len(value) > 1 and value in message and name not in message:
+        if name.startswith(PREFIX) and value and f"'{value}'" in message and name not in message:
             return "" if any(value in word for word in arguments) else name
     return ""
