@@ -162,7 +162,7 @@ def test_damaged_images(tmp_path: Path, damage: Callable[[bytes], bytes], reason
         put(tmp_path / f"{index}.png", damage(png(GREY)) if index in {2, 4} else png(GREY))
     with pytest.raises(DataError, match=r"2\.png'.* \(and 1 more of 5 images\)") as caught:
         read(tmp_path)
-    assert caught.value.message.startswith(reason)
+    assert reason in caught.value.message
 
 
 def test_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,9 +152,10 @@ def detect(folder: Path) -> tuple[DatasetInfo, Path] | None:
         hint = f"set MNISTAE_DATA_DIR to the folder and name one: --dataset {found[0][0].name}"
         raise DataError(f"several data sets in '{folder}': {names}", hint=hint)
     if not found and here >= set(map(_spelling, MNIST_FILES)):
-        names = [entry for entry in known if folder.name.lower() in {entry.name, entry.torchvision.lower()} and entry.classes]
-        if names:
-            return names[0], folder
+        others = [entry for entry in known if entry.files == MNIST_FILES and entry.name != registry.DEFAULT]
+        for entry in others:
+            if folder.name.lower() in {entry.name, entry.torchvision.lower()}:
+                return entry, folder
         return DatasetInfo(folder.name, "", torchvision="", mirrors=(), max_content=registry.MAX_CONTENT), folder
     return found[0] if found else None
 
