@@ -18,7 +18,7 @@ RANDOM = np.random.default_rng(0)
 LABELS = np.repeat([0, 1, 12, NO_LABEL], 25).astype(np.uint8)
 PLACES = (RANDOM.normal(size=(100, 2)) + np.repeat([[0, 0], [0, 20], [20, 0], [20, 20]], 25, axis=0)).astype(np.float32)
 IMAGES = RANDOM.integers(0, 256, (100, 784), np.uint8)
-SHOWN = Embedding(Method.CODES, Split.TEST, np.arange(100) * 2, IMAGES, LABELS, PLACES, PLACES)
+SHOWN = Embedding(Split.TEST, np.arange(100) * 2, IMAGES, LABELS, PLACES, PLACES, Method.CODES)
 SHAPES = ModelConfig(hidden=4, bottleneck=2).shapes()
 NETWORK = NumpyNetwork.from_weights({name: RANDOM.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()})
 CLASSES = ("zero", "_o$n$e")
@@ -28,7 +28,7 @@ def test_centre_is_in_the_largest_part() -> None:
     """The centre of a class in two parts is in the larger one, and the images without a label have none."""
     places = PLACES.copy()
     places[:8] += 40
-    found = maps.centres(Embedding(Method.TSNE, Split.TEST, SHOWN.indices, IMAGES, LABELS, PLACES, places))
+    found = maps.centres(Embedding(Split.TEST, SHOWN.indices, IMAGES, LABELS, PLACES, places, Method.TSNE))
     assert set(found) == {0, 1, 12}
     assert 8 <= found[0] < 25
     assert all(LABELS[row] == label for label, row in found.items())

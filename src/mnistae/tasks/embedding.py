@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -44,21 +44,34 @@ TITLES = {Method.TSNE: "t-SNE", Method.PCA: "PCA", Method.CODES: "codes"}
 
 
 @dataclass(frozen=True)
-class Embedding:
-    """Images (N, 784) of a split with their indices and labels (N,), codes (N, bottleneck) and positions (N, 2)."""
+class Sample:
+    """Images (N, 784) of a split with their indices and labels (N,), and codes (N, bottleneck)."""
 
-    method: Method
     split: Split
     indices: Indices
     images: Bytes
     labels: Bytes
     codes: Array
-    positions: Array
+
+    @classmethod
+    def take(cls, network: Network, dataset: Dataset, split: Split, indices: Indices) -> Self:
+        """Encode the images of these indices. Codes that are not finite, of diverged weights, become finite."""
+        images = dataset.images(split)[indices]
+        codes = np.nan_to_num(inference.encode_uint8(network, images))
+        return cls(split, indices, images, dataset.labels(split)[indices], codes)
 
     @property
     def names(self) -> list[str]:
         """The references of the images, such as test:7."""
         return [f"{self.split}:{index}" for index in self.indices]
+
+
+@dataclass(frozen=True)
+class Embedding(Sample):
+    """A sample with the positions (N, 2) of its codes in the plane."""
+
+    positions: Array
+    method: Method
 
     def accuracy(self, k: int) -> float | None:
         """Return the share of labelled images whose class their k nearest neighbours in the plane predict; None for too few."""
@@ -81,17 +94,17 @@ class Selection:
 def embed(model: tuple[Weights, Network], dataset: Dataset, what: Selection, progress: Progress) -> Embedding:
     """Place the codes of a data set in the plane. `model` is a network and its weights. Raises DataError."""
     weights, network = model
-    images, labels = dataset.images(what.split), dataset.labels(what.split)
-    if len(images) < 4:
-        raise DataError(f"too few images for a map: {len(images)}", hint="use a data set with four images or more")
-    indices = spread(len(images), what.count)
-    codes = np.nan_to_num(inference.encode_uint8(network, images[indices]))  # diverged weights produce non-finite codes
+    total = dataset.length(what.split)
+    if total < 4:
+        raise DataError(f"too few images for a map: {total}", hint="use a data set with four images or more")
+    sample = Sample.take(network, dataset, what.split, spread(total, what.count))
+    codes = sample.codes
     if what.method is Method.TSNE:
         source = [records.digest(weights), dataset.digest, what.split, len(codes), what.seed]
         positions = _cached(source, lambda: _tsne(codes, what.seed, progress))
     else:
         positions = codes if what.method is Method.CODES else _pca(codes)
-    return Embedding(what.method, what.split, indices, images[indices], labels[indices], codes, positions)
+    return Embedding(**vars(sample), positions=positions, method=what.method)
 
 
 def spread(total: int, count: int) -> Indices:

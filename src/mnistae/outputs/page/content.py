@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mnistae.core import config as configs
-from mnistae.core.arrays import Array, Bytes, Indices, to_float
+from mnistae.core.arrays import Array, to_float
 from mnistae.core.config import PIXELS, ModelConfig
 from mnistae.core.records import Metadata, UnitRange
 from mnistae.data.references import InputImage, stack
@@ -19,7 +19,7 @@ from mnistae.store import builtin
 from mnistae.store.runs import Checkpoint
 from mnistae.tasks import embedding, evaluation, inference
 from mnistae.tasks import noise as noises
-from mnistae.tasks.embedding import Embedding, Method, Selection
+from mnistae.tasks.embedding import Embedding, Method, Sample, Selection
 from mnistae.tasks.evaluation import LAB_NOISE, LEVEL_FACTORS, Evaluation, EvaluationOptions
 from mnistae.tasks.inference import Denoising, Reconstruction
 from mnistae.tasks.noise import DEFAULT_LEVELS, Noise
@@ -36,17 +36,6 @@ NEIGHBOURS = 1000
 
 EVERY = 5
 """Of the test images to start from, every fifth one can be denoised by both networks."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Images (N, 784) of a split with their indices and labels (N,), and codes (N, bottleneck)."""
-
-    split: Split
-    indices: Indices
-    images: Bytes
-    labels: Bytes
-    codes: Array
 
 
 @dataclass(frozen=True)
@@ -74,8 +63,8 @@ class Content:
 
     @property
     def name(self) -> str:
-        """The checkpoint's name, or its path if it has none."""
-        return self.checkpoint.name or str(self.checkpoint.path)
+        """The checkpoint's name, or that of its file."""
+        return self.checkpoint.name or self.checkpoint.path.name
 
 
 def levels(kind: Noise) -> list[float]:
@@ -100,7 +89,7 @@ def collect(
     clean, (kind, level) = to_float(dataset.images(split)), LAB_NOISE
     denoised = denoiser.reconstruct(noises.add(clean, kind, level=level, seed=0))
     by_class = np.argsort(dataset.labels(split), kind="stable")
-    starts = _sample(network, dataset, split, by_class[embedding.spread(len(by_class), STARTS)])
+    starts = Sample.take(network, dataset, split, by_class[embedding.spread(len(by_class), STARTS)])
     total = dataset.length(Split.TRAIN)
     ranges = checkpoint.metadata.unit_ranges or inference.unit_ranges(
         inference.encode_uint8(network, dataset.images(Split.TRAIN))
@@ -118,14 +107,9 @@ def collect(
         map=shown,
         ranges=ranges,
         starts=starts,
-        neighbours=_sample(network, dataset, Split.TRAIN, embedding.spread(total, NEIGHBOURS)),
+        neighbours=Sample.take(network, dataset, Split.TRAIN, embedding.spread(total, NEIGHBOURS)),
         denoised=_denoised(denoiser, to_float(starts.images[::EVERY])),
     )
-
-
-def _sample(network: Network, dataset: Dataset, split: Split, indices: Indices) -> Sample:
-    images = dataset.images(split)[indices]
-    return Sample(split, indices, images, dataset.labels(split)[indices], inference.encode_uint8(network, images))
 
 
 def _denoised(denoiser: Network, images: Array) -> Array:
@@ -137,30 +121,20 @@ def _denoised(denoiser: Network, images: Array) -> Array:
     return np.array(outputs, np.float32)
 
 
-def train_command(name: str, metadata: Metadata) -> str | None:
-    """Return the command that trains the checkpoint again; None if it was not trained here.
-
-    Settings that are not the recipe's are named. `name` is the run's.
-    """
-    training, provenance = metadata.training, metadata.provenance
+def train_command(name: str | None, metadata: Metadata) -> str | None:
+    """Return the command that trains a run again, with the settings that are not its recipe's; None if none trained it."""
+    training, sizes = metadata.training, dataclasses.asdict(metadata.model)
     if training is None or training.recipe not in configs.RECIPES:
         return None
+    given: dict[str, object] = {"recipe": training.recipe, "dataset": training.dataset, "seed": training.seed}
     recipe = configs.recipe(training.recipe)
-    options: dict[str, object] = {"recipe": training.recipe, "dataset": training.dataset, "seed": training.seed}
-    for field, option in {
-        "epochs": "epochs",
-        "batch_size": "batch-size",
-        "learning_rate": "lr",
-        "weight_decay": "weight-decay",
-        "precision": "precision",
-    }.items():
+    for field in ("epochs", "batch_size", "learning_rate", "weight_decay", "precision"):
         if getattr(training, field) != getattr(recipe, field):
-            options[option] = getattr(training, field)
-    default = ModelConfig()
-    options |= {k: v for k, v in dataclasses.asdict(metadata.model).items() if v != getattr(default, k)}
-    if provenance is not None:
-        options["device"] = provenance.device.split()[0]
-    if name not in builtin.NAMES:
-        options["name"] = name
-    words = [word for option, value in options.items() for word in (f"--{option}", str(value))]
+            given["lr" if field == "learning_rate" else field.replace("_", "-")] = getattr(training, field)
+    given |= {size: sizes[size] for size in sizes if sizes[size] != getattr(ModelConfig(), size)}
+    if metadata.provenance is not None:
+        given["device"] = metadata.provenance.device.split()[0]
+    if name is not None and name not in builtin.NAMES:
+        given["name"] = name
+    words = [word for option, value in given.items() for word in (f"--{option}", str(value))]
     return shlex.join(["mnistae", "train", *words, *(["--raw"] if training.raw else [])])

@@ -49,7 +49,7 @@ def render(content: Content, facts: Sequence[tuple[str, str]]) -> bytes:
         accuracy=content.map.accuracy(NEIGHBOURS),
         version=__version__,
         weights_digest=records.digest(content.checkpoint.weights),
-        command=train_command(content.name, content.checkpoint.metadata),
+        command=train_command(content.checkpoint.name, content.checkpoint.metadata),
         style=Markup(style),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704
         policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",

@@ -14,7 +14,7 @@ from mnistae.outputs.maps import class_name
 from mnistae.outputs.page import drawings
 from mnistae.outputs.page.content import EVERY, KINDS, Content, levels
 from mnistae.tasks import noise as noises
-from mnistae.tasks.embedding import Embedding, Method
+from mnistae.tasks.embedding import Embedding, Method, Sample
 from mnistae.tasks.noise import Noise
 
 SHADES = 17
@@ -29,6 +29,7 @@ def build(content: Content) -> dict[str, Any]:
     starts, near, points = content.starts, content.neighbours, drawings.shown_points(content.map)
     active = [unit for unit, found in enumerate(content.ranges) if not found.is_dead]
     classes = content.dataset.classes
+    shown = _names(content.map, classes)
     arrays: dict[str, NDArray[Any]] = {
         **content.checkpoint.weights,
         "uniform": noises.field(Noise.UNIFORM, (PIXELS,), seed=0),
@@ -41,11 +42,11 @@ def build(content: Content) -> dict[str, Any]:
         "pointCodes": content.map.codes[points],
         "places": drawings.places(content.map)[points],
     }
-    shown = {name: _names(one.split, one.indices, one.labels, classes) for name, one in (("starts", starts), ("near", near))}
     return {
         "names": {
-            **shown,
-            "points": _names(content.map.split, content.map.indices[points], content.map.labels[points], classes),
+            "starts": _names(starts, classes),
+            "near": _names(near, classes),
+            "points": [shown[row] for row in points],
         },
         "ranges": [[unit.low, unit.high] for unit in content.ranges],
         "units": active[:MAX_UNITS],
@@ -72,8 +73,8 @@ def _coarse(images: Bytes) -> Bytes:
     return (np.rint(images / SHADES) * SHADES).astype(np.uint8)
 
 
-def _names(split: str, indices: NDArray[np.intp], labels: Bytes, classes: Sequence[str]) -> list[list[str]]:
-    return [[f"{split}:{index}", class_name(int(label), classes)] for index, label in zip(indices, labels, strict=True)]
+def _names(sample: Sample, classes: Sequence[str]) -> list[tuple[str, str]]:
+    return [(name, class_name(int(label), classes)) for name, label in zip(sample.names, sample.labels, strict=True)]
 
 
 def _extent(found: Embedding) -> list[float] | None:
