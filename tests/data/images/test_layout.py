@@ -25,20 +25,10 @@ def test_an_image_in_mnists_layout_is_unchanged(name: str, sigma: float, k: int)
     assert notes == (INVERTED,)
 
 
-@pytest.mark.parametrize("name", DIGITS)
-@pytest.mark.parametrize("is_dark", [False, True])
-def test_an_image_off_the_centre_is_moved_and_no_more(name: str, is_dark: bool) -> None:
-    """The digit of MNIST's size keeps its pixels, in either polarity, and the note says that it was moved."""
-    picture = np.roll(plain(name), (-3, 2), axis=(0, 1))
-    image, notes = normalise(1 - picture if is_dark else picture, name="x")
-    assert np.abs(image - plain(name)).max() < 1e-6
-    assert notes[1:] == ((INVERTED,) if is_dark else ()) + ("moved to the centre",)
-
-
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda five: np.roll(0.8 * five, 3, axis=0), "the contrast is low"),
+        (lambda five: np.roll(five, 3, axis=0), "the centre of mass is 3"),
         (lambda five: np.kron(five, np.ones((2, 2)))[14:42, 14:42], "the digit is 28 pixels"),
         (lambda five: np.pad(five.reshape(14, 2, 14, 2).mean(axis=(1, 3)), 7), "the digit is 11 pixels"),
         (lambda five: 0.2 + 0.8 * five, "the background is not black"),

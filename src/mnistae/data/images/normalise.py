@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mnistae.core.arrays import Array, Vector
 from mnistae.core.config import SIDE
 from mnistae.core.errors import DataError
-from mnistae.data.images.layout import CENTRE, MAX_BLACK, Mask, border, bounds, extent, mismatch
+from mnistae.data.images.layout import CENTRE, Mask, border, bounds, extent, mismatch
 
 Level = TypeVar("Level", np.bool_, np.float32)
 
@@ -42,9 +42,6 @@ def normalise(grey: Array, *, name: str, is_bilevel: bool = False) -> tuple[Arra
         for image, done in () if is_bilevel else ((grey, ()), (1 - grey, (INVERTED,))):
             if not mismatch(image):
                 return image, (done or (UNCHANGED,)) + ((NO_SHADES,) if np.unique(image).size == 2 else ())
-            moved = _centred(image[bounds(image > MAX_BLACK)]) if image.max() > MAX_BLACK else image
-            if not mismatch(moved):
-                return moved, (f"{SIDE}x{SIDE}, but {reason} (--raw uses it as is)", *done, "moved to the centre")
         notes = (f"{SIDE}x{SIDE}, but {reason} (--raw uses it as is)",)
     ink, more_notes = _ink(grey)
     notes += more_notes
