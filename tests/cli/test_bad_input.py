@@ -2,7 +2,6 @@
 
 import json
 import os
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Cli, run_cli
+from tests.support.images import png
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -18,18 +18,12 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if "cache" not in path.parts}
 
 
-def png_header(width: int, height: int) -> bytes:
-    """Return the header of a PNG of this size."""
-    body = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 0, 0, 0, 0])
-    return b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
-
-
 @pytest.fixture
 def junk(tmp_path: Path) -> Path:
     """A working directory full of invalid files."""
     folder = tmp_path / "work"
     (folder / "text.png").write_text("this is no picture")
-    (folder / "huge.png").write_bytes(png_header(50_000, 50_000))
+    (folder / "huge.png").write_bytes(png(50_000, 50_000, b""))
     (folder / "empty.png").write_bytes(b"")
     (folder / "empty").write_bytes(b"")
     (folder / "many").write_text("[1,1,1,1,1,1,1,1]\n" * 1001)
@@ -80,7 +74,7 @@ TABLE: list[tuple[tuple[str, ...], int, str]] = [
     (("evaluate", "-c", "../tiny"), 3, "no such checkpoint file: '../tiny'"),
     (("evaluate", "-c", "./folder.png"), 3, "cannot use checkpoint 'folder.png': it is a folder"),
     (("summary", "-c", "junk.safetensors"), 3, "cannot use checkpoint 'junk.safetensors'"),
-    (("summary", "-c", "empty.safetensors"), 3, "cannot use checkpoint 'empty.safetensors'"),
+    (("summary", "-c", "empty.safetensors"), 3, "'empty.safetensors' is not a checkpoint of mnistae: it is empty"),
     (("summary", "-c", "fifo.safetensors"), 3, "it is not a regular file"),
     (("summary", "-c", "/dev/zero/x.safetensors"), 3, "no such checkpoint file"),
     (("checkpoints", "show", "nobody"), 3, "no such checkpoint: 'nobody'"),
@@ -180,7 +174,7 @@ def test_bad_input_is_one_line_and_a_hint(
     cli: Cli, trained: str, junk: Path, home: Path, words: tuple[str, ...], code: int, message: str
 ) -> None:
     """Bad input ends with its exit code, one error line, one hint, nothing on stdout, and no changed file."""
-    store, work = snapshot(home), snapshot_names(junk)
+    store, work = snapshot(home), sorted(junk.rglob("*"))
     answer = cli(*words)
 
     lines = answer.err.splitlines()
@@ -193,12 +187,7 @@ def test_bad_input_is_one_line_and_a_hint(
     assert "Traceback" not in answer.err
     assert answer.out == ""
     assert snapshot(home) == store
-    assert snapshot_names(junk) == work
-
-
-def snapshot_names(folder: Path) -> list[str]:
-    """Return the names below a folder."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    assert sorted(junk.rglob("*")) == work
 
 
 @pytest.mark.parametrize(
@@ -277,26 +266,27 @@ def test_moved_data_is_missing_data(cli: Cli, tiny: Path) -> None:
 def test_closed_and_empty_standard_input(trained: str) -> None:
     """`-` with an empty or closed stdin is exit code 4 at once."""
     empty = run_cli("reconstruct", "-")
-    assert (empty.returncode, empty.stderr.splitlines()[0]) == (4, b"error: 'standard input' is empty")
+    assert (empty.returncode, empty.stderr.splitlines()[-2]) == (4, b"error: 'standard input' is empty")
     closed = run_cli("reconstruct", "-", stdin=None, preexec_fn=lambda: os.close(0))
-    assert (closed.returncode, closed.stderr.splitlines()[0]) == (4, b"error: stdin is closed")
+    assert (closed.returncode, closed.stderr.splitlines()[-2]) == (4, b"error: stdin is closed")
 
 
-@pytest.mark.parametrize(
-    ("name", "code", "said"),
-    [
-        ("MNISTAE_OFFLINE", 2, "invalid MNISTAE_OFFLINE"),
-        ("MNISTAE_DEVICE", 2, "unknown device"),
-        ("MNISTAE_CHECKPOINT", 3, "no such checkpoint file"),
-        ("MNISTAE_DATA_DIR", 4, "MNISTAE_DATA_DIR is not a folder"),
-    ],
-)
+VARIABLES = [
+    ("MNISTAE_OFFLINE", "x", 2, "invalid MNISTAE_OFFLINE: 'x'"),
+    ("MNISTAE_DEVICE", "x", 2, "unknown device: 'x'"),
+    ("MNISTAE_CHECKPOINT", "/no/x", 3, "no such checkpoint file: '/no/x'"),
+    ("MNISTAE_DATA_DIR", "/no/x", 4, "MNISTAE_DATA_DIR is not a folder: '/no/x'"),
+    *((f"MNISTAE_{name}", "a\x1bb", 2, f"invalid MNISTAE_{name}: 'a\\x1bb'") for name in ("DEVICE", "CHECKPOINT", "DATA_DIR")),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "code", "message"), VARIABLES)
 def test_bad_environment_is_one_line(
-    cli: Cli, trained: str, monkeypatch: pytest.MonkeyPatch, name: str, code: int, said: str
+    cli: Cli, trained: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str, code: int, message: str
 ) -> None:
     """Garbage in an environment variable is an error with a hint, not a traceback."""
-    monkeypatch.setenv(name, "/no/such/gar\x1bbage")
+    monkeypatch.setenv(name, value)
     answer = cli("reconstruct", "1", "--dataset", "mnist")
     error, hint = answer.err.splitlines()[-2:]
-    assert (answer.code, error) == (code, f"error: {said}: '/no/such/gar\\x1bbage'")
+    assert (answer.code, error.startswith(f"error: {message}")) == (code, True), error
     assert hint.startswith("hint: ")

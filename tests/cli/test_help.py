@@ -82,16 +82,6 @@ def test_typo_gets_a_suggestion(cli: Cli) -> None:
     assert "Did you mean 'train'?" in cli("trian").err
 
 
-def test_completion_is_offered() -> None:
-    """Shell completion offers the commands."""
-    environment = {**os.environ, "_MNISTAE_COMPLETE": "complete_bash", "COMP_WORDS": "mnistae tr", "COMP_CWORD": "1"}
-    program = "import sys; sys.argv = ['mnistae']; from mnistae.__main__ import main; main()"
-    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, env=environment)
-    assert b"train" in done.stdout, done.stderr
-    assert done.returncode == 0
-    assert run_cli("--help").returncode == 0
-
-
 def test_ci_installs_and_tests_as_the_readme_does() -> None:
     """The README's first block has two commands; CI runs the installation of the second, and `make check` its tests."""
     block = re.search(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from mnistae.store import runs
-from tests.conftest import REFERENCE, Cli, run_cli, run_in_pty
+from tests.conftest import Cli, run_cli, run_in_pty
 
 COLOURS = {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "LC_ALL": "C.UTF-8"}
 
@@ -105,11 +105,3 @@ def test_a_terminal_gets_a_plot(trained: str, other: str) -> None:
     assert ascii_only.isascii()
     assert "**" in ascii_only
     assert "learning_rate" not in ascii_only
-
-
-def test_the_labs_own_weights_have_no_history(cli: Cli) -> None:
-    """The lab's own weights have none either."""
-    if not REFERENCE.exists():
-        pytest.skip(f"the lab's weights are not at {REFERENCE}")
-    assert cli("checkpoints", "import", REFERENCE, "--name", "lab").code == 0
-    assert cli("history").code == 3
