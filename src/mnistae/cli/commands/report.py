@@ -48,7 +48,7 @@ def report(images: Images = DEFAULT_IMAGES, *, run: RunOptions, out: PageOutput,
 
     The page needs no server and no network connection. It has the layer table, the training settings, the lab's figures, an
     evaluation and a map of the codes; and in a browser the network itself: sliders for the units, interpolation, noise, and a
-    field to draw digits in. Prints the path. The map takes t-SNE about 10 seconds, once for each checkpoint.
+    field to draw digits in. Prints the path. The first report of a checkpoint takes about ten seconds longer, for the map.
     """
     source = run.resolve()
     target = results.for_images(reporter, [] if images == DEFAULT_IMAGES else images, source, out)
