@@ -1,9 +1,10 @@
-"""Write docs/cli.md from the application; with --check only test whether it is up to date.
+"""Write docs/cli.md and the table of completion from the application; with --check only test whether they are up to date.
 
 The page is generated from the commands, not from their help pages, whose layout changes with Typer's releases.
 """
 
 import inspect
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +14,15 @@ from typing import Any, get_args, get_type_hints
 
 from typer.models import ArgumentInfo, OptionInfo
 
+from mnistae.cli import app, completion
 from mnistae.cli.app import COMMANDS, load
+from mnistae.data.sets import registry
+from mnistae.model import device
 
 TARGET = Path(__file__).with_name("cli.md")
+GROUP_NAMES: dict[str, list[str] | str] = {"checkpoints": completion.CHECKPOINTS, "datasets": list(registry.NAMES)}
+"""What the argument NAME of the commands of a group is."""
+
 HEAD = """# The command line
 
 Every command has `-h`/`--help`, `-q`/`--quiet` and `--json`; `mnistae --version` prints the version. This page is generated
@@ -99,16 +106,45 @@ def _section(name: str) -> str:
     return f"\n## `mnistae {name}`\n\n`{usage}`\n\n{text}\n\n{table}```sh\n{examples}\n```\n"
 
 
+def table() -> str:
+    """Return the table of completion: a line for each command."""
+    entries = {"": (str(app._root.__doc__), app._root)} | {name: (about, None) for name, about in app.GROUPS.items()}
+    entries |= {name: (command.summary, load(name)) for name, command in COMMANDS.items()}
+    lines = []
+    for name, (about, function) in entries.items():
+        rows: dict[str, list[Any]] = {"--help": ["Show this message and exit.", None]}
+        for parameter in parameters(function) if function else []:
+            keys = parameter.flags if isinstance(parameter.info, OptionInfo) else [""]
+            rows |= {key: [str(parameter.info.help), values(name, parameter)] for key in keys}
+        lines.append(f"{json.dumps(name)}: {json.dumps([about.partition(chr(10))[0], rows])}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def values(command: str, parameter: Parameter) -> list[str] | str | None:
+    """Return what completion offers for a parameter: None for a flag, an empty list for free text and files."""
+    if parameter.kind is bool:
+        return None
+    if issubclass(parameter.kind, Enum):
+        return [str(member.value) for member in parameter.kind]
+    name = parameter.flags[0] if isinstance(parameter.info, OptionInfo) else str(parameter.info.metavar)
+    group = command.partition(" ")[0]
+    if name in {"--checkpoint", "RUN", "CHECKPOINT"} or (group, name) == ("train", "--name"):
+        return completion.CHECKPOINTS
+    if "NAME" in name and group in GROUP_NAMES:
+        return GROUP_NAMES[group]
+    return {"--dataset": list(registry.NAMES), "--device": ["auto", *device.AUTO_ORDER]}.get(name, [])
+
+
 def main() -> int:
-    """Write or check the page; return the exit code."""
-    page = document()
+    """Write or check the files; return the exit code."""
+    pages = {TARGET: document(), completion.TABLE: table()}
     if "--check" not in sys.argv[1:]:
-        TARGET.write_text(page, encoding="utf-8")
+        for path, text in pages.items():
+            path.write_text(text, encoding="utf-8")
         return 0
-    if TARGET.exists() and TARGET.read_text(encoding="utf-8") == page:
-        return 0
-    sys.stderr.write("docs/cli.md is out of date: run 'make docs'\n")
-    return 1
+    stale = [path.name for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    sys.stderr.write("".join(f"{name} is out of date: run 'make docs'\n" for name in stale))
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

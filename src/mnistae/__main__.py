@@ -12,6 +12,11 @@ def main() -> None:
 
         signals.install()  # before the slow imports, during which a signal ends the process at once
         _sanitize_environment()
+        _, is_completion, shell = os.environ.get("_MNISTAE_COMPLETE", "").partition("complete_")
+        if is_completion:
+            from mnistae.cli import completion
+
+            sys.exit(completion.answer(shell))
         _limit_threads()
         from mnistae.cli import main
     except Exception as error:

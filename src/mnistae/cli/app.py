@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import mnistae
-from mnistae.cli import groups
+from mnistae.cli import completion, console, groups
 
 TRAIN, USE, CODES, MANAGE = "Train", "Use a network", "Codes", "Manage"
 
@@ -164,9 +164,29 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_completion(wanted: bool) -> None:
+    if wanted:
+        console.write(completion.script(completion.detect()))
+        raise typer.Exit
+
+
+def _install_completion(wanted: bool) -> None:
+    if wanted:
+        console.write(f"{completion.install(completion.detect())}\n")
+        console.eprint("completion works in new shells")
+        raise typer.Exit
+
+
 def _root(
     version: Annotated[
         bool, typer.Option("--version", "-V", metavar="", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    install_completion: Annotated[
+        bool,
+        typer.Option("--install-completion", metavar="", callback=_install_completion, help="Complete commands in this shell."),
+    ] = False,
+    show_completion: Annotated[
+        bool, typer.Option("--show-completion", metavar="", callback=_show_completion, help="Print the script for this shell.")
     ] = False,
 ) -> None:
     """Train, inspect and use a small MNIST autoencoder (MLP, 784-392-8-392-784).
@@ -186,7 +206,7 @@ def load(name: str) -> Callable[..., None]:
 def build(words: Iterable[str]) -> typer.Typer:
     """Return the application for a command line of these words.
 
-    Only the commands that they name are imported, so help, version and completion need neither NumPy nor a dozen modules.
+    Only the commands that they name are imported, so help and version need neither NumPy nor a dozen modules.
     """
     root = _typer(_unwrap(_root))
     root.callback()(_root)
@@ -211,6 +231,7 @@ def build(words: Iterable[str]) -> typer.Typer:
 def _typer(about: str | None = None) -> typer.Typer:
     return typer.Typer(
         context_settings=HELP_OPTIONS,
+        add_completion=False,
         no_args_is_help=True,
         pretty_exceptions_enable=False,  # main.py alone turns failures into text
         help=about,

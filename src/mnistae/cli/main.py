@@ -29,11 +29,11 @@ def run() -> int:
 def _run() -> int:  # noqa: PLR0911 - one for each kind of exit
     try:
         _expand_home()
-        code = app.build(_words())(standalone_mode=False)
+        code = app.build(sys.argv[1:])(standalone_mode=False)
         return _flush_stdout(int(code or ExitCode.DONE))
     except OSError as error:
         return _stream_error(error)
-    except SystemExit as exit_:  # Typer's: 0 after shell completion, else the reader of a help page has gone
+    except SystemExit as exit_:  # Typer's: the reader of a help page has gone
         return ExitCode.SIGPIPE if exit_.code else ExitCode.DONE
     except console.StdoutClosedError:
         _silence_stdout()
@@ -76,12 +76,6 @@ def _expand_home() -> None:
         option, equals, value = word.partition("=")
         if option.startswith("--") and value.startswith("~"):
             sys.argv[at] = option + equals + os.path.expanduser(value)  # noqa: PTH111 - Path's raises without a home
-
-
-def _words() -> list[str]:
-    """Return the arguments of the command line, or of the one that the shell completes."""
-    asked = (os.environ.get(name, "") for name in ("COMP_WORDS", "_TYPER_COMPLETE_ARGS"))
-    return [*sys.argv[1:], *" ".join(asked).split()]
 
 
 def _stream_error(error: OSError) -> int:

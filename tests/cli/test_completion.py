@@ -1,0 +1,181 @@
+"""Completion in the shell: what is offered, at which cost, and how it is installed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnistae.cli import completion
+from mnistae.cli.app import COMMANDS
+from mnistae.core.errors import OutputError
+from mnistae.data.sets import registry
+
+PROGRAM = "import sys; sys.argv = ['mnistae', *sys.argv[1:]]; from mnistae.__main__ import main; main()"
+RUNS = ["denoise", "lab", "run-a", "run-b"]
+
+
+@pytest.fixture
+def store(home: Path) -> Path:
+    """A store with two runs that hold no model, and a folder whose name no run can have."""
+    for name in ("run-a", "run-b", "not a run"):
+        (home / "checkpoints" / name).mkdir(parents=True)
+    return home
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", [name for name in ("checkpoints", "datasets", *COMMANDS) if " " not in name]),
+        ("tr", ["train", "traverse"]),
+        ("checkpoints ", [name.split()[1] for name in COMMANDS if name.startswith("checkpoints ")]),
+        ("bogus ", []),
+        ("train --recipe ", ["lab", "fast", "best", "denoise"]),
+        ("train --recipe=f", ["--recipe=fast"]),
+        ("train --res", ["--resume"]),
+        ("train --recipe fast --rec", []),
+        ("train --resume --name ", RUNS),
+        ("train --dataset ", list(registry.NAMES)),
+        ("train --device ", ["auto", "cuda", "xpu", "mps", "cpu"]),
+        ("reconstruct 1 -f ", ["png", "svg", "pdf"]),
+        ("reconstruct ", []),
+        ("denoise 1 --noise s", ["salt-pepper"]),
+        ("map --method ", ["tsne", "pca", "codes"]),
+        ("encode --split ", ["train", "test"]),
+        ("evaluate run-a ", RUNS),
+        ("history 'run-", ["run-a", "run-b"]),
+        ("summary -c l", ["lab"]),
+        ("checkpoints remove r", ["run-a", "run-b"]),
+        ("datasets fetch k", ["kmnist"]),
+        ("checkpoints import --input-range -", ["-1:1"]),
+        ("--ver", ["--version"]),
+    ],
+)
+def test_candidates(store: Path, line: str, expected: list[str]) -> None:
+    """The names and values that a command line can go on with; none where the shell has to complete a file."""
+    *words, word = line.split(" ")
+    assert list(completion.candidates(words, word)) == expected
+    assert (store / "checkpoints" / "not a run").is_dir()
+
+
+def test_an_unreadable_store_offers_what_is_built_in(home: Path) -> None:
+    """Completion never fails: here the store is a file."""
+    home.mkdir()
+    (home / "checkpoints").touch()
+    assert list(completion.candidates(["summary", "-c"], "")) == ["denoise", "lab"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "variables", "expected"),
+    [
+        ("bash", {"COMP_WORDS": "mnistae\nsummary\n-c\nrun", "COMP_CWORD": "3"}, "run-a\nrun-b\n"),
+        ("bash", {"COMP_WORDS": "mnistae\nevaluate", "COMP_CWORD": "2"}, "".join(f"{name}\n" for name in RUNS)),
+        ("bash", {"COMP_WORDS": "mnistae\ntrain\n--recipe\n=\nf", "COMP_CWORD": "4"}, "fast\n"),
+        ("bash", {"COMP_WORDS": "mnistae\ncheckpoints\nimport\n--input-range\n0\n:", "COMP_CWORD": "5"}, "1\n255\n"),
+        ("bash", {"COMP_WORDS": "mnistae\nhistory\n'run", "COMP_CWORD": "2"}, "run-a\nrun-b\n"),
+        (
+            "zsh",
+            {"_TYPER_COMPLETE_ARGS": "mnistae checkpoints import --input-range 0"},
+            "local -a found; found=(\n'0\\:1'\n'0\\:255'\n); _describe mnistae found\n",
+        ),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "mnistae reconstruct "}, "_files\n"),
+        ("fish", {"_TYPER_COMPLETE_ARGS": "mnistae datasets f"}, f"fetch\t{COMMANDS['datasets fetch'].summary}\n"),
+    ],
+)
+def test_answers(
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    shell: str,
+    variables: dict[str, str],
+    expected: str,
+) -> None:
+    """Each shell asks and gets its answer in its own form; bash splits words at = and at colons."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert completion.answer(shell) == 0
+    assert capsys.readouterr().out == expected
+    assert store.is_dir()
+
+
+@pytest.mark.parametrize(("line", "code"), [("mnistae train --recipe ", 0), ("mnistae reconstruct ", 1)])
+def test_fish_asks_whether_to_complete_files(monkeypatch: pytest.MonkeyPatch, line: str, code: int) -> None:
+    """The exit code of the question is 1 where fish has to complete a file."""
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "is-args")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", line)
+    assert completion.answer("fish") == code
+
+
+def test_a_large_store_costs_no_heavy_import(home: Path) -> None:
+    """A Tab for the names of 1,000 runs imports neither NumPy nor Typer and reads no file of a run."""
+    for number in range(1000):
+        (home / "checkpoints" / f"run{number}" / "model.safetensors").mkdir(parents=True)
+    variables = {"_MNISTAE_COMPLETE": "complete_bash", "COMP_WORDS": "mnistae summary -c", "COMP_CWORD": "3"}
+    command = [sys.executable, "-X", "importtime", "-c", PROGRAM]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **variables})
+    assert len(done.stdout.split()) == 1002
+    assert not {"numpy", "typer", "rich", "torch"} & {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def install(folder: Path, shell: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line with a home of its own from a shell, which stays its parent."""
+    command = [shell, "-c", '"$@"; exit $?', shell, sys.executable, "-c", PROGRAM, *words]
+    return subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, "HOME": str(folder)})
+
+
+def test_installation_keeps_the_users_file(tmp_path: Path) -> None:
+    """A second installation changes nothing; a shell with the line in its start-up file completes."""
+    startup = tmp_path / ".bashrc"
+    startup.write_bytes(b"# caf\xe9\n")
+    for _ in range(2):
+        done = install(tmp_path, "bash", "--install-completion")
+        assert (done.returncode, done.stdout) == (0, f"{tmp_path}/.bash_completions/mnistae.sh\n"), done.stderr
+        assert startup.read_bytes() == b"# caf\xe9\n\nsource ~/.bash_completions/mnistae.sh\n"
+    asked = ["bash", "--norc", "-c", ". ~/.bashrc; complete -p mnistae"]
+    shown = subprocess.run(asked, check=True, capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)})
+    assert shown.stdout == "complete -o default -F _mnistae_completion mnistae\n"
+    assert install(tmp_path, "bash", "--show-completion").stdout == (tmp_path / ".bash_completions/mnistae.sh").read_text()
+
+
+@pytest.mark.parametrize("blocked", [".bashrc", ".bash_completions"])
+def test_installation_that_cannot_write_names_the_way_out(tmp_path: Path, blocked: str) -> None:
+    """A start-up file or a folder that cannot be written is exit 7, with a line to add by hand."""
+    if blocked == ".bashrc":
+        (tmp_path / blocked).mkdir()
+    else:
+        (tmp_path / blocked).touch()
+    done = install(tmp_path, "bash", "--install-completion")
+    assert done.returncode == 7
+    assert f"error: cannot write '{tmp_path}/{blocked}" in done.stderr
+    assert 'reads when it starts: eval "$(mnistae --show-completion)"' in done.stderr
+
+
+def test_an_unknown_shell_is_named(tmp_path: Path) -> None:
+    """A shell without completion is exit 7, not a bug to report."""
+    done = install(tmp_path, "dash", "--install-completion")
+    assert (done.returncode, done.stdout) == (7, "")
+    assert done.stderr == "error: no completion for the shell 'dash'\nhint: start bash, zsh or fish, and run it there\n"
+
+
+@pytest.mark.parametrize(("shell", "path"), [("zsh", ".zfunc/_mnistae"), ("fish", ".config/fish/completions/mnistae.fish")])
+def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, path: str) -> None:
+    """The script is where the shell reads it; zsh's answers its first Tab."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    assert completion.install(shell) == tmp_path / path
+    text = (tmp_path / path).read_text()
+    assert f"complete_{shell}" in text
+    assert (completion.ZSH_FIRST_TAB in text) == (shell == "zsh")
+
+
+def test_a_shell_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a shell among its parents the program says so."""
+    import shellingham
+
+    def fail() -> None:
+        raise shellingham.ShellDetectionFailure
+
+    monkeypatch.setattr(shellingham, "detect_shell", fail)
+    with pytest.raises(OutputError, match="'unknown'"):
+        completion.detect()
