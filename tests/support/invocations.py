@@ -170,7 +170,7 @@ def create_fixtures(work: Path, name: str, digits: dict[str, np.ndarray], model:
     (work / name / "album").mkdir(exist_ok=True)
     for path in (work / f"{name}.png", work / name / "album" / f"{name}.png", work / name / "album" / "plain.png"):
         Image.fromarray(digits["train_images"][3]).save(path)
-    short = name[:243]  # a longer suffix has to fit as well
+    short = name[:240]  # a longer suffix has to fit as well
     (work / f"{short}.safetensors").write_bytes(model.read_bytes())
     (work / f"{short}.jsonl").write_text('{"code": [1, 0, 2, 0, 1, 0.5, 3, 0]}\n' * 2)
     return {
@@ -181,5 +181,5 @@ def create_fixtures(work: Path, name: str, digits: dict[str, np.ndarray], model:
         "pattern": f"{glob.escape(f'./{name}/album')}/*.png",
         "model": f"./{short}.safetensors",
         "codes": f"./{short}.jsonl",
-        "out": f"./made/{name}",
+        "out": f"./made/{short}",
     }
