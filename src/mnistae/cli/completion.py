@@ -118,21 +118,26 @@ def script(shell: str) -> str:
 
 def install(shell: str) -> Path:
     """Write the script, and add a line to the user's start-up file, which is never rewritten. Raises OutputError."""
+    from mnistae.core.files import atomic
+
     config, home = (os.environ.get(name) or default for name, default in (("XDG_CONFIG_HOME", "~/.config"), ("ZDOTDIR", "~")))
     target, startup, line = {
         "bash": ("~/.bash_completions/mnistae.sh", "~/.bashrc", "source ~/.bash_completions/mnistae.sh"),
         "zsh": ("~/.zfunc/_mnistae", f"{home}/.zshrc", "fpath+=~/.zfunc; autoload -Uz compinit; compinit"),
         "fish": (f"{config}/fish/completions/mnistae.fish", os.devnull, ""),
     }[shell]
-    path = Path(target).expanduser()
+    path, hint = (
+        Path(target).expanduser(),
+        f'add this line to a file that {shell} reads when it starts: eval "$(mnistae --show-completion)"',
+    )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(script(shell), encoding="utf-8")
+        atomic.write_text(path, script(shell))
         with Path(startup).expanduser().open("a+", encoding="utf-8", errors="replace") as file:
             file.seek(0)
             if line not in file.read():
                 file.write(f"\n{line}\n")
+    except OutputError as error:
+        raise OutputError(error.message, hint=hint) from error
     except OSError as error:
-        hint = f'add this line to a file that {shell} reads when it starts: eval "$(mnistae --show-completion)"'
         raise OutputError(f"cannot write '{error.filename}': {error.strerror}", hint=hint) from error
     return path
