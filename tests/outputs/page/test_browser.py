@@ -163,6 +163,14 @@ def test_strokes_are_prepared_like_a_photo(
     assert first.split(",")[0] == f"train:{report.neighbours.indices[nearest]}"
 
 
+def test_dot_is_too_small(opened: Page) -> None:
+    """A drawing that a photo would be enlarged from is not prepared."""
+    opened.tab.click("#draw-clear")
+    opened.tab.click("#draw-field")
+    assert opened.tab.text_content("#draw-status") == "The drawing is too small."
+    assert opened.pixels("draw-decoded").max() == 0
+
+
 def test_map_decodes_the_place(opened: Page, report: Content, network: NumpyNetwork) -> None:
     """The pointer and the keys find the nearest digit; a click copies the code of the place to the sliders."""
     opened.tab.locator("#map-points").scroll_into_view_if_needed()

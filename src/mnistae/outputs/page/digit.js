@@ -4,15 +4,14 @@ const SIDE = 28;
 const BOX = 20;
 const CENTRE = 14;
 
-/** Return the image (784) of white strokes on black, `size` pixels wide and high, in [0, 1]; null if there is no ink. */
+const SMALLEST = 3 * BOX; // smaller digits are enlarged by their outline there, which is not done here
+const EDGE = 0.2; // of full ink: the shades at the edge of a stroke
+
+/** Return the image (784) of white strokes on black, `size` pixels wide and high, in [0, 1]; null if they are too small. */
 export function prepare(pixels, size) {
-  const solid = bounds(pixels, size, 0.5);
-  if (!solid) return null;
-  const extent = Math.max(solid.height, solid.width);
-  const edge = 0.2 * Math.min(Math.max(extent / BOX - 1, 0), 1);
-  const ink = pixels.map((value) => Math.min(Math.max((value - edge) / (1 - 2 * edge), 0), 1));
+  const ink = pixels.map((value) => Math.min(Math.max((value - EDGE) / (1 - 2 * EDGE), 0), 1));
   const box = bounds(ink, size, 0.1);
-  return centred(scaled(ink, size, box));
+  return box && Math.max(box.height, box.width) >= SMALLEST ? centred(scaled(ink, size, box)) : null;
 }
 
 /** Return the box around the pixels above `level`. */

@@ -153,7 +153,9 @@ function startDraw({ data, arrays, network }, setCode) {
     element("draw-near").replaceChildren(...near.map(([row]) => neighbour(row)));
     element("draw-status").textContent = code
       ? `${decibels(mse(prepared, decoded))}. Classes of the nearest training images: ${near.map(([row]) => data.names.near[row][1]).join(", ")}.`
-      : "Nothing is drawn yet.";
+      : strokes.length
+        ? "The drawing is too small."
+        : "Nothing is drawn yet.";
     element("draw-use").disabled = !code;
   };
   const neighbour = (row) => {
