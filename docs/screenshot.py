@@ -14,13 +14,11 @@ def main(page: Path, picture: Path) -> None:
         tab = browser.new_page(viewport={"width": 800, "height": 1600}, color_scheme="light")
         tab.goto(page.resolve().as_uri())
         tab.wait_for_selector("html[data-ready]")
-        tab.locator("#map-points").click(position={"x": 300, "y": 330})
+        tab.locator("#map-points").click(position={"x": 452, "y": 216})
         tab.evaluate("scrollTo(0, 0)")
-        top, bottom = (tab.locator(section).bounding_box() for section in ("#map", "#units"))
-        assert top
-        assert bottom
-        clip = {"x": 0, "y": top["y"], "width": 800, "height": bottom["y"] + bottom["height"] - top["y"]}
-        tab.screenshot(path=picture, clip=clip, full_page=True)  # type: ignore[arg-type]
+        map_box, units_box = (f"document.getElementById('{name}').getBoundingClientRect()" for name in ("map", "units"))
+        top, bottom = tab.evaluate(f"[{map_box}.top, {units_box}.bottom]")
+        tab.screenshot(path=picture, clip={"x": 0, "y": top, "width": 800, "height": bottom - top}, full_page=True)
         browser.close()
 
 
