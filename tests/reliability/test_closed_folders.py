@@ -118,11 +118,9 @@ def walked(substitutions: Mapping[str, str], kind: str, reads: int) -> Iterator[
         if reads and invocation.text.startswith("train --resume"):
             continue  # a run that is missing is started, with another data set
         code = 7 if invocation.writes else reads if invocation.needs_run else invocation.code
-        if invocation.command == "checkpoints remove" or (invocation.command, kind) == (
-            "checkpoints list",
-            "no right to enter",
-        ):
-            code = 3  # `import` cannot make the run to be removed, and a store that cannot be read is not an empty one
+        is_closed = kind == "no right to enter"  # a store that cannot be read is not an empty one
+        if invocation.command == ("checkpoints list" if is_closed else "checkpoints remove"):
+            code = 3  # `import` cannot make the run to be removed
         yield invocation.words(substitutions), code
 
 

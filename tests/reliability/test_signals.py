@@ -25,7 +25,7 @@ from tests.support.terminals import HIDE, Terminal, on, state_of, wait_until_cau
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see a process's handlers")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-PROMPT = 2.0 if LONG else 20.0
+PROMPT = 2.0
 """Seconds within which a signal has to be answered."""
 
 

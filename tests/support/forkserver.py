@@ -64,6 +64,7 @@ def prepare() -> None:
     mpl.get_cachedir()
     for encoding in (
         "cp437",
+        "unicode_escape",
         "raw_unicode_escape",
         "utf-8-sig",
     ):  # read when first needed, which another user may not be allowed to

@@ -218,7 +218,7 @@ def _canvas(stream: TextIO) -> Canvas:
     colours = {"standard": 16, "256": 256, "truecolor": 2**24}.get(terminal.color_system or "", 0)
     return Canvas(
         width=min(terminal.width, 1000),
-        height=min(max(terminal.height - 4, 8), 200),
+        height=min(max(terminal.height - 5, 8), 200),
         colours=0 if terminal.no_color else colours,
         has_blocks=supports_unicode(stream) and not terminal.legacy_windows,
     )

@@ -182,6 +182,13 @@ def test_many_images_are_cached(tmp_path: Path, digits: Digits, monkeypatch: pyt
     assert set(second.labels(Split.TRAIN)) == {NO_LABEL}
 
 
+def test_flat_folder_under_another_name(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files under the names that MNIST, Fashion-MNIST and KMNIST share are not taken for any but MNIST: the message says so."""
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tiny))
+    with pytest.raises(DataError, match=f"the names of several data sets: put those of kmnist into '{tiny}/KMNIST/raw'"):
+        resolve.open_local("kmnist")
+
+
 def test_user_folder_without_it(own: Path, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A MNISTAE_DATA_DIR that lacks the data set is said, whether there is another copy or not."""
     (tmp_path / "theirs").mkdir()

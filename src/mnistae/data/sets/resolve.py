@@ -113,6 +113,9 @@ def _not_in_user_dir(entry: DatasetInfo) -> str:
     base, found = _user_dir(), "it cannot be read"
     if base is None:
         return ""
+    if not idx.missing(base, entry.files):
+        place = f"put those of {entry.name} into '{base}/{entry.torchvision}/raw'"
+        return f"the files in MNISTAE_DATA_DIR '{base}' have the names of several data sets: {place}"
     with contextlib.suppress(OSError):  # a folder that cannot be listed
         there = sorted(name for name in os.listdir(base) if not name.startswith("."))  # noqa: PTH208
         found = f"found {_quoted(there)}" if there else "it is empty"
@@ -168,7 +171,8 @@ def _is_valid(dataset: Dataset) -> bool:
 def _source(entry: DatasetInfo, place: Path) -> DatasetSpec:
     """Return the source of an entry of the registry, or of a user's folder of IDX files, in the folder or file `place`."""
     is_own = entry.name in registry.DATASETS and place == download_dir(entry)
-    hint = f"run 'mnistae datasets fetch {entry.name}', or use --dataset glyphs" if is_own else _replace(place)
+    replace = _replace(place) if entry.sha256 else "replace it with an undamaged copy"
+    hint = f"run 'mnistae datasets fetch {entry.name}', or use --dataset glyphs" if is_own else replace
     members = [path for name in entry.files if (path := idx.find(place, name))] or [place]
     return DatasetSpec(
         name=entry.name,
