@@ -3,6 +3,7 @@
 Several networks share the arrays, the principal components and the noise.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from mnistae.core.arrays import NO_LABEL, Array, Bytes, to_float
 from mnistae.core.records import count_active
 from mnistae.data.references import InputImage
-from mnistae.data.sets.dataset import Dataset, Split
+from mnistae.data.sets.dataset import Dataset, Progress, Split, no_progress
 from mnistae.metrics import knn, quality
 from mnistae.metrics.pca import PCA
 from mnistae.model.backend import Network
@@ -29,6 +30,9 @@ LEVEL_FACTORS = (0.4, 0.8, 1.0, 1.2, 1.6)
 """The levels of the noise grid, relative to the default level of each kind."""
 
 NOISE_GRID = [(kind, round(level * factor, 4)) for kind, level in DEFAULT_LEVELS.items() if level for factor in LEVEL_FACTORS]
+
+SHORT = 30_000
+"""Images times steps up to which no progress is reported: one network on the test images of MNIST, without options."""
 
 
 @dataclass(frozen=True)
@@ -93,22 +97,43 @@ class _EvalData:
 
 
 def evaluate(
-    networks: Sequence[Network], dataset: Dataset, split: Split, options: EvaluationOptions | None = None
+    networks: Sequence[Network],
+    dataset: Dataset,
+    split: Split,
+    options: EvaluationOptions | None = None,
+    progress: Progress = no_progress,
 ) -> list[Evaluation]:
-    """Evaluate networks on a split. Activations, PCA and neighbours are those of the training images. Raises DataError."""
+    """Evaluate networks on a split. Activations, PCA and neighbours are those of the training images. Raises DataError.
+
+    Progress is reported only if there is more to do than SHORT.
+    """
     options = options or EvaluationOptions()
+    noise_grid = NOISE_GRID if options.denoising else [LAB_NOISE]
+    done, total = itertools.count(), 1 + (len(noise_grid) + 1) * len(networks)
     images, labels = dataset.images(split), dataset.labels(split)
     train = (images, labels) if split is Split.TRAIN else (dataset.images(Split.TRAIN), dataset.labels(Split.TRAIN))
+    is_long = len(images) * (total + len(networks) * bool(options.knn)) > SHORT
+
+    def report() -> None:
+        if is_long:
+            progress(f"evaluating {len(images):,} images", next(done), total)
+
+    report()
     data = _EvalData(split, to_float(images), labels, *train, dataset.class_name)
     sizes = [network.config.bottleneck for network in networks]
     pca_mse = _pca_mse(data, set(sizes))
     records = [[Record("bottleneck", None, None, size), Record("pca_mse", None, None, pca_mse[size])] for size in sizes]
-    for kind, level in NOISE_GRID if options.denoising else [LAB_NOISE]:
+    report()
+    for kind, level in noise_grid:
         noisy = noises.add(data.images, kind, level=level, seed=0)  # one copy at a time, shared by all networks
         for own, network in zip(records, networks, strict=True):
             own.extend(_denoising(network, data.images, noisy, (kind, level), is_listed=options.denoising))
-    found = [_evaluate(network, data, options, own) for network, own in zip(networks, records, strict=True)]
-    return [replace(evaluation, classes=dataset.classes) for evaluation in found]
+            report()
+    found = []
+    for own, network in zip(records, networks, strict=True):
+        found.append(replace(_evaluate(network, data, options, own), classes=dataset.classes))
+        report()
+    return found
 
 
 def _evaluate(network: Network, data: _EvalData, options: EvaluationOptions, shared: list[Record]) -> Evaluation:

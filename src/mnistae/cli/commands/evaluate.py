@@ -92,7 +92,8 @@ def evaluate(
     dataset = inputs.open_dataset_of(reporter, opened[0][0], source)
     inputs.warn_unlike_split(reporter, [checkpoint for checkpoint, _ in opened], dataset, split)
     options = EvaluationOptions(extremes or 0, denoising, knn or 0)
-    evaluations = evaluation.evaluate([network for _, network in opened], dataset, split, options)
+    with reporter.progress(is_bytes=False) as progress:
+        evaluations = evaluation.evaluate([network for _, network in opened], dataset, split, options, progress)
     reports = [Report(checkpoint, result) for (checkpoint, _), result in zip(opened, evaluations, strict=True)]
     for report in reports:
         units = report.result.pivot("active_units", "bottleneck")[None, None]
@@ -129,7 +130,7 @@ def _target(reporter: Reporter, out: EvaluationOutput) -> results.Destination | 
 
 def _check_figure(extremes: int, checkpoints: int, *, denoising: bool) -> None:
     if bool(extremes) == denoising:
-        raise UsageError("a figure needs either --extremes or --denoising", hint="give exactly one of them, or write CSV: -f csv")
+        raise UsageError("a figure needs either --extremes or --denoising", hint="give one of them, or write CSV: -f csv")
     if extremes and checkpoints > 1:
         raise UsageError("--extremes can be drawn for one checkpoint only", hint="name one, or draw --denoising")
 
