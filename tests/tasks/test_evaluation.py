@@ -166,9 +166,11 @@ def test_together_is_the_same_as_alone(digits: dict[str, np.ndarray]) -> None:
     assert values(together[1], "pca_mse") == pytest.approx([expected], rel=1e-6)
 
 
-@pytest.mark.parametrize(("options", "steps"), [({}, 0), ({"knn": 3}, 3), ({"denoising": True}, 22)])
+@pytest.mark.parametrize(
+    ("options", "steps"), [(EvaluationOptions(), 0), (EvaluationOptions(knn=3), 3), (EvaluationOptions(denoising=True), 22)]
+)
 def test_long_evaluations_report_their_progress(
-    digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch, options: dict[str, int], steps: int
+    digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch, options: EvaluationOptions, steps: int
 ) -> None:
     """From none to all steps are reported, but nothing where there is as little to do as for the test images of MNIST."""
     monkeypatch.setattr(evaluation, "SHORT", 3 * len(digits["test_images"]))
@@ -177,7 +179,7 @@ def test_long_evaluations_report_their_progress(
         [make_network(0)],
         dataset(digits),
         Split.TEST,
-        EvaluationOptions(**options),
+        options,
         lambda _what, done, total: seen.append((done, total)),
     )
     assert seen == [(done, steps) for done in range(steps + 1) if steps]
