@@ -145,6 +145,16 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
         ),
         ("a.csv", text(LABELS, ROWS, header="# label, pixels"), LABELS, "column 1 read as labels"),
         ("a.csv", text(LABELS, ROWS * 1.0, header=HEADER), LABELS, ""),
+        ("a.csv", text(LABELS, ROWS, header="# made by hand\n" + HEADER), LABELS, ""),
+        ("a.csv", text(LABELS, ROWS, separator=";", header="sep=;\n" + HEADER.replace(",", ";")), LABELS, ""),
+        ("a.csv", text(range(50, 50 - N, -1), LABELS, ROWS), LABELS, "column 1 read as index\ncolumn 2 read as labels"),
+        (
+            "a.csv",
+            text([f"{k}.png" for k in range(N)], LABELS, ROWS, header="file," + HEADER),
+            LABELS,
+            "column 1 read as index",
+        ),
+        ("a.csv", text(LABELS, ROWS, LABELS, header=f"{HEADER},writer"), LABELS, "column 786 read as other values"),
     ],
 )
 @pytest.mark.parametrize("is_packed", [False, True])
@@ -165,6 +175,14 @@ def test_csv_of_one_class_and_of_one_row(tmp_path: Path) -> None:
     check(tmp_path / "mnist_test.csv", LABELS * 0 + 3, split="test")
     (tmp_path / "a.csv").write_text(text(LABELS[:1], ROWS[:1]))
     assert tables.read(tmp_path / "a.csv").arrays["train_labels"].tolist() == [5]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_csv_of_images_without_a_border(tmp_path: Path, is_first: bool) -> None:
+    """A column of few small whole numbers is the label, also if the pixels at the corners vary."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 784))
+    (tmp_path / "a.csv").write_text(text(*[np.arange(40) % 7, pixels][:: 1 if is_first else -1]))
+    np.testing.assert_array_equal(tables.read(tmp_path / "a.csv").arrays["train_images"], pixels)
 
 
 def test_csv_of_emnist(tmp_path: Path) -> None:
@@ -194,6 +212,10 @@ LINE = text(LABELS[:1], ROWS[:1])
         (LINE.replace(",0,", ",-7,", 1), "float32 values from -7 to 255, expected 0 to 1 or 0 to 255: '{path}'"),
         (LINE.replace(",0,", ",nan,", 1), "array with NaN or infinite values: '{path}'"),
         ("\ufeff" + LINE.replace("", "\0"), "cannot read the data set '{path}': it is not UTF-8 text"),
+        (
+            text(LABELS, ROWS, np.ones(N, int)),
+            "786 columns, but it is not certain which has the labels: '{path}'",
+        ),
         (LINE + "1" * 70_000, "cannot read the data set '{path}': line 2 is longer than 64 KiB"),
     ],
 )
