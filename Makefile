@@ -34,7 +34,7 @@ docs:
 	$(PYTHON) docs/generate.py
 	$(PYTHON) docs/architecture.py
 	mkdir -p build
-	$(PYTHON) -m mnistae report lab -o build/lab.html || echo 'build/lab.html: skipped, it needs MNIST'
+	MNISTAE_OFFLINE=1 $(PYTHON) -m mnistae report lab -o build/lab.html || echo 'build/lab.html: skipped, it needs MNIST'
 
 # Redraw the figures of README.md and docs/guide.md, on MNIST with the built-in checkpoints.
 pictures:

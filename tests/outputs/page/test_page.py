@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import hashlib
 import json
-import re
 import zlib
 from html.parser import HTMLParser
 from typing import Any
@@ -20,7 +19,7 @@ from mnistae.outputs.page import content as contents
 from mnistae.outputs.page import drawings, page, payload
 from mnistae.outputs.page.content import Content
 from tests.support.client import log_result
-from tests.support.hostile import HOSTILE
+from tests.support.hostile import HOSTILE, STEERING
 
 FACTS = [("source", "train"), ("recipe", "lab")]
 PAYLOADS = [
@@ -136,7 +135,10 @@ def test_foreign_text_is_text(report: Content, rendered: bytes, monkeypatch: pyt
         found = Elements(page.render(*hostile(own, text)))
         assert not unexpected(plain, found), text
         assert found.raw["script module"] == plain.raw["script module"]
-        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", found.text), text
+        names = json.loads(found.raw["script application/json"])["names"]
+        assert not STEERING.search(found.text + "".join(word for kind in names.values() for pair in kind for word in pair)), (
+            text
+        )
     environment = jinja2.Environment
     monkeypatch.setattr(jinja2, "Environment", lambda **options: environment(**{**options, "autoescape": False}))
     seen = sum(bool(unexpected(plain, Elements(page.render(*hostile(own, text))))) for text in PAYLOADS[:10])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mnistae.core.arrays import Bytes, to_bytes
 from mnistae.core.config import PIXELS, SIDE
+from mnistae.core.text import escape
 from mnistae.outputs.maps import class_name
 from mnistae.outputs.page import drawings
 from mnistae.outputs.page.content import EVERY, KINDS, Content, levels
@@ -74,7 +75,7 @@ def _coarse(images: Bytes) -> Bytes:
 
 
 def _names(sample: Sample, classes: Sequence[str]) -> list[tuple[str, str]]:
-    return [(name, class_name(int(label), classes)) for name, label in zip(sample.names, sample.labels, strict=True)]
+    return [(name, escape(class_name(int(label), classes))) for name, label in zip(sample.names, sample.labels, strict=True)]
 
 
 def _extent(found: Embedding) -> list[float] | None:
