@@ -13,7 +13,7 @@ from PIL import Image
 
 from mnistae.core.errors import DataError
 from mnistae.core.files import kinds
-from mnistae.data.images import decode
+from mnistae.data.images import decode, values
 from mnistae.data.images.decode import read_bytes, read_path
 from tests.support.images import RAMP, chunk, exif, five, grey_five, interlaced_png, npy, png, saved
 
@@ -133,6 +133,23 @@ def test_a_turned_picture_is_another_digit() -> None:
 def test_the_notes_say_what_was_done(data: bytes, notes: tuple[str, ...]) -> None:
     """The notes are the steps done and no others."""
     assert read_bytes(data, name="x").notes == notes
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize(
+    ("scale", "note"),
+    [(lambda x: x // 255, values.BINARY), (lambda x: x.astype(np.uint16), "values of 16 bits up to 255, read as 8 bits")],
+    ids=["0 and 1", "16 bits"],
+)
+def test_values_far_below_the_full_scale(
+    scale: Callable[[NDArray[np.uint8]], NDArray[np.integer]], note: str, raw: bool
+) -> None:
+    """Masks with values 0 and 1, and arrays of bytes saved with 16 bits, are not almost black pictures."""
+    grey = np.asarray(centred_five())
+    pixels = grey if note != values.BINARY else (grey == 255) * np.uint8(255)
+    expected, found = (read_bytes(saved(Image.fromarray(x)), name="x", raw=raw) for x in (pixels, scale(pixels)))
+    np.testing.assert_allclose(found.images, expected.images, atol=1e-6)
+    assert note in found.notes
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA"])

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mnistae.core.errors import DataError
-from mnistae.data.images import arrays_io
+from mnistae.data.images import arrays_io, values
 from tests.support.images import npy
 
 DIGIT = np.zeros((28, 28), np.uint8)
@@ -22,12 +22,12 @@ NOT_SAID: tuple[str, ...] = ()
     ("array", "expected", "notes"),
     [
         (DIGIT, UNIT, NOT_SAID),
-        (BINARY, BINARY, ("array of 0 and 1, read as background and ink",)),
-        (BINARY.astype(np.int64), BINARY, ("array of 0 and 1, read as background and ink",)),
-        (BINARY.astype(np.int8), BINARY, ("array of 0 and 1, read as background and ink",)),
+        (BINARY, BINARY, (values.BINARY,)),
+        (BINARY.astype(np.int64), BINARY, (values.BINARY,)),
+        (BINARY.astype(np.int8), BINARY, (values.BINARY,)),
         (BINARY.astype(np.float32), BINARY, NOT_SAID),
         (BINARY > 0, BINARY, NOT_SAID),
-        (DIGIT // 250, DIGIT // 250, ("array of 0 and 1, read as background and ink",)),
+        (DIGIT // 250, DIGIT // 250, (values.BINARY,)),
         (DIGIT * 0, DIGIT * 0, NOT_SAID),
         (DIGIT * 0 + 255, DIGIT * 0 + 1, NOT_SAID),
         (DIGIT * 0.0, DIGIT * 0, NOT_SAID),

@@ -77,13 +77,18 @@ def test_range_of_both_splits(tmp_path: Path) -> None:
     assert tables.read(tmp_path / "a.npz").arrays["test_images"].max() == 1
 
 
-@pytest.mark.parametrize("labels", [WORDS[LABELS], WORDS[LABELS].astype("S")])
-def test_words(tmp_path: Path, labels: np.ndarray) -> None:
-    """Labels that are texts number the classes, which are sorted by name, over both splits."""
-    np.savez(tmp_path / "a.npz", x_train=IMAGES, y_train=labels, x_test=IMAGES[:1], y_test=WORDS[6:7])
-    names = ("five", "four", "nine", "one", "six", "three", "two", "zero")
-    assert check(tmp_path / "a.npz", np.array([names.index(WORDS[label]) for label in LABELS])) == names
-    assert tables.read(tmp_path / "a.npz").arrays["test_labels"].tolist() == [4]
+FRUIT = np.array(["pear", "fig", "lime", "plum", "kiwi", "date", "nut", "yam", "pea", "leek"])
+SORTED = ("date", "fig", "kiwi", "leek", "lime", "nut", "pear", "plum")
+
+
+@pytest.mark.parametrize("kind", ["U", "S"])
+@pytest.mark.parametrize(("words", "classes"), [(FRUIT, SORTED), (WORDS, tuple(WORDS))])
+def test_words(tmp_path: Path, words: np.ndarray, classes: tuple[str, ...], kind: str) -> None:
+    """Labels that are texts number the classes, in alphabetical order over both splits; the words for digits are digits."""
+    labels = words[LABELS].astype(kind)
+    np.savez(tmp_path / "a.npz", x_train=IMAGES, y_train=labels, x_test=IMAGES[:1], y_test=words[6:7])
+    assert check(tmp_path / "a.npz", np.array([classes.index(words[label]) for label in LABELS])) == classes
+    assert tables.read(tmp_path / "a.npz").arrays["test_labels"].tolist() == [classes.index(words[6])]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +133,7 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
         ("a.csv", text(range(N), LABELS, ROWS, header="," + HEADER), LABELS, "column 1 read as index\ncolumn 2 read as labels"),
         ("a.csv", text(range(N), ROWS, LABELS), LABELS, "column 1 read as index\ncolumn 786 read as labels"),
         ("a.csv", text(range(1, N + 1), ROWS), NONE, "column 1 read as index"),
-        ("a.csv", text(WORDS[LABELS], ROWS), "words", "column 1 read as labels"),
+        ("a.csv", text(WORDS[LABELS], ROWS), LABELS, "column 1 read as labels"),
         ("a.csv", "\ufeff" + text(LABELS, ROWS), LABELS, ""),
         ("a.csv", text(LABELS, ROWS, header=HEADER).replace("\n", "\r\n\r\n"), LABELS, ""),
         ("a.csv", text(LABELS, ROWS, separator=";", header=HEADER.replace(",", ";")), LABELS, ""),
@@ -158,15 +163,11 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
     ],
 )
 @pytest.mark.parametrize("is_packed", [False, True])
-def test_csv(tmp_path: Path, name: str, data: str, labels: object, note: str, is_packed: bool) -> None:
+def test_csv(tmp_path: Path, name: str, data: str, labels: np.ndarray, note: str, is_packed: bool) -> None:
     """A header, the place of the labels, an index, separators, quotes and the range do not matter."""
     path = tmp_path / (f"{name}.gz" if is_packed else name)
     path.write_bytes(gzip.compress(data.encode()) if is_packed else data.encode())
-    if isinstance(labels, str):
-        classes = sorted(set(WORDS[LABELS]))
-        assert check(path, np.array([classes.index(WORDS[label]) for label in LABELS])) == tuple(classes)
-    else:
-        check(path, np.asarray(labels), notes=(note,))
+    check(path, labels, notes=(note,))
 
 
 def test_csv_of_one_class_and_of_one_row(tmp_path: Path) -> None:

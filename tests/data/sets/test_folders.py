@@ -107,7 +107,7 @@ SMALL = np.pad(INK[14:42:2, 14:42:2][:7, :7], 3)
     [
         (GREY, GREY, None),
         (255 - GREY, 255 - GREY, None),
-        (GREY // 255, GREY // 255, None),
+        (GREY // 255, GREY // 255 * 255, "values 0 and 1, read as background and ink"),
         (np.dstack([GREY] * 3), GREY, None),
         (np.dstack([GREY, OPAQUE]), GREY, None),
         (GREY > 127, SHAPE, None),
@@ -136,6 +136,15 @@ def test_polarity_is_that_of_the_set(tmp_path: Path, raw: bool) -> None:
     means = content.arrays["train_images"].mean(axis=1)
     assert (means < 128).tolist() == [raw] + [not raw] * 5
     assert any("inverted" in note for note in content.notes)
+
+
+def test_binary_values_are_those_of_the_set(tmp_path: Path) -> None:
+    """An image of 0 and 1 in a set of grey images is nearly black, and stays so."""
+    put(tmp_path / "0.png", png(GREY))
+    put(tmp_path / "1.png", png(GREY // 255))
+    content = read(tmp_path)
+    np.testing.assert_array_equal(content.arrays["train_images"][1], (GREY // 255).ravel())
+    assert len(content.notes) == 1
 
 
 def test_mixed_sizes(tmp_path: Path) -> None:

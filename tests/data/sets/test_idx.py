@@ -4,13 +4,15 @@ import contextlib
 import gzip
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mnistae.data.images import values
 from mnistae.data.sets import idx
 from mnistae.data.sets.idx import IdxError
-from tests.conftest import idx_bytes
+from tests.conftest import idx_bytes, write_idx
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
 LABELS = np.arange(10, dtype=np.uint8)
@@ -137,6 +139,15 @@ def test_damaged_gzip(data: bytes, reason: str) -> None:
     with pytest.raises(IdxError) as caught:
         idx.gunzip(data, limit=len(IMAGE_FILE))
     assert str(caught.value) == reason
+
+
+def test_binary_values(tmp_path: Path, digits: dict[str, np.ndarray]) -> None:
+    """Files of our own with values 0 and 1 are read as background and ink, and that is said."""
+    binary = digits | {role: (digits[role] > 127).astype(np.uint8) for role in ("train_images", "test_images")}
+    entry, folder = idx.detect(write_idx(tmp_path / "own", binary)) or pytest.fail("not found")
+    content = idx.read(entry, folder)
+    np.testing.assert_array_equal(content.arrays["test_images"].reshape(-1, 28, 28), binary["test_images"] * 255)
+    assert content.notes[-1] == values.BINARY
 
 
 @pytest.mark.parametrize(("limit", "is_bounded"), [(100_000, True), (2**25, False)], ids=["limited", "control"])

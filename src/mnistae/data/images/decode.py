@@ -3,7 +3,7 @@
 import io
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -69,6 +69,7 @@ def read_bytes(data: bytes, *, name: str, raw: bool = False) -> DecodedImages:
             raise formats.too_large(name)
         return DecodedImages(*arrays_io.read_npy(data, name=name))
     image = read_grey(data, name=name)
+    image = _stretched(image)
     if raw:
         return DecodedImages(_unchanged(image.grey, image.alpha, name), image.notes)
     flat, notes = _flatten(image.grey, image.alpha)
@@ -142,6 +143,15 @@ def _decode(data: bytes, kind: str, name: str) -> GreyImage:
         if image.mode == "LAB":
             raise DataError(f"unsupported colour space LAB: '{name}'", hint=formats.CONVERT)
         return _channels(image, size, notes)
+
+
+def _stretched(image: GreyImage) -> GreyImage:
+    """Return an image of 8 bits with values 0 and 1, or of 16 bits with values up to 255, on the full scale."""
+    level = float(image.grey.max())
+    if not 0 < level <= 1.001 / 255:
+        return image
+    factor, note = (255, values.BINARY) if level > 1 / 256 else (257, "values of 16 bits up to 255, read as 8 bits")
+    return replace(image, grey=np.minimum(image.grey * np.float32(factor), 1), notes=(*image.notes, note))
 
 
 def _wide(image: "Image", size: tuple[int, int], notes: tuple[str, ...], *, name: str | None) -> GreyImage:

@@ -17,6 +17,8 @@ BYTE, WORD = 255, 65535
 LEAST_BYTE = 32  # floats up to 32 that exceed 1 are neither 0 to 1 nor likely to be 0 to 255
 LEAST_WORD = 4096  # whole numbers below, such as those of 12 bits, do not use a range of 16 bits
 
+BINARY = "values 0 and 1, read as background and ink"
+
 PICKLED = "objects in an array are pickled, and loading them could run code; save numbers, for example x.astype('uint8')"
 _RESTORE = "images standardised as (x - mean) / std are restored by x * std + mean; for MNIST, x * 0.3081 + 0.1307"
 
@@ -39,6 +41,15 @@ class Scale:
         if self.divisor == BYTE and values.dtype == np.uint8:
             return arrays.flatten(values.astype(np.uint8, copy=False))
         return arrays.in_batches(lambda rows: arrays.to_bytes(self.to_unit(rows)), values)
+
+
+def stretch_binary(*images: Bytes) -> tuple[str, ...]:
+    """Multiply the bytes of all images of a set by 255, in place, if none is above 1; return the note on that."""
+    if max((int(rows.max(initial=0)) for rows in images), default=0) != 1:
+        return ()
+    for rows in images:
+        np.multiply(rows, 255, out=rows)
+    return (BINARY,)
 
 
 def extremes(values: NDArray[np.generic]) -> tuple[float, float]:
@@ -70,7 +81,7 @@ def choose(dtype: np.dtype, low: float, high: float, *, name: str) -> Scale:
     if divisor > 1 and dtype != np.uint8:
         notes.append(f"array of {dtype.name} values from {low:g} to {high:g}, divided by {divisor}")
     if is_whole and high == 1:
-        notes.append("array of 0 and 1, read as background and ink")
+        notes.append(BINARY)
     if low < 0 or high > divisor:
         notes.append(f"array values from {low:.8g} to {high:.8g} clipped to the range from 0 to {divisor}")
     return Scale(divisor, tuple(notes))

@@ -13,10 +13,10 @@ from mnistae.core.text import counted
 from mnistae.data.images.files import FolderFiles
 from mnistae.data.sets import pictures
 from mnistae.data.sets.dataset import Arrays, Content, Progress, Split, no_progress
+from mnistae.data.sets.labels import number_classes
 
 Folders = tuple[str, ...]
 
-DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 DIGITS = {str(digit) for digit in range(10)}
 
 _VALIDATION = "validation"
@@ -43,7 +43,7 @@ def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progres
     members, notes = _choose_test(_members([(name, Path(name).relative_to(path).parts[:-1]) for name in found.images]))
     used = [member for split in Split for member in _in_order([one for one in members if one.split == split])]
     names = _class_names(used)
-    labels, classes = _labels({name for name in names if name is not None})
+    labels, classes = number_classes({name for name in names if name is not None})
     rows, conversions = pictures.read([member.path for member in used], raw=raw, progress=progress)
     numbers = np.array([NO_LABEL if name is None else labels.get(name, NO_LABEL) for name in names], np.uint8)
     arrays: Arrays = {}
@@ -127,24 +127,6 @@ def _class_names(members: Sequence[_Member]) -> list[str | None]:
         return [None] * len(members)
     end = -1 if last <= DIGITS and not first <= DIGITS else 0
     return [member.within[end] if member.within else None for member in members]
-
-
-def _labels(names: Iterable[str]) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Return the label of each class, and the names of all labels unless they are just numbers.
-
-    A number is its own label, and the words 'zero' to 'nine' are digits; other names follow in alphabetical order.
-    With more than 255 classes there are no labels.
-    """
-    ordered = sorted(names)
-    if ordered and all(name.lower() in DIGIT_WORDS for name in ordered):
-        return {name: DIGIT_WORDS.index(name.lower()) for name in ordered}, DIGIT_WORDS
-    labels = {name: int(name) for name in ordered if re.fullmatch("0|[1-9][0-9]{0,2}", name) and int(name) < NO_LABEL}
-    others = [name for name in ordered if name not in labels]
-    labels |= {name: number for number, name in enumerate(others, max(labels.values(), default=-1) + 1)}
-    if max(labels.values(), default=0) >= NO_LABEL:
-        return {}, ()
-    known = {label: name for name, label in labels.items()}
-    return labels, tuple(known.get(label, str(label)) for label in range(max(known) + 1)) if others else ()
 
 
 def _summary(split: str, folders: str, labels: Bytes) -> str:

@@ -19,6 +19,7 @@ from mnistae.core.arrays import NO_LABEL, Bytes, flatten
 from mnistae.core.config import SIDE
 from mnistae.core.errors import DataError
 from mnistae.core.files import read as files
+from mnistae.data.images import values
 from mnistae.data.sets import registry
 from mnistae.data.sets.dataset import Arrays, Content
 from mnistae.data.sets.registry import MNIST_FILES, ROLES, DatasetInfo
@@ -182,7 +183,8 @@ def read(entry: DatasetInfo, folder: Path, *, hint: str = "replace it with a com
         images_count, labels_count = len(arrays[f"{split}_images"]), len(arrays[f"{split}_labels"])
         if images_count != labels_count:
             raise DataError(f"{images_count} {split} images but {labels_count} labels in '{folder}'", hint=hint)
-    return Content(arrays, entry.classes, (_certainty(entry, sums),))
+    notes = (_certainty(entry, sums), *values.stretch_binary(arrays["train_images"], arrays["test_images"]))
+    return Content(arrays, entry.classes, notes)
 
 
 def _label_count(entry: DatasetInfo) -> int:

@@ -1,7 +1,9 @@
 """Labels of the user's own data sets: numbers, texts or one-hot rows, converted to bytes."""
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,59 +14,69 @@ from mnistae.core.errors import DataError
 MAX_TEXT = 1024
 """Bytes of a label."""
 
+DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
 
 def convert(
-    given: Mapping[str, NDArray[np.generic]], counts: Mapping[str, int]
+    given: Mapping[str, NDArray[Any]], counts: Mapping[str, int]
 ) -> tuple[dict[str, Bytes], tuple[str, ...], tuple[str, ...]]:
     """Return the labels (N,) of each split, the names of the classes if the labels are texts, and what is to be said.
 
     `counts` are the numbers of images. What is no class is NO_LABEL. Raises DataError if a split has more or fewer labels.
     """
     notes: list[str] = []
-    rows = {split: _flat(array, split, counts[split], notes) for split, array in given.items()}
-    texts = [_texts(row) for row in rows.values() if row is not None and row.dtype.kind in "US"]
-    names = sorted({text for text in np.concatenate(texts).tolist() if text}) if texts else []
-    is_mixed = any(row is not None and row.dtype.kind not in "US" for row in rows.values())  # numbers beside texts
-    classes = () if is_mixed or all(is_number(name) for name in names) else tuple(names[:NO_LABEL])
-    found = {
-        split: np.full(count, NO_LABEL, np.uint8) if (row := rows.get(split)) is None else _bytes(row, split, classes, notes)
-        for split, count in counts.items()
-    }
+    rows = {split: row for split in given if (row := _flat(given[split], split, counts[split], notes)) is not None}
+    texts = {split: _texts(row) for split, row in rows.items() if row.dtype.kind in "US"}
+    names = {text for row in texts.values() for text in row if text}
+    has_numbers = len(texts) < len(rows) or all(map(is_number, names))  # numbers beside texts have no names
+    places, classes = ({}, ()) if has_numbers else number_classes(names)
+    rows |= {split: np.array([places.get(text, number(text)) for text in row]) for split, row in texts.items()}
+    found = {split: np.full(count, NO_LABEL, np.uint8) for split, count in counts.items()}
+    for split, row in rows.items():
+        is_class = (row >= 0) & (row < NO_LABEL) & (row == np.floor(row))
+        found[split][is_class] = row[is_class]
+        if count := np.count_nonzero(~is_class):
+            notes.append(f"{count:,} {split} labels left out: not a whole number from 0 to {NO_LABEL - 1}")
     return found, classes, tuple(notes)
 
 
-def _flat(array: NDArray[np.generic], split: str, count: int, notes: list[str]) -> NDArray[np.generic] | None:
-    """Return labels of any shape as (N,); None if they are no classes."""
+def number_classes(names: Iterable[str]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the label of each class, and the names of all labels unless they are just numbers.
+
+    A number is its own label, and the words 'zero' to 'nine' are digits; other names follow in alphabetical order.
+    With more than 255 classes there are no labels.
+    """
+    ordered = sorted(names)
+    if ordered and all(name.lower() in DIGIT_WORDS for name in ordered):
+        return {name: DIGIT_WORDS.index(name.lower()) for name in ordered}, DIGIT_WORDS
+    labels = {name: int(name) for name in ordered if re.fullmatch("0|[1-9][0-9]{0,2}", name) and int(name) < NO_LABEL}
+    others = [name for name in ordered if name not in labels]
+    labels |= {name: number for number, name in enumerate(others, max(labels.values(), default=-1) + 1)}
+    if max(labels.values(), default=0) >= NO_LABEL:
+        return {}, ()
+    known = {label: name for name, label in labels.items()}
+    return labels, tuple(known.get(label, str(label)) for label in range(max(known) + 1)) if others else ()
+
+
+def _flat(array: NDArray[Any], split: str, count: int, notes: list[str]) -> NDArray[Any] | None:
+    """Return labels of any shape as (N,), None if they are no classes."""
     rows = array.reshape(-1) if array.size == count else array
-    if len(found := np.atleast_1d(rows)) != count:
-        raise DataError(f"{count} {split} images but {len(found)} labels", hint="give one per image, or leave them out")
-    if rows.ndim == 1 and rows.dtype.itemsize <= MAX_TEXT:
+    if (length := len(np.atleast_1d(rows))) != count:
+        raise DataError(f"{count} {split} images but {length} labels", hint="give one per image, or leave them out")
+    if rows.ndim == 1 and rows.dtype.kind in "buifUS" and rows.dtype.itemsize <= MAX_TEXT:
         return rows
     if rows.ndim == 2 and rows.dtype.kind in "buif" and (rows.max(axis=1) == 1).all() and ((rows != 0).sum(axis=1) == 1).all():
         notes.append(f"{split} labels read from one-hot rows of {rows.shape[1]}")
         return np.asarray(rows.argmax(axis=1))
-    notes.append(f"{split} labels left out: shape {array.shape} is neither one class per image nor one-hot")
+    notes.append(
+        f"{split} labels left out: shape {array.shape}, type {array.dtype}: neither numbers nor texts nor one-hot rows"
+    )
     return None
 
 
-def _texts(row: NDArray[np.generic]) -> NDArray[np.str_]:
-    text = row if row.dtype.kind == "U" else np.char.decode(row.astype(np.bytes_), "utf-8", "replace")
-    return np.char.strip(np.char.strip(text.astype(np.str_)), "\"'")
-
-
-def _bytes(row: NDArray[np.generic], split: str, classes: tuple[str, ...], notes: list[str]) -> Bytes:
-    if row.dtype.kind in "US":
-        row = _texts(row)
-        places = {name: place for place, name in enumerate(classes)}
-        row = np.array([places.get(text, -1) if classes else number(text) for text in row.tolist()])
-    if row.dtype.kind not in "buif":
-        notes.append(f"{split} labels of type {row.dtype} left out")
-        return np.full(len(row), NO_LABEL, np.uint8)
-    numbers = row.astype(np.float64)
-    is_class = (numbers >= 0) & (numbers < NO_LABEL) & (numbers == np.floor(numbers))
-    if not is_class.all():
-        notes.append(f"{np.count_nonzero(~is_class):,} {split} labels left out: not a whole number from 0 to {NO_LABEL - 1}")
-    return np.where(is_class, numbers, NO_LABEL).astype(np.uint8)
+def _texts(row: NDArray[Any]) -> list[str]:
+    text = row if row.dtype.kind == "U" else np.char.decode(row, "utf-8", "replace")
+    return [item.strip(" \t\r\n\"'") for item in text.tolist()]
 
 
 def is_number(text: str) -> bool:

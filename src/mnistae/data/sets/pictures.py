@@ -15,7 +15,7 @@ from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.errors import DataError
 from mnistae.core.files import read as files
 from mnistae.core.text import counted
-from mnistae.data.images import decode, formats
+from mnistae.data.images import decode, formats, values
 from mnistae.data.images.layout import border
 from mnistae.data.images.normalise import area_weights
 from mnistae.data.sets.dataset import Progress, no_progress
@@ -63,6 +63,7 @@ def read(paths: Sequence[str], *, raw: bool = False, progress: Progress = no_pro
     if found.coloured:
         notes.append(f"converted {counted(found.coloured, 'coloured image')} to grey")
     notes += [f"{note} ({counted(count, 'image')})" for note, count in found.notes.items()]
+    notes += values.stretch_binary(rows)
     return rows, notes + _prepare(rows, found.sizes, raw=raw)
 
 
