@@ -18,13 +18,13 @@ check-docs:
 	$(PYTHON) docs/generate.py --check
 	$(PYTHON) docs/architecture.py --check
 
-# The page's script: its faults and its format, with npm's tools. Skipped where they cannot be installed.
+# The page's script: its faults and its format, with npm's tools, and axe-core for the tests. Skipped where npm cannot install them.
 NODE = build/node
 check-script:
-	@if npm install --silent --no-audit --no-fund --prefix $(NODE) eslint@9 prettier@3 2> /dev/null; then \
+	@if npm install --silent --no-audit --no-fund --prefix $(NODE) axe-core@4 eslint@9 prettier@3 2> /dev/null; then \
 		$(NODE)/node_modules/.bin/eslint src/mnistae/outputs/page && \
 		$(NODE)/node_modules/.bin/prettier --print-width 128 --check 'src/mnistae/outputs/page/*.js'; \
-	else echo 'check-script: skipped, npm is missing or cannot install eslint and prettier'; fi
+	else echo 'check-script: skipped, npm is missing or cannot install eslint, prettier and axe-core'; fi
 
 fix: docs
 	$(PYTHON) -m ruff check --fix .

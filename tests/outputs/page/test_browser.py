@@ -17,6 +17,7 @@ from mnistae.store import builtin, runs
 from mnistae.tasks import inference
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install --group page")
+AXE = Path(__file__).resolve().parents[3] / "build" / "node" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")]
@@ -204,6 +205,21 @@ def test_play_moves_the_slider_until_it_is_paused(opened: Page) -> None:
     paused = opened.tab.input_value("#between-t")
     opened.tab.wait_for_timeout(100)
     assert opened.tab.input_value("#between-t") == paused
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="no axe-core: make check-script")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_is_accessible(opened: Page, scheme: str) -> None:
+    """axe-core finds no violation: names, contrast, order of headings and use by keyboard."""
+    tab = opened.tab.context.browser.new_context(bypass_csp=True, color_scheme=scheme).new_page()
+    tab.goto(opened.tab.url)
+    tab.wait_for_selector("html[data-ready]")
+    tab.evaluate(AXE.read_text("utf-8"))
+    found = tab.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert [violation["id"] for violation in found["violations"]] == []
+    tab.evaluate("document.getElementById('draw-undo').textContent = ''")
+    assert tab.evaluate("axe.run(document)")["violations"][0]["id"] == "button-name"
+    tab.close()
 
 
 def test_print_has_the_report_and_no_controls(opened: Page) -> None:

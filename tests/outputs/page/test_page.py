@@ -136,9 +136,8 @@ def test_foreign_text_is_text(report: Content, rendered: bytes, monkeypatch: pyt
         assert not unexpected(plain, found), text
         assert found.raw["script module"] == plain.raw["script module"]
         names = json.loads(found.raw["script application/json"])["names"]
-        assert not STEERING.search(found.text + "".join(word for kind in names.values() for pair in kind for word in pair)), (
-            text
-        )
+        words = [word for kind in names.values() for pair in kind for word in pair]
+        assert not STEERING.search("".join([found.text, *words])), text
     environment = jinja2.Environment
     monkeypatch.setattr(jinja2, "Environment", lambda **options: environment(**{**options, "autoescape": False}))
     seen = sum(bool(unexpected(plain, Elements(page.render(*hostile(own, text))))) for text in PAYLOADS[:10])
