@@ -143,7 +143,7 @@ def warn_unlike_split(reporter: Reporter, checkpoints: Iterable[Checkpoint], dat
     """Warn if the images of a split are unlike those that the checkpoints were trained on."""
     brightness = drift.brightness(dataset.images(split))
     for checkpoint in checkpoints:
-        warn_unlike(reporter, checkpoint, f"the {split} images of '{dataset.name}'", *brightness)
+        warn_unlike(reporter, checkpoint, f"the {split.text} images of '{dataset.name}'", *brightness)
 
 
 def warn_unlike(reporter: Reporter, checkpoint: Checkpoint, what: str, means: Vector, backgrounds: Vector) -> None:

@@ -120,7 +120,7 @@ def _encode_split(reporter: Reporter, checkpoint: Checkpoint, network: Network, 
         )
         found.append(drift.brightness(images))
     means, backgrounds = map(np.concatenate, zip(*found, strict=True))
-    inputs.warn_unlike(reporter, checkpoint, f"the {split} images of '{data.name}'", means, backgrounds)
+    inputs.warn_unlike(reporter, checkpoint, f"the {split.text} images of '{data.name}'", means, backgrounds)
 
 
 def _write(reporter: Reporter, target: Destination, codes: _Codes) -> None:
