@@ -70,11 +70,15 @@ def test_npz(tmp_path: Path, arrays: dict[str, np.ndarray], labels: np.ndarray, 
     check(tmp_path / "a.npz", np.asarray(labels), notes=notes)
 
 
-def test_range_of_both_splits(tmp_path: Path) -> None:
-    """The values of both splits have one range: a test split of dark images is not read as 0 and 1."""
-    np.savez(tmp_path / "a.npz", x_train=IMAGES, x_test=IMAGES[:1] // 250)
+@pytest.mark.parametrize("divisor", [250, 255.0])
+def test_range_of_both_splits(tmp_path: Path, divisor: float) -> None:
+    """The values of both splits have one range: a test split of 0 and 1, or 0 to 1, is refused beside one up to 255."""
+    dtype = np.uint8 if divisor == 250 else float
+    np.savez(tmp_path / "a.npz", x_train=IMAGES.astype(dtype), x_test=(IMAGES[:1] / divisor).astype(dtype))
+    with pytest.raises(DataError, match="train images up to 255 and test images up to 1: "):
+        tables.read(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", x_train=IMAGES.astype(dtype), x_test=IMAGES[:1].astype(dtype) * 0)
     check(tmp_path / "a.npz", NONE)
-    assert tables.read(tmp_path / "a.npz").arrays["test_images"].max() == 1
 
 
 FRUIT = np.array(["pear", "fig", "lime", "plum", "kiwi", "date", "nut", "yam", "pea", "leek"])
@@ -96,18 +100,38 @@ def test_words(tmp_path: Path, words: np.ndarray, classes: tuple[str, ...], kind
     [
         ("kmnist-train-imgs.npz", "kmnist-train-labels.npz", "train"),
         ("kmnist-test-imgs.npz", "kmnist-test-labels.npz", "test"),
-        ("x_test.npy", "y_test.npy", "test"),
+        ("X_test.npy", "y_test.npy", "test"),
+        ("trainX.npy", "trainY.npy", "train"),
+        ("testX.npy", "testY.npy", "test"),
         ("images.npy", "labels.npy", "train"),
+        ("data.npy", "target.npy", "train"),
+        ("x_train.csv", "y_train.csv", "train"),
+        ("csvTestImages 12 x 784.csv", "csvTestLabel 12 x 1.csv", "test"),
     ],
 )
 def test_labels_beside(tmp_path: Path, images: str, labels: str, split: str) -> None:
     """Images and labels may have a file each; the name says which split it is."""
     for name, array in ((images, IMAGES), (labels, LABELS)):
-        (np.savez if name.endswith("z") else np.save)(tmp_path / name, array)
+        if name.endswith("csv"):
+            (tmp_path / name).write_text(text(array.reshape(N, -1)))
+        else:
+            (np.savez if name.endswith("z") else np.save)(tmp_path / name, array)
     assert tables.members(tmp_path / images) == [tmp_path / images, tmp_path / labels]
+    assert tables.find(tmp_path) == ([tmp_path / images])
     check(tmp_path / images, split=split, notes=(f"labels from '{labels}'",))
     (tmp_path / labels).unlink()
     check(tmp_path / images, NONE, split=split)
+
+
+@pytest.mark.parametrize("header", ["", "label", "digit"])
+def test_labels_in_a_csv_file(tmp_path: Path, header: str) -> None:
+    """A header of labels is optional, also where they are texts."""
+    for labels in (LABELS, WORDS[LABELS]):
+        (tmp_path / "y.csv").write_text(text(labels, header=header))
+        assert csv_file.read_labels(tmp_path / "y.csv").tolist() == labels.astype(str).tolist()
+    (tmp_path / "y.csv").write_text(text(LABELS, LABELS))
+    with pytest.raises(DataError, match="labels of more than one column"):
+        csv_file.read_labels(tmp_path / "y.csv")
 
 
 HEADER = "label," + ",".join(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))

@@ -16,7 +16,7 @@ from mnistae.core.arrays import NO_LABEL, flatten, to_bytes
 from mnistae.core.errors import DataError
 from mnistae.core.files import permissions
 from mnistae.data.images import arrays_io, files
-from mnistae.data.sets import folders, glyphs, idx, registry, table_files, tables
+from mnistae.data.sets import folders, glyphs, idx, registry, tables
 from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Progress, no_progress
 from mnistae.data.sets.registry import DatasetInfo
 
@@ -219,9 +219,9 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> DatasetSpec:
     if detected := idx.detect(path):
         return _source(*detected)
     found = files.find(str(path), recursive=True)
-    if not found.images and (several := table_files.find(path)):
+    if not found.images and (several := tables.find(path)):
         members = [member for file in several for member in tables.members(file)]
-        return DatasetSpec(path.name, str(path), _fingerprint("files", members), lambda: table_files.read(several))
+        return DatasetSpec(path.name, str(path), _fingerprint("files", members), lambda: tables.read_several(several))
     if not found.images:
         others = f"; found {found.skipped}" if found.skipped else ""
         raise DataError(f"no images in '{path}'{others}", hint=f"supported extensions: {', '.join(sorted(files.SUFFIXES))}")
