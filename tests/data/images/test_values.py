@@ -83,6 +83,7 @@ def test_first_image_is_not_the_whole() -> None:
     [
         (UNIT * 2 - 1, "float32 values from -1 to 1, expected 0 to 1 or 0 to 255: 'x'", "(x + 1) / 2"),
         ((UNIT - 0.1307) / 0.3081, "float32 values from -0.424213 to 2.82149, expected 0 to 1 or", "x * 0.3081 + 0.1307"),
+        (BINARY.astype(np.int8) * 2 - 1, "int8 values from -1 to 1, expected", "(x + 1) / 2"),
         (UNIT * 2, "float32 values from 0 to 2, expected 0 to 1 or 0 to 255: 'x'", "scale it"),
         (UNIT * 16, "float32 values from 0 to 16, expected 0 to 1 or 0 to 255: 'x'", "scale it"),
         (UNIT * 256, "float32 values from 0 to 256, expected 0 to 1 or 0 to 255: 'x'", "scale it"),
@@ -125,6 +126,7 @@ def test_axes_of_length_one(shape: tuple[int, ...]) -> None:
         ((5, 28, 28, 3), "colour"),
         ((5, 3, 28, 28), "colour"),
         ((5, 32, 32), "32x32 pixels: resize them to 28x28"),
+        ((5, 785), "it has a column more than 784 pixels"),
         ((5, 783), "(n, 28, 28) or (n, 784)"),
         ((2, 5, 28, 28), "(n, 28, 28) or (n, 784)"),
     ],

@@ -18,6 +18,8 @@ MAX_IMAGES = 100_000
 BLOCK = 64  # images that are read together
 CHUNK = 2**20  # bytes whose range is found together
 
+_IMAGE = {(SIDE, SIDE), (PIXELS,)}
+
 ARRAY = "an .npy array of shape (28, 28), (n, 28, 28) or (n, 784)"
 """The arrays that are read, for hints."""
 
@@ -70,11 +72,10 @@ def read_blocks(
 
 
 def count_images(shape: tuple[int, ...], dtype: np.dtype, name: str, *, limit: int) -> int:
-    """Return how many images an array of this shape and type holds; axes of length 1 do not matter.
-
-    Raises DataError if it is not an array of images.
-    """
-    values.check_type(dtype, name=name)
+    """Return how many images an array of this shape and type holds. Raises DataError if it is not an array of images."""
+    if dtype.kind not in "buif" or dtype.itemsize > 8:
+        hint = values.PICKLED if dtype.hasobject else "save it as uint8, or as float32 in [0, 1]"
+        raise DataError(f"unsupported array type {dtype}: '{name}'", hint=hint)
     n = images_in(shape)
     if not 1 <= n <= limit:
         raise DataError(f"unsupported array shape {shape}: '{name}'", hint=_advice(tuple(k for k in shape if k != 1), limit))
@@ -82,16 +83,18 @@ def count_images(shape: tuple[int, ...], dtype: np.dtype, name: str, *, limit: i
 
 
 def images_in(shape: tuple[int, ...]) -> int:
-    """Return how many images an array of this shape holds, 0 or less if it holds none."""
+    """Return how many images an array of this shape holds, 0 or less if it holds none; axes of length 1 do not matter."""
     sides = tuple(side for side in shape if side != 1)
-    return 1 if sides in {(SIDE, SIDE), (PIXELS,)} else sides[0] if sides[1:] in {(SIDE, SIDE), (PIXELS,)} else 0
+    return 1 if sides in _IMAGE else sides[0] if sides[1:] in _IMAGE else 0
 
 
 def _advice(sides: tuple[int, ...], limit: int) -> str:
-    if sides[:-1] in {(SIDE, SIDE), (PIXELS,)}:
+    if sides[:-1] in _IMAGE:
         return "the images are along its last axis: transpose it with numpy.moveaxis(x, -1, 0)"
     if sides[-3:] in {(SIDE, SIDE, 3), (SIDE, SIDE, 4), (3, SIDE, SIDE), (4, SIDE, SIDE)}:
         return "its images are in colour: convert them to grey, for example by their mean over the colours"
+    if sides[1:] == (PIXELS + 1,):
+        return f"it has a column more than {PIXELS} pixels: if that has the labels, save it as an array of its own"
     if len(sides) == 3 and sides[0] > 0 and min(sides[1:]) >= 8 and max(sides[1:]) <= 1024:
         return f"its images have {sides[1]}x{sides[2]} pixels: resize them to {SIDE}x{SIDE}"
     return f"give {ARRAY}; 1 to {limit:,} images"
@@ -99,18 +102,15 @@ def _advice(sides: tuple[int, ...], limit: int) -> str:
 
 def _measure(stream: IO[bytes], dtype: np.dtype, size: int) -> tuple[float, float]:
     """Return the extremes of the next `size` bytes of a stream, or of those up to its end, and seek back."""
-    at = stream.tell()
-    low = high = 0.0
-    while size > 0 and (data := stream.read(min(size, CHUNK))):
-        low, high = _widened(low, high, np.frombuffer(data, dtype, count=len(data) // dtype.itemsize))
-        size -= len(data)
+    at, extremes = stream.tell(), (0.0, 0.0)
+    for done in range(0, size, CHUNK):
+        data = stream.read(min(size - done, CHUNK))
+        extremes = _widened(*extremes, np.frombuffer(data, dtype, count=len(data) // dtype.itemsize))
     stream.seek(at)
-    return low, high
+    return extremes
 
 
 def _widened(low: float, high: float, block: NDArray[np.generic]) -> tuple[float, float]:
     """Return the extremes of a block and the values before it; NaN if there is one."""
-    if not block.size:
-        return low, high
-    least, most = values.extremes(block)
+    least, most = values.extremes(block) if block.size else (low, high)
     return float(np.minimum(low, least)), float(np.maximum(high, most))

@@ -14,8 +14,13 @@ SLACK = 1e-3
 """How far floats may be outside their range, relative to it: rounding in half precision, or a little overshoot."""
 
 BYTE, WORD = 255, 65535
-LEAST_BYTE = 32  # floats up to 32 that exceed 1 are neither 0 to 1 nor likely to be 0 to 255
-LEAST_WORD = 4096  # whole numbers below, such as those of 12 bits, do not use a range of 16 bits
+
+_WHOLE = {1: -math.inf, BYTE: 1, WORD: 4095}
+_FLOATS = {1: -math.inf, BYTE: 32}
+"""Full scale of an array, by what its highest value has to exceed.
+
+Whole numbers up to 4095 may have 12 bits; floats from 1 to 32 are neither 0 to 1 nor likely to be 0 to 255.
+"""
 
 BINARY = "values 0 and 1, read as background and ink"
 
@@ -57,13 +62,6 @@ def extremes(values: NDArray[np.generic]) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def check_type(dtype: np.dtype, *, name: str) -> None:
-    """Raise DataError unless arrays of this type can be images: bool, or real numbers of at most 64 bits."""
-    if dtype.kind not in "buif" or dtype.itemsize > 8:
-        hint = PICKLED if dtype.hasobject else "save it as uint8, or as float32 in [0, 1]"
-        raise DataError(f"unsupported array type {dtype}: '{name}'", hint=hint)
-
-
 def choose(dtype: np.dtype, low: float, high: float, *, name: str) -> Scale:
     """Return the scale of an array with values from `low` to `high`. Raises DataError if their range is not certain.
 
@@ -74,9 +72,12 @@ def choose(dtype: np.dtype, low: float, high: float, *, name: str) -> Scale:
     if not math.isfinite(low) or not math.isfinite(high):
         raise DataError(f"array with NaN or infinite values: '{name}'", hint="replace them, for example by numpy.nan_to_num")
     is_whole = dtype.kind in "ui"
-    divisor = (_whole if is_whole else _floats)(high)
-    if divisor is None or low < -SLACK * divisor or (dtype == np.int8 and divisor > 1):
-        raise _refusal(dtype, low, high, name)
+    slack, scales = (0, _WHOLE) if is_whole else (SLACK, _FLOATS)
+    divisor = next((full for full, above in scales.items() if above < high <= full * (1 + slack)), 0)
+    if not divisor or low < -slack * divisor or (dtype == np.int8 and divisor > 1):
+        expected = "0 to 255 or 0 to 65535" if is_whole else "0 to 1 or 0 to 255"
+        found = f"{dtype.name} values from {low:g} to {high:g}, expected {expected}: '{name}'"
+        raise DataError(found, hint=_advice(dtype, low, high))
     notes = []
     if divisor > 1 and dtype != np.uint8:
         notes.append(f"array of {dtype.name} values from {low:g} to {high:g}, divided by {divisor}")
@@ -87,23 +88,9 @@ def choose(dtype: np.dtype, low: float, high: float, *, name: str) -> Scale:
     return Scale(divisor, tuple(notes))
 
 
-def _whole(high: float) -> int | None:
-    if high <= BYTE:
-        return 1 if high <= 1 else BYTE
-    return WORD if LEAST_WORD <= high <= WORD else None
-
-
-def _floats(high: float) -> int | None:
-    if high <= 1 + SLACK:
-        return 1
-    return BYTE if LEAST_BYTE < high <= BYTE * (1 + SLACK) else None
-
-
-def _refusal(dtype: np.dtype, low: float, high: float, name: str) -> DataError:
-    hint = "scale it to [0, 1], or save it as uint8"
+def _advice(dtype: np.dtype, low: float, high: float) -> str:
+    if -1 - SLACK <= low < 0 and high <= 1 + SLACK:
+        return "images from -1 to 1 are restored by (x + 1) / 2"
     if dtype == np.int8:
-        hint = "int8 ends at 127: save it as uint8"
-    elif low < 0:
-        hint = "images from -1 to 1 are restored by (x + 1) / 2" if low >= -1 - SLACK and high <= 1 + SLACK else _RESTORE
-    expected = "0 to 255 or 0 to 65535" if dtype.kind in "ui" else "0 to 1 or 0 to 255"
-    return DataError(f"{dtype.name} values from {low:g} to {high:g}, expected {expected}: '{name}'", hint=hint)
+        return "int8 ends at 127: save it as uint8"
+    return _RESTORE if low < 0 else "scale it to [0, 1], or save it as uint8"
