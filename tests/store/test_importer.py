@@ -140,6 +140,9 @@ OPTIMIZER = {"state": {n: {"exp_avg": tensor} for n, tensor in enumerate(weights
         ),
         ({"best": (one := weights()), "last": one}, under("best/")),
         (rounded(torch.float64), ()),
+        ({"net": weights(), "log": collections.defaultdict(int, a=1), "empty": np.zeros(0), "type": int}, under("net/")),
+        ({name: array[None] if array.ndim == 1 else array for name, array in arrays().items()}, ()),
+        ({name: array[:, None] if array.ndim == 1 else array for name, array in arrays().items()}, ()),
         (Autoencoder(SIZES).state_dict() | weights(), ()),
     ],
     ids=itertools.count(),
@@ -203,7 +206,11 @@ def test_a_length_that_begins_as_a_pickle_does() -> None:
 
 
 def test_npz(tmp_path: Path) -> None:
-    """Our own export is taken, and arrays without names, compressed."""
+    """Our own export is taken, and arrays without names, compressed; pickled and transposed ones are named."""
+    np.savez(tmp_path / "pickled.npz", np.array([arrays()], dtype=object))
+    assert refusal(tmp_path / "pickled.npz")[0] == UNREADABLE + "it has pickled objects"
+    np.savez(tmp_path / "keras.npz", *(array.T for array in arrays().values()))
+    assert refusal(tmp_path / "keras.npz")[1] == f"for Keras, {foreign.SAVE_KERAS}"
     (tmp_path / "own.npz").write_bytes(export.encode(arrays(), "npz"))
     check_import(tmp_path / "own.npz", weights(), notes=())
     np.savez_compressed(tmp_path / "list.npz", *arrays().values())
@@ -242,10 +249,11 @@ def deep(*widths: int) -> dict[str, Tensor]:
 PARTS = ("weight", "bias")
 NOT_FINITE = "import a checkpoint whose training did not diverge"
 ONLY = "only networks of four linear layers, 784-h-b-h-784, can be imported"
+APPLY = "apply it before saving, with remove_parametrizations, remove_weight_norm, remove_spectral_norm or prune.remove"
 NO_BIAS = "save zeros where a layer has no bias"
 ALONE = "save the weights of one network alone, 784-h-b-h-784: torch.save(model.state_dict(), FILE)"
 NONE = "no network 784-h-b-h-784 found; it contains "
-OTHER = "there are other layers in the network: "
+OTHER = "the network may have more than its four layers: "
 BATCH_NORM = {"bn.weight": torch.ones(16), "bn.bias": torch.zeros(16), "bn.running_mean": torch.zeros(16)}
 MODULE = f"'{__name__}.Custom'"
 
@@ -275,8 +283,8 @@ class Custom:
         (changed("conv.weight", torch.zeros(3, 1, 3, 3)), OTHER + "conv.weight (3, 1, 3, 3)", ONLY),
         (
             {name: tensor.permute(*range(tensor.ndim)[::-1]) for name, tensor in weights().items()},
-            "all matrices are transposed",
-            None,
+            "all matrices are transposed, as those of Keras and JAX",
+            f"for Keras, {foreign.SAVE_KERAS}",
         ),
         (changed("fc1.weight", torch.zeros(784, 16)), None, foreign.HINT),
         (changed("fc1.bias", 3), "no bias found for 'fc1'", NO_BIAS),
@@ -290,6 +298,8 @@ class Custom:
             "'fc1.bias' is not of a floating-point type: complex64",
             foreign.HINT,
         ),
+        (without("fc1.weight") | {"fc1.weight_v": torch.zeros(16, 784), "fc1.weight_g": torch.zeros(16, 1)}, None, APPLY),
+        (without("fc1.weight") | {"fc1.parametrizations.weight.original": torch.zeros(16, 784)}, None, APPLY),
         (changed("fc1.bias", torch.empty(16, device="meta")), "'fc1.bias' is not a dense tensor", foreign.HINT),
         (changed("fc1.bias", torch.zeros(17)), "'fc1.bias' has the shape (17,), not (16,)", foreign.HINT),
         (changed("fc1.weight", torch.zeros(16, 28, 28)), None, foreign.HINT),
@@ -323,6 +333,7 @@ class Custom:
         ),
         (weights() | {"files": ["x", Path("y")]}, "refused: 'files/1' is a pickled object of type 'pathlib.PosixPath'", SAVE),
         ({"net": weights(), "own": Custom()}, f"refused: 'own' is a pickled object of type {MODULE}", SAVE),
+        ({"net": weights(), "steps": range(3)}, "refused: 'steps' is a pickled object of type 'builtins.range'", SAVE),
         ([0.5] * foreign.MAX_OPERATIONS, "it contains too many objects", SAVE),
     ],
     ids=itertools.count(),
@@ -344,12 +355,14 @@ def test_candidates_are_named(tmp_path: Path) -> None:
         assert refusal(tmp_path / "lab.pth")[0] == expected
 
 
-def test_sparse(tmp_path: Path) -> None:
-    """A sparse tensor is refused, not unfolded."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # torch calls the layout a beta
-        torch.save(changed("fc1.weight", torch.zeros(16, 784).to_sparse_csr()), tmp_path / "lab.pth")
-    assert refusal(tmp_path / "lab.pth") == ("'fc1.weight' is not a dense tensor", foreign.HINT)
+def test_sparse_and_quantised(tmp_path: Path) -> None:
+    """A sparse or quantised tensor is refused, not unfolded."""
+    with warnings.catch_warnings(action="ignore"):  # torch calls the one a beta and the other deprecated
+        sparse = torch.zeros(16, 784).to_sparse_csr()
+        low = torch.quantize_per_tensor(torch.zeros(16, 784), 0.1, 0, torch.qint8)
+    for tensor, reason in ((sparse, "is not a dense tensor"), (low, "is not of a floating-point type: qint8")):
+        torch.save(changed("fc1.weight", tensor), tmp_path / "lab.pth")
+        assert refusal(tmp_path / "lab.pth") == (f"'fc1.weight' {reason}", foreign.HINT)
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
@@ -407,6 +420,7 @@ def saved(content: object, **options: Any) -> bytes:
 DAMAGED = "it is a safetensors file that is truncated or damaged"
 ODD_ZIP = "it is a truncated or damaged zip archive, as PyTorch and NumPy write them"
 DEFAULT = "save it again with torch.save and its default protocol"
+UNREADABLE = "it is an .npz of arrays that cannot be read: "
 TORCHSCRIPT = "it is a TorchScript archive, which contains a program"
 
 
@@ -417,7 +431,7 @@ TORCHSCRIPT = "it is a TorchScript archive, which contains a program"
         (b"\n\n", "it is empty", AGAIN),
         (b"hello\n", "it is of an unknown format", None),
         (bytes(1000), "it is of an unknown format", None),
-        (b"\x89HDF\r\n\x1a\n" + bytes(100), "it is an HDF5 file", None),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "it is an HDF5 file", foreign.SAVE_KERAS),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", None, AGAIN),
         (b"<!DOCTYPE html><html>", "it is a web page or XML document", AGAIN),
         (b"\x89PNG\r\n\x1a\n", "it is a PNG image", None),
@@ -432,12 +446,12 @@ TORCHSCRIPT = "it is a TorchScript archive, which contains a program"
         (b"PK\x03\x04" + bytes(100), ODD_ZIP, AGAIN),
         (saved(weights())[:20_000], ODD_ZIP, AGAIN),
         (saved(weights(), pickle_protocol=4), "it is written with pickle protocol 4, which cannot be read safely", DEFAULT),
-        (zipped(x__data_pkl=b"", x__y__data_pkl=b""), "it is a PyTorch file that is damaged", None),
-        (zipped(zipfile.ZIP_LZMA, x_npy=b"\x93NUMPY"), "it is an .npz of arrays that is damaged", None),
-        (zipped(notes_txt=b""), "it is a zip archive of 'notes.txt'", None),
+        (zipped(x__data_pkl=b"", x__y__data_pkl=b""), "it is a PyTorch file that cannot be read: several pickles", None),
+        (zipped(zipfile.ZIP_LZMA, x_npy=b"\x93NUMPY"), UNREADABLE + "unsupported compression", None),
+        (zipped(notes_txt=b""), "it is a zip archive of 'notes.txt'", "unpack it, and give the file in it"),
         (zipped(x__data_pkl=b"", x__constants_pkl=b""), TORCHSCRIPT, SAVE),
-        (zipped(x_npy=b"\x93NUMPY"), "it is an .npz of arrays that is damaged", None),
-        (zipped(x__data_pkl=b"\x80\x02N."), "it is a PyTorch file that is truncated or damaged", None),
+        (zipped(x_npy=b"\x93NUMPY"), UNREADABLE + "unreadable .npy header", None),
+        (zipped(x__data_pkl=b"\x80\x02N."), "it is a PyTorch file that is truncated, damaged or has unusual contents", None),
         (pickle.dumps({"a": 1}), "it is a Python pickle", SAVE),
     ],
     ids=itertools.count(),

@@ -5,6 +5,7 @@ import itertools
 import pickletools
 import warnings
 import zipfile
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING  # names of Python 2, which pickles of protocol 2 have
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -28,6 +29,8 @@ MAX_DEPTH = 16
 
 HINT = "give the weights of a network 784-h-b-h-784: a PyTorch state dict, a safetensors file or an .npz"
 SAVE_WEIGHTS = "where it was made, save only the weights: torch.save(model.state_dict(), FILE)"
+SAVE_KERAS = "where it was made, save the weights: np.savez(FILE, *[w.T for w in model.get_weights()])"
+COPY_AGAIN = "download or copy it again"
 
 PYTORCH, NPZ, SAFETENSORS = "a PyTorch file", "an .npz of arrays", "a safetensors file"
 READABLE = (PYTORCH, NPZ, SAFETENSORS)
@@ -41,10 +44,16 @@ _ARCHIVES = {
     "serialized_exported_program.json": "an exported PyTorch program (.pt2)",
     "model.weights.h5": "a Keras model",
 }
+_HINTS = (
+    (SAVE_WEIGHTS, ("program", "pickle")),
+    (SAVE_KERAS, ("Keras", "HDF5")),
+    (COPY_AGAIN, ("empty", "truncated", "web page", "pointer")),
+    ("save the arrays by name: np.savez(FILE, **arrays)", (".npy",)),
+    ("unpack it, and give the file in it", ("gzip", "7-Zip", "zip archive of")),
+)
 _ONNX = tuple(b"\x08" + bytes([version, tag]) for version in range(1, 32) for tag in (0x12, 0x1A, 0x22, 0x3A, 0x42))
 _HARMLESS = ("numpy.core.multiarray.", "numpy._core.multiarray.", "numpy.dtype", "torch.torch_version.")
-_PLAIN = ("collections.OrderedDict", "collections.Counter", "_codecs.encode", "builtins.")
-_FLOATS = ("f2", "f4", "f8")
+_PLAIN = ("torch.", "numpy", "collections.OrderedDict", "collections.Counter", "_codecs.encode", "builtins.")
 
 
 class _Pickled:
@@ -91,37 +100,37 @@ def _identify_archive(data: bytes) -> str:
     return next((kind for end, kind in _ARCHIVES.items() if end in ends), f"a zip archive of {listed}")
 
 
+def hint(kind: str) -> str:
+    """Return what to do with a file of this kind, as `identify` names it."""
+    return next((text for text, words in _HINTS if any(word in kind for word in words)), HINT)
+
+
 def load(data: bytes) -> dict[str, Any]:
     """Return the arrays and tensors in a weight file by their full names, in its order. Raises CheckpointError."""
     kind = identify(data)
+    if kind not in READABLE:
+        raise CheckpointError(safe_text(f"it is {kind}"), hint=hint(kind))
     if kind == SAFETENSORS:
         return _load_safetensors(data)
-    if kind not in READABLE:
-        is_python = any(word in kind for word in ("program", "pickle"))
-        is_broken = any(word in kind for word in ("empty", "truncated", "web page", "pointer"))
-        hint = SAVE_WEIGHTS if is_python else "download or copy it again" if is_broken else HINT
-        raise CheckpointError(safe_text(f"it is {kind}"), hint=hint)
-    if data.startswith(_LEGACY):
-        return _load_pytorch(data, data)
+    return _load_pytorch(data, data) if data.startswith(_LEGACY) else _load_archive(data, kind)
+
+
+def _load_archive(data: bytes, kind: str) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
             if sum(entry.file_size for entry in entries) > MAX_FILE:
                 raise CheckpointError(f"it unpacks to more than {MAX_FILE / 2**20:.0f} MiB", hint=HINT)
             if any(entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED} for entry in entries):
-                raise zipfile.BadZipFile("an unsupported compression method")
+                raise zipfile.BadZipFile("unsupported compression")
             if kind == NPZ:
-                return {entry.filename.removesuffix(".npy").replace("/", "."): _read_array(archive, entry) for entry in entries}
-            (pickled,) = [archive.read(entry) for entry in entries if entry.filename.endswith("data.pkl")]
+                return {e.filename[:-4].replace("/", "."): npy.read_array(archive.read(e)) for e in entries}
+            pickles = [archive.read(entry) for entry in entries if entry.filename.endswith("data.pkl")]
+        if len(pickles) > 1:
+            raise zipfile.BadZipFile("several pickles")
     except DAMAGED_ZIP as error:
-        raise CheckpointError(f"it is {kind} that is damaged", hint=HINT) from error
-    return _load_pytorch(data, pickled)
-
-
-def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[np.generic]:
-    with archive.open(entry) as stream:
-        shape, is_fortran, dtype = npy.read_header(stream)
-        return np.frombuffer(stream.read(entry.file_size), dtype).reshape(shape, order="F" if is_fortran else "C")
+        raise CheckpointError(safe_text(f"it is {kind} that cannot be read: {error}"), hint=HINT) from error
+    return _load_pytorch(data, pickles[0])
 
 
 def _load_safetensors(data: bytes) -> dict[str, Any]:
@@ -141,9 +150,9 @@ def _load_pytorch(data: bytes, pickled: bytes) -> dict[str, Any]:
     """Return what torch.save wrote. Tensors and plain containers are built; every other object becomes a placeholder."""
     import torch
 
-    names: dict[str, None] = {}
+    names: list[str] = []
     try:
-        names |= dict.fromkeys(_globals(pickled))
+        names += _globals(pickled)
         safe: dict[str, Any] = {name: type("_Pickled", (_Pickled,), {"name": name}) for name in names}
         safe["collections.defaultdict"] = lambda *_: {}
         pairs: list[Any] = [(placeholder, name) for name, placeholder in safe.items()]
@@ -164,22 +173,20 @@ def _globals(pickled: bytes) -> list[str]:
     operations = itertools.chain.from_iterable(pickletools.genops(stream) for _ in passes)
     for number, (operation, argument, _) in enumerate(operations):
         if operation.name == "GLOBAL":
-            names.append(str(argument).replace(" ", ".").replace("__builtin__.", "builtins."))
+            module, _, name = str(argument).partition(" ")
+            names.append(".".join(NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))))
         if number == MAX_OPERATIONS or len(names) > MAX_NAMES:
             raise CheckpointError("it contains too many objects", hint=SAVE_WEIGHTS)
     return names
 
 
 def _unreadable(names: Iterable[str], pickled: bytes) -> CheckpointError:
-    odd = [name for name in names if not name.startswith(("torch.", "numpy", *_PLAIN))]
-    if odd:
-        return CheckpointError(f"refused: it contains pickled objects of type '{odd[0]}'", hint=SAVE_WEIGHTS)
+    if odd := next((name for name in names if not name.startswith(_PLAIN)), None):
+        return CheckpointError(safe_text(f"refused: it contains pickled objects of type '{odd}'"), hint=SAVE_WEIGHTS)
     if pickled[:1] == b"\x80" and pickled[1] != 2:
-        return CheckpointError(
-            f"it is written with pickle protocol {pickled[1]}, which cannot be read safely",
-            hint="save it again with torch.save and its default protocol",
-        )
-    return CheckpointError(f"it is {PYTORCH} that is truncated or damaged", hint=HINT)
+        reason = f"it is written with pickle protocol {pickled[1]}, which cannot be read safely"
+        return CheckpointError(reason, hint="save it again with torch.save and its default protocol")
+    return CheckpointError(f"it is {PYTORCH} that is truncated, damaged or has unusual contents", hint=HINT)
 
 
 def _arrays(item: object, name: str, seen: set[object], depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -218,6 +225,6 @@ def _to_array(item: _Pickled, name: str) -> NDArray[np.floating] | None:
     if not item.name.endswith("._reconstruct"):
         return None
     _, shape, dtype, is_fortran, values = item.state
-    if dtype.args[0] not in _FLOATS:
+    if dtype.args[0] not in {"f2", "f4", "f8"} or not isinstance(values, bytes):  # an empty array has no bytes
         return None
     return np.frombuffer(values, dtype.state[1] + dtype.args[0]).reshape(shape, order="F" if is_fortran else "C")

@@ -2,10 +2,9 @@
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnistae.core.arrays import Array
 from mnistae.core.errors import CheckpointError, UsageError
@@ -15,9 +14,6 @@ from mnistae.core.text import safe_text
 from mnistae.store import foreign, layers, variants
 from mnistae.store import format as checkpoint_format
 from mnistae.store.variants import DEFAULT, Trial, Variant
-
-if TYPE_CHECKING:
-    import torch
 
 
 class Imported(NamedTuple):
@@ -40,13 +36,13 @@ def read(path: Path, variant: Variant = DEFAULT) -> Imported:
             return _own(data, variant)
         arrays = foreign.load(data)
         found = layers.find(arrays)
-        raw = {name: _to_array(full, arrays[full]) for name, full in found.names.items()}
+        shapes = found.config.shapes()
+        raw = {name: _to_array(full, arrays[full]).reshape(shapes[name]) for name, full in found.names.items()}
         weights = variants.convert(raw, variant)
     except CheckpointError as error:
         raise CheckpointError(f"cannot import '{path}': {error.message}", hint=error.hint) from error
-    source = " ".join(["import", path.name, *([variant.options] if variant.options else [])])
-    metadata = Metadata(model=found.config, source=source)
-    notes = tuple(filter(None, (*found.notes, variant.note)))
+    metadata = Metadata(model=found.config, source=f"import {path.name} {variant.options}".rstrip())
+    notes = (*found.notes, variant.note) if variant.options else found.notes
     return Imported(weights, metadata, notes, variants.try_on_digits(raw, variant))
 
 
@@ -65,23 +61,15 @@ def _own(data: bytes, variant: Variant) -> Imported:
 
 def _to_array(name: str, values: Any) -> Array:
     """Return the values as float32. The shape must have been checked: a stride of 0 can make a tiny file huge."""
-    array = values if isinstance(values, np.ndarray) else _dense(name, values)
-    if array.dtype.kind != "f":
-        raise CheckpointError(safe_text(f"'{name}' is not of a floating-point type: {array.dtype}"), hint=foreign.HINT)
-    with np.errstate(over="ignore"):
-        found: Array = np.array(array, np.float32, order="C")
-    if not np.isfinite(found).all():
-        raise CheckpointError(
-            safe_text(f"'{name}' contains NaN or infinity"), hint="import a checkpoint whose training did not diverge"
-        )
-    return found
-
-
-def _dense(name: str, tensor: "torch.Tensor") -> NDArray[np.generic]:
-    """Return a tensor's values; bfloat16, which NumPy does not have, as float32."""
-    import torch
-
-    if tensor.layout != torch.strided or tensor.device.type != "cpu":  # sparse, or on "meta" and without numbers
+    is_array = isinstance(values, np.ndarray)
+    if not (values.dtype.kind == "f" if is_array else values.is_floating_point()):
+        kind = str(values.dtype).removeprefix("torch.")
+        raise CheckpointError(safe_text(f"'{name}' is not of a floating-point type: {kind}"), hint=foreign.HINT)
+    if not is_array and (str(values.layout) != "torch.strided" or values.device.type != "cpu"):  # "meta" has no numbers
         raise CheckpointError(safe_text(f"'{name}' is not a dense tensor"), hint=foreign.HINT)
-    values: NDArray[np.generic] = (tensor.float() if tensor.is_floating_point() else tensor).detach().numpy()
-    return values
+    with np.errstate(over="ignore"):
+        found: Array = np.array(values if is_array else values.detach().float().numpy(), np.float32, order="C")
+    if not np.isfinite(found).all():
+        hint = "import a checkpoint whose training did not diverge"
+        raise CheckpointError(safe_text(f"'{name}' contains NaN or infinity"), hint=hint)
+    return found

@@ -3,14 +3,13 @@
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from mnistae.core.config import PIXELS, ModelConfig
 from mnistae.core.errors import CheckpointError, UsageError
 from mnistae.core.text import safe_text
-from mnistae.store.foreign import HINT
+from mnistae.store.foreign import HINT, SAVE_KERAS
 
 LISTED = 8
 """Arrays named in a message."""
@@ -18,15 +17,17 @@ LISTED = 8
 _PART = re.compile(r"\A(.*)(?<![a-z])(?:(?:weights?|kernel|w)|(bias|biases|b))(?![a-z])(.*)", re.IGNORECASE | re.DOTALL)
 """The last part in which the names of a layer's matrix and bias may differ: `encoder.0.weight`, `fc1_b`, `W1`."""
 
+_PARAMETRISED = re.compile(r"parametrizations\.|weight_(?:g|orig|mask)$")
+
 _ALONE = "save the weights of one network alone, 784-h-b-h-784: torch.save(model.state_dict(), FILE)"
 _ONLY = "only networks of four linear layers, 784-h-b-h-784, can be imported"
+_APPLY = "apply it before saving, with remove_parametrizations, remove_weight_norm, remove_spectral_norm or prune.remove"
 
 Arrays = Mapping[str, Any]
 """By name; a slash separates a mapping from what it contains. Each array has `shape` and `ndim`."""
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """A matrix (outputs, inputs) and the bias that its name belongs to, both by the names of the arrays."""
 
     name: str
@@ -38,50 +39,43 @@ class Layer:
 Shapes = Mapping[tuple[int, int], Sequence[Layer]]
 
 
-@dataclass(frozen=True)
-class Found:
-    """The network's sizes, its layers in order, and the arrays that have no effect on it."""
+class Found(NamedTuple):
+    """The network's sizes, the full names of its arrays by those of the lab, and what was noticed on the way."""
 
     config: ModelConfig
-    layers: Sequence[Layer]
-    left_out: Sequence[str]
-
-    @property
-    def names(self) -> dict[str, str]:
-        """The full names of the arrays by those of the network, in its order."""
-        full = [name for layer in self.layers for name in (layer.matrix, layer.bias or "")]
-        return dict(zip(self.config.shapes(), full, strict=True))
-
-    @property
-    def notes(self) -> tuple[str, str]:
-        """What was taken for what, and what was left out; empty if there is nothing to say."""
-        pairs = [(safe_text(layer.name), f"fc{number}") for number, layer in enumerate(self.layers, start=1)]
-        mapping = ", ".join(f"{name} → {own}" for name, own in pairs) if any(name != own for name, own in pairs) else ""
-        left_out = ", ".join(f"'{safe_text(name)}'" for name in self.left_out[:LISTED])
-        more = " …" if len(self.left_out) > LISTED else ""
-        return mapping, f"left out: {left_out}{more}" if left_out else ""
+    names: dict[str, str]
+    notes: tuple[str, ...]
 
 
 def find(arrays: Arrays) -> Found:
     """Return the only network 784-h-b-h-784 among `arrays`. Raises CheckpointError, also if it has other layers."""
+    if odd := [name for name in arrays if _PARAMETRISED.search(name)]:
+        reason = f"its layers are parametrised, as by weight normalisation or pruning: {_list(odd, arrays)}"
+        raise CheckpointError(reason, hint=_APPLY)
     by_shape: dict[tuple[int, int], list[Layer]] = defaultdict(list)
     for layer in _layers(arrays):
         by_shape[layer.shape].append(layer)
     config = _sizes(by_shape, arrays)
-    chosen = _choose(config, by_shape)
-    _check_biases(chosen, arrays)
-    used = {name for layer in chosen for name in (layer.matrix, layer.bias)}
-    found = Found(config, chosen, [name for name in arrays if name not in used])
-    _check_others(found, by_shape, arrays)
-    return found
+    layers = _choose(config, by_shape)
+    _check_biases(layers, arrays)
+    used = [name for layer in layers for name in (layer.matrix, str(layer.bias))]
+    _check_others([layer for alike in by_shape.values() for layer in alike if layer.matrix not in used], config, used, arrays)
+    mapping = ", ".join(f"{safe_text(layer.name)} → fc{number}" for number, layer in enumerate(layers, start=1))
+    left_out = [f"'{safe_text(name)}'" for name in arrays if name not in used]
+    notes = [] if [layer.name for layer in layers] == ["fc1", "fc2", "fc3", "fc4"] else [mapping]
+    if left_out:
+        notes.append(f"left out: {', '.join(left_out[:LISTED])}{' …' if len(left_out) > LISTED else ''}")
+    return Found(config, dict(zip(config.shapes(), used, strict=True)), tuple(notes))
 
 
 def _layers(arrays: Arrays) -> Iterator[Layer]:
-    biases = {part[1] + part[3]: name for name in arrays if (part := _PART.match(name)) and part[2]}
-    is_list = not any(map(_PART.match, arrays))  # without such names a bias follows its matrix
-    following = dict(itertools.pairwise(arrays)) if is_list else {}
+    parts = {name: _PART.match(name) for name in arrays}
+    biases = {part[1] + part[3]: name for name, part in parts.items() if part and part[2]}
+    columns = set(biases.values())  # of one column, or one row
+    # without such names a bias follows its matrix
+    following = {} if any(parts.values()) else dict(itertools.pairwise(arrays))
     for name, array in arrays.items():
-        if array.ndim == 2:
+        if array.ndim == 2 and name not in columns:
             key, after = _PART.sub(r"\1\3", name), following.get(name)
             bias = after if after and arrays[after].ndim == 1 else biases.get(key)
             yield Layer(key.lstrip("./").rstrip("./_") or name, name, bias, (array.shape[0], array.shape[1]))
@@ -89,23 +83,17 @@ def _layers(arrays: Arrays) -> Iterator[Layer]:
 
 def _sizes(by_shape: Shapes, arrays: Arrays) -> ModelConfig:
     """Return the only sizes for which there are four matrices."""
-    outputs_of: dict[int, list[int]] = defaultdict(list)
-    for outputs, inputs in by_shape:
-        outputs_of[inputs].append(outputs)
-    configs, unsupported = [], None
-    for hidden, bottleneck in [(h, b) for h in outputs_of[PIXELS] for b in outputs_of.get(h, ()) if _has_chain(h, b, by_shape)]:
-        try:
-            configs.append(ModelConfig(hidden=hidden, bottleneck=bottleneck))
-        except UsageError as error:
-            unsupported = error
-    if unsupported and not configs:
-        raise CheckpointError(f"unsupported network size ({unsupported.message})", hint=unsupported.hint)
-    if not configs:
+    widths = {outputs for outputs, inputs in by_shape if inputs == PIXELS}
+    chains = [(i, o) for o, i in by_shape if i in widths and o != PIXELS and _has_chain(i, o, by_shape)]
+    if not chains:
         raise CheckpointError(f"no network 784-h-b-h-784 found; it contains {_list(arrays, arrays)}", hint=HINT)
-    if len(configs) > 1:
-        sizes = [f"784-{config.hidden}-{config.bottleneck}-{config.hidden}-784" for config in configs]
-        raise CheckpointError(f"more than one network fits: {', '.join(sizes[:LISTED])}", hint=_ALONE)
-    return configs[0]
+    if len(chains) > 1:
+        sizes = ", ".join(f"784-{hidden}-{bottleneck}-{hidden}-784" for hidden, bottleneck in chains[:LISTED])
+        raise CheckpointError(f"more than one network fits: {sizes}", hint=_ALONE)
+    try:
+        return ModelConfig(*chains[0])
+    except UsageError as error:
+        raise CheckpointError(f"unsupported network size ({error.message})", hint=error.hint) from error
 
 
 def _has_chain(hidden: int, bottleneck: int, by_shape: Shapes) -> bool:
@@ -130,44 +118,33 @@ def _place(layer: Layer) -> tuple[bool, list[int]]:
 
 
 def _check_biases(layers: Sequence[Layer], arrays: Arrays) -> None:
-    missing = [f"'{layer.name}'" for layer in layers if layer.bias is None]
+    missing = ", ".join(f"'{layer.name}'" for layer in layers if layer.bias is None)
     if missing:
-        raise CheckpointError(safe_text(f"no bias found for {', '.join(missing)}"), hint="save zeros where a layer has no bias")
-    biases = [tuple(arrays[layer.bias].shape) for layer in layers if layer.bias]
-    if [(layer.shape[0],) for layer in layers] == biases:
-        return
-    if [(layer.shape[1],) for layer in layers] == biases:
-        hint = "Keras and JAX store (inputs, outputs): save each matrix as matrix.T and import that file"
-        raise CheckpointError("all matrices are transposed", hint=hint)
-    layer, shape = next((layer, shape) for layer, shape in zip(layers, biases, strict=True) if (layer.shape[0],) != shape)
-    raise CheckpointError(safe_text(f"'{layer.bias}' has the shape {shape}, not {(layer.shape[0],)}"), hint=HINT)
+        raise CheckpointError(safe_text(f"no bias found for {missing}"), hint="save zeros where a layer has no bias")
+    found = {layer: tuple(arrays[layer.bias].shape) for layer in layers if layer.bias}
+    wrong = [
+        layer for layer, shape in found.items() if shape not in {layer.shape[:1], (1, layer.shape[0]), (layer.shape[0], 1)}
+    ]
+    if len(wrong) == 4 and all(layer.shape[1] in found[layer] for layer in wrong):
+        raise CheckpointError("all matrices are transposed, as those of Keras and JAX", hint=f"for Keras, {SAVE_KERAS}")
+    for layer in wrong:
+        expected = layer.shape[:1]
+        raise CheckpointError(safe_text(f"'{layer.bias}' has the shape {found[layer]}, not {expected}"), hint=HINT)
 
 
-def _check_others(found: Found, by_shape: Shapes, arrays: Arrays) -> None:
-    """Raise CheckpointError for what changes the network's output: a layer that leads to an image, a normalisation."""
-    used, leading_back = set(found.names.values()), _widths_leading_back(by_shape)
-    layers = [layer for alike in by_shape.values() for layer in alike if layer.matrix not in used]
-    if deeper := [layer.matrix for layer in layers if layer.shape[0] in leading_back]:
-        raise CheckpointError(f"there are more than four layers: {_list(deeper, arrays)}", hint=_ONLY)
+def _check_others(layers: Sequence[Layer], config: ModelConfig, used: Collection[str], arrays: Arrays) -> None:
+    """Raise CheckpointError for what may change the network's output: layers that lead to it, and arrays among its own."""
+    if any(layer.shape[0] in {PIXELS, config.hidden, config.bottleneck} for layer in layers):
+        raise CheckpointError(
+            f"there are more than four layers: {_list([layer.matrix for layer in layers], arrays)}", hint=_ONLY
+        )
     homes = {name.rpartition("/")[0] for name in used}
-    known = {name for layer in _layers(arrays) for name in (layer.matrix, layer.bias)}
-    others = [name for name in found.left_out if name not in known and arrays[name].ndim]
+    known = {*used, *(name for layer in layers for name in (layer.matrix, layer.bias))}
+    others = [name for name in arrays if name not in known and arrays[name].ndim]
     if odd := [name for name in others if name.rpartition("/")[0] in homes or "running_mean" in name]:
         is_normalised = any("running_mean" in name for name in odd)
-        reason = "the network has batch normalisation" if is_normalised else "there are other layers in the network"
+        reason = "the network has batch normalisation" if is_normalised else "the network may have more than its four layers"
         raise CheckpointError(f"{reason}: {_list(odd, arrays)}", hint=_ONLY)
-
-
-def _widths_leading_back(by_shape: Shapes) -> set[int]:
-    """Return the widths from which a sequence of matrices leads to an image."""
-    inputs_of: dict[int, list[int]] = defaultdict(list)
-    for outputs, inputs in by_shape:
-        inputs_of[outputs].append(inputs)
-    found, new = {PIXELS}, [PIXELS]
-    while new:
-        new = [width for outputs in new for width in inputs_of.pop(outputs, ()) if width not in found]
-        found.update(new)
-    return found
 
 
 def _list(names: Iterable[str], arrays: Arrays) -> str:

@@ -265,8 +265,11 @@ def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
 
 
 def _not_ours(path: Path, kind: str) -> CheckpointError:
-    is_readable = kind in foreign.READABLE
-    hint = f"import it first: mnistae checkpoints import {shlex.quote(str(path))}" if is_readable else _NAME_ONE
+    command, hint = f"mnistae checkpoints import {shlex.quote(str(path))}", _NAME_ONE
+    if kind in foreign.READABLE:
+        hint = f"import it first: {command}"
+    elif foreign.hint(kind) == foreign.COPY_AGAIN:
+        hint = f"{foreign.COPY_AGAIN}, then import it: {command}"
     return CheckpointError(f"'{path}' is not a checkpoint of mnistae: it is {safe_text(kind)}", hint=hint)
 
 

@@ -29,35 +29,24 @@ POOR = 0.5
 
 
 class InputRange(StrEnum):
-    """The values that the network was trained on, for pixels from 0 to 1."""
+    """The values that the network was trained on, for pixels from 0 to 1; mnist: normalised by 0.1307 and 0.3081."""
 
-    UNIT = "0:1"
-    SYMMETRIC = "-1:1"
-    BYTES = "0:255"
-    MNIST = "mnist"  # normalised by MNIST's mean and standard deviation, 0.1307 and 0.3081
+    UNIT, SYMMETRIC, BYTES, MNIST = "0:1", "-1:1", "0:255", "mnist"
 
 
 class Bottleneck(StrEnum):
     """What follows fc2."""
 
-    RELU = "relu"
-    LINEAR = "linear"
+    RELU, LINEAR = "relu", "linear"
 
 
 class Output(StrEnum):
-    """What follows fc4."""
+    """What follows fc4: tanh is for images from -1 to 1, linear in the range of the inputs."""
 
-    SIGMOID = "sigmoid"
-    TANH = "tanh"  # from -1 to 1, for images of that range
-    LINEAR = "linear"  # in the range of the inputs
+    SIGMOID, TANH, LINEAR = "sigmoid", "tanh", "linear"
 
 
-_SCALES = {
-    InputRange.UNIT: (1.0, 0.0),
-    InputRange.SYMMETRIC: (2.0, -1.0),
-    InputRange.BYTES: (255.0, 0.0),
-    InputRange.MNIST: (1 / 0.3081, -0.1307 / 0.3081),
-}
+_SCALES = dict(zip(InputRange, ((1.0, 0.0), (2.0, -1.0), (255.0, 0.0), (1 / 0.3081, -0.1307 / 0.3081)), strict=True))
 """An input is a pixel times the first number plus the second."""
 
 
@@ -76,9 +65,9 @@ class Variant:
 
     @property
     def note(self) -> str:
-        """What an import does to the weights, if anything."""
+        """What the conversion of this variant does."""
         shift = "; codes are shifted by constants, so that none is negative" if self.bottleneck is Bottleneck.LINEAR else ""
-        return f"converted from {self}{shift}" if self.options else ""
+        return f"converted from {self}{shift}"
 
     @property
     def options(self) -> str:
@@ -112,15 +101,16 @@ class Trial:
     def warning(self) -> str | None:
         """Why the weights may not be what was assumed, or None."""
         limit = max(self.pca_mse, POOR * self.mean_mse)
-        is_better = self.best_mse < CLEARLY * self.mse and self.best_mse < limit
+        is_better = self.best_mse < min(CLEARLY * self.mse, limit)
         if self.mse <= limit and not is_better:
             return None
-        poor = f"MSE {self.mse:.4f} on {self.digits} (PCA with {self.active} components: {self.pca_mse:.4f})"
-        if not is_better:
-            return f"{poor}, assuming {self.assumed}: short training, other images, or another network"
         way = f"import them with: {self.best.options}" if self.best.options else "import them without these options"
-        way = "which cannot be converted" if self.best.output is Output.LINEAR else way
-        return f"{poor}, assuming {self.assumed}. MSE {self.best_mse:.4f} with {self.best}: {way}"
+        if self.best.output is Output.LINEAR:
+            way = "which cannot be converted"
+        better = f". MSE {self.best_mse:.4f} with {self.best}: {way}"
+        pca = f"PCA with {self.active} components: {self.pca_mse:.4f}"
+        poor = f"MSE {self.mse:.4f} on {self.digits} ({pca}), assuming {self.assumed}"
+        return poor + (better if is_better else ": short training, other images, or another network")
 
     def document(self) -> dict[str, Any]:
         """Return the trial for a JSON document."""
@@ -177,23 +167,18 @@ def _digits() -> tuple[Array, str]:
 
 def _measure(weights: Weights, images: Array, variant: Variant) -> tuple[float, int]:
     """Return the MSE, and the number of units that are not zero for all images."""
-    scale, offset = _SCALES[variant.inputs]
-    x = images * np.float32(scale) + np.float32(offset)
-    codes = _linear(weights, "fc2", np.maximum(_linear(weights, "fc1", x), 0))  # (B, bottleneck)
-    if variant.bottleneck is Bottleneck.RELU:
-        codes = np.maximum(codes, 0)
-    y = _linear(weights, "fc4", np.maximum(_linear(weights, "fc3", codes), 0))  # (B, 784)
+    scale, offset = map(np.float32, _SCALES[variant.inputs])
+    x = images * scale + offset
+    for layer in ("fc1", "fc2", "fc3", "fc4"):
+        x = x @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"]  # (B, width)
+        if layer in {"fc1", "fc3"} or (layer == "fc2" and variant.bottleneck is Bottleneck.RELU):
+            x = np.maximum(x, 0)
+        if layer == "fc2":
+            active = int(np.any(x != 0, axis=0).sum())
     if variant.output is Output.LINEAR:
-        y = np.clip((y - np.float32(offset)) / np.float32(scale), 0, 1)
-    else:
-        y = np.divide(1 + np.tanh(y if variant.output is Output.TANH else y / 2), 2, dtype=np.float32)
-    return _mse(y, images), int(np.any(codes != 0, axis=0).sum())
-
-
-def _linear(weights: Weights, layer: str, x: Array) -> Array:
-    y: Array = np.matmul(x, weights[f"{layer}.weight"].T)
-    y += weights[f"{layer}.bias"]
-    return y
+        return _mse(np.clip((x - offset) / scale, 0, 1), images), active
+    y = np.divide(1 + np.tanh(x if variant.output is Output.TANH else x / 2), 2, dtype=np.float32)
+    return _mse(y, images), active
 
 
 def _mse(outputs: Array, images: Array) -> float:

@@ -119,7 +119,7 @@ def import_(
     model, trial = found.metadata.model, found.trial
     for note in found.notes:
         reporter.info(note)
-    measured = f": MSE {trial.mse:.4f} on {trial.digits}" if trial and not trial.warning else ""
+    measured = f": MSE {trial.mse:.4f} on {trial.digits}, assuming {trial.assumed}" if trial and not trial.warning else ""
     reporter.info(f"imported 784-{model.hidden}-{model.bottleneck}-{model.hidden}-784 as '{run_name}'{measured}")
     if trial and trial.warning:
         reporter.warn(trial.warning)
