@@ -153,15 +153,20 @@ def test_no_store(store: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> N
     assert not os.path.lexists(store)
 
 
+AGAIN = "download or copy it again, then import it: mnistae checkpoints import {}"
+
+
 @pytest.mark.parametrize("name", ["one.pth", "./one.pth", "my one.npz"])
 @pytest.mark.parametrize(
     ("data", "kind", "hint"),
     [
         (zipped("x/data.pkl"), "a PyTorch file", "import it first: mnistae checkpoints import {}"),
         (zipped("a.npy"), "an .npz of arrays", "import it first: mnistae checkpoints import {}"),
-        (zipped("x/data.pkl")[:30], "a truncated or damaged zip archive, as PyTorch and NumPy write them", LIST),
-        (b"", "empty", LIST),
+        (zipped("x/data.pkl")[:30], "a truncated or damaged zip archive, as PyTorch and NumPy write them", AGAIN),
+        (b"", "empty", AGAIN),
+        (b"GIF89a", "a GIF image", LIST),
     ],
+    ids=["pth", "npz", "cut", "empty", "gif"],
 )
 def test_files_of_others(name: str, data: bytes, kind: str, hint: str) -> None:
     """A file that is given in place of a checkpoint is named for what it is, with the command that imports it."""
