@@ -123,15 +123,14 @@ def test_labels_beside(tmp_path: Path, images: str, labels: str, split: str) -> 
     check(tmp_path / images, NONE, split=split)
 
 
-@pytest.mark.parametrize("header", ["", "label", "digit"])
-def test_labels_in_a_csv_file(tmp_path: Path, header: str) -> None:
-    """A header of labels is optional, also where they are texts."""
-    for labels in (LABELS, WORDS[LABELS]):
-        (tmp_path / "y.csv").write_text(text(labels, header=header))
-        assert csv_file.read_labels(tmp_path / "y.csv").tolist() == labels.astype(str).tolist()
-    (tmp_path / "y.csv").write_text(text(LABELS, LABELS))
-    with pytest.raises(DataError, match="labels of more than one column"):
-        csv_file.read_labels(tmp_path / "y.csv")
+@pytest.mark.parametrize("columns", [(LABELS,), (WORDS[LABELS],), (range(N), LABELS)])
+def test_labels_in_a_csv_file(tmp_path: Path, columns: tuple[np.ndarray, ...]) -> None:
+    """A header and an index are optional."""
+    for header in ("", "label" if len(columns) == 1 else ",label"):
+        found = csv_file.read_labels(text(*columns, header=header).encode(), tmp_path)
+        assert found.tolist() == columns[-1].astype(str).tolist()
+    with pytest.raises(DataError, match="more than a column of labels in"):
+        csv_file.read_labels(text(LABELS, LABELS).encode(), tmp_path)
 
 
 HEADER = "label," + ",".join(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))

@@ -9,6 +9,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from numpy.typing import NDArray
 
 from mnistae.core.config import PIXELS
 from mnistae.core.errors import DataError
-from mnistae.core.files import read as files
 from mnistae.data.sets.labels import is_number
 
 MAX_TEXT = 2**29  # bytes, unpacked; 60,000 images of MNIST are 110 MB
 MAX_LINE = 2**16
+MAX_CELL = 128  # characters of a label
 ROWS = 4096  # rows converted together
 HEAD = 5  # lines of which the first may be comments
 LABELS_BELOW = 100  # a pixel at a corner that is not constant has higher values
@@ -37,55 +38,106 @@ Table = tuple[NDArray[Any], NDArray[np.str_] | None, tuple[str, ...]]
 Line = tuple[int, str]
 
 
-def read(path: Path) -> Table:
-    """Return the table in a CSV file, which may be compressed by gzip. Raises DataError."""
-    lines, separator = _lines(path)
-    head = [_cells(text, separator) for _, text in lines[:HEAD]]
-    start = next((k for k, cells in enumerate(head) if len(cells) >= PIXELS), 0)
-    first, second = (*head[start:], ["0"] * len(head[start]))[:2]
-    extra = len(second) - PIXELS
-    if not 0 <= extra <= 2:
-        raise DataError(f"'{path}' has {len(second):,} columns, expected {PIXELS} pixels, a label and an index", hint=HINT)
-    has_header = _is_header(first, second)
-    rows = lines[start + has_header :]
-    if not rows:
-        raise DataError(f"no images in '{path}': it has only a header", hint=HINT)
-    for number, text in rows:
-        if text.count(separator) != len(second) - 1 and (count := len(_cells(text, separator))) != len(second):
-            raise _fault(number, f"{count} columns, expected {len(second)}", path)
-    names: list[str | None] = [name.lower().strip("# ") for name in first] if has_header else []
-    names = ["", *names] if len(names) == len(second) - 1 else names  # as R writes the names of rows
-    names = names if len(names) == len(second) else [None] * len(second)
-    outer = {}
-    if extra:
-        places = [*range(extra), *range(PIXELS, PIXELS + extra)]
-        outer = dict(zip(places, _load(rows, "U128", separator, places, path).T, strict=True))
-    before = max(range(extra + 1), key=lambda count: (*_likelihood(outer, names, extra, count), count))
-    columns = range(before, before + PIXELS)
-    blocks = [_load(rows[k : k + ROWS], np.float32, separator, columns, path) for k in range(0, len(rows), ROWS)]
-    others = {place: column for place, column in outer.items() if place not in columns}
-    return np.concatenate(blocks), *_roles(others, names, path)
+@dataclass(frozen=True)
+class _Sheet:
+    """The rows below the header, and the names of the columns if there are any, else None for each."""
+
+    rows: Sequence[Line]
+    names: Sequence[str | None]
+    separator: str
+    path: Path
+
+    def texts(self, columns: Sequence[int]) -> dict[int, NDArray[np.str_]]:
+        """Return columns as text."""
+        cells = self._load(self.rows, f"U{MAX_CELL}", columns) if columns else np.empty((0, 0), str)
+        return dict(zip(columns, np.char.strip(cells, " \"'").T, strict=True))
+
+    def pixels(self, columns: Sequence[int]) -> NDArray[Any]:
+        """Return columns as bytes if all are whole numbers up to 255, else as float32. Raises DataError."""
+        blocks: list[NDArray[Any]] = []
+        for done in range(0, len(self.rows), ROWS):
+            values = self._load(self.rows[done : done + ROWS], np.float32, columns)
+            with np.errstate(invalid="ignore"):
+                whole = values.astype(np.uint8)
+            blocks.append(whole if np.array_equal(whole, values) else values)
+        return np.concatenate(blocks)
+
+    def _load(self, rows: Sequence[Line], dtype: Any, columns: Sequence[int]) -> NDArray[Any]:
+        texts = [text for _, text in rows]
+        try:
+            return np.loadtxt(texts, dtype, None, self.separator, ndmin=2, usecols=columns, quotechar='"')
+        except ValueError as error:
+            match = re.fullmatch(r"could not convert string (['\"].*) to float32 at row (\d+), column (\d+)\.", str(error))
+            reason = f"{match[1][:40]} in column {match[3]} is not a number" if match else "unreadable rows from here"
+            raise self.fault(rows[int(match[2]) if match else 0][0], reason) from error
+
+    def fault(self, number: int, reason: str) -> DataError:
+        """Return the error of a line."""
+        return DataError(f"cannot read the data set '{self.path}': line {number}: {reason}", hint=HINT)
 
 
-def read_labels(path: Path) -> NDArray[np.str_]:
-    """Return the labels in a CSV file of one column, with or without a header. Raises DataError."""
-    lines, separator = _lines(path)
-    rows = [_cells(text, separator) for _, text in lines]
-    if any(len(row) != 1 for row in rows):
-        raise DataError(f"labels of more than one column: '{path}'", hint="save one label per row")
-    texts = [cell.strip("\"'") for [cell] in rows]
+def read(data: bytes, path: Path) -> Table:
+    """Return the table in the CSV file `path`, which may be compressed by gzip. Raises DataError."""
+    sheet = _sheet(data, path)
+    extra = len(sheet.names) - PIXELS
+    outer = sheet.texts([*range(extra), *range(PIXELS, PIXELS + extra)])
+    judged = {place: _judge(place, column, sheet.names) for place, column in outer.items()}
+    modes = {place: Counter(column.tolist()).most_common(1)[0][1] for place, column in outer.items()}
+
+    def likelihood(before: int) -> tuple[int, int, int]:
+        """Pixels at corners are nearly constant; where nothing shows which column is the label, it is the first."""
+        inner = range(before, before + PIXELS)
+        certain = sum(certainty for place, (certainty, _) in judged.items() if place not in inner)
+        return certain, sum(mode for place, mode in modes.items() if place in inner), before
+
+    columns = range(before := max(range(extra + 1), key=likelihood), before + PIXELS)
+    roles = {place: role for place, (_, role) in judged.items() if place not in columns}
+    found = [place for place in roles if sheet.names[place] in LABEL_NAMES][:1]
+    found = found or [place for place, role in roles.items() if role == "labels"]
+    if len(found) > 1:
+        what = f"{PIXELS + extra} columns, but it is not certain which has the labels: '{path}'"
+        raise DataError(what, hint="add a header in which it is named 'label', or remove the column that is no pixel or label")
+    roles |= {place: "other values" for place, role in roles.items() if role == "labels" and place not in found}
+    notes = [f"column {place + 1} read as {role}" for place, role in roles.items()] or ["all columns are pixels"]
+    return sheet.pixels(columns), outer[found[0]] if found else None, tuple(notes)
+
+
+def read_labels(data: bytes, path: Path) -> NDArray[np.str_]:
+    """Return the labels in a CSV file of one column, or of an index and one; a header is optional. Raises DataError."""
+    lines, separator = _lines(data, path)
+    rows = [[cell.strip("\"'") for cell in _cells(text, separator)] for _, text in lines]
+    if {len(row) for row in rows} not in ({1}, {2}) or (len(rows[0]) == 2 and len({index for index, _ in rows}) < len(rows)):
+        raise DataError(f"more than a column of labels in '{path}'", hint="save one label per row")
+    texts = [row[-1] for row in rows]
     return np.array(texts[texts[0].lower() in LABEL_NAMES or (not is_number(texts[0]) and is_number(texts[-1])) :])
 
 
-def _lines(path: Path) -> tuple[list[Line], str]:
+def _sheet(data: bytes, path: Path) -> _Sheet:
+    lines, separator = _lines(data, path)
+    head = [_cells(text, separator) for _, text in lines[:HEAD]]
+    start = next((k for k, cells in enumerate(head) if len(cells) >= PIXELS), 0)
+    first, second = (*head[start:], ["0"] * len(head[start]))[:2]
+    width = len(second)
+    if not PIXELS <= width <= PIXELS + 2:
+        raise DataError(f"'{path}' has {width:,} columns, expected {PIXELS} pixels, a label and an index", hint=HINT)
+    has_header = _is_header(first, second)
+    names = [name.lower().strip("# ") for name in first] if has_header else []
+    names = ["", *names] if len(names) == width - 1 else names  # as R writes the names of rows
+    sheet = _Sheet(lines[start + has_header :], names if len(names) == width else [None] * width, separator, path)
+    if not sheet.rows:
+        raise DataError(f"no images in '{path}': it has only a header", hint=HINT)
+    for number, text in sheet.rows:
+        if text.count(separator) != width - 1 and (count := len(_cells(text, separator))) != width:
+            raise sheet.fault(number, f"{count} columns, expected {width}")
+    return sheet
+
+
+def _lines(data: bytes, path: Path) -> tuple[list[Line], str]:
     """Return the lines that are not blank, and what separates their columns; decimal commas are replaced by points."""
+    stream = io.BytesIO(data)
     try:
-        with files.open_regular(path) as file:
-            is_packed = file.peek(2)[:2] == b"\x1f\x8b"
-            with gzip.open(file) if is_packed else file as stream:
-                lines = list(_texts(stream, path))
-    except files.UnreadableError as error:
-        raise DataError(f"cannot read the data set '{path}': {error}", hint=HINT) from error
+        with gzip.open(stream) if data.startswith(b"\x1f\x8b") else stream as file:
+            lines = list(_texts(file, path))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read the data set '{path}': damaged or truncated ({error})", hint=HINT) from error
     if not lines:
@@ -93,21 +145,20 @@ def _lines(path: Path) -> tuple[list[Line], str]:
     if lines[0][1].startswith(("\ufffd\ufffd", "\0")):
         raise DataError(f"cannot read the data set '{path}': it is not UTF-8 text", hint="save it as CSV in UTF-8")
     separator = next((mark for mark in ";\t|," if mark in lines[:HEAD][-1][1]), " ")
-    if separator == " ":
-        lines = [(number, " ".join(text.split())) for number, text in lines]
-    return lines if separator == "," else [(number, text.replace(",", ".")) for number, text in lines], separator
+    if separator == ",":
+        return lines, separator
+    return [
+        (number, (" ".join(text.split()) if separator == " " else text).replace(",", ".")) for number, text in lines
+    ], separator
 
 
-def _texts(stream: io.BufferedReader | gzip.GzipFile, path: Path) -> Iterator[Line]:
+def _texts(stream: io.BytesIO | gzip.GzipFile, path: Path) -> Iterator[Line]:
     size = 0
-    for number in itertools.count(1):
-        line = stream.readline(MAX_LINE + 1)
+    for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE + 1), b""), 1):
         size += len(line)
         if len(line) > MAX_LINE or size > MAX_TEXT:
             what = f"line {number} is longer than {MAX_LINE >> 10} KiB" if len(line) > MAX_LINE else "it is too large"
             raise DataError(f"cannot read the data set '{path}': {what}", hint=f"{HINT}; at most {MAX_TEXT >> 20} MiB")
-        if not line:
-            return
         text = line.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace").strip("\r\n")
         if text.strip():
             yield number, text
@@ -128,68 +179,17 @@ def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:
     return len(first) != len(second) or is_count or is_above
 
 
-def _likelihood(
-    outer: dict[int, NDArray[np.str_]], names: Sequence[str | None], extra: int, before: int
-) -> tuple[int, int, int]:
-    """Return how likely it is that `before` columns come before the pixels: by the names, by the values of the other columns.
-
-    The pixels at the corners of images are nearly constant; labels and indices are not.
-    """
-    inner = {_letters(name) for name in names[extra:PIXELS]}
-    others = [place for place in outer if not before <= place < before + PIXELS]
-    known = sum(names[k] in (*LABEL_NAMES, *INDEX_NAMES) or inner != {_letters(names[k])} for k in others)
-    counts = [Counter(outer[place].tolist()) for place in outer if place not in others]
-    constant = sum(max((number for text, number in count.items() if is_number(text)), default=0) for count in counts)
-    return known if inner != {None} else 0, sum(_is_text_or_count(outer[place]) for place in others), constant
+def _judge(place: int, column: NDArray[np.str_], names: Sequence[str | None]) -> tuple[int, str]:
+    """Return how certain it is that a column has no pixels, and what it has then."""
+    name, cells = names[place], set(column.tolist())
+    is_text = not all(map(is_number, cells))
+    is_distinct = len(cells) == len(column) > 10
+    is_small = not is_text and len(cells) > 1 and all(float(cell) in range(LABELS_BELOW) for cell in cells)
+    is_index = name not in LABEL_NAMES and (name in INDEX_NAMES or is_distinct)
+    role = "empty" if cells == {""} else "index" if is_index else "labels"
+    is_named = name in (*LABEL_NAMES, *INDEX_NAMES) or _letters(name) not in set(map(_letters, names[2:PIXELS]))
+    return 10 * is_named + (1 if is_distinct else 2 * (is_text or is_small)), role
 
 
 def _letters(name: str | None) -> str | None:
     return name and re.sub(r"[0-9'\"]", "", name)
-
-
-def _is_text_or_count(column: NDArray[np.str_]) -> bool:
-    """Whether a column has texts, or an index, or few whole numbers, and so is no column of pixels."""
-    values = set(column.tolist())
-    if len(values) == len(column) or not all(map(is_number, values)):
-        return True
-    return len(values) > 1 and all(float(text).is_integer() and float(text) < LABELS_BELOW for text in values)
-
-
-def _load(rows: Sequence[Line], dtype: Any, separator: str, columns: Sequence[int], path: Path) -> NDArray[Any]:
-    """Return these columns; numbers as bytes if all are whole and up to 255, else as float32. Raises DataError."""
-    texts = [text for _, text in rows]
-    try:
-        values = np.loadtxt(texts, dtype, comments=None, delimiter=separator, quotechar='"', ndmin=2, usecols=columns)
-    except ValueError as error:
-        reason, number = "unreadable rows from here", rows[0][0]
-        if match := re.fullmatch(r"could not convert string (['\"].*) to float32 at row (\d+), column (\d+)\.", str(error)):
-            reason, number = f"{match[1][:40]} in column {match[3]} is not a number", rows[int(match[2])][0]
-        raise _fault(number, reason, path) from error
-    if dtype == "U128":
-        return np.char.strip(values, " \"'")
-    with np.errstate(invalid="ignore"):
-        whole = values.astype(np.uint8)
-    return whole if np.array_equal(whole, values) else values
-
-
-def _fault(number: int, reason: str, path: Path) -> DataError:
-    return DataError(f"cannot read the data set '{path}': line {number}: {reason}", hint=HINT)
-
-
-def _roles(
-    columns: dict[int, NDArray[np.str_]], names: Sequence[str | None], path: Path
-) -> tuple[NDArray[np.str_] | None, tuple[str, ...]]:
-    """Return the labels among the columns that have no pixels, and what each column was taken for. Raises DataError."""
-    named = [place for place in columns if names[place] in LABEL_NAMES][:1]
-    roles: dict[int, str] = {}
-    for place, column in columns.items():
-        is_distinct = len(set(column.tolist())) == len(column) and (len(columns) > 1 or len(column) > 10)
-        is_index = names[place] in INDEX_NAMES or (is_distinct and "index" not in roles.values())
-        roles[place] = "empty" if not any(column.tolist()) else "index" if is_index and place not in named else "labels"
-    found = named or [place for place, role in roles.items() if role == "labels"]
-    if len(found) > 1:
-        what = f"{PIXELS + len(columns)} columns, but it is not certain which has the labels: '{path}'"
-        raise DataError(what, hint="add a header in which it is named 'label', or remove the column that is no pixel or label")
-    roles |= {place: "other values" for place, role in roles.items() if role == "labels" and place not in found}
-    notes = [f"column {place + 1} read as {role}" for place, role in roles.items()] or ["all columns are pixels"]
-    return columns[found[0]] if found else None, tuple(notes)

@@ -53,8 +53,8 @@ _CONVERSIONS = {
     "a zip archive": "unpack it and give the folder or the file in it",
 }
 
-_ARCHIVES = {"data.pkl$": "a PyTorch file", "^xl/": "an Excel workbook"}
-"""Kinds of zip files by the name of a member."""
+_ARCHIVES = {"data.pkl": "a PyTorch file", "workbook.xml": "an Excel workbook"}
+"""Kinds of zip files by how the name of a member ends."""
 
 Found = dict[str, NDArray[Any] | str]
 """Arrays by name, or the reason why one cannot be read."""
@@ -72,17 +72,17 @@ _SIZE = re.compile(r"[0-9]+k? ?x ?[0-9]+")
 
 def read(path: Path) -> Content:
     """Return the data set in the file `path`, identified by its content. Raises DataError."""
-    start = _start(path)
-    if start.startswith((b"PK", npy.MAGIC)):
-        return _of_arrays(_arrays(path, start), path)
-    kind = kinds.describe(start)
+    data = _contents(path)
+    if data.startswith((b"PK", npy.MAGIC)):
+        return _of_arrays(_arrays(data, path), path)
+    kind = kinds.describe(data[: kinds.SIZE])
     if kind not in {None, "a gzip archive"} or not _TEXT.fullmatch(path.name):
         what = f": it is {kind}" if kind else ""
         raise DataError(f"unsupported data set format: '{path}'{what}", hint=_CONVERSIONS.get(kind or "", _HINT))
-    pixels, given, notes = csv_file.read(path)
+    pixels, given, notes = csv_file.read(data, path)
     split, names = _split_of(path), {}
     if given is None and (beside := members(path)[1:]):
-        given, names = csv_file.read_labels(beside[0]), {split: beside[0].name}
+        given, names = csv_file.read_labels(_contents(beside[0]), beside[0]), {split: beside[0].name}
     if path.name.lower().startswith("emnist"):  # its CSV files have the images as its IDX files have them
         pixels, notes = pixels.reshape(-1, SIDE, SIDE).swapaxes(1, 2), (*notes, "images of EMNIST transposed")
     return _content({split: pixels}, {} if given is None else {split: given}, {"labels": names}, notes, path)
@@ -128,21 +128,16 @@ def _form(name: str) -> str:
     return _IMAGES.sub("*", _LABELS.sub("*", _SIZE.sub("", name))).lower()
 
 
-def _start(path: Path) -> bytes:
-    try:
-        with files.open_regular(path) as file:
-            start = file.read(kinds.SIZE)
-    except (files.UnreadableError, OSError) as error:
-        raise DataError(f"cannot read the data set '{path}': {error}", hint=_HINT) from error
-    if not start:
-        raise DataError(f"'{path}' is empty", hint=_HINT)
-    return start
-
-
-def _arrays(path: Path, start: bytes) -> Found:
-    """Return the arrays of an .npz by name, that of an .npy under the empty one; those that cannot be read as the reason."""
+def _contents(path: Path) -> bytes:
     data = files.read_or_raise(path, limit=MAX_FILE, family=DataError, what="the data set", hint=_HINT)
-    if not start.startswith(b"PK"):
+    if not data:
+        raise DataError(f"'{path}' is empty", hint=_HINT)
+    return data
+
+
+def _arrays(data: bytes, path: Path) -> Found:
+    """Return the arrays of an .npz by name, that of an .npy under the empty one; those that cannot be read as the reason."""
+    if not data.startswith(b"PK"):
         return {"": _array(data)}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -152,9 +147,8 @@ def _arrays(path: Path, start: bytes) -> Found:
             if len(names) > MAX_MEMBERS:
                 raise DataError(f"more than {MAX_MEMBERS:,} arrays in '{path}'", hint=_HINT)
             if not any(name.endswith(".npy") for name in names):
-                kind = next(
-                    (kind for end, kind in _ARCHIVES.items() if any(map(re.compile(end).search, names))), "a zip archive"
-                )
+                ends = {name.rsplit("/")[-1] for name in names}
+                kind = next((kind for end, kind in _ARCHIVES.items() if end in ends), "a zip archive")
                 found = f"{kind} of {_list(names)}" if names else "empty"
                 raise DataError(f"no arrays in '{path}': it is {found}", hint=_CONVERSIONS[kind] if names else _HINT)
             return {name[:-4]: _array(_member(archive, name)) for name in names if name.endswith(".npy")}
@@ -196,7 +190,7 @@ def _of_arrays(found: Found, path: Path) -> Content:
         notes.append(f"not used: {_list(unused)}")
     split, *others = images
     if not (others or given) and (beside := members(path)[1:]):
-        other = _arrays(beside[0], _start(beside[0]))
+        other = _arrays(_contents(beside[0]), beside[0])
         given[split] = _usable(other, next(iter(other)), beside[0])
         used["labels"][split] = beside[0].name
     return _content(images, given, used, notes, path)
