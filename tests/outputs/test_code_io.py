@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -84,6 +85,9 @@ RECORDS = [{"c2": code[2], "c0": code[0], "c1": code[1]} for code in CODES]
         (ROWS.replace(",", "\t").replace("\n", "\r"), ""),
         (ROWS.replace(",", "   ").replace("\n", " \r\n"), ""),
         ('"' + ROWS.strip().replace(",", '", "').replace("\n", '"\n\n"') + '"', ""),
+        ("sep=;\n" + ROWS.replace(",", ";"), ""),
+        (ROWS.replace("\n", ",\n"), ""),
+        ("tilt,loop,slant\n" + ROWS.replace("\n", ",\n"), "x: columns 'tilt' to 'slant' read"),
         ("# by hand, 3 codes\n \n" + ROWS + "# end\n", ""),
     ],
 )
@@ -122,6 +126,28 @@ def test_arrays_of_any_real_type_and_order_are_read(kind: str) -> None:
         assert (read(stream.getvalue()) == array).all()
 
 
+@pytest.mark.parametrize("shape", [(3,), (1, 1, 3), (2, 1, 3), (2, 3, 1, 1)])
+def test_axes_of_length_one_are_dropped(shape: tuple[int, ...]) -> None:
+    """A single code, and arrays with axes of length 1, are read, and what they are read as is reported."""
+    stream, notes = io.BytesIO(), list[str]()
+    array = np.random.default_rng(0).random(shape, np.float32)
+    np.save(stream, array)
+    assert (read(stream.getvalue(), notes) == array.reshape(-1, 3)).all()
+    assert notes == [f"x: array of shape {shape} read as {array.size // 3} code{'s' * (array.size > 3)}"]
+
+
+def test_other_archives_are_named() -> None:
+    """Archives without codes are named for what they are, with the names of their arrays."""
+    arrays, other = io.BytesIO(), io.BytesIO()
+    np.savez(arrays, z=np.zeros((2, 3)), labels=np.zeros(2))
+    with zipfile.ZipFile(other, "w") as archive:
+        archive.writestr("x/data.pkl", b"")
+    with pytest.raises(DataError, match="x has 2 arrays, none of them called 'codes': z, labels"):
+        read(arrays.getvalue())
+    with pytest.raises(DataError, match="x is a PyTorch file, not an"):
+        read(other.getvalue())
+
+
 BAD = {
     b"[1,2]\n": "code 0 in x has 2 values, expected 3",
     b"[1,2,3]\n[1,2,3,4]": "code 1 in x has 4 values, expected 3",
@@ -145,6 +171,9 @@ BAD = {
     b"a.png,7,1.5,2.5,3\n": "has 5 values, expected 3",
     b"c0,c1,c2\n0.5,1.5,2.5,7\n1.5,1.5,2.5,8\n": "has 4 values, expected 3",
     b"1.5,2,3\n1,2\n": "code 1 in x is in a row of 2 columns; the first row has 3",
+    b"array([[1.5, 2.5, 3.5]])": "x is the printed text of an array",
+    b"[[1.5 2.5 3.5]\n [1.5 2.5 3.5]]": "x is the printed text of an array",
+    b'{"c0": [1], "c1": [2], "c2": [3]}': "JSON by columns in x",
     b"1.5,,3\n": "not a number in code 0 in x",
     b"a,b,c\n": "no codes in x, only text such as 'a,b,c'",
     b",0,1,2\n": "no codes in x, only text such as ',0,1,2'",
@@ -173,7 +202,9 @@ def test_bad_streams_are_refused(data: bytes) -> None:
     ("array", "message"),
     [
         (np.zeros((2, 4), np.float32), r"shape \(2, 4\)"),
-        (np.zeros(3, np.float32), r"shape \(3,\)"),
+        (np.zeros(4, np.float32), r"shape \(4,\)"),
+        (np.zeros((2, 3, 3), np.float32), r"shape \(2, 3, 3\)"),
+        (np.zeros((3, 1), np.float32), r"shape \(3, 1\)"),
         (np.zeros((2, 3), complex), "type complex128"),
         (np.array([["1", "2", "3"]]), "type <U1"),
         (np.array([[1, 2, np.inf]], np.float32), "not finite"),

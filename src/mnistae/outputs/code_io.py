@@ -6,9 +6,10 @@ An .npy file is an array (n, bottleneck). Nine digits preserve a float32 exactly
 """
 
 import io
+import itertools
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -56,19 +57,16 @@ def format_block(kind: str, block: Block) -> bytes:
     if kind == "npy":
         return np.ascontiguousarray(block.codes, "<f4").tobytes()
     numbers = ",".join(["%.9g"] * block.codes.shape[1])
-    texts = [numbers % tuple(code) for code in block.codes.tolist()]
-    named = [{"class": name} for name in block.classes] if block.classes is not None else [{}] * len(texts)
-    rows = zip(block.images, block.labels, named, texts, strict=True)
-    if kind == "csv":
-        lines = (
-            f"{csv_text([[image, '' if label is None else label, *name.values()]])[:-1]},{text}\n"
-            for image, label, name, text in rows
-        )
-    else:
-        lines = (
-            f'{json.dumps({"image": image, "label": label, **name})[:-1]}, "code": [{text.replace(",", ", ")}]}}\n'
-            for image, label, name, text in rows
-        )
+    classes = [{}] * len(block.codes) if block.classes is None else [{"class": name} for name in block.classes]
+    lines = []
+    for image, label, named, code in zip(block.images, block.labels, classes, block.codes.tolist(), strict=True):
+        text = numbers % tuple(code)
+        if kind == "csv":
+            cells = csv_text([[image, "" if label is None else label, *named.values()]])
+            lines.append(f"{cells[:-1]},{text}\n")
+        else:
+            head = json.dumps({"image": image, "label": label, **named})
+            lines.append(f'{head[:-1]}, "code": [{text.replace(",", ", ")}]}}\n')
     return "".join(lines).encode("utf-8", "surrogateescape")
 
 
@@ -81,7 +79,7 @@ def read(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Ite
         start = stream.peek(kinds.SIZE)[: kinds.SIZE]
         kind = kinds.describe(start)
         if start.startswith(npy.MAGIC[:1]):
-            yield from _read_npy(stream, width, name)
+            yield from _read_npy(stream, width, name, note)
         elif start.startswith(b"PK"):
             yield from _read_npz(stream, width, name, note)
         elif kind is not None:
@@ -97,75 +95,65 @@ def _read_npz(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
-            entry = archive.getinfo("codes.npy" if "codes.npy" in names else names[0])
-            if entry.filename != "codes.npy" and (len(names) > 1 or not names[0].endswith(".npy")):
+            arrays = [one.removesuffix(".npy") for one in names if one.endswith(".npy")]
+            if len(arrays) < len(names):
                 kind = "PyTorch file" if any(one.endswith("/data.pkl") for one in names) else "zip archive"
-                found = f"{len(names)} members, the first ones {', '.join(names[:4])}"
-                raise DataError(f"{name} is a {kind} without an array 'codes'", hint=f"it has {found}")
+                raise DataError(f"{name} is a {kind}, not an .npz of arrays", hint="save the codes: np.save(FILE, codes)")
+            if len(arrays) > 1 and "codes" not in arrays:
+                found = f"{name} has {len(arrays)} arrays, none of them called 'codes': {', '.join(arrays[:8])}"
+                raise DataError(found, hint="save the codes alone, or as np.savez(FILE, codes=...)")
+            entry = archive.getinfo("codes.npy" if len(names) > 1 else names[0])
             if entry.file_size > MAX_BYTES or entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
                 raise zipfile.BadZipFile(f"larger than {MAX_BYTES >> 20} MiB, or an unsupported compression")
             if len(names) > 1:
-                note(f"{name}: array 'codes' read, skipped: {', '.join(one for one in names if one != entry.filename)}")
+                note(f"{name}: array 'codes' read, skipped: {', '.join(one for one in arrays if one != 'codes')}")
             with archive.open(entry) as member:
-                yield from _read_npy(member, width, name)
+                yield from _read_npy(member, width, name, note)
     except (IndexError, *DAMAGED_ZIP) as error:
         raise DataError(f"cannot read the .npz file {name}: {error}", hint="recreate it, or save the codes as .npy") from error
 
 
-def _read_npy(stream: IO[bytes], width: int, name: str) -> Iterator[Array]:
+def _read_npy(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[Array]:
     try:
         shape, is_fortran, dtype = npy.read_header(stream)
     except ValueError as error:
         raise DataError(f"malformed .npy file: {name}", hint="recreate it") from error
-    if len(shape) != 2 or shape[1] != width or dtype.kind not in "fiu":
-        advice = ""
-        if len(shape) == 2 and shape[1] != width:
-            advice = "; transpose the array" if shape[0] == width else f"; {RIGHT_CHECKPOINT}"
-        hint = f"expected real numbers of shape (n, {width}){advice}"
-        raise DataError(f"array of shape {shape} and type {dtype} in {name}", hint=hint)
-    if is_fortran and shape[0]:
-        size = shape[0] * width * dtype.itemsize
-        data = stream.read(min(size, MAX_BYTES) + 1)
-        if len(data) != size:
+    is_single, sizes = shape == (width,), [size for size in shape[1:] if size != 1]
+    if dtype.kind not in "fiu" or not (is_single or (shape and sizes == [width][: width > 1])):
+        advice = f"; {RIGHT_CHECKPOINT}" if len(shape) == 2 and dtype.kind in "fiu" else ""
+        advice = "; transpose the array" if len(shape) == 2 and shape[0] == width else advice
+        reason = f"array of shape {shape} and type {dtype} in {name}"
+        raise DataError(reason, hint=f"expected real numbers of shape (n, {width}){advice}")
+    count, row = 1 if is_single else shape[0], width * dtype.itemsize
+    if len(shape) != 2:
+        note(f"{name}: array of shape {shape} read as {count:,} code{'s' * (count != 1)}")
+    if is_fortran and count:
+        data = stream.read(min(count * row, MAX_BYTES) + 1)
+        if len(data) != count * row:
             reason = f"{name} is truncated or oversized, or in Fortran order and larger than {MAX_BYTES >> 20} MiB"
             raise DataError(reason, hint="recreate it, with np.ascontiguousarray(codes)")
         stream = io.BytesIO(np.frombuffer(data, dtype).reshape(shape, order="F").tobytes())
-    left = shape[0]
-    while left > 0:
-        rows = min(BLOCK, left)
-        data = stream.read(rows * width * dtype.itemsize)
-        if len(data) < rows * width * dtype.itemsize:
-            raise DataError(f"{name} is truncated ({shape[0] - left:,} of {shape[0]:,} codes)", hint="recreate it")
-        yield _require_finite(np.frombuffer(data, dtype).reshape(rows, width), shape[0] - left, name)
-        left -= rows
+    for start in range(0, count, BLOCK):
+        rows = min(BLOCK, count - start)
+        data = stream.read(rows * row)
+        if len(data) < rows * row:
+            raise DataError(f"{name} is truncated ({start:,} of {count:,} codes)", hint="recreate it")
+        yield _require_finite(np.frombuffer(data, dtype).reshape(rows, width), start, name)
     if stream.read(1):
-        raise DataError(f"trailing data after {shape[0]:,} codes in {name}", hint="recreate it")
+        raise DataError(f"trailing data after {count:,} codes in {name}", hint="recreate it")
 
 
-def _in_blocks(values: Iterable[Sequence[Any]], width: int, name: str) -> Iterator[Array]:
-    rows: list[Sequence[Any]] = []
-    done = 0
-    for value in values:
-        if len(value) != width:
-            raise code_text.wrong_width(done + len(rows), len(value), width, name)
-        rows.append(value)
-        if len(rows) == BLOCK:
-            yield _to_array(rows, done, name)
-            done += len(rows)
-            rows = []
-    if rows:
-        yield _to_array(rows, done, name)
-
-
-def _to_array(rows: Sequence[Sequence[Any]], done: int, name: str) -> Array:
-    numbers = []
-    for k, row in enumerate(rows):
-        try:
-            numbers.append([float(cell) for cell in row])
-        except (TypeError, ValueError, OverflowError) as error:
-            shown = json.dumps(list(row))[:60]
-            raise DataError(f"not a number in code {done + k} in {name}: '{shown}'", hint=HINT) from error
-    return _require_finite(np.array(numbers), done, name)
+def _in_blocks(values: Iterator[Sequence[Any]], width: int, name: str) -> Iterator[Array]:
+    for number, rows in enumerate(iter(lambda: list(itertools.islice(values, BLOCK)), [])):
+        codes = []
+        for place, row in enumerate(rows, start=number * BLOCK):
+            if len(row) != width:
+                raise code_text.wrong_width(place, len(row), width, name)
+            try:
+                codes.append([float(cell) for cell in row])
+            except (TypeError, ValueError, OverflowError) as error:
+                raise DataError(f"not a number in code {place} in {name}: '{json.dumps(list(row))[:60]}'", hint=HINT) from error
+        yield _require_finite(np.array(codes), number * BLOCK, name)
 
 
 def _require_finite(codes: NDArray[Any], done: int, name: str) -> Array:

@@ -24,6 +24,7 @@ _DECODER = json.JSONDecoder(parse_constant=float, parse_int=float)  # float, to 
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,9})")
 _OTHERS = {"image", "label", "class"}  # columns of our own besides the code
 _INK = re.compile(r"\S")
+_PRINTED = re.compile(r"\s*(?:(?:array|tensor)\(|\[+\s*[-+.\de]+\s+[-+.\d])")  # by Python, with spaces instead of commas
 
 Note = Callable[[str], None]
 
@@ -52,9 +53,11 @@ def rows(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Ite
     """
     start = stream.peek(64)[:64]
     encoding = "utf-16" if start[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
-    is_json = start.decode(encoding, "ignore").lstrip()[:1] in {"{", "["}
+    first = start.decode(encoding, "ignore").lstrip()
+    if _PRINTED.match(first):
+        raise DataError(f"{name} is the printed text of an array", hint="write the array itself: np.save(FILE, codes)")
     with io.TextIOWrapper(stream, encoding, "replace", newline="") as text:
-        if is_json:
+        if first.startswith(("{", "[")):
             yield from _json_rows(_Lines(text, name, MAX_JSON), width, name)
         else:
             yield from _table_rows(_Lines(text, name, MAX_ROW), width, name, note)
@@ -101,7 +104,12 @@ def _codes_of(value: Any, width: int, name: str) -> Iterator[Sequence[Any]]:
         elif isinstance(item, dict) and (keys := item.keys() & {"code", "codes", "images"}):
             stack.append(item[min(keys)])
         elif isinstance(item, dict) and (places := _numbered(list(item), width)):
-            yield [list(item.values())[place] for place in places]
+            code = [list(item.values())[place] for place in places]
+            if any(isinstance(one, list | dict) for one in code):
+                raise DataError(
+                    f"JSON by columns in {name}", hint="write it by rows, with pandas: df.to_json(orient='records')"
+                )
+            yield code
         else:
             found = f"keys {', '.join(item)}" if isinstance(item, dict) else json.dumps(item)
             hint = "expected arrays of numbers, or objects with a key 'code', 'codes' or 'images', or with 'c0', 'c1' and so on"
@@ -110,7 +118,7 @@ def _codes_of(value: Any, width: int, name: str) -> Iterator[Sequence[Any]]:
 
 def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Sequence[str]]:
     """Yield the values of each row of a table."""
-    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    first = next((line for line in lines if line.strip() and not line.startswith(("#", "sep="))), "")
     delimiter = next((mark for mark in ";\t," if mark in first), " ")
     source: Iterable[str] = itertools.chain([first], lines)
     if delimiter == " ":
@@ -147,7 +155,9 @@ def _columns(head: Sequence[list[str]], width: int, name: str, note: Note) -> tu
         raise DataError(f"no codes in {name}, only text such as '{','.join(head[0])[:60]}'", hint=HINT)
     shift = len(body[0]) - (len(head[0]) if named else width)  # 1 with an index that no header names
     index = [row[0] for row in body[:2]]
-    if shift == 1 and (index in (["0", "1"], ["1", "2"]) or not any(map(_is_number, index))):
+    if shift == 1 and not any(row[-1] for row in body):  # a delimiter ends each row
+        shift = 0
+    elif shift == 1 and (index in (["0", "1"], ["1", "2"]) or not any(map(_is_number, index))):
         note(f"{name}: first column skipped as an index ('{index[0]}')")
     elif shift:
         raise wrong_width(0, len(body[0]), width, name)
