@@ -1,5 +1,6 @@
 """The rows of codes in a text: JSON values of several shapes, or a table with or without a header."""
 
+import contextlib
 import csv
 import io
 import itertools
@@ -22,6 +23,7 @@ RIGHT_CHECKPOINT = "use the checkpoint that the codes were encoded with (-c NAME
 
 _DECODER = json.JSONDecoder(parse_constant=float, parse_int=float)  # float, to keep -0
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,9})")
+_NUMBER = re.compile(r"\s*[-+]?(?:(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?)\s*", re.IGNORECASE)
 _OTHERS = {"image", "label", "class"}  # columns of our own besides the code
 _INK = re.compile(r"\S")
 _PRINTED = re.compile(r"\s*(?:(?:array|tensor)\(|\[+\s*[-+.\de]+\s+[-+.\d])")  # by Python, with spaces instead of commas
@@ -71,25 +73,17 @@ def _json_rows(lines: _Lines, width: int, name: str) -> Iterator[Sequence[Any]]:
     text, tried = "", 0
     for line in itertools.chain(lines, [""]):
         text += line
-        if not line or (line.rstrip().endswith(("]", "}")) and len(text) >= 2 * tried):
-            values, text = _parse(text)
-            lines.used = tried = len(text)
-            for value in values:
+        if line and not (line.rstrip().endswith(("]", "}")) and len(text) >= 2 * tried):
+            continue
+        place = 0
+        with contextlib.suppress(ValueError, RecursionError):  # incomplete, or too deep
+            while found := _INK.search(text, place):
+                value, place = _DECODER.raw_decode(text, found.start())
                 yield from _codes_of(value, width, name)
+        text = text[place:].lstrip()
+        lines.used = tried = len(text)
     if text:
         raise DataError(f"malformed or truncated JSON in {name}: '{text[:40]}'", hint=HINT)
-
-
-def _parse(text: str) -> tuple[list[Any], str]:
-    """Return the complete JSON values that a text begins with, and the rest of the text."""
-    values, place = [], 0
-    while found := _INK.search(text, place):
-        try:
-            value, place = _DECODER.raw_decode(text, found.start())
-        except (ValueError, RecursionError):
-            break
-        values.append(value)
-    return values, text[place:].lstrip()
 
 
 def _codes_of(value: Any, width: int, name: str) -> Iterator[Sequence[Any]]:
@@ -126,13 +120,16 @@ def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Se
     table = _cells(csv.reader(source, delimiter=delimiter, skipinitialspace=True), lines)
     head = list(itertools.islice(table, 3))
     headers, columns = _columns(head, width, name, note) if head else (0, [])
-    if any("," in row[column] for row in head[headers:] for column in columns if column < len(row)):
-        note(f"{name}: commas read as decimal points")
+    has_commas = False
     for k, row in enumerate(itertools.chain(head[headers:], table)):
         if len(row) != len(head[headers]):
             reason = f"code {k} in {name} is in a row of {len(row)} columns; the first row has {len(head[headers])}"
             raise DataError(reason, hint="is the file truncated, or is a name that contains the delimiter not in quotes?")
-        yield [row[column].replace(",", ".") for column in columns]
+        code = [row[column] for column in columns]
+        if not has_commas and any("," in cell for cell in code):
+            has_commas = True
+            note(f"{name}: commas read as decimal points")
+        yield [cell.replace(",", ".") for cell in code]
 
 
 def _cells(reader: Iterable[list[str]], lines: _Lines) -> Iterator[list[str]]:
@@ -148,7 +145,7 @@ def _cells(reader: Iterable[list[str]], lines: _Lines) -> Iterator[list[str]]:
 
 def _columns(head: Sequence[list[str]], width: int, name: str, note: Note) -> tuple[int, Sequence[int]]:
     """Return the number of header rows, 0 or 1, of a table that begins with `head`, and the columns of the code."""
-    has_numbers = any(_is_number(cell) for row in head for cell in row)
+    has_numbers = any(_NUMBER.fullmatch(cell) for row in head for cell in row)
     named = _header(head, width, name, note) if has_numbers else None
     body = head[1 if named else 0 :]
     if not (has_numbers and body):
@@ -157,7 +154,7 @@ def _columns(head: Sequence[list[str]], width: int, name: str, note: Note) -> tu
     index = [row[0] for row in body[:2]]
     if shift == 1 and not any(row[-1] for row in body):  # a delimiter ends each row
         shift = 0
-    elif shift == 1 and (index in (["0", "1"], ["1", "2"]) or not any(map(_is_number, index))):
+    elif shift == 1 and (index in (["0", "1"], ["1", "2"]) or not any(map(_NUMBER.fullmatch, index))):
         note(f"{name}: first column skipped as an index ('{index[0]}')")
     elif shift:
         raise wrong_width(0, len(body[0]), width, name)
@@ -177,7 +174,7 @@ def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Seq
         is_header = len(head) > 1 and (is_long or not any(map(str.isdecimal, head[1])))
         note(f"{name}: first row '{','.join(first)}' read as a {'header' if is_header else 'code'}")
         return places if is_header else None
-    if places is None and any(map(_is_number, first)):
+    if places is None and any(map(_NUMBER.fullmatch, first)):
         return None
     if places is None:
         places = range(0 if first[0] else 1, len(first))
@@ -215,11 +212,3 @@ def _numbered(names: Sequence[str], width: int) -> list[int] | None:
     found = {prefix: sorted(group) for prefix, group in groups.items()}
     fitting = {prefix: [place for _, place in group] for prefix, group in found.items() if [k for k, _ in group] in wanted}
     return fitting.get("c") or (next(iter(fitting.values())) if len(fitting) == 1 else None)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text.replace(",", "."))
-    except ValueError:
-        return False
-    return True
