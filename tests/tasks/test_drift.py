@@ -26,7 +26,7 @@ def differences(images: np.ndarray, expected: ImageStats = MNIST_STATS) -> list[
         (IMAGES // 128, ["darker"]),
         (IMAGES * 0, ["darker"]),
         (255 - IMAGES, ["brighter", "inverted?"]),
-        (np.maximum(IMAGES, 60), ["brighter", "inverted?"]),
+        (np.maximum(IMAGES, 60), ["brighter", "lighter"]),
         (np.minimum(IMAGES.astype(int) * 2 + 40, 255).astype(np.uint8), ["brighter"]),
     ],
 )

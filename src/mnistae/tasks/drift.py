@@ -20,19 +20,15 @@ BACKGROUND = 0.2
 def brightness(images: Bytes | Array) -> tuple[Vector, Vector]:
     """Return the mean and the background of each image (N, 784), from 0 to 1. The background is the median of the border."""
     squares = images.reshape(-1, SIDE, SIDE)
-    border = [squares[:, 0], squares[:, -1], squares[:, 1:-1, 0], squares[:, 1:-1, -1]]
+    border = np.concatenate([squares[:, 0], squares[:, -1], squares[:, 1:-1, 0], squares[:, 1:-1, -1]], axis=1)
     full = 255 if images.dtype == np.uint8 else 1
-    means = images.mean(axis=1, dtype=np.float64) / full
-    middle = 2 * SIDE - 3, 2 * SIDE - 2  # of the 108 pixels at the border
-    medians = np.partition(np.concatenate(border, axis=1), middle, axis=1)[:, middle].mean(axis=1, dtype=np.float64)
-    return means, medians / full
+    return images.mean(axis=1, dtype=np.float64) / full, np.median(border, axis=1).astype(np.float64) / full
 
 
 def measure(images: Bytes) -> ImageStats:
     """Return what is kept of the training images (N, 784)."""
     means, backgrounds = brightness(images)
-    found = (means.mean(), means.min(), means.max(), backgrounds.mean(), backgrounds.max())
-    return ImageStats(*(float(value) for value in found))
+    return ImageStats(*map(float, (means.mean(), means.min(), means.max(), backgrounds.mean(), backgrounds.max())))
 
 
 def differences(expected: ImageStats, means: Vector, backgrounds: Vector) -> list[str]:
@@ -50,5 +46,6 @@ def differences(expected: ImageStats, means: Vector, backgrounds: Vector) -> lis
     if not low <= mean <= high:
         found.append(f"{'darker' if mean < low else 'brighter'} (mean {mean:.4f}, in training {expected.mean:.4f})")
     if background > limit:
-        found.append(f"inverted? (background {background:.2f}, in training {expected.background:.2f})")
+        what = "inverted?" if background > 0.5 else "lighter background"
+        found.append(f"{what} (background {background:.2f}, in training {expected.background:.2f})")
     return found
