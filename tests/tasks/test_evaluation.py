@@ -7,6 +7,7 @@ import pytest
 
 from mnistae.core.arrays import NO_LABEL, to_float
 from mnistae.core.config import ModelConfig
+from mnistae.core.errors import DataError
 from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Split
 from mnistae.metrics import quality
 from mnistae.metrics.pca import PCA
@@ -134,6 +135,14 @@ def test_without_labels_the_rest_is_the_same(digits: dict[str, np.ndarray]) -> N
     assert result.records == tuple(one._replace(label=None) for one in kept if one.metric != "knn_accuracy")
     assert result.worst
     assert [image.label for image in result.worst.images] == [None, None]
+
+
+def test_without_training_images_the_reason_is_named(digits: dict[str, np.ndarray]) -> None:
+    """PCA and the active units need training images, also if the test split is evaluated."""
+    arrays: Arrays = {name: digits[name].reshape(len(digits[name]), -1) for name in ("test_images", "test_labels")}
+    tested = Dataset(DatasetSpec("tested", "tests", "tested", lambda: Content(arrays)))
+    with pytest.raises(DataError, match="data set 'tested' has no training images, which PCA"):
+        evaluation.evaluate([make_network(0)], tested, Split.TEST)
 
 
 def test_images_without_a_label_are_left_out_of_knn(digits: dict[str, np.ndarray]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistae.core.arrays import NO_LABEL, Array, Bytes, to_float
+from mnistae.core.errors import DataError
 from mnistae.core.records import count_active
 from mnistae.data.references import InputImage
 from mnistae.data.sets.dataset import Dataset, Progress, Split, no_progress
@@ -108,6 +109,11 @@ def evaluate(
     Progress is reported only if there is more to do than SHORT.
     """
     options = options or EvaluationOptions()
+    if not dataset.has(Split.TRAIN):
+        raise DataError(
+            f"data set '{dataset.name}' has no training images, which PCA and the active units are computed from",
+            hint="give both splits: a folder with the two files, or an .npz with x_train and x_test",
+        )
     noise_grid = NOISE_GRID if options.denoising else [LAB_NOISE]
     done, total = itertools.count(), 1 + (len(noise_grid) + 1) * len(networks)
     images, labels = dataset.images(split), dataset.labels(split)
