@@ -53,7 +53,7 @@ def store(home: Path) -> Path:
     ],
 )
 def test_candidates(store: Path, line: str, expected: list[str]) -> None:
-    """The names and values that a command line can go on with; none where the shell has to complete a file."""
+    """The names and values that a command line can continue; none where the shell has to complete a file."""
     *words, word = line.split(" ")
     assert list(completion.candidates(words, word)) == expected
     assert (store / "checkpoints" / "not a run").is_dir()

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mnistae.store import format as checkpoint_format
-from tests.support.client import LONG, ForkServer, Result, Running, log_result, trials
+from tests.support.client import ForkServer, Result, Running, log_result, trials
 from tests.support.downloads import collection
 from tests.support.faults import Fault
 from tests.support.http_mirror import Mirror
