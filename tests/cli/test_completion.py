@@ -127,11 +127,11 @@ def install(folder: Path, shell: str, *words: str) -> subprocess.CompletedProces
 def test_installation_keeps_the_users_file(tmp_path: Path) -> None:
     """A second installation changes nothing; a shell with the line in its start-up file completes."""
     startup = tmp_path / ".bashrc"
-    startup.write_bytes(b"# caf\xe9\n")
+    startup.write_bytes(b"# \xe9t\xe9\n")
     for _ in range(2):
         done = install(tmp_path, "bash", "--install-completion")
         assert (done.returncode, done.stdout) == (0, f"{tmp_path}/.bash_completions/mnistae.sh\n"), done.stderr
-        assert startup.read_bytes() == b"# caf\xe9\n\nsource ~/.bash_completions/mnistae.sh\n"
+        assert startup.read_bytes() == b"# \xe9t\xe9\n\nsource ~/.bash_completions/mnistae.sh\n"
     asked = ["bash", "--norc", "-c", ". ~/.bashrc; complete -p mnistae"]
     shown = subprocess.run(asked, check=True, capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)})
     assert shown.stdout == "complete -o default -F _mnistae_completion mnistae\n"
