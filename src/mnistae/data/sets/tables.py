@@ -1,10 +1,12 @@
 """Data sets in one file, an .npy or .npz of arrays or CSV, or in a folder of such files."""
 
 import io
+import itertools
 import os
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +61,19 @@ _ARCHIVES = {"data.pkl": "a PyTorch file", "workbook.xml": "an Excel workbook"}
 Found = dict[str, NDArray[Any] | str]
 """Arrays by name, or the reason why one cannot be read."""
 
-Roles = dict[str, dict[str, str]]
-"""The names of arrays by role, then split."""
+Names = dict[tuple[str, str], str]
+"""The names of arrays or files by split and role."""
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Images and labels by split, and the names of their arrays."""
+
+    images: dict[str, NDArray[Any]]
+    labels: dict[str, NDArray[Any]]
+    names: Names
+    notes: tuple[str, ...]
+
 
 _TABLE = re.compile(r"[^.].*\.(npz|npy|(csv|tsv)(\.gz)?)", re.IGNORECASE)
 _TEXT = re.compile(r".*\.(csv|tsv|txt|data)(\.gz)?", re.IGNORECASE | re.DOTALL)
@@ -73,19 +86,13 @@ _SIZE = re.compile(r"[0-9]+k? ?x ?[0-9]+")
 def read(path: Path) -> Content:
     """Return the data set in the file `path`, identified by its content. Raises DataError."""
     data = _contents(path)
-    if data.startswith((b"PK", npy.MAGIC)):
-        return _of_arrays(_arrays(data, path), path)
-    kind = kinds.describe(data[: kinds.SIZE])
-    if kind not in {None, "a gzip archive"} or not _TEXT.fullmatch(path.name):
-        what = f": it is {kind}" if kind else ""
-        raise DataError(f"unsupported data set format: '{path}'{what}", hint=_CONVERSIONS.get(kind or "", _HINT))
-    pixels, given, notes = csv_file.read(data, path)
-    split, names = _split_of(path), {}
-    if given is None and (beside := members(path)[1:]):
-        given, names = csv_file.read_labels(_contents(beside[0]), beside[0]), {split: beside[0].name}
-    if path.name.lower().startswith("emnist"):  # its CSV files have the images as its IDX files have them
-        pixels, notes = pixels.reshape(-1, SIDE, SIDE).swapaxes(1, 2), (*notes, "images of EMNIST transposed")
-    return _content({split: pixels}, {} if given is None else {split: given}, {"labels": names}, notes, path)
+    parts = _of_arrays(_arrays(data, path), path) if data.startswith((b"PK", npy.MAGIC)) else _of_csv(data, path)
+    if len(parts.images) == 1 and not parts.labels and (beside := members(path)[1:]):
+        [split], other = parts.images, _contents(beside[0])
+        found = _arrays(other, beside[0]) if other.startswith((b"PK", npy.MAGIC)) else {}
+        parts.labels[split] = _usable(found, next(iter(found)), beside[0]) if found else csv_file.read_labels(other, beside[0])
+        parts.names[split, "labels"] = beside[0].name
+    return _content(parts, path)
 
 
 def read_several(paths: Sequence[Path]) -> Content:
@@ -120,8 +127,11 @@ def members(path: Path) -> list[Path]:
     """Return the files that `read` reads: `path`, and the labels beside it, such as X_train.npy and y_train.npy."""
     if not _TABLE.fullmatch(path.name) or _LABELS.search(path.name):
         return [path]
-    form, others = _form(path.name), path.parent.glob(f"*{path.suffix}")
-    return [path, *sorted(other for other in others if _LABELS.search(other.name) and _form(other.name) == form)[:1]]
+    form = _form(path.name)
+    beside = [
+        other for other in path.parent.glob(f"*{path.suffix}") if _LABELS.search(other.name) and _form(other.name) == form
+    ]
+    return [path, *sorted(filter(Path.is_file, beside))[:1]]
 
 
 def _form(name: str) -> str:
@@ -141,28 +151,27 @@ def _arrays(data: bytes, path: Path) -> Found:
         return {"": _array(data)}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MAX_FILE:
+            entries = archive.infolist()
+            names = [entry.filename for entry in entries]
+            if sum(entry.file_size for entry in entries) > MAX_FILE:
                 raise DataError(f"'{path}' unpacks to more than {MAX_FILE / 2**20:.0f} MiB", hint=_HINT)
-            names = archive.namelist()
             if len(names) > MAX_MEMBERS:
                 raise DataError(f"more than {MAX_MEMBERS:,} arrays in '{path}'", hint=_HINT)
             if not any(name.endswith(".npy") for name in names):
-                ends = {name.rsplit("/")[-1] for name in names}
-                kind = next((kind for end, kind in _ARCHIVES.items() if end in ends), "a zip archive")
+                kind = next((kind for end, kind in _ARCHIVES.items() for name in names if name.endswith(end)), "a zip archive")
                 found = f"{kind} of {_list(names)}" if names else "empty"
                 raise DataError(f"no arrays in '{path}': it is {found}", hint=_CONVERSIONS[kind] if names else _HINT)
-            return {name[:-4]: _array(_member(archive, name)) for name in names if name.endswith(".npy")}
+            if odd := [one.filename for one in entries if one.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}]:
+                raise zipfile.BadZipFile(f"{odd[0]} has an unsupported compression method")
+            # A size given is kept to while unpacking, whatever the entry says.
+            return {
+                one.filename[:-4]: _array(archive.open(one).read(one.file_size))
+                for one in entries
+                if one.filename.endswith(".npy")
+            }
     except files.DAMAGED_ZIP as error:
         reason = "not an .npz file, or truncated" if "not a zip file" in str(error) else str(error)
         raise DataError(f"cannot read the data set '{path}': {reason}", hint=_HINT) from error
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    entry = archive.getinfo(name)
-    if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise zipfile.BadZipFile(f"{name} has an unsupported compression method")
-    with archive.open(entry) as stream:
-        return stream.read(entry.file_size)  # a size given is kept to while unpacking, whatever the entry says
 
 
 def _array(data: bytes) -> NDArray[Any] | str:
@@ -172,58 +181,60 @@ def _array(data: bytes) -> NDArray[Any] | str:
         return str(error)
 
 
-def _of_arrays(found: Found, path: Path) -> Content:
-    """Return the data set in arrays, by their names, or if the names are unknown, by their shapes. Raises DataError."""
-    used = _by_name(found, path)
-    used = used if used["images"] else _by_shape(found, path)
+def _of_csv(data: bytes, path: Path) -> _Parts:
+    kind = kinds.describe(data[: kinds.SIZE])
+    if kind not in {None, "a gzip archive"} or not _TEXT.fullmatch(path.name):
+        what = f": it is {kind}" if kind else ""
+        raise DataError(f"unsupported data set format: '{path}'{what}", hint=_CONVERSIONS.get(kind or "", _HINT))
+    pixels, given, notes = csv_file.read(data, path)
+    if path.name.lower().startswith("emnist"):  # its CSV files have the images as its IDX files have them
+        pixels, notes = pixels.reshape(-1, SIDE, SIDE).swapaxes(1, 2), (*notes, "images of EMNIST transposed")
+    split = _split_of(path)
+    return _Parts({split: pixels}, {} if given is None else {split: given}, {}, notes)
+
+
+def _of_arrays(found: Found, path: Path) -> _Parts:
+    """Return images and labels by the names of the arrays, or if those are unknown, by the shapes. Raises DataError."""
+    used = _by_name(found, path) or _by_shape(found, path)
     notes = []
-    if "validation" in used["images"]:
-        has_test = "test" in used["images"]
+    if ("validation", "images") in used:
+        has_test = ("test", "images") in used
         notes.append("validation split left out" if has_test else "validation split used as the test split")
-        for keys in used.values():
-            key = keys.pop("validation", None)
-            if key and not has_test:
-                keys["test"] = key
-    images = {split: _usable(found, key, path) for split, key in sorted(used["images"].items(), reverse=True)}
-    given = {split: _usable(found, key, path) for split, key in used["labels"].items() if split in images}
-    if unused := [key for key in found if not any(key in keys.values() for keys in used.values())]:
+        moved = {role: used.pop(("validation", role)) for role in ("images", "labels") if ("validation", role) in used}
+        used |= {} if has_test else {("test", role): key for role, key in moved.items()}
+    images = {split: _usable(found, key, path) for (split, role), key in sorted(used.items(), reverse=True) if role == "images"}
+    given = {split: _usable(found, key, path) for (split, role), key in used.items() if role == "labels" and split in images}
+    if unused := [key for key in found if key not in used.values()]:
         notes.append(f"not used: {_list(unused)}")
-    split, *others = images
-    if not (others or given) and (beside := members(path)[1:]):
-        other = _arrays(_contents(beside[0]), beside[0])
-        given[split] = _usable(other, next(iter(other)), beside[0])
-        used["labels"][split] = beside[0].name
-    return _content(images, given, used, notes, path)
+    return _Parts(images, given, used, tuple(notes))
 
 
-def _by_name(found: Found, path: Path) -> Roles:
+def _by_name(found: Found, path: Path) -> Names:
     """Return the arrays named 'x_train', 'trainImages', 'X' or 'test'; of several, the one of the more usual name."""
-    used: Roles = {"images": {}, "labels": {}}
     ranked = []
     for key in found:
         match = _NAME.fullmatch(re.sub(r"[^a-z0-9]", "", key.lower()))
         if match and any(match.groups()):
             split, role = match[1] or match[3], match[2] or "x"
             rank = match[2] is None, split is None, list(_ROLES).index(role)
-            ranked.append((rank, _ROLES[role], _SPLITS[split] if split else _split_of(path), key))
-    for _, role, split, key in sorted(ranked):
-        used[role].setdefault(split, key)
-    return used
+            ranked.append((rank, (_SPLITS[split] if split else _split_of(path), _ROLES[role]), key))
+    used = {place: key for _, place, key in sorted(ranked, reverse=True)}
+    return used if any(role == "images" for _, role in used) else {}
 
 
-def _by_shape(found: Found, path: Path) -> Roles:
+def _by_shape(found: Found, path: Path) -> Names:
     """Return the only array of images, and the only other array that has a row for each of them."""
     shapes = {key: array.shape for key, array in found.items() if not isinstance(array, str)}
     images = [key for key, shape in shapes.items() if arrays_io.images_in(shape)]
     if len(images) != 1 and len(found) > 1:
         what = "several arrays of images" if images else "no array of images"
-        described = {key: f" {a if isinstance(a, str) else f'{a.shape} {a.dtype}'}" for key, a in found.items()}
-        raise DataError(f"{what} in '{path}': {_list(list(found), described)}", hint=f"looked for {LOOKED_FOR}")
+        contents = [f" {array if isinstance(array, str) else f'{array.shape} {array.dtype}'}" for array in found.values()]
+        raise DataError(f"{what} in '{path}': {_list(found, contents)}", hint=f"looked for {LOOKED_FOR}")
     [key] = images or found
     count = arrays_io.images_in(shapes.get(key, ()))
     labels_of = [other for other, shape in shapes.items() if other != key and shape[:1] == (count,) and len(shape) <= 2]
     split = _split_of(path)
-    return {"images": {split: key}, "labels": {split: labels_of[0]} if len(labels_of) == 1 else {}}
+    return {(split, "images"): key} | ({(split, "labels"): labels_of[0]} if len(labels_of) == 1 else {})
 
 
 def _usable(found: Found, key: str, path: Path) -> NDArray[Any]:
@@ -235,22 +246,22 @@ def _usable(found: Found, key: str, path: Path) -> NDArray[Any]:
     return array
 
 
-def _content(
-    images: Mapping[str, NDArray[Any]], given: Mapping[str, NDArray[Any]], names: Roles, notes: Sequence[str], path: Path
-) -> Content:
-    """Return images and labels by split as a data set; `names` are those of their arrays or files."""
-    counts = {split: arrays_io.count_images(a.shape, a.dtype, str(path), limit=MAX_IMAGES) for split, a in images.items()}
-    scales = _scales(images, path)
-    numbers, classes, said = labels.convert(given, counts)
+def _content(parts: _Parts, path: Path) -> Content:
+    counts = {
+        split: arrays_io.count_images(array.shape, array.dtype, str(path), limit=MAX_IMAGES)
+        for split, array in parts.images.items()
+    }
+    scales = _scales(parts.images, path)
+    numbers, classes, said = labels.convert(parts.labels, counts)
     arrays: Arrays = {}
     taken = []
-    for split, array in images.items():
+    for split, array in parts.images.items():
         arrays[f"{split}_images"] = scales[array.dtype].to_bytes(array.reshape(counts[split], SIDE, SIDE))
         arrays[f"{split}_labels"] = numbers[split]
-        origin = {role: f" from '{keys[split][:40]}'" for role, keys in names.items() if keys.get(split)}
-        ending = f"labels{origin.get('labels', '')}" if split in given else "no labels"
+        origin = {role: f" from '{key[:40]}'" for (part, role), key in parts.names.items() if part == split and key}
+        ending = f"labels{origin.get('labels', '')}" if split in parts.labels else "no labels"
         taken.append(f"{split}: {counted(counts[split], 'image')}{origin.get('images', '')}, {ending}")
-    notes = ("; ".join(taken), *notes, *(note for scale in scales.values() for note in scale.notes), *said)
+    notes = ("; ".join(taken), *parts.notes, *(note for scale in scales.values() for note in scale.notes), *said)
     return Content(arrays, classes, notes)
 
 
@@ -271,7 +282,7 @@ def _split_of(path: Path) -> str:
     return "train" if (match := _SPLIT.search(path.name)) is None or match[1] else "test"
 
 
-def _list(names: Sequence[str], more: Mapping[str, str] | None = None) -> str:
-    """Return names as text, at most a few of them, each followed by what `more` has of it."""
-    items = [f"'{name[:40]}'{more[name] if more else ''}" for name in names[:MAX_NAMES]]
-    return ", ".join(items) + (", ..." if len(names) > MAX_NAMES else "")
+def _list(names: Iterable[str], contents: Iterable[str] = itertools.repeat("")) -> str:
+    """Return names as text, at most a few of them, each followed by its content."""
+    items = [f"'{name[:40]}'{content}" for name, content in zip(names, contents, strict=False)]
+    return ", ".join(items[:MAX_NAMES]) + (", ..." if len(items) > MAX_NAMES else "")
