@@ -174,6 +174,13 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
         ),
         ("a.csv", text(LABELS, ROWS, header="# label, pixels"), LABELS, "column 1 read as labels"),
         ("a.csv", text(LABELS, ROWS * 1.0, header=HEADER), LABELS, ""),
+        ("mnist_test.csv", text(NONE * 0 + 3, ROWS), NONE * 0 + 3, "column 1 read as labels"),
+        (
+            "emnist-letters-train.csv",
+            text(LABELS, IMAGES.swapaxes(1, 2).reshape(N, 784)),
+            LABELS,
+            "images of EMNIST transposed",
+        ),
         ("a.csv", text(LABELS, ROWS, header="# made by hand\n" + HEADER), LABELS, ""),
         ("a.csv", text(LABELS, ROWS, separator=";", header="sep=;\n" + HEADER.replace(",", ";")), LABELS, ""),
         ("a.csv", text(range(50, 50 - N, -1), LABELS, ROWS), LABELS, "column 1 read as index\ncolumn 2 read as labels"),
@@ -188,32 +195,20 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
 )
 @pytest.mark.parametrize("is_packed", [False, True])
 def test_csv(tmp_path: Path, name: str, data: str, labels: np.ndarray, note: str, is_packed: bool) -> None:
-    """A header, the place of the labels, an index, separators, quotes and the range do not matter."""
+    """A header, the place of the labels, an index, separators, quotes and the range do not matter; the name shows the split."""
     path = tmp_path / (f"{name}.gz" if is_packed else name)
     path.write_bytes(gzip.compress(data.encode()) if is_packed else data.encode())
-    check(path, labels, notes=(note,))
-
-
-def test_csv_of_one_class_and_of_one_row(tmp_path: Path) -> None:
-    """Where the values do not show which column is the label, it is the first; a test file is the test split."""
-    (tmp_path / "mnist_test.csv").write_text(text(LABELS * 0 + 3, ROWS))
-    check(tmp_path / "mnist_test.csv", LABELS * 0 + 3, split="test")
-    (tmp_path / "a.csv").write_text(text(LABELS[:1], ROWS[:1]))
-    assert tables.read(tmp_path / "a.csv").arrays["train_labels"].tolist() == [5]
+    check(path, labels, split="test" if "test" in name else "train", notes=(note,))
 
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_csv_of_images_without_a_border(tmp_path: Path, is_first: bool) -> None:
-    """A column of few small whole numbers is the label, also if the pixels at the corners vary."""
+    """A column of few small whole numbers is the label, also if the pixels at the corners vary; in one row, the first is."""
     pixels = np.random.default_rng(0).integers(0, 256, (40, 784))
     (tmp_path / "a.csv").write_text(text(*[np.arange(40) % 7, pixels][:: 1 if is_first else -1]))
     np.testing.assert_array_equal(tables.read(tmp_path / "a.csv").arrays["train_images"], pixels)
-
-
-def test_csv_of_emnist(tmp_path: Path) -> None:
-    """The CSV files of EMNIST have columns before rows, like its IDX files."""
-    (tmp_path / "emnist-letters-train.csv").write_text(text(LABELS, IMAGES.swapaxes(1, 2).reshape(N, 784)))
-    check(tmp_path / "emnist-letters-train.csv", notes=("images of EMNIST transposed",))
+    (tmp_path / "a.csv").write_text(text(LABELS[:1], ROWS[:1]))
+    assert tables.read(tmp_path / "a.csv").arrays["train_labels"].tolist() == [5]
 
 
 LINE = text(LABELS[:1], ROWS[:1])
