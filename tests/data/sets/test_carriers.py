@@ -174,6 +174,9 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
         ),
         ("a.csv", text(LABELS, ROWS, header="# label, pixels"), LABELS, "column 1 read as labels"),
         ("a.csv", text(LABELS, ROWS * 1.0, header=HEADER), LABELS, ""),
+        ("a.csv", text(LABELS, ROWS, [""] * N, header=HEADER), LABELS, "column 786 read as empty"),
+        ("a.csv", text([f"r{k}" for k in range(N)], LABELS, ROWS, header=HEADER), LABELS, "column 1 read as index"),
+        ("a.csv", text([f"{k};|" for k in LABELS], ROWS), np.unique(LABELS, return_inverse=True)[1], ""),
         ("mnist_test.csv", text(NONE * 0 + 3, ROWS), NONE * 0 + 3, "column 1 read as labels"),
         (
             "emnist-letters-train.csv",

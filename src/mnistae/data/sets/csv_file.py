@@ -27,6 +27,8 @@ ROWS = 4096  # rows converted together
 HEAD = 5  # lines of which the first may be comments
 LABELS_BELOW = 100  # a pixel at a corner that is not constant has higher values
 
+MARKS = ";\t|,"
+
 LABEL_NAMES = ("label", "labels", "class", "target", "y", "digit", "category")
 INDEX_NAMES = ("", "unnamed: 0", "index", "idx", "id", "imageid", "#")
 
@@ -122,7 +124,8 @@ def _sheet(data: bytes, path: Path) -> _Sheet:
         raise DataError(f"'{path}' has {width:,} columns, expected {PIXELS} pixels, a label and an index", hint=HINT)
     has_header = _is_header(first, second)
     names = [name.lower().strip("# ") for name in first] if has_header else []
-    names = ["", *names] if len(names) == width - 1 else names  # as R writes the names of rows
+    if len(names) == width - 1:  # R names the rows, others end each with a separator
+        names = ["", *names] if second[-1] else [*names, ""]
     sheet = _Sheet(lines[start + has_header :], names if len(names) == width else [None] * width, separator, path)
     if not sheet.rows:
         raise DataError(f"no images in '{path}': it has only a header", hint=HINT)
@@ -144,7 +147,9 @@ def _lines(data: bytes, path: Path) -> tuple[list[Line], str]:
         raise DataError(f"'{path}' is empty", hint=HINT)
     if lines[0][1].startswith(("\ufffd\ufffd", "\0")):
         raise DataError(f"cannot read the data set '{path}': it is not UTF-8 text", hint="save it as CSV in UTF-8")
-    separator = next((mark for mark in ";\t|," if mark in lines[:HEAD][-1][1]), " ")
+    sample = lines[:HEAD][-1][1]
+    least = PIXELS - 1 if any(sample.count(mark) >= PIXELS - 1 for mark in MARKS) else 1  # labels may have such marks
+    separator = next((mark for mark in MARKS if sample.count(mark) >= least), " ")
     if separator == ",":
         return lines, separator
     return [
