@@ -114,6 +114,13 @@ def test_a_first_code_of_counts_is_not_lost(first: str) -> None:
     assert notes == [f"x: first row '{first}' read as a code"]
 
 
+def test_decimal_commas_are_reported_wherever_they_begin() -> None:
+    """A comma after the rows that the columns are inferred from is reported too."""
+    notes: list[str] = []
+    assert read(b"2;2;3\n" * 9 + b"1;2;3,5\n4,5;5;6\n", notes)[-2:].tolist() == [[1, 2, 3.5], [4.5, 5, 6]]
+    assert notes == ["x: commas read as decimal points"]
+
+
 @pytest.mark.parametrize("kind", [">f8", "<f2", "<i8", "|u1", "F"])
 def test_arrays_of_any_real_type_and_order_are_read(kind: str) -> None:
     """An .npy file and the array of an .npz file, alone or named codes, are read whatever their type and order."""

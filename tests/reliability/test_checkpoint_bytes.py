@@ -1,5 +1,6 @@
 """Rows C4, C11 and T2: checkpoint files that somebody forged, and those of other versions."""
 
+import dataclasses
 import json
 import struct
 from collections.abc import Callable, Mapping
@@ -205,7 +206,8 @@ def test_older_files(name: str) -> None:
     else:
         weights, found = checkpoint_format.decode_model(data)
     assert joined(weights).tolist() == expected.tolist()
-    assert found == (Metadata(SMALL, source="import MLP.1.pth") if name == "imported-1" else metadata())
+    trained = dataclasses.replace(metadata(), images=None)  # later versions add this key
+    assert found == (Metadata(SMALL, source="import MLP.1.pth") if name == "imported-1" else trained)
     log_result("C11", trials=1)
 
 
