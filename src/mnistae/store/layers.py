@@ -61,10 +61,11 @@ def find(arrays: Arrays) -> Found:
     used = [name for layer in layers for name in (layer.matrix, str(layer.bias))]
     _check_others([layer for alike in by_shape.values() for layer in alike if layer.matrix not in used], config, used, arrays)
     mapping = ", ".join(f"{safe_text(layer.name)} → fc{number}" for number, layer in enumerate(layers, start=1))
-    left_out = [f"'{safe_text(name)}'" for name in arrays if name not in used]
+    left_out = [name for name in arrays if name not in used]
     notes = [] if [layer.name for layer in layers] == ["fc1", "fc2", "fc3", "fc4"] else [mapping]
     if left_out:
-        notes.append(f"left out: {', '.join(left_out[:LISTED])}{' …' if len(left_out) > LISTED else ''}")
+        first = ", ".join(f"'{safe_text(name)}'" for name in left_out[:LISTED])
+        notes.append(f"left out: {first}{' …' if len(left_out) > LISTED else ''}")
     return Found(config, dict(zip(config.shapes(), used, strict=True)), tuple(notes))
 
 
@@ -109,12 +110,9 @@ def _choose(config: ModelConfig, by_shape: Shapes) -> list[Layer]:
         if len(by_shape[shape]) > number:
             names = ", ".join(f"'{layer.name}'" for layer in by_shape[shape][:LISTED])
             raise CheckpointError(safe_text(f"more than one matrix of shape {shape}: {names}"), hint=_ALONE)
-        pools[shape] = iter(sorted(by_shape[shape], key=_place))
+        numbers = {layer: [int(digits) for digits in re.findall(r"\d{1,9}", layer.name)] for layer in by_shape[shape]}
+        pools[shape] = iter(sorted(numbers, key=lambda layer: ("dec" in layer.name.lower(), numbers[layer])))
     return [next(pools[shape]) for shape in shapes]
-
-
-def _place(layer: Layer) -> tuple[bool, list[int]]:
-    return "dec" in layer.name.lower(), [int(number) for number in re.findall(r"\d{1,9}", layer.name)]
 
 
 def _check_biases(layers: Sequence[Layer], arrays: Arrays) -> None:
