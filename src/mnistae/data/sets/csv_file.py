@@ -70,7 +70,7 @@ class _Sheet:
             return np.loadtxt(texts, dtype, None, self.separator, ndmin=2, usecols=columns, quotechar='"')
         except ValueError as error:
             match = re.fullmatch(r"could not convert string (['\"].*) to float32 at row (\d+), column (\d+)\.", str(error))
-            reason = f"{match[1][:40]} in column {match[3]} is not a number" if match else "unreadable rows from here"
+            reason = f"'{match[1][1:-1][:40]}' in column {match[3]} is not a number" if match else "unreadable rows from here"
             raise self.fault(rows[int(match[2]) if match else 0][0], reason) from error
 
     def fault(self, number: int, reason: str) -> DataError:
@@ -93,15 +93,20 @@ def read(data: bytes, path: Path) -> Table:
         return certain, sum(mode for place, mode in modes.items() if place in inner), before
 
     columns = range(before := max(range(extra + 1), key=likelihood), before + PIXELS)
-    roles = {place: role for place, (_, role) in judged.items() if place not in columns}
+    place, notes = _choose({place: role for place, (_, role) in judged.items() if place not in columns}, sheet)
+    return sheet.pixels(columns), None if place is None else outer[place], notes
+
+
+def _choose(roles: dict[int, str], sheet: _Sheet) -> tuple[int | None, tuple[str, ...]]:
+    """Return which of the columns without pixels has the labels, and what each was taken for. Raises DataError."""
     found = [place for place in roles if sheet.names[place] in LABEL_NAMES][:1]
     found = found or [place for place, role in roles.items() if role == "labels"]
     if len(found) > 1:
-        what = f"{PIXELS + extra} columns, but it is not certain which has the labels: '{path}'"
+        what = f"{len(sheet.names)} columns, but it is not certain which has the labels: '{sheet.path}'"
         raise DataError(what, hint="add a header in which it is named 'label', or remove the column that is no pixel or label")
     roles |= {place: "other values" for place, role in roles.items() if role == "labels" and place not in found}
     notes = [f"column {place + 1} read as {role}" for place, role in roles.items()] or ["all columns are pixels"]
-    return sheet.pixels(columns), outer[found[0]] if found else None, tuple(notes)
+    return found[0] if found else None, tuple(notes)
 
 
 def read_labels(data: bytes, path: Path) -> NDArray[np.str_]:
