@@ -80,7 +80,7 @@ _TEXT = re.compile(r".*\.(csv|tsv|txt|data)(\.gz)?", re.IGNORECASE | re.DOTALL)
 _SPLIT = re.compile(r"(?:(?<![a-zA-Z])|(?<=[a-z])(?=[A-Z]))(?i:(train|training)|test|testing|t10k)(?![a-z])")
 _IMAGES = re.compile(r"(?i:images?|imgs?|data)|(?<![a-zA-Z])[xX](?![a-zA-Z])|(?<=[a-z])X(?![a-z])")
 _LABELS = re.compile(r"(?i:labels?|targets?)|(?<![a-zA-Z])[yY](?![a-zA-Z])|(?<=[a-z])Y(?![a-z])")
-_SIZE = re.compile(r"[0-9]+k? ?x ?[0-9]+")
+_SIZE = re.compile(r"(?<![0-9])[0-9]{1,6}k? ?x ?[0-9]{1,6}")
 
 
 def read(path: Path) -> Content:
