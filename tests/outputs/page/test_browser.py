@@ -70,7 +70,10 @@ class Page:
 @pytest.fixture(scope="module")
 def opened(report: Content, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:  # containers may forbid the browser's sandbox and give it little shared memory
+            browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        except playwright.Error as error:
+            pytest.skip(f"chromium does not start: {error.message.splitlines()[0]}")
         shown = Page(browser.new_context(offline=True, viewport={"width": 1000, "height": 900}).new_page())
         shown.open(tmp_path_factory.mktemp("page") / "report.html", page.render(report, [("source", "train")]))
         yield shown
