@@ -16,7 +16,7 @@ from mnistae.core.arrays import NO_LABEL, flatten, to_bytes
 from mnistae.core.errors import DataError
 from mnistae.core.files import permissions
 from mnistae.data.images import arrays_io, files
-from mnistae.data.sets import folders, glyphs, idx, registry, tables
+from mnistae.data.sets import idx, registry
 from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Progress, no_progress
 from mnistae.data.sets.registry import DatasetInfo
 
@@ -189,6 +189,8 @@ def _replace(place: Path) -> str:
 
 def _keras(entry: DatasetInfo, path: Path) -> Content:
     """Return the arrays of Keras's mnist.npz, verified. Raises DataError."""
+    from mnistae.data.sets import tables
+
     content = tables.read(path)
     for role, name in zip(registry.ROLES, entry.files, strict=True):
         if role not in content.arrays or idx.content_sum(content.arrays[role]) != entry.sha256[name]:
@@ -198,6 +200,8 @@ def _keras(entry: DatasetInfo, path: Path) -> Content:
 
 def _glyphs(progress: Progress) -> DatasetSpec:
     def build() -> Content:
+        from mnistae.data.sets import glyphs
+
         progress("drawing the built-in digits", 0, None)
         train_images, train_labels = glyphs.draw(60_000, seed=0)
         test_images, test_labels = glyphs.draw(10_000, seed=1)
@@ -214,6 +218,8 @@ def _glyphs(progress: Progress) -> DatasetSpec:
 
 
 def _path(path: Path, progress: Progress, *, raw: bool) -> DatasetSpec:
+    from mnistae.data.sets import folders, tables  # only the data sets in files of the user need them
+
     if not path.is_dir():
         return DatasetSpec(path.name, str(path), _fingerprint("file", tables.members(path)), lambda: tables.read(path))
     if detected := idx.detect(path):
