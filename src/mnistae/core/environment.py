@@ -17,10 +17,7 @@ def variable(name: str) -> str | None:
     if not value:
         return None
     if value[0] in "\"'" or value[-1] in "\"'" or any(ch < " " or ch == "\x7f" for ch in value):
-        raise UsageError(
-            f"invalid {name}: {value!a}",
-            hint="remove the quotes or control characters",
-        )
+        raise UsageError(f"invalid {name}: {value!a}", hint="remove the quotes or control characters")
     return os.path.expanduser(value) if value.startswith("~") else value  # noqa: PTH111 - Path's raises without a home
 
 

@@ -3,10 +3,12 @@
 import io
 import itertools
 import pickletools
+import shlex
 import warnings
 import zipfile
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING  # names of Python 2, which pickles of protocol 2 have
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -103,6 +105,16 @@ def _identify_archive(data: bytes) -> str:
 def hint(kind: str) -> str:
     """Return what to do with a file of this kind, as `identify` names it."""
     return next((text for text, words in _HINTS if any(word in kind for word in words)), HINT)
+
+
+def not_ours(path: Path, kind: str, *, otherwise: str) -> CheckpointError:
+    """Return the error for a file of this kind that was given as a checkpoint; the hint is `otherwise` if it has no weights."""
+    command = f"mnistae checkpoints import {shlex.quote(str(path))}"
+    if kind in READABLE:
+        otherwise = f"import it first: {command}"
+    elif hint(kind) == COPY_AGAIN:
+        otherwise = f"{COPY_AGAIN}, then import it: {command}"
+    return CheckpointError(f"'{path}' is not a checkpoint of mnistae: it is {safe_text(kind)}", hint=otherwise)
 
 
 def load(data: bytes) -> dict[str, Any]:

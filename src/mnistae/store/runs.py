@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ from mnistae.core.files import atomic, permissions
 from mnistae.core.files import read as files
 from mnistae.core.files.lock import exclusive_lock
 from mnistae.core.records import Metadata, TrainingState, Weights
-from mnistae.core.text import csv_text, safe_text
-from mnistae.store import builtin, foreign, names
+from mnistae.core.text import csv_text
+from mnistae.store import builtin, names
 from mnistae.store import format as checkpoint_format
 
 T = TypeVar("T")
@@ -33,9 +32,7 @@ It begins with a dot, as no run does.
 
 CHECK = "check the folder's permissions"
 
-
-LISTED = 7
-"""Names in a hint."""
+LISTED = 7  # names in a hint
 
 _NAME_ONE = "name a run of 'mnistae checkpoints list', or a .safetensors file"
 
@@ -259,18 +256,11 @@ def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
     try:
         return decode(data)
     except CheckpointError as error:
+        from mnistae.store import foreign  # needed for a refusal only
+
         if name is None and (kind := foreign.identify(data)) not in {foreign.SAFETENSORS, foreign.UNKNOWN}:
-            raise _not_ours(path, kind) from error
+            raise foreign.not_ours(path, kind, otherwise=_NAME_ONE) from error
         raise CheckpointError(f"cannot use checkpoint '{path}': {error.message}", hint=error.hint) from error
-
-
-def _not_ours(path: Path, kind: str) -> CheckpointError:
-    command, hint = f"mnistae checkpoints import {shlex.quote(str(path))}", _NAME_ONE
-    if kind in foreign.READABLE:
-        hint = f"import it first: {command}"
-    elif foreign.hint(kind) == foreign.COPY_AGAIN:
-        hint = f"{foreign.COPY_AGAIN}, then import it: {command}"
-    return CheckpointError(f"'{path}' is not a checkpoint of mnistae: it is {safe_text(kind)}", hint=hint)
 
 
 def _missing(path: Path, name: str | None) -> CheckpointError:
@@ -281,8 +271,11 @@ def _missing(path: Path, name: str | None) -> CheckpointError:
     if exists(name):  # killed after its first state, before its first model
         return CheckpointError(f"run '{name}' has no model yet", hint=f"resume it with 'mnistae train --resume --name {name}'")
     if os.path.isfile(name):  # noqa: PTH113 - a Path raises PermissionError
+        from mnistae.store import foreign
+
         with contextlib.suppress(files.UnreadableError):
-            return _not_ours(Path(name), foreign.identify(files.read_bytes(Path(name), limit=foreign.MAX_FILE)))
+            kind = foreign.identify(files.read_bytes(Path(name), limit=foreign.MAX_FILE))
+            return foreign.not_ours(Path(name), kind, otherwise=_NAME_ONE)
     return _unknown(name, checkpoint_names())
 
 
