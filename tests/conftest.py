@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import inspect
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,14 @@ from tests.support.terminals import Terminal
 if TYPE_CHECKING:
     from mnistae.data.sets.registry import DatasetInfo
     from tests.support.http_mirror import Mirror
+
+# What a CI system, a notebook, a terminal or a user sets would change what commands print, where and how fast.
+SURROUNDINGS = re.compile(
+    "_?MNISTAE_(?!CAMPAIGN|LEDGER|TEST)|CI$|GITHUB_|JPY_|JUPYTER_|TERM|TTY_|COLUMNS$|LINES$|(NO|FORCE|CLICOLOR|PY)_?COLOR|COLORTERM$"
+    "|XDG_|MPL|OMP_|GOMP_|KMP_|MKL_|SLURM_|TORCH|PYTORCH_|PYTHON(WARN|UTF8|UNBUFF|DEV|OPT)"
+)
+for _name in filter(SURROUNDINGS.match, list(os.environ)):
+    del os.environ[_name]
 
 # One thread in this process and in those it starts: a run's bytes depend on their number, and tests compare runs.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -54,11 +63,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give every test an empty home and working folder, and none of the user's settings."""
-    for name in list(os.environ):
-        if name.startswith("MNISTAE_"):
-            monkeypatch.delenv(name)
-    for name in ("GITHUB_ACTIONS", "FORCE_COLOR", "PY_COLORS"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MNISTAE_OFFLINE", "1")
     monkeypatch.setenv("TERMINAL_WIDTH", "100")

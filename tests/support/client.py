@@ -198,7 +198,7 @@ def _without_none(environment: Mapping[str, str | None]) -> dict[str, str]:
 @functools.cache
 def shared_server() -> ForkServer:
     """Return the fork server of this session, which starts when it is first needed. Its help is 100 columns wide."""
-    server = ForkServer({"TERMINAL_WIDTH": "100", "FORCE_COLOR": None, "PY_COLORS": None, "GITHUB_ACTIONS": None})
+    server = ForkServer({"TERMINAL_WIDTH": "100"})
     atexit.register(server.close)
     return server
 
