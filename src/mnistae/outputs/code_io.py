@@ -8,7 +8,6 @@ An .npy file is an array (n, bottleneck). Nine digits preserve a float32 exactly
 import io
 import itertools
 import json
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 
 from mnistae.core.arrays import Array
 from mnistae.core.errors import DataError
-from mnistae.core.files import kinds, npy
-from mnistae.core.files.read import DAMAGED_ZIP
+from mnistae.core.files import kinds, npy, npz
+from mnistae.core.files.read import UnreadableError
 from mnistae.core.text import csv_text
 from mnistae.outputs import code_text
 from mnistae.outputs.code_text import HINT, RIGHT_CHECKPOINT, Note
@@ -93,24 +92,21 @@ def read(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Ite
 def _read_npz(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[Array]:
     data = stream.read(MAX_BYTES + 1)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = archive.namelist()
-            arrays = [one.removesuffix(".npy") for one in names if one.endswith(".npy")]
-            if len(arrays) < len(names):
-                kind = "PyTorch file" if any(one.endswith("/data.pkl") for one in names) else "zip archive"
-                raise DataError(f"{name} is a {kind}, not an .npz of arrays", hint="save the codes: np.save(FILE, codes)")
-            if len(arrays) > 1 and "codes" not in arrays:
-                found = f"{name} has {len(arrays)} arrays, none of them called 'codes': {', '.join(arrays[:8])}"
-                raise DataError(found, hint="save the codes alone, or as np.savez(FILE, codes=...)")
-            entry = archive.getinfo("codes.npy" if len(names) > 1 else names[0])
-            if entry.file_size > MAX_BYTES or entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-                raise zipfile.BadZipFile(f"larger than {MAX_BYTES >> 20} MiB, or an unsupported compression")
-            if len(names) > 1:
-                note(f"{name}: array 'codes' read, skipped: {', '.join(one for one in arrays if one != 'codes')}")
-            with archive.open(entry) as member:
-                yield from _read_npy(member, width, name, note)
-    except (IndexError, *DAMAGED_ZIP) as error:
+        names = npz.names(data)
+        arrays = [one.removesuffix(".npy") for one in names if one.endswith(".npy")]
+        if len(arrays) < len(names) or not names:
+            kind = "PyTorch file" if any(one.endswith("/data.pkl") for one in names) else "zip archive"
+            raise DataError(f"{name} is a {kind}, not an .npz of arrays", hint="save the codes: np.save(FILE, codes)")
+        if len(arrays) > 1 and "codes" not in arrays:
+            found = f"{name} has {len(arrays)} arrays, none of them called 'codes': {', '.join(arrays[:8])}"
+            raise DataError(found, hint="save the codes alone, or as np.savez(FILE, codes=...)")
+        wanted = "codes.npy" if len(names) > 1 else names[0]
+        member = npz.unpack(data, wanted, limit=MAX_BYTES)[wanted]
+    except UnreadableError as error:
         raise DataError(f"cannot read the .npz file {name}: {error}", hint="recreate it, or save the codes as .npy") from error
+    if len(names) > 1:
+        note(f"{name}: array 'codes' read, skipped: {', '.join(one for one in arrays if one != 'codes')}")
+    yield from _read_npy(io.BytesIO(member), width, name, note)
 
 
 def _read_npy(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[Array]:

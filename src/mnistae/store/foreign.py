@@ -5,7 +5,6 @@ import itertools
 import pickletools
 import shlex
 import warnings
-import zipfile
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING  # names of Python 2, which pickles of protocol 2 have
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistae.core.errors import CheckpointError
-from mnistae.core.files import kinds, npy
-from mnistae.core.files.read import DAMAGED_ZIP
+from mnistae.core.files import kinds, npy, npz
+from mnistae.core.files.read import UnreadableError
 from mnistae.core.text import safe_text
 from mnistae.store import format as checkpoint_format
 
@@ -91,9 +90,8 @@ def identify(data: bytes) -> str:
 
 def _identify_archive(data: bytes) -> str:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = archive.namelist()
-    except DAMAGED_ZIP:
+        names = npz.names(data)
+    except UnreadableError:
         return "a truncated or damaged zip archive, as PyTorch and NumPy write them"
     if names and all(name.endswith(".npy") for name in names):
         return NPZ
@@ -124,25 +122,17 @@ def load(data: bytes) -> dict[str, Any]:
         raise CheckpointError(safe_text(f"it is {kind}"), hint=hint(kind))
     if kind == SAFETENSORS:
         return _load_safetensors(data)
-    return _load_pytorch(data, data) if data.startswith(_LEGACY) else _load_archive(data, kind)
-
-
-def _load_archive(data: bytes, kind: str) -> dict[str, Any]:
+    if data.startswith(_LEGACY):
+        return _load_pytorch(data, data)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            if sum(entry.file_size for entry in entries) > MAX_FILE:
-                raise CheckpointError(f"it unpacks to more than {MAX_FILE / 2**20:.0f} MiB", hint=HINT)
-            if any(entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED} for entry in entries):
-                raise zipfile.BadZipFile("unsupported compression")
-            if kind == NPZ:
-                return {e.filename[:-4].replace("/", "."): npy.read_array(archive.read(e)) for e in entries}
-            pickles = [archive.read(entry) for entry in entries if entry.filename.endswith("data.pkl")]
-        if len(pickles) > 1:
-            raise zipfile.BadZipFile("several pickles")
-    except DAMAGED_ZIP as error:
+        members = npz.unpack(data, ".npy" if kind == NPZ else "data.pkl", limit=MAX_FILE)
+        if kind == NPZ:
+            return {name[:-4].replace("/", "."): npy.read_array(member) for name, member in members.items()}
+    except (UnreadableError, ValueError) as error:
         raise CheckpointError(safe_text(f"it is {kind} that cannot be read: {error}"), hint=HINT) from error
-    return _load_pytorch(data, pickles[0])
+    if len(members) > 1:
+        raise CheckpointError(f"it is {kind} that cannot be read: several pickles", hint=HINT)
+    return _load_pytorch(data, *members.values())
 
 
 def _load_safetensors(data: bytes) -> dict[str, Any]:

@@ -1,10 +1,8 @@
 """Data sets in one file, an .npy or .npz of arrays or CSV, or in a folder of such files."""
 
-import io
 import itertools
 import os
 import re
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 
 from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.errors import DataError
-from mnistae.core.files import kinds, npy
+from mnistae.core.files import kinds, npy, npz
 from mnistae.core.files import read as files
 from mnistae.core.text import counted
 from mnistae.data.images import arrays_io, values
@@ -150,28 +148,16 @@ def _arrays(data: bytes, path: Path) -> Found:
     if not data.startswith(b"PK"):
         return {"": _array(data)}
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            names = [entry.filename for entry in entries]
-            if sum(entry.file_size for entry in entries) > MAX_FILE:
-                raise DataError(f"'{path}' unpacks to more than {MAX_FILE / 2**20:.0f} MiB", hint=_HINT)
-            if len(names) > MAX_MEMBERS:
-                raise DataError(f"more than {MAX_MEMBERS:,} arrays in '{path}'", hint=_HINT)
-            if not any(name.endswith(".npy") for name in names):
-                kind = next((kind for end, kind in _ARCHIVES.items() for name in names if name.endswith(end)), "a zip archive")
-                found = f"{kind} of {_list(names)}" if names else "empty"
-                raise DataError(f"no arrays in '{path}': it is {found}", hint=_CONVERSIONS[kind] if names else _HINT)
-            if odd := [one.filename for one in entries if one.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}]:
-                raise zipfile.BadZipFile(f"{odd[0]} has an unsupported compression method")
-            # A size given is kept to while unpacking, whatever the entry says.
-            return {
-                one.filename[:-4]: _array(archive.open(one).read(one.file_size))
-                for one in entries
-                if one.filename.endswith(".npy")
-            }
-    except files.DAMAGED_ZIP as error:
-        reason = "not an .npz file, or truncated" if "not a zip file" in str(error) else str(error)
-        raise DataError(f"cannot read the data set '{path}': {reason}", hint=_HINT) from error
+        names = npz.names(data)
+        if len(names) > MAX_MEMBERS:
+            raise DataError(f"more than {MAX_MEMBERS:,} arrays in '{path}'", hint=_HINT)
+        if not any(name.endswith(".npy") for name in names):
+            kind = next((kind for end, kind in _ARCHIVES.items() for name in names if name.endswith(end)), "a zip archive")
+            found = f"{kind} of {_list(names)}" if names else "empty"
+            raise DataError(f"no arrays in '{path}': it is {found}", hint=_CONVERSIONS[kind] if names else _HINT)
+        return {name[:-4]: _array(member) for name, member in npz.unpack(data, ".npy", limit=MAX_FILE).items()}
+    except files.UnreadableError as error:
+        raise DataError(f"cannot read the data set '{path}': {error}", hint=_HINT) from error
 
 
 def _array(data: bytes) -> NDArray[Any] | str:
