@@ -6,6 +6,7 @@ import io
 import numpy as np
 
 from mnistae.core.arrays import Array
+from mnistae.core.config import PIXELS
 from mnistae.core.errors import OutputError
 from mnistae.core.records import Weights
 from mnistae.model.numpy_network import NumpyNetwork
@@ -36,13 +37,14 @@ def encode(weights: Weights, kind: str, part: Part = Part.WHOLE) -> bytes:
 
     npz and safetensors contain the eight float32 arrays under their plain names and nothing else. Raises OutputError.
     """
+    network = NumpyNetwork.from_weights(weights)
     if kind == "onnx":
-        return _onnx(weights, part)
-    names = NumpyNetwork.from_weights(weights).config.shapes()  # in the network's order
-    arrays = {name: np.asarray(weights[name], "<f4", order="C") for name in names}
+        return _onnx(network, part)
+    arrays = {name: np.asarray(weights[name], "<f4", order="C") for name in network.config.shapes()}  # in this order
     data, stored = _npz(arrays) if kind == "npz" else _safetensors(arrays)
-    is_right = stored.keys() == arrays.keys() and all(_is_same(stored[name], array) for name, array in arrays.items())
-    if not is_right:
+    if stored.keys() != arrays.keys() or any(
+        stored[name].dtype != array.dtype or not np.array_equal(stored[name], array) for name, array in arrays.items()
+    ):
         raise _wrong(f"the {kind} export differs from the checkpoint's arrays")
     return data
 
@@ -51,9 +53,7 @@ def _npz(arrays: dict[str, Array]) -> tuple[bytes, dict[str, Array]]:
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=False, **arrays)
     stream.seek(0)
-    with np.load(stream, allow_pickle=False) as archive:
-        stored = dict(archive)
-    return stream.getvalue(), stored
+    return stream.getvalue(), dict(np.load(stream))
 
 
 def _safetensors(arrays: dict[str, Array]) -> tuple[bytes, dict[str, Array]]:
@@ -63,32 +63,18 @@ def _safetensors(arrays: dict[str, Array]) -> tuple[bytes, dict[str, Array]]:
     return data, safetensors.numpy.load(data)
 
 
-def _onnx(weights: Weights, part: Part) -> bytes:
-    network = NumpyNetwork.from_weights(weights)
-    data = onnx_graph.build(weights, network.config, part)
-    inputs, expected = _probe(network, part)
-    found = onnx_graph.run(data, inputs)
+def _onnx(network: NumpyNetwork, part: Part) -> bytes:
+    data = onnx_graph.build(network.weights, network.config, part)
+    generator = np.random.default_rng(0)
+    inputs = generator.random((PROBES, PIXELS), np.float32)
+    if part is Part.DECODER:  # realistic values in new combinations
+        inputs = generator.permuted(network.encode(inputs), axis=0)
+    compute = {Part.WHOLE: network.reconstruct, Part.ENCODER: network.encode, Part.DECODER: network.decode}[part]
+    expected, found = compute(inputs), onnx_graph.run(data, inputs)
     allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if found.shape != expected.shape or not np.allclose(found, expected, rtol=0, atol=allowed, equal_nan=True):
         raise _wrong(f"the output of onnxruntime for the {part} differs from the checkpoint's")
     return data
-
-
-def _probe(network: NumpyNetwork, part: Part) -> tuple[Array, Array]:
-    """Return random inputs (PROBES, width) of a part, and its outputs."""
-    generator = np.random.default_rng(0)
-    images = generator.random((PROBES, network.weights["fc1.weight"].shape[1]), np.float32)
-    if part is Part.WHOLE:
-        return images, network.reconstruct(images)
-    codes = network.encode(images)
-    if part is Part.ENCODER:
-        return images, codes
-    codes = generator.permuted(codes, axis=0)  # realistic values in new combinations
-    return codes, network.decode(codes)
-
-
-def _is_same(a: Array, b: Array) -> bool:
-    return a.dtype == b.dtype and np.array_equal(a, b)
 
 
 def _wrong(reason: str) -> OutputError:

@@ -151,7 +151,7 @@ def check_is_new(name: str, *, force: bool, hint: str) -> None:
 
 def save(name: str, state: TrainingState, metadata: Metadata) -> None:
     """Write a run's state, model and history, then the pointer, each atomically."""
-    home = _make_folder(name)
+    home = folder(name)
     atomic.write_bytes(home / STATE, checkpoint_format.encode_state(state, metadata))
     atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(state.weights, metadata))
     rows = [[epoch.number, epoch.loss, epoch.learning_rate] for epoch in metadata.history]
@@ -161,13 +161,13 @@ def save(name: str, state: TrainingState, metadata: Metadata) -> None:
 
 def save_model(name: str, weights: Weights, metadata: Metadata) -> Path:
     """Write a model without a training state, and the pointer; return the model's path."""
-    home = _make_folder(name)
+    home = folder(name)
     atomic.write_bytes(home / MODEL, checkpoint_format.encode_model(weights, metadata))
     try:
         for leftover in (STATE, HISTORY, LOSS_FIGURE):
             (home / leftover).unlink(missing_ok=True)
     except OSError as error:
-        raise _cannot_remove(home, error) from error
+        raise _cannot("remove", home, error, hint=CHECK) from error
     mark_newest(name)
     return home / MODEL
 
@@ -186,7 +186,7 @@ def remove(name: str) -> None:
             atomic.fsync_dir(home.parent)
             atomic.remove(trash)
         except OSError as error:
-            raise _cannot_remove(home, error) from error
+            raise _cannot("remove", home, error, hint=CHECK) from error
     _write_recent([other for other in _read_recent() if other != name])
 
 
@@ -212,35 +212,20 @@ def lock(name: str) -> Iterator[None]:
             hint = "wait until it has finished, or choose another --name"
             raise LockedError(f"run '{name}' is locked by another process", hint=hint) from None
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise _cannot("write", path, error, hint="set MNISTAE_HOME to a folder you own") from error
         atomic.remove_stale_temps(home)
         atomic.remove_stale_temps(home.parent)
         yield
-
-
-def _make_folder(name: str) -> Path:
-    home = folder(name)
-    try:
-        atomic.make_dirs(home)
-    except OSError as error:
-        raise _cannot_write(home, error) from error
-    return home
 
 
 def _cannot_read(path: Path, reason: object) -> CheckpointError:
     return CheckpointError(f"cannot read '{path}': {reason}", hint=permissions.hint(path, CHECK))
 
 
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    hint = "set MNISTAE_HOME to a folder you own"
+def _cannot(verb: str, path: Path, error: OSError, *, hint: str) -> OutputError:
     if isinstance(error, PermissionError):
         hint = permissions.hint(path, hint, is_write=True)
-    return OutputError(f"cannot write '{path}': {error.strerror or error}", hint=hint)
-
-
-def _cannot_remove(home: Path, error: OSError) -> OutputError:
-    hint = permissions.hint(home, CHECK, is_write=True) if isinstance(error, PermissionError) else CHECK
-    return OutputError(f"cannot remove '{home}': {error.strerror or error}", hint=hint)
+    return OutputError(f"cannot {verb} '{path}': {error.strerror or error}", hint=hint)
 
 
 def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
