@@ -16,7 +16,7 @@ def main() -> None:
         if is_completion:
             from mnistae.cli import completion
 
-            sys.exit(completion.answer(shell))
+            signals.exit_with(completion.answer(shell))
         _limit_threads()
         from mnistae.cli import main
     except Exception as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import Cli, write_idx
+from tests.conftest import Cli, run_process, write_idx
 from tests.support.client import ForkServer
 from tests.support.terminals import HIDE, SHOW, Terminal, on, wait_until_caught
 
@@ -126,6 +126,20 @@ def test_exported_columns(
     bars = [line for line in terminal.text().replace("\r", "\n").split("\n") if "epoch" in line and "━" in line]
     assert len(bars[-1]) > columns
     assert (max(map(len, bars)) > 300) is (widest == 300)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("words", "completing", "code"), [(["summary"], "", 7), (["no", "--json"], "", 2), ([], "complete_bash", 0)]
+)
+def test_full_disk(unbuffered: str, words: list[str], completing: str, code: int) -> None:
+    """The exit code is the command's own also where the interpreter's last flush would fail and exit with 120."""
+    variables = {"PYTHONUNBUFFERED": unbuffered, "_MNISTAE_COMPLETE": completing, "COMP_WORDS": "mnistae t", "COMP_CWORD": "1"}
+    with Path("/dev/full").open("wb") as full:
+        done = run_process(*words, stdout=full, stderr=subprocess.PIPE, env=os.environ | variables)
+    assert done.returncode == code
+    assert b"Exception" not in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

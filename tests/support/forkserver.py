@@ -9,7 +9,6 @@ The child is the product: the same `main()` with the same signals, only that its
 """
 
 import codecs
-import contextlib
 import gc
 import importlib
 import json
@@ -118,8 +117,12 @@ def run(request: dict[str, Any]) -> None:
         code = ending.code
     finally:
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
+            try:
                 stream.flush()
+            except OSError:
+                code = 120  # as an interpreter whose last flush fails
+            except ValueError:
+                pass
         os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 

@@ -41,7 +41,8 @@ def answer(shell: str) -> int:
     lines = [FORMATS[shell](value[cut:], about) for value, about in found.items()]
     if shell == "zsh":  # evaluated by zsh
         lines = ["local -a found; found=(", *lines, "); _describe mnistae found"] if lines else ["_files"]
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    with contextlib.suppress(OSError):
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0
 
 

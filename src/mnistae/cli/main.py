@@ -36,7 +36,6 @@ def _run() -> int:  # noqa: PLR0911 - one for each kind of exit
     except SystemExit as exit_:  # Typer's: the reader of a help page has gone
         return ExitCode.SIGPIPE if exit_.code else ExitCode.DONE
     except console.StdoutClosedError:
-        _silence_stdout()
         return ExitCode.SIGPIPE
     except KeyboardInterrupt:  # our handlers are not installed
         return ExitCode.SIGINT
@@ -80,7 +79,6 @@ def _expand_home() -> None:
 
 def _stream_error(error: OSError) -> int:
     if console.is_hangup(error):
-        _silence_stdout()
         return ExitCode.SIGHUP
     if error.filename is not None:  # errors of files are handled where the file is known: this is a bug
         return _unexpected(error)
@@ -117,17 +115,8 @@ def _flush_stdout(code: int) -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _silence_stdout()
         return ExitCode.SIGPIPE
     return code
-
-
-def _silence_stdout() -> None:
-    """Redirect stdout to the null device, so that the interpreter's last flush does not fail."""
-    with contextlib.suppress(OSError, ValueError):
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())
-        os.close(devnull)
 
 
 def _usage_hint() -> str:
