@@ -118,7 +118,7 @@ def test_every_recipe_trains_the_same_network(cli: Cli, tiny: Path, home: Path, 
     told = json.loads(cli("checkpoints", "show", "--json").out)
     assert told["model"] == {"hidden": 392, "bottleneck": 8}
     expected = dataclasses.replace(RECIPES[recipe], dataset=str(tiny), epochs=1, batch_size=256)
-    assert told["training"]["settings"] == expected.to_json()
+    assert told["training"]["settings"] == dataclasses.asdict(expected)
 
 
 def test_schedule_that_is_laid_out_cannot_be_prolonged(cli: Cli, tiny: Path, home: Path) -> None:

@@ -1,6 +1,7 @@
 """Rows T12, T13 and T15: foreign text does not steer a terminal, is no markup, and keeps no pattern busy."""
 
 import ast
+import dataclasses
 import functools
 import importlib
 import re
@@ -30,7 +31,7 @@ QUOTING = {("summary", "-c"), ("checkpoints", "show")}
 
 def checkpoint(foreign: str) -> bytes:
     """Return a whole checkpoint that says foreign text wherever it may say any."""
-    training = TrainConfig(dataset=foreign, recipe=foreign).to_json()
+    training = dataclasses.asdict(TrainConfig(dataset=foreign, recipe=foreign))
     provenance = {"data_digest": foreign, "device": foreign, "threads": 1, "versions": {foreign: foreign}}
     return forged(source=foreign, training=training, provenance=provenance)
 

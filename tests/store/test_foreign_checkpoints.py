@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import json
 import struct
@@ -32,7 +33,7 @@ def deep(levels: int) -> str:
     return "[" * levels + "]" * levels
 
 
-TRAINING, PROVENANCE = TrainConfig().to_json(), {"data_digest": "", "device": "cpu", "threads": 1, "versions": {}}
+TRAINING, PROVENANCE = dataclasses.asdict(TrainConfig()), {"data_digest": "", "device": "cpu", "threads": 1, "versions": {}}
 NONSENSE = "invalid metadata ({})"
 
 

@@ -1,12 +1,9 @@
 """Self-validating dataclasses: the network's sizes and the training settings; and the named recipes."""
 
-import dataclasses
 import itertools
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Self
 
 from mnistae.core.errors import UsageError
 
@@ -128,16 +125,6 @@ class TrainConfig:
             value = getattr(self, name)
             _check(option, value, value in list(kind), f"one of: {', '.join(kind)}")
             object.__setattr__(self, name, kind(value))  # a checkpoint has the text
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values."""
-        fields = dataclasses.asdict(self)
-        return {name: value.value if isinstance(value, StrEnum) else value for name, value in fields.items()}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the configuration with these fields. Raises TypeError, ValueError or UsageError."""
-        return cls(**fields)
 
 
 _LINEAR_SCHEDULE = TrainConfig(weight_decay=0.0, schedule=Schedule.LINEAR, bottleneck_bias=0.5)

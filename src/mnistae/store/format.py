@@ -78,7 +78,10 @@ def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Metad
         raise _damaged(f"invalid metadata ({error})") from error
     except RecursionError as error:
         raise _damaged("header nested too deeply") from error
-    _check_schema(header, _schema(metadata.model, with_moments=with_moments))
+    schema = metadata.model.shapes()
+    if with_moments:
+        schema |= {f"{name}.{m}": () if m == "step" else shape for name, shape in schema.items() for m in ADAM_STATE}
+    _check_schema(header, schema)
     _reserve(2 * len(data))
     try:
         tensors = safetensors.numpy.load(data)
@@ -125,14 +128,6 @@ def _metadata(header: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _schema(model: ModelConfig, *, with_moments: bool) -> dict[str, tuple[int, ...]]:
-    shapes = model.shapes()
-    if not with_moments:
-        return shapes
-    moments = {f"{name}.{m}": () if m == "step" else shape for name, shape in shapes.items() for m in ADAM_STATE}
-    return shapes | moments
-
-
 def _check_schema(header: Mapping[str, Any], schema: Mapping[str, tuple[int, ...]]) -> None:
     names = header.keys() - {"__metadata__"}
     if names != schema.keys():
@@ -163,7 +158,7 @@ def _to_json(metadata: Metadata) -> dict[str, Any]:
         "format": FORMAT,
         "source": metadata.source,
         "model": dataclasses.asdict(metadata.model),
-        "training": training.to_json() if training else None,
+        "training": dataclasses.asdict(training) if training else None,
         "provenance": dataclasses.asdict(provenance) if provenance else None,
         "history": [[epoch.loss, epoch.learning_rate] for epoch in metadata.history],
         "active_units": metadata.active_units,
@@ -178,7 +173,7 @@ def _from_json(fields: Mapping[str, Any]) -> Metadata:
     history = (EpochRecord(number, _number(loss), _number(rate)) for number, (loss, rate) in enumerate(fields["history"], 1))
     return Metadata(
         model=ModelConfig(**fields["model"]),
-        training=TrainConfig.from_json(training) if training is not None else None,
+        training=TrainConfig(**training) if training is not None else None,
         provenance=Provenance(**provenance) if provenance is not None else None,
         history=tuple(history),
         active_units=fields["active_units"],

@@ -10,7 +10,7 @@ def rows(metadata: Metadata) -> list[tuple[str, str]]:
     """Return the origin of a checkpoint as names and values."""
     found = [("source", metadata.source)]
     if metadata.training:
-        found += [(key.replace("_", " "), str(value)) for key, value in metadata.training.to_json().items()]
+        found += [(key.replace("_", " "), str(value)) for key, value in dataclasses.asdict(metadata.training).items()]
     if metadata.history:
         found += [("epochs done", str(len(metadata.history))), ("last loss", f"{metadata.history[-1].loss:.5f}")]
     if metadata.active_units is not None:
@@ -27,7 +27,7 @@ def document(metadata: Metadata) -> dict[str, Any]:
     training, provenance, ranges = metadata.training, metadata.provenance, metadata.unit_ranges
     return {
         "source": metadata.source,
-        "settings": training.to_json() if training else None,
+        "settings": dataclasses.asdict(training) if training else None,
         "provenance": dataclasses.asdict(provenance) if provenance else None,
         "active_units": metadata.active_units,
         "unit_ranges": [[unit.low, unit.high] for unit in ranges] if ranges else None,
