@@ -131,7 +131,7 @@ def _cached(source: list[Any], place: Callable[[], Array]) -> Array:
     with contextlib.suppress(cache.StaleCacheError):
         return cache.CacheFile.open(path, source).rows("positions", 0, source[3]).view("<f4")
     positions = place()
-    cache.write(path, source, {"positions": positions.astype("<f4").view(np.uint8)}, {"classes": [], "notes": []})
+    cache.write(path, source, {"positions": positions.astype("<f4").view(np.uint8)})
     return positions
 
 

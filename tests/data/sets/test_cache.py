@@ -248,9 +248,7 @@ def test_file_that_goes_away(source: Counted, file: Path) -> None:
     assert source.reads == 2
     dataset = source.dataset()
     assert dataset.length(Split.TRAIN) == ROWS
-    cache.write(
-        file, SOURCE, {name: array ^ np.uint8(1) for name, array in make(700, 50).items()}, {"classes": (), "notes": ()}
-    )
+    cache.write(file, SOURCE, {name: array ^ np.uint8(1) for name, array in make(700, 50).items()})
     np.testing.assert_array_equal(dataset.image(Split.TRAIN, 3), ARRAYS["train_images"][3])
     assert source.reads == 3
 

@@ -82,14 +82,17 @@ class CacheFile:
         return array[start - first * BLOCK : stop - first * BLOCK]
 
 
-def write(path: Path, source: object, arrays: Mapping[str, Bytes], about: Mapping[str, Sequence[str]]) -> None:
-    """Write the cache file of `source`; `about` has its classes and notes. Failure to write it is ignored.
+def write(
+    path: Path, source: object, arrays: Mapping[str, Bytes], classes: Sequence[str] = (), notes: Sequence[str] = ()
+) -> None:
+    """Write the cache file of `source`. Failure to write it is ignored.
 
     The format is that of safetensors, written without copies of the arrays: EMNIST has 638 MB of them.
     """
     digests = _digests(arrays)
     shapes = {name: array.shape for name, array in arrays.items()}
-    meta: dict[str, object] = {"version": VERSION, "source": source, "shapes": shapes, "digests": digests, **about}
+    about = {"shapes": shapes, "digests": digests, "classes": classes, "notes": notes}
+    meta: dict[str, object] = {"version": VERSION, "source": source, **about}
     meta["checksum"] = _digest_of(meta)
     header: dict[str, object] = {"__metadata__": {KEY: json.dumps(meta, sort_keys=True, separators=(",", ":"))}}
     end = 0

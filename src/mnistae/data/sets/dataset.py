@@ -1,11 +1,11 @@
 """A data set in use: its arrays by split, read from the cache if that is valid, else built again from the source."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from mnistae.core import paths
 from mnistae.core.arrays import Bytes
@@ -26,6 +26,20 @@ class Content:
     arrays: Arrays
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the arrays."""
+        return {name: array.shape for name, array in self.arrays.items()}
+
+    @property
+    def digest(self) -> str:
+        """The digest of the arrays, the same as that of their cache file."""
+        return cache.digest(self.arrays)
+
+    def rows(self, name: str, start: int, stop: int) -> Bytes:
+        """Return rows [start, stop) of an array."""
+        return self.arrays[name][start:stop]
 
 
 Progress = Callable[[str, int, int | None], None]
@@ -65,36 +79,6 @@ class DatasetSpec:
     notes: tuple[str, ...] = ()
 
 
-class _Store(Protocol):
-    """Where the arrays are kept, by name: a cache file or memory."""
-
-    @property
-    def shapes(self) -> Mapping[str, Sequence[int]]: ...
-    @property
-    def digest(self) -> str: ...
-    @property
-    def classes(self) -> Sequence[str]: ...
-    @property
-    def notes(self) -> Sequence[str]: ...
-    def rows(self, name: str, start: int, stop: int) -> Bytes: ...
-
-
-@dataclass(frozen=True)
-class _Memory(Content):
-    """The arrays of a source that has just been read."""
-
-    @property
-    def shapes(self) -> Mapping[str, Sequence[int]]:
-        return {name: array.shape for name, array in self.arrays.items()}
-
-    @property
-    def digest(self) -> str:
-        return cache.digest(self.arrays)
-
-    def rows(self, name: str, start: int, stop: int) -> Bytes:
-        return self.arrays[name][start:stop]
-
-
 class Dataset:
     """The arrays of one source. Single images read one block of the cache, whole splits read all of it, both verified."""
 
@@ -102,7 +86,7 @@ class Dataset:
         self.name = source.name
         self.location = source.location
         self._source = source
-        self._memory: _Memory | None = None
+        self._memory: Content | None = None
         self._file: cache.CacheFile | None = None
 
     @property
@@ -126,11 +110,7 @@ class Dataset:
 
     def reload(self) -> None:
         """Read the source again, ignoring the cache. Raises DataError."""
-        self._memory = self._build()
-
-    def _build(self) -> _Memory:
-        content = self._source.build()
-        return _Memory(content.arrays, content.classes, content.notes)
+        self._memory = self._source.build()
 
     def has(self, split: Split) -> bool:
         """Whether the data set has this split."""
@@ -164,16 +144,15 @@ class Dataset:
     def _rows(self, key: str, start: int, stop: int) -> Bytes:
         return self._ask(lambda store: store.rows(key, start, stop))
 
-    def _ask(self, question: Callable[[_Store], T]) -> T:
+    def _ask(self, question: Callable[[Content | cache.CacheFile], T]) -> T:
         """Answer from the cache file; if it is missing or damaged, from the source, and write the cache again."""
         if self._memory is None:
             try:
                 self._file = self._file or cache.CacheFile.open(self._cache_path, self._source.fingerprint)
                 return question(self._file)
             except cache.StaleCacheError:
-                self._memory = self._build()
-                about = {"classes": self._memory.classes, "notes": self._memory.notes}
-                cache.write(self._cache_path, self._source.fingerprint, self._memory.arrays, about)
+                self._memory = content = self._source.build()
+                cache.write(self._cache_path, self._source.fingerprint, content.arrays, content.classes, content.notes)
         return question(self._memory)
 
     @property

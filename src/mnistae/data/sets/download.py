@@ -82,13 +82,8 @@ def fetch(entry: DatasetInfo, folder: Path, progress: Progress) -> None:
         _fetch_emnist(entry, folder, mirrors, sums[EMNIST_ARCHIVE], progress)
         return
     for name in missing:
-        archive = Archive(
-            name=f"{name}.gz",
-            urls=tuple(f"{mirror}{name}.gz" for mirror in mirrors),
-            content_sha256=entry.sha256.get(name),
-            md5=sums.get(f"{name}.gz"),
-            max_content=entry.max_content,
-        )
+        addresses = tuple(f"{mirror}{name}.gz" for mirror in mirrors)
+        archive = Archive(f"{name}.gz", addresses, content_sha256=entry.sha256.get(name), md5=sums.get(f"{name}.gz"))
         fetch_archive(archive, folder, progress=progress)
 
 

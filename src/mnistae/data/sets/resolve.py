@@ -40,7 +40,12 @@ def open_dataset(reference: str, *, raw: bool = False, progress: Progress = no_p
     if reference in registry.DATASETS:
         return _named(registry.DATASETS[reference], progress)
     if not os.path.exists(reference):  # noqa: PTH110 - Path's raises for a name too long
-        raise _missing_path(reference) if os.sep in reference else registry.unknown(reference)
+        if os.sep not in reference:
+            raise registry.unknown(reference)
+        if permissions.is_denied(reference):
+            hint = permissions.hint(reference, "check the folder's permissions")
+            raise DataError(f"cannot read data set '{reference}': Permission denied", hint=hint)
+        raise DataError(f"data set not found: '{reference}'", hint="restore it, or use another one with --dataset NAME|PATH")
     return Dataset(_path(Path(reference).absolute(), progress, raw=raw))
 
 
@@ -61,13 +66,6 @@ def from_array(images: NDArray[np.generic]) -> Dataset:
     return found
 
 
-def _missing_path(reference: str) -> DataError:
-    if permissions.is_denied(reference):
-        hint = permissions.hint(reference, "check the folder's permissions")
-        return DataError(f"cannot read data set '{reference}': Permission denied", hint=hint)
-    return DataError(f"data set not found: '{reference}'", hint="restore it, or use another one with --dataset NAME|PATH")
-
-
 def open_local(reference: str, *, raw: bool = False, progress: Progress = no_progress) -> Dataset:
     """Return the installed data set, downloading and repairing nothing. Raises UsageError, DataError."""
     if reference not in registry.DATASETS:
@@ -80,9 +78,9 @@ def require_local(entry: DatasetInfo) -> Path:
     """Return the folder of the entry's four files, or its .npz. Raises DataError."""
     place = find(entry)
     if place is None:
-        note = _not_in_user_dir(entry)
+        note = "".join(f"; {note}" for note in _not_in_user_dir(entry))
         hint = f"run 'mnistae datasets fetch {entry.name}', or set MNISTAE_DATA_DIR to the folder of its files"
-        raise DataError(f"data set '{entry.name}' is not installed{'; ' if note else ''}{note}", hint=hint)
+        raise DataError(f"data set '{entry.name}' is not installed{note}", hint=hint)
     return place
 
 
@@ -93,7 +91,11 @@ def find(entry: DatasetInfo) -> Path | None:
     are an error. Raises DataError.
     """
     base = _user_dir()
-    for folder in _user_folders(entry, base) if base else []:
+    folders = [*idx.places(entry, base), base / entry.name] if base else []
+    # A folder of files under MNIST's names, which several data sets have, is MNIST unless its own name says otherwise.
+    if base and (entry.name in {registry.DEFAULT, base.name} or entry.files != registry.MNIST_FILES):
+        folders.append(base)
+    for folder in folders:
         missing = idx.missing(folder, entry.files)
         if not missing:
             return folder
@@ -108,18 +110,18 @@ def find(entry: DatasetInfo) -> Path | None:
     return None if idx.missing(download_dir(entry), entry.files) else download_dir(entry)
 
 
-def _not_in_user_dir(entry: DatasetInfo) -> str:
+def _not_in_user_dir(entry: DatasetInfo) -> tuple[str, ...]:
     """Return the note that MNISTAE_DATA_DIR, if it is set, lacks the data set: what was looked for, and what is there."""
     base, found = _user_dir(), "it cannot be read"
     if base is None:
-        return ""
+        return ()
     if not idx.missing(base, entry.files):
         place = f"put those of {entry.name} into '{base}/{entry.torchvision}/raw'"
-        return f"the files in MNISTAE_DATA_DIR '{base}' have the names of several data sets: {place}"
+        return (f"the files in MNISTAE_DATA_DIR '{base}' have the names of several data sets: {place}",)
     with contextlib.suppress(OSError):  # a folder that cannot be listed
         there = sorted(name for name in os.listdir(base) if not name.startswith("."))  # noqa: PTH208
         found = f"found {_quoted(there)}" if there else "it is empty"
-    return f"no {entry.name} in MNISTAE_DATA_DIR '{base}': looked for {_quoted(entry.files)}; {found}"
+    return (f"no {entry.name} in MNISTAE_DATA_DIR '{base}': looked for {_quoted(entry.files)}; {found}",)
 
 
 def _quoted(names: Iterable[str]) -> str:
@@ -142,30 +144,19 @@ def fetch(entry: DatasetInfo, *, progress: Progress = no_progress) -> Path:
 
 
 def _named(entry: DatasetInfo, progress: Progress) -> Dataset:
-    place = find(entry)
-    if place is None:
-        return Dataset(_fetched(entry, progress))
-    dataset = Dataset(_source(entry, place))
-    if place != download_dir(entry) or paths.is_offline() or _is_valid(dataset):
-        return dataset
-    for name in entry.files:  # delete the damaged download and fetch it again
-        idx.remove(place, name)
-    return Dataset(_fetched(entry, progress))
-
-
-def _fetched(entry: DatasetInfo, progress: Progress) -> DatasetSpec:
-    note = _not_in_user_dir(entry)
+    if place := find(entry):
+        dataset = Dataset(_source(entry, place))
+        if place != download_dir(entry) or paths.is_offline():
+            return dataset
+        with contextlib.suppress(DataError):
+            if dataset.digest:
+                return dataset
+        for name in entry.files:  # delete the damaged download and fetch it again
+            idx.remove(place, name)
     try:
-        return _source(entry, fetch(entry, progress=progress))
+        return Dataset(_source(entry, fetch(entry, progress=progress)))
     except DataError as error:
-        raise DataError(f"{error.message}; {note}" if note else error.message, hint=error.hint) from error
-
-
-def _is_valid(dataset: Dataset) -> bool:
-    try:
-        return bool(dataset.digest)
-    except DataError:
-        return False
+        raise DataError("; ".join((error.message, *_not_in_user_dir(entry))), hint=error.hint) from error
 
 
 def _source(entry: DatasetInfo, place: Path) -> DatasetSpec:
@@ -179,7 +170,7 @@ def _source(entry: DatasetInfo, place: Path) -> DatasetSpec:
         location=f"{entry.name} in {place}",
         fingerprint=_fingerprint(entry.name, members),
         build=lambda: idx.read(entry, place, hint=hint) if place.is_dir() else _keras(entry, place),
-        notes=(note,) if is_own and (note := _not_in_user_dir(entry)) else (),
+        notes=_not_in_user_dir(entry) if is_own else (),
     )
 
 
@@ -203,16 +194,11 @@ def _glyphs(progress: Progress) -> DatasetSpec:
         from mnistae.data.sets import glyphs
 
         progress("drawing the built-in digits", 0, None)
-        train_images, train_labels = glyphs.draw(60_000, seed=0)
-        test_images, test_labels = glyphs.draw(10_000, seed=1)
-        return Content(
-            {
-                "train_images": flatten(train_images),
-                "train_labels": train_labels,
-                "test_images": flatten(test_images),
-                "test_labels": test_labels,
-            }
-        )
+        arrays: Arrays = {}
+        for seed, (split, count) in enumerate((("train", 60_000), ("test", 10_000))):
+            images, arrays[f"{split}_labels"] = glyphs.draw(count, seed=seed)
+            arrays[f"{split}_images"] = flatten(images)
+        return Content(arrays)
 
     return DatasetSpec(registry.GLYPHS, "built in", [registry.GLYPHS, GLYPHS_VERSION], build)
 
@@ -251,9 +237,3 @@ def _user_dir() -> Path | None:
         what = "cannot read MNISTAE_DATA_DIR: Permission denied" if is_denied else "MNISTAE_DATA_DIR is not a folder"
         raise DataError(f"{what}: '{base}'", hint=permissions.hint(base, hint) if is_denied else hint)
     return base
-
-
-def _user_folders(entry: DatasetInfo, base: Path) -> list[Path]:
-    """List the folders under the user's that may hold the entry. A flat one is MNIST unless its name says otherwise."""
-    is_flat = entry.name == registry.DEFAULT or entry.files != registry.MNIST_FILES or base.name == entry.name
-    return [*idx.places(entry, base), base / entry.name, *([base] if is_flat else [])]
