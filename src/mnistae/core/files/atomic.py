@@ -121,17 +121,11 @@ def write_text(path: Path, text: str) -> None:
 
 def make_dirs(folder: Path) -> None:
     """Make `folder` and those above it that are missing, their names as durable as a file's. Raises OSError."""
-    try:
-        folder.mkdir()
-    except FileNotFoundError:
-        if folder == folder.parent:
-            raise
-        make_dirs(folder.parent)
-        folder.mkdir(exist_ok=True)
-    except OSError:
-        if not folder.is_dir():
-            raise
+    if folder.is_dir():
         return
+    if not os.path.lexists(folder.parent):
+        make_dirs(folder.parent)
+    folder.mkdir(exist_ok=True)
     fsync_dir(folder.parent)
 
 
@@ -273,12 +267,11 @@ def _fsync(fd: int) -> None:
 
 def _replace(source: Path, target: Path) -> None:
     """Rename over `target`; on Windows a scanner may hold it for a moment, so try for a second."""
-    for _ in range(4):
+    for pause in (0.25, 0.25, 0.25, 0.25, 0):
         try:
             os.replace(source, target)
             return
         except PermissionError:
-            if os.name != "nt":
+            if os.name != "nt" or not pause:
                 raise
-        time.sleep(0.25)
-    os.replace(source, target)
+        time.sleep(pause)
