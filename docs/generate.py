@@ -101,7 +101,7 @@ def _section(name: str) -> str:
     usage = " ".join(("mnistae", name, "[OPTIONS]", *arguments))
     rows = "\n".join(f"| {parameter.names} | {parameter.about} |" for parameter in own)
     table = f"| | |\n|---|---|\n{rows}\n\n" if own else ""
-    examples = "\n".join(COMMANDS[name].examples)
+    examples = "\n".join(COMMANDS[name][1:])
     text = inspect.cleandoc(function.__doc__ or "")
     return f"\n## `mnistae {name}`\n\n`{usage}`\n\n{text}\n\n{table}```sh\n{examples}\n```\n"
 
@@ -109,7 +109,7 @@ def _section(name: str) -> str:
 def table() -> str:
     """Return the table of completion: a line for each command."""
     entries = {"": (str(app._root.__doc__), app._root)} | {name: (about, None) for name, about in app.GROUPS.items()}
-    entries |= {name: (command.summary, load(name)) for name, command in COMMANDS.items()}
+    entries |= {name: (str(load(name).__doc__), load(name)) for name in COMMANDS}
     lines = []
     for name, (about, function) in entries.items():
         rows: dict[str, list[Any]] = {"--help": ["Show this message and exit.", None]}

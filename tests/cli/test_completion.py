@@ -80,7 +80,7 @@ def test_an_unreadable_store_offers_what_is_built_in(home: Path) -> None:
             "local -a found; found=(\n'0\\:1'\n'0\\:255'\n); _describe mnistae found\n",
         ),
         ("zsh", {"_TYPER_COMPLETE_ARGS": "mnistae reconstruct "}, "_files\n"),
-        ("fish", {"_TYPER_COMPLETE_ARGS": "mnistae datasets f"}, f"fetch\t{COMMANDS['datasets fetch'].summary}\n"),
+        ("fish", {"_TYPER_COMPLETE_ARGS": "mnistae datasets f"}, f"fetch\t{completion.table()['datasets fetch'][0]}\n"),
     ],
 )
 def test_answers(

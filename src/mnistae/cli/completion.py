@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from mnistae.core.errors import MnistaeError, OutputError
 
@@ -46,11 +47,17 @@ def answer(shell: str) -> int:
     return 0
 
 
+def table() -> dict[str, Any]:
+    """Return the contents of TABLE."""
+    found: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
+    return found
+
+
 def candidates(words: list[str], word: str) -> dict[str, str]:
     """Return what can continue `word` after these words, with its help; nothing where a file or free text is expected."""
-    table = json.loads(TABLE.read_text(encoding="utf-8"))
-    depth = max(count for count in range(3) if " ".join(words[:count]) in table)
-    parameters = table[" ".join(words[:depth])][1]
+    commands = table()
+    depth = max(count for count in range(3) if " ".join(words[:count]) in commands)
+    parameters = commands[" ".join(words[:depth])][1]
     option, equals, value = word.partition("=")
     before, start = (option, f"{option}=") if equals and option in parameters else (["", *words[depth:]][-1], "")
     word = value if start else word.lstrip("\"'")
@@ -61,7 +68,7 @@ def candidates(words: list[str], word: str) -> dict[str, str]:
         values = parameters[asked][1]
         found = dict.fromkeys(_checkpoints() if values == CHECKPOINTS else values, "")
     else:
-        below = {tuple(name.split()): about for name, (about, _) in table.items()}
+        below = {tuple(name.split()): about for name, (about, _) in commands.items()}
         found = {name[-1]: about for name, about in below.items() if name and [*name[:-1]] == words}
     return {start + value: about for value, about in found.items() if value.startswith(word)}
 

@@ -5,7 +5,6 @@ import errno
 import functools
 import json
 import locale
-import math
 import os
 import stat
 import sys
@@ -15,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from mnistae.core.errors import OutputError, UsageError
+from mnistae.core.errors import OutputError
 from mnistae.core.text import escape, safe_text
 from mnistae.outputs.terminal.canvas import Canvas
 
@@ -97,9 +96,7 @@ class Reporter:
 
 def eprint(text: str) -> None:
     """Write one line to stderr, escaped for a terminal. A closed stderr is not an error."""
-    if sys.stderr is None:
-        return
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"{escape(text)}\n")
         sys.stderr.flush()
 
@@ -118,7 +115,8 @@ def write(text: str) -> None:
 
 def write_json(document: Mapping[str, Any]) -> None:
     """Write one JSON document to stdout, in ASCII; NaN and infinity become null."""
-    text = json.dumps(_finite(document), indent=2, allow_nan=False)
+    finite = json.loads(json.dumps(document), parse_constant=lambda _constant: None)
+    text = json.dumps(finite, indent=2)
     write(text.replace("\x7f", "\\u007f") + "\n")  # DEL is the one control character that JSON does not escape
 
 
@@ -150,14 +148,6 @@ def is_hangup(error: OSError) -> bool:
     return False
 
 
-def check_stdout(*, as_json: bool, is_text: bool = False) -> None:
-    """Raise UsageError if a file cannot go to stdout: beside a JSON document, or to a terminal unless it is text."""
-    if as_json:
-        raise UsageError("--json and -o - cannot be combined", hint="leave one of them out")
-    if is_terminal(sys.stdout) and not is_text:
-        raise UsageError("refusing to write binary data to a terminal", hint="pipe it, or write to a file with -o")
-
-
 def format_table(rows: Sequence[Sequence[object]], *, has_headings: bool = True) -> list[str]:
     """Return rows of cells as lines with aligned columns: text to the left, numbers below a heading to the right.
 
@@ -165,16 +155,14 @@ def format_table(rows: Sequence[Sequence[object]], *, has_headings: bool = True)
     """
     from rich.cells import cell_len
 
-    cells = [[escape(str(cell)) for cell in row] for row in rows]
-    columns = list(zip(*cells, strict=True))
-    widths = [max(map(cell_len, column)) for column in columns]
-    is_number = [has_headings and len(column) > 1 and all(map(_reads_as_number, column[1:])) for column in columns]
-    lines = []
-    for row in cells:
-        paddings = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-        padded = [space + cell if right else cell + space for cell, space, right in zip(row, paddings, is_number, strict=True)]
-        lines.append("  ".join(padded).rstrip())
-    return lines
+    columns = []
+    for column in zip(*rows, strict=True):
+        cells = [escape(str(cell)) for cell in column]
+        is_number = has_headings and len(cells) > 1 and all(map(_reads_as_number, cells[1:]))
+        width = max(map(cell_len, cells))
+        spaces = [" " * (width - cell_len(cell)) for cell in cells]
+        columns.append([space + cell if is_number else cell + space for cell, space in zip(cells, spaces, strict=True)])
+    return ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
 
 
 def is_terminal(stream: IO[str] | None) -> bool:
@@ -230,11 +218,3 @@ def _join(lines: Sequence[str]) -> str:
 
 def _reads_as_number(cell: str) -> bool:
     return cell in {"", "-"} or cell.replace(",", "").replace(".", "", 1).lstrip("-").isdigit()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

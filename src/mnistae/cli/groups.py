@@ -4,10 +4,10 @@ import dataclasses
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -76,21 +76,21 @@ class DatasetOptions(NetworkOptions):
 
 
 @dataclass(frozen=True)
-class InputOptions(DatasetOptions):
-    """A checkpoint and the source of the images to use it on."""
-
-
-@dataclass(frozen=True)
 class RunOptions(DatasetOptions):
     """A checkpoint, also as an argument, and a data set."""
 
     run: Annotated[str | None, typer.Argument(metavar="RUN", help="Checkpoint, instead of -c.", show_default=False)] = None
 
-    def resolve(self) -> InputOptions:
-        """Return the options with one checkpoint: the argument precedes the environment and excludes -c. Raises UsageError."""
-        if self.run is not None and self.checkpoint not in {None, os.environ.get("MNISTAE_CHECKPOINT")}:
-            raise UsageError("-c cannot be combined with RUN", hint=f"leave '-c {self.checkpoint}' out")
-        return InputOptions(self.run or self.checkpoint, self.device, self.dataset, self.raw)
+    def __post_init__(self) -> None:
+        (chosen,) = choose_checkpoints([] if self.run is None else [self.run], self.checkpoint, "RUN")
+        object.__setattr__(self, "checkpoint", chosen)
+
+
+def choose_checkpoints(arguments: Sequence[str], option: str | None, metavar: str) -> Sequence[str | None]:
+    """Return the arguments, else the value of -c. Arguments precede the environment and exclude -c. Raises UsageError."""
+    if arguments and option not in {None, os.environ.get("MNISTAE_CHECKPOINT")}:
+        raise UsageError(f"-c cannot be combined with {metavar}", hint=f"leave '-c {option}' out")
+    return arguments or [option]
 
 
 @dataclass(frozen=True)
@@ -110,34 +110,25 @@ class SizeOptions(Settings):
     hidden: Annotated[int | None, typer.Option("--hidden", help="Size of the hidden layers (default: 392).")] = None
 
 
-class FigureFormat(StrEnum):
-    """Formats of figures."""
+FigureFormat = StrEnum("FigureFormat", ["PNG", "SVG", "PDF"])
 
-    PNG = "png"
-    SVG = "svg"
-    PDF = "pdf"
-
-
-class FrameFormat(StrEnum):
-    """Formats of decoded frames: figures, a strip without axes, an animation, an array."""
-
-    PNG = "png"
-    SVG = "svg"
-    PDF = "pdf"
-    STRIP = "strip"
-    GIF = "gif"
-    NPY = "npy"
+FrameFormat = StrEnum("FrameFormat", ["PNG", "SVG", "PDF", "STRIP", "GIF", "NPY"])
+"""Formats of decoded frames: figures, a strip without axes, an animation, an array."""
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Where to write and in which format: the base of one class per set of formats, whose first one is the default."""
+    """Where to write and in which format: the base of one class per set of formats."""
 
     output: Annotated[
         str | None, output_option("Output file, or - for stdout (default: a name derived from the arguments).")
     ] = None
     format: StrEnum | None = None
-    formats: ClassVar[type[StrEnum]]
+
+    @property
+    def formats(self) -> list[StrEnum]:
+        """The formats of the class; the first one is the default."""
+        return list(get_args(get_type_hints(type(self))["format"])[0])
 
 
 @dataclass(frozen=True)
@@ -145,7 +136,6 @@ class FigureOutput(OutputOptions):
     """A figure."""
 
     format: Annotated[FigureFormat | None, format_option("png")] = None
-    formats: ClassVar[type[StrEnum]] = FigureFormat
 
 
 @dataclass(frozen=True)
@@ -153,7 +143,6 @@ class FrameOutput(OutputOptions):
     """Decoded frames."""
 
     format: Annotated[FrameFormat | None, format_option("png")] = None
-    formats: ClassVar[type[StrEnum]] = FrameFormat
 
 
 def flatten(function: Callable[..., None], command: str) -> Callable[..., None]:
@@ -167,10 +156,6 @@ def flatten(function: Callable[..., None], command: str) -> Callable[..., None]:
     for name, parameter in inspect.signature(function).parameters.items():
         own = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
         parameters += options.get(name, [own])
-    for parameter in parameters:
-        match get_args(parameter.annotation):
-            case (kind, typer.models.OptionInfo() as option) if kind in {bool, bool | None}:
-                option.metavar = ""  # Typer shows <bool> otherwise
 
     @functools.wraps(function)
     def wrapper(**given: Any) -> None:

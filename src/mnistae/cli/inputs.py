@@ -11,7 +11,7 @@ import typer
 from mnistae import api
 from mnistae.cli import console
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import DatasetOptions, InputOptions
+from mnistae.cli.groups import DatasetOptions
 from mnistae.core.arrays import Vector
 from mnistae.core.records import MNIST_STATS, UnitRange
 from mnistae.data import references
@@ -65,7 +65,7 @@ class Inputs:
 def load_inputs(
     reporter: Reporter,
     images: Sequence[str],
-    options: InputOptions,
+    options: DatasetOptions,
     *,
     default: str | None = None,
     needs_all: bool = False,

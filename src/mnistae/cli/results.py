@@ -2,15 +2,15 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from mnistae.cli import console
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import InputOptions, NetworkOptions, OutputOptions
+from mnistae.cli.groups import DatasetOptions, OutputOptions
 from mnistae.core.errors import UsageError
 from mnistae.core.files import atomic
 from mnistae.core.text import slug
@@ -34,58 +34,63 @@ class Destination:
 
 
 def for_images(
-    reporter: Reporter, images: Sequence[str], source: InputOptions, options: OutputOptions, *, suffixes: Sequence[str] = ()
+    reporter: Reporter, images: Sequence[str], source: DatasetOptions, options: OutputOptions, *, suffixes: Sequence[str] = ()
 ) -> Destination | None:
     """Return where the result of a command on images goes; None with --json and no -o. Raises UsageError.
 
     The default name is made of the command, its arguments and the `suffixes` for other options that are not at their default.
     """
-    strip = ["strip"] if options.format == "strip" else []
-    stem = default_stem(reporter.command, images, [*source_options(source), *suffixes, *strip])
+    stem = source_stem(reporter, images, source, [*suffixes, *["strip"] * (options.format == "strip")])
     target = None if reporter.as_json and options.output is None else resolve(reporter, options, stem=stem)
     refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset, images=images)
     return target
 
 
-def resolve(reporter: Reporter, options: OutputOptions, *, stem: str) -> Destination:
-    """Return where a result goes: where -o says, else to a file of this name in the working directory. Raises UsageError."""
-    if options.output is not None:
-        return explicit(reporter, options)
-    chosen = options.format or next(iter(options.formats))
-    path = Path(f"{stem}.{_extension(chosen)}")
-    atomic.check_writable(path)
-    return Destination(path, chosen)
+def source_stem(reporter: Reporter, images: Sequence[str], source: DatasetOptions, suffixes: Sequence[str]) -> str:
+    """Return the default name of a result that is made with a checkpoint, a data set and perhaps --raw."""
+    given = [name for name in (source.checkpoint, source.dataset) if name]
+    return default_stem(reporter.command, images, [*given, *["raw"] * source.raw, *suffixes])
 
 
-def explicit(reporter: Reporter, options: OutputOptions) -> Destination:
-    """Return where -o says that the result goes. Raises UsageError."""
-    if options.output in {None, "-"}:
-        chosen = options.format or next(iter(options.formats))
-        console.check_stdout(as_json=reporter.as_json, is_text=chosen in TEXT_FORMATS)
+def resolve(reporter: Reporter, options: OutputOptions, *, stem: str | None = None) -> Destination:
+    """Return where a result goes: where -o says, else to a file of this name, else to stdout. Raises UsageError."""
+    chosen = options.format or options.formats[0]
+    if options.output == "-" or (options.output is None and stem is None):
+        _check_stdout(reporter, options, is_text=chosen in TEXT_FORMATS)
         return Destination(None, chosen)
-    path = Path(str(options.output))
+    path = Path(f"{stem}.{_extension(chosen)}" if options.output is None else options.output)
     atomic.check_writable(path)
     return Destination(path, _format_of(path, options))
 
 
-def _format_of(path: Path, options: OutputOptions) -> StrEnum:
+def _check_stdout(reporter: Reporter, options: OutputOptions, *, is_text: bool) -> None:
+    """Raise UsageError if a file cannot go to stdout: beside a JSON document, or to a terminal unless it is text."""
+    if reporter.as_json and options.output is not None:
+        raise UsageError("--json and -o - cannot be combined", hint="leave one of them out")
+    if reporter.as_json and options.format is not None:
+        raise UsageError("--format cannot be combined with --json", hint="leave --format out, or name a file with -o")
+    if console.is_terminal(sys.stdout) and not (reporter.as_json or is_text):
+        raise UsageError("refusing to write binary data to a terminal", hint="pipe it, or write to a file with -o")
+
+
+def _format_of(path: Path, options: OutputOptions) -> str:
     """Return the format that the file extension names, or --format if the extension names none or the same."""
     extension = path.suffix.removeprefix(".").lower()
-    formats = list(options.formats)
+    formats = options.formats
     if options.format is None:
         if not extension:
             hint = f"add one, or give --format {'|'.join(formats)}"
             raise UsageError(f"cannot infer the format of '{path}': no file extension", hint=hint)
         if extension not in formats:
             raise UsageError(f"unsupported output format: '{extension}'", hint=f"choose one of: {', '.join(formats)}")
-        return options.formats(extension)
+        return extension
     if extension in formats and extension != _extension(options.format):
         raise UsageError(f"extension of '{path}' does not match --format {options.format}", hint="leave --format out")
     return options.format
 
 
-def _extension(chosen: StrEnum) -> str:
-    return "png" if chosen == "strip" else chosen.value
+def _extension(chosen: str) -> str:
+    return "png" if chosen == "strip" else chosen
 
 
 def refuse_to_overwrite_inputs(target: Destination | None, *others: str | None, images: Sequence[str] = ()) -> None:
@@ -108,10 +113,32 @@ def write_result(
     """Render and write the file and print its path, which the document holds under `output`."""
     if target is None:
         reporter.result([], {**document, "output": None})
-    elif target.path is None:
-        console.write_bytes(render(target.format))
+        return
+    data = render(target.format)
+    if target.path is None:
+        send(target, [data])
     else:
-        atomic.write_bytes(target.path, render(target.format))
+        atomic.write_bytes(target.path, data)
+    report_path(reporter, target, document)
+
+
+def send(target: Destination, chunks: Iterable[bytes]) -> None:
+    """Write the bytes of a result as they are computed."""
+    if target.path is not None:
+        with atomic.open_atomic(target.path) as writer:
+            for chunk in chunks:
+                writer.write(chunk)
+        return
+    for chunk in chunks:
+        if target.format in TEXT_FORMATS:
+            console.write(chunk.decode("utf-8", "surrogateescape"))
+        else:
+            console.write_bytes(chunk)
+
+
+def report_path(reporter: Reporter, target: Destination, document: Mapping[str, Any]) -> None:
+    """Print the path of the file, or its document, unless the result itself is on stdout."""
+    if target.path is not None:
         reporter.result([str(target.path)], {**document, "output": str(target.path)})
 
 
@@ -138,9 +165,3 @@ def _legible(name: str) -> str | None:
         return None
     is_kept = path.stem.isdecimal() or "." in path.stem  # 5.png is not the training image 5, nor a.jpg.png a.jpg
     return name if is_kept else name.removesuffix(".png")
-
-
-def source_options(source: NetworkOptions) -> list[str]:
-    """Return the arguments that say what a result is made with: checkpoint, data set and --raw."""
-    given = [getattr(source, name, None) for name in ("checkpoint", "dataset")]
-    return [*(name for name in given if name), *(["raw"] if getattr(source, "raw", False) else [])]

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import typer
 
@@ -47,12 +47,7 @@ NewName = Annotated[str | None, typer.Option("--name", help="Name of the run (de
 PartOption = Annotated[Part, typer.Option("--part", help="Part of the network to export (ONNX only).")]
 
 
-class ExportFormat(StrEnum):
-    """Formats of exports."""
-
-    ONNX = "onnx"
-    NPZ = "npz"
-    SAFETENSORS = "safetensors"
+ExportFormat = StrEnum("ExportFormat", ["ONNX", "NPZ", "SAFETENSORS"])
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,6 @@ class ExportOutput(OutputOptions):
 
     output: Annotated[str, output_option("Output file, or - for stdout.")] = field()  # required: no default is inherited
     format: Annotated[ExportFormat | None, format_option()] = None
-    formats: ClassVar[type[StrEnum]] = ExportFormat
 
 
 def list_(*, reporter: Reporter) -> None:
@@ -132,7 +126,7 @@ def export(name: OptionalName = None, *, part: PartOption = Part.WHOLE, out: Exp
 
     Every export is verified before it is written. ONNX export requires the extra `onnx`.
     """
-    target = results.explicit(reporter, out)
+    target = results.resolve(reporter, out)
     if part is not Part.WHOLE and target.format != "onnx":
         raise UsageError(f"--part applies to ONNX only, not to {target.format}", hint="leave --part out, or write ONNX")
     exports.check_can_write(target.format)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from io import BufferedReader
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -34,12 +34,7 @@ MAX_FRAMES = 1000
 Codes = Annotated[str, typer.Argument(metavar="CODES", help="A file of codes, or - for stdin.")]
 
 
-class ImageFormat(StrEnum):
-    """Formats of decoded images."""
-
-    PNG = "png"
-    GIF = "gif"
-    NPY = "npy"
+ImageFormat = StrEnum("ImageFormat", ["PNG", "GIF", "NPY"])
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,6 @@ class ImageOutput(OutputOptions):
         output_option("Output file, folder, or - for stdout (default: a name derived from CODES).", metavar="PATH|DIR/|-"),
     ] = None
     format: Annotated[ImageFormat | None, format_option("png")] = None
-    formats: ClassVar[type[StrEnum]] = ImageFormat
 
 
 def decode(codes: Codes = "-", *, source: NetworkOptions, out: ImageOutput, reporter: Reporter) -> None:

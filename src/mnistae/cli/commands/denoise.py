@@ -8,7 +8,7 @@ import typer
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import FigureOutput, Images, InputOptions, checkpoint_option
+from mnistae.cli.groups import DatasetOptions, FigureOutput, Images, checkpoint_option
 from mnistae.cli.inputs import Inputs
 from mnistae.cli.views import images as view
 from mnistae.core.errors import UsageError
@@ -25,7 +25,7 @@ HEADINGS = ("image", "label", "PSNR noisy", "PSNR denoised", "gain")
 
 
 @dataclass(frozen=True)
-class DenoiseInput(InputOptions):
+class DenoiseInput(DatasetOptions):
     """Input with a default checkpoint of its own."""
 
     checkpoint: Annotated[

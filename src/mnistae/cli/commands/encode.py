@@ -4,14 +4,14 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 from mnistae.cli import console, inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import IMAGE_HELP, InputOptions, OutputOptions, format_option, output_option
+from mnistae.cli.groups import IMAGE_HELP, DatasetOptions, OutputOptions, format_option, output_option
 from mnistae.cli.results import Destination
 from mnistae.core.arrays import NO_LABEL, to_float
 from mnistae.core.errors import UsageError
@@ -33,12 +33,7 @@ SplitOption = Annotated[
 ]
 
 
-class CodeFormat(StrEnum):
-    """Formats of codes."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-    NPY = "npy"
+CodeFormat = StrEnum("CodeFormat", ["JSONL", "CSV", "NPY"])
 
 
 @dataclass(frozen=True)
@@ -47,7 +42,6 @@ class CodeOutput(OutputOptions):
 
     output: Annotated[str | None, output_option("Output file, or - for stdout (default: stdout).")] = None
     format: Annotated[CodeFormat | None, format_option("jsonl")] = None
-    formats: ClassVar[type[StrEnum]] = CodeFormat
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,7 @@ class _Codes:
 
 
 def encode(
-    images: Images = None, split: SplitOption = None, *, source: InputOptions, out: CodeOutput, reporter: Reporter
+    images: Images = None, split: SplitOption = None, *, source: DatasetOptions, out: CodeOutput, reporter: Reporter
 ) -> None:
     """Encode images into codes: JSON lines, CSV or an array (npy).
 
@@ -72,7 +66,7 @@ def encode(
         raise UsageError("images and --split cannot be combined", hint="leave one of them out")
     if not images and split is None:
         raise UsageError("give images or --split", hint="name images, or use --split train or --split test")
-    target = _target(reporter, out)
+    target = results.resolve(reporter, out)
     results.refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset, images=images or [])
     if split is not None:
         _write(reporter, target, _of_split(reporter, split, source))
@@ -80,14 +74,6 @@ def encode(
     job = inputs.load_inputs(reporter, images or [], source)
     _write(reporter, target, _Codes(_encode_images(job), None, job.network.config.bottleneck, job.describe))
     job.exit_with_failures()
-
-
-def _target(reporter: Reporter, out: CodeOutput) -> Destination:
-    if out.output is not None or not reporter.as_json:
-        return results.explicit(reporter, out)
-    if out.format is not None:
-        raise UsageError("--format cannot be combined with --json", hint="leave --format out, or name a file with -o")
-    return Destination(None, CodeFormat.JSONL)
 
 
 def _encode_images(job: inputs.Inputs) -> Iterator[Block]:
@@ -98,7 +84,7 @@ def _encode_images(job: inputs.Inputs) -> Iterator[Block]:
         yield Block([image.name for image in images], [image.label for image in images], codes, classes)
 
 
-def _of_split(reporter: Reporter, split: Split, source: InputOptions) -> _Codes:
+def _of_split(reporter: Reporter, split: Split, source: DatasetOptions) -> _Codes:
     checkpoint, network = inputs.open_model(reporter, source.checkpoint, source.device)
     data = inputs.open_dataset_of(reporter, checkpoint, source)
     metadata, width = checkpoint.metadata, network.config.bottleneck

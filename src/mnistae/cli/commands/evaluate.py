@@ -1,16 +1,16 @@
 """`mnistae evaluate`: checkpoints measured over a whole split."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import typer
 
-from mnistae.cli import console, inputs, results
+from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import DatasetOptions, OutputOptions, format_option, output_option
+from mnistae.cli.groups import DatasetOptions, OutputOptions, choose_checkpoints, format_option, output_option
+from mnistae.cli.results import Destination
 from mnistae.cli.views import evaluation as view
 from mnistae.cli.views.evaluation import Report
 from mnistae.core import config as configs
@@ -42,13 +42,7 @@ KnnOption = Annotated[
 ]
 
 
-class EvaluationFormat(StrEnum):
-    """Formats of evaluations."""
-
-    CSV = "csv"
-    PNG = "png"
-    SVG = "svg"
-    PDF = "pdf"
+EvaluationFormat = StrEnum("EvaluationFormat", ["CSV", "PNG", "SVG", "PDF"])
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,6 @@ class EvaluationOutput(OutputOptions):
         str | None, output_option("Write CSV, or the figure of --extremes or --denoising, to this file, or - for stdout.")
     ] = None
     format: Annotated[EvaluationFormat | None, format_option()] = None
-    formats: ClassVar[type[StrEnum]] = EvaluationFormat
 
 
 def evaluate(
@@ -82,8 +75,10 @@ def evaluate(
     for option, value, most in (("--extremes", extremes, MAX_EXTREMES), ("--knn", knn, MAX_NEIGHBOURS)):
         if value is not None:
             configs.check_integer(option, value, 1, most)
-    references = _references(checkpoints or [], source.checkpoint)
-    target = _target(reporter, out)
+    references = choose_checkpoints(checkpoints or [], source.checkpoint, "CHECKPOINT arguments")
+    if len(references) > MAX_CHECKPOINTS:
+        raise UsageError(f"too many checkpoints: {len(references)}", hint=f"give at most {MAX_CHECKPOINTS}")
+    target = None if out.output is None and out.format is None else results.resolve(reporter, out)
     if target is not None and target.format != EvaluationFormat.CSV:
         _check_figure(extremes or 0, len(references), denoising=denoising)
     results.refuse_to_overwrite_inputs(target, *references, source.dataset)
@@ -102,30 +97,6 @@ def evaluate(
     if len(reports) == 1 and evaluations[0].worst:
         _preview(reporter, evaluations[0].worst)
     _write(reporter, target, reports, dataset.name)
-
-
-def _references(arguments: Sequence[str], option: str | None) -> list[str | None]:
-    """Return the checkpoints to evaluate. Arguments take precedence over the environment and exclude -c."""
-    if not arguments:
-        return [option]
-    if option not in {None, os.environ.get("MNISTAE_CHECKPOINT")}:
-        raise UsageError("-c cannot be combined with CHECKPOINT arguments", hint=f"leave -c out: mnistae evaluate {option} ...")
-    if len(arguments) > MAX_CHECKPOINTS:
-        raise UsageError(f"too many checkpoints: {len(arguments)}", hint=f"give at most {MAX_CHECKPOINTS}")
-    return list(arguments)
-
-
-def _target(reporter: Reporter, out: EvaluationOutput) -> results.Destination | None:
-    """Return where CSV or a figure goes; None for tables or JSON on stdout."""
-    if out.output is not None:
-        return results.explicit(reporter, out)
-    if out.format is None:
-        return None
-    if reporter.as_json:
-        raise UsageError("--format cannot be combined with --json", hint="leave --format out, or name a file with -o")
-    if out.format is not EvaluationFormat.CSV:
-        console.check_stdout(as_json=False)
-    return results.Destination(None, out.format)
 
 
 def _check_figure(extremes: int, checkpoints: int, *, denoising: bool) -> None:
@@ -150,13 +121,12 @@ def _preview(reporter: Reporter, worst: Extremes) -> None:
     reporter.preview(lambda canvas: mosaic(canvas, shown.originals, shown.outputs, names=names, titles=("reconstructed",)))
 
 
-def _write(reporter: Reporter, target: results.Destination | None, reports: Sequence[Report], dataset: str) -> None:
+def _write(reporter: Reporter, target: Destination | None, reports: Sequence[Report], dataset: str) -> None:
     document, lines = view.document(reports, dataset), view.lines(reports, dataset)
     if target is None:
         reporter.result(lines, {**document, "output": None})
-    elif target.path is None and target.format == EvaluationFormat.CSV:
-        console.write(view.as_csv(reports))
-    else:
+        return
+    if target.path is not None or target.format != EvaluationFormat.CSV:
         for line in lines:
             reporter.info(line)
-        results.write_result(reporter, target, lambda kind: view.render(reports, kind), document)
+    results.write_result(reporter, target, lambda kind: view.render(reports, kind), document)

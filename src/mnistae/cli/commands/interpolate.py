@@ -8,7 +8,7 @@ import typer
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import MAX_STEPS, FrameOutput, Images, InputOptions
+from mnistae.cli.groups import MAX_STEPS, DatasetOptions, FrameOutput, Images
 from mnistae.core import config as configs
 from mnistae.core.errors import UsageError
 from mnistae.data import references
@@ -53,7 +53,7 @@ class PathOptions:
         return [name for name, is_changed in changed.items() if is_changed]
 
 
-def interpolate(images: Images, *, path: PathOptions, source: InputOptions, out: FrameOutput, reporter: Reporter) -> None:
+def interpolate(images: Images, *, path: PathOptions, source: DatasetOptions, out: FrameOutput, reporter: Reporter) -> None:
     """Morph one image into the next by interpolating between their codes.
 
     Writes the lab's figure (png, svg, pdf: original, frames, original) or, with -f, a strip without axes (strip), an animation

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import typer
 
@@ -26,14 +26,8 @@ MAX_COUNT = 60_000
 NEIGHBOURS = 10
 
 
-class MapFormat(StrEnum):
-    """Formats of maps: figures, the positions, and a folder of files for TensorBoard's Embedding Projector."""
-
-    PNG = "png"
-    SVG = "svg"
-    PDF = "pdf"
-    CSV = "csv"
-    PROJECTOR = "projector"
+MapFormat = StrEnum("MapFormat", ["PNG", "SVG", "PDF", "CSV", "PROJECTOR"])
+"""Formats of maps: figures, the positions, and a folder of files for TensorBoard's Embedding Projector."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,6 @@ class MapOutput(OutputOptions):
         str | None, output_option("Output file, or - for stdout; a folder for -f projector (default: a name derived from RUN).")
     ] = None
     format: Annotated[MapFormat | None, format_option()] = None
-    formats: ClassVar[type[StrEnum]] = MapFormat
 
 
 @dataclass(frozen=True)
@@ -70,7 +63,7 @@ class MapOptions:
         return split + [f"{name}{value}" for name, value in values.items() if value is not None]
 
 
-def map_(*, run: RunOptions, options: MapOptions, out: MapOutput, reporter: Reporter) -> None:
+def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: Reporter) -> None:
     """Draw the codes of a data set as a map in the plane, coloured by class.
 
     Codes of similar images are close to each other. t-SNE, with cosine distances, takes about 10 seconds for 5,000 codes and
@@ -78,9 +71,7 @@ def map_(*, run: RunOptions, options: MapOptions, out: MapOutput, reporter: Repo
     grid of decoded images. Writes a figure (png, svg, pdf), the positions (csv) or a folder for TensorBoard's Embedding
     Projector (projector). Prints the path.
     """
-    source = run.resolve()
-    target = _target(reporter, results.default_stem("map", [], [*results.source_options(source), *options.suffixes()]), out)
-    results.refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset)
+    target = _target(reporter, source, options, out)
     checkpoint, network = inputs.open_model(reporter, source.checkpoint, source.device)
     method = _method(options.method, network)
     dataset = inputs.open_dataset_of(reporter, checkpoint, source)
@@ -121,15 +112,13 @@ def map_(*, run: RunOptions, options: MapOptions, out: MapOutput, reporter: Repo
     results.write_result(reporter, target, render, document if target else document | _points(shown))
 
 
-def _target(reporter: Reporter, stem: str, out: MapOutput) -> results.Destination | None:
+def _target(reporter: Reporter, source: RunOptions, options: MapOptions, out: MapOutput) -> results.Destination | None:
     """Return where the map goes; None with --json and no -o. Raises UsageError."""
-    if reporter.as_json and out.output is None:
-        return None
-    if out.format is not MapFormat.PROJECTOR:
-        return results.resolve(reporter, out, stem=stem)
+    if out.format is not MapFormat.PROJECTOR or (reporter.as_json and out.output is None):
+        return results.for_images(reporter, [], source, out, suffixes=options.suffixes())
     if out.output == "-":
         raise UsageError("-f projector writes a folder, not a stream", hint="name a folder with -o")
-    folder = Path(out.output or f"{stem}-projector")
+    folder = Path(out.output or f"{results.source_stem(reporter, [], source, options.suffixes())}-projector")
     atomic.check_writable(folder / "vectors.tsv")
     return results.Destination(folder, MapFormat.PROJECTOR)
 

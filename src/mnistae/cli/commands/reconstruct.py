@@ -2,7 +2,7 @@
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import FigureOutput, Images, InputOptions
+from mnistae.cli.groups import DatasetOptions, FigureOutput, Images
 from mnistae.cli.views import images as view
 from mnistae.data import references
 from mnistae.outputs import figures
@@ -10,7 +10,7 @@ from mnistae.outputs.terminal.mosaic import mosaic
 from mnistae.tasks import inference
 
 
-def reconstruct(images: Images, *, source: InputOptions, out: FigureOutput, reporter: Reporter) -> None:
+def reconstruct(images: Images, *, source: DatasetOptions, out: FigureOutput, reporter: Reporter) -> None:
     """Draw images beside their reconstructions and measure the error.
 
     Writes a figure in the lab's layout and prints its path; MSE, PSNR and SSIM go to stderr. With --json and no -o, no figure

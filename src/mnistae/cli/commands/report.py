@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import typer
 
@@ -27,10 +27,7 @@ Images = Annotated[
 ]
 
 
-class PageFormat(StrEnum):
-    """Formats of reports."""
-
-    HTML = "html"
+PageFormat = StrEnum("PageFormat", ["HTML"])
 
 
 @dataclass(frozen=True)
@@ -40,17 +37,16 @@ class PageOutput(OutputOptions):
     output: Annotated[
         str | None, output_option("Output file, or - for stdout (default: a name derived from the arguments).")
     ] = None
-    formats: ClassVar[type[StrEnum]] = PageFormat
+    format: PageFormat | None = None
 
 
-def report(images: Images = DEFAULT_IMAGES, *, run: RunOptions, out: PageOutput, reporter: Reporter) -> None:
+def report(images: Images = DEFAULT_IMAGES, *, source: RunOptions, out: PageOutput, reporter: Reporter) -> None:
     """Write the lab's report of a network as one HTML file, with the network in it.
 
     The page needs no server and no network connection. It has the layer table, the training settings, the lab's figures, an
     evaluation and a map of the codes; and in a browser the network itself: sliders for the units, interpolation, noise, and a
     field to draw digits in. Prints the path. The first report of a checkpoint takes about ten seconds longer, for the map.
     """
-    source = run.resolve()
     target = results.for_images(reporter, [] if images == DEFAULT_IMAGES else images, source, out)
     job = inputs.load_inputs(reporter, images, source, needs_all=True)
     if len(job.images) != len(images):

@@ -28,13 +28,7 @@ if TYPE_CHECKING:
     from mnistae.training.run import Run, RunSpec
 
 
-class Recipe(StrEnum):
-    """Names of the recipes."""
-
-    LAB = "lab"
-    FAST = "fast"
-    BEST = "best"
-    DENOISE = "denoise"
+Recipe = StrEnum("Recipe", ["LAB", "FAST", "BEST", "DENOISE"])
 
 
 @dataclass(frozen=True)

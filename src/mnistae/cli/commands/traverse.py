@@ -8,7 +8,7 @@ import typer
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import IMAGE_HELP, MAX_STEPS, FrameOutput, InputOptions
+from mnistae.cli.groups import IMAGE_HELP, MAX_STEPS, DatasetOptions, FrameOutput
 from mnistae.cli.inputs import Inputs
 from mnistae.core import config as configs
 from mnistae.core.errors import UsageError
@@ -29,7 +29,7 @@ Steps = Annotated[int, typer.Option("--steps", "-n", help="Frames per unit, incl
 
 
 def traverse(
-    image: Image, unit: Unit = None, steps: Steps = 8, *, source: InputOptions, out: FrameOutput, reporter: Reporter
+    image: Image, unit: Unit = None, steps: Steps = 8, *, source: DatasetOptions, out: FrameOutput, reporter: Reporter
 ) -> None:
     """Latent traversal: vary one bottleneck unit at a time over its training range.
 

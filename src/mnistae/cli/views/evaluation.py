@@ -10,9 +10,9 @@ from mnistae.cli.console import format_table
 from mnistae.cli.views import images as image_view
 from mnistae.core.text import csv_text, escape
 from mnistae.outputs import figures
-from mnistae.outputs.figures import Gain, Section
 from mnistae.store.runs import Checkpoint
 from mnistae.tasks.evaluation import Evaluation, Extremes
+from mnistae.tasks.inference import Reconstruction
 from mnistae.tasks.noise import Noise
 
 CSV_COLUMNS = ("checkpoint", "metric", "label", "item", "value")
@@ -187,17 +187,17 @@ def _column_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return numbers, [*(f"{number}  {escape(name)}" for number, name in zip(numbers, names, strict=True)), ""]
 
 
-def _curve(report: Report) -> tuple[str, list[Gain]]:
+def _curve(report: Report) -> tuple[str, dict[tuple[Noise, float], float]]:
     """Return the name, in the letters of the figure's font and only the end of a long one, and the gains."""
     name = report.name.encode("ascii", "backslashreplace").decode()
     gains = [(str(item).partition(":"), row["psnr_gain"]) for (_, item), row in report.result.pivot("psnr_gain").items()]
-    curve = [Gain(Noise(kind), float(level), gain) for (kind, _, level), gain in gains]
+    curve = {(Noise(kind), float(level)): gain for (kind, _, level), gain in gains}
     return name if len(name) <= 60 else f"...{name[-57:]}", curve
 
 
-def _section(heading: str, extremes: Extremes) -> Section:
+def _section(heading: str, extremes: Extremes) -> tuple[str, list[str], Reconstruction]:
     captions = [
         f"{image.name}{'' if image.label is None else f' ({image_view.label(image)})'}\n{mse:.5f}"
         for image, mse in zip(extremes.images, extremes.reconstruction.metrics.mse, strict=True)
     ]
-    return Section(heading, captions, extremes.reconstruction.originals, extremes.reconstruction.outputs)
+    return heading, captions, extremes.reconstruction
