@@ -1,12 +1,11 @@
 import dataclasses
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mnistae.core import config
-from mnistae.core.config import MAX_SEED, PIXELS, ModelConfig, Optimizer, Precision, Schedule, TrainConfig
+from mnistae.core.config import MAX_SEED, PIXELS, ModelConfig, Optimizer, Schedule, TrainConfig
 from mnistae.core.errors import UsageError
 from mnistae.store import format as checkpoint_format
 
@@ -16,43 +15,17 @@ NAN, INF = float("nan"), float("inf")
 def test_the_lab() -> None:
     """The defaults are the lab's: its network and its recipe."""
     assert ModelConfig() == ModelConfig(hidden=392, bottleneck=8)
-    assert (
-        config.recipe("lab")
-        == TrainConfig()
-        == TrainConfig(
-            recipe="lab",
-            dataset="mnist",
-            seed=0,
-            epochs=50,
-            batch_size=2048,
-            learning_rate=1e-3,
-            weight_decay=1e-5,
-            optimizer=Optimizer.ADAM,
-            beta1=0.9,
-            beta2=0.999,
-            schedule=Schedule.PLATEAU,
-            warmup=0,
-            bottleneck_bias=0.01,
-            output_bias=0.01,
-            noise=0.0,
-            augment_std=0.0,
-            precision=Precision.FP32,
-        )
-    )
+    lab = TrainConfig(epochs=50, batch_size=2048, learning_rate=1e-3, weight_decay=1e-5, output_bias=0.01, bottleneck_bias=0.01)
+    assert config.recipe("lab") == TrainConfig() == lab
+    assert (lab.optimizer, lab.beta1, lab.beta2) == (Optimizer.ADAM, 0.9, 0.999)
+    assert (lab.schedule, lab.warmup, lab.noise, lab.augment_std) == (Schedule.PLATEAU, 0, 0, 0)
 
 
 def test_shapes() -> None:
     """A network has eight tensors, in their order and under the lab's names."""
-    assert list(ModelConfig(hidden=16, bottleneck=2).shapes().items()) == [
-        ("fc1.weight", (16, 784)),
-        ("fc1.bias", (16,)),
-        ("fc2.weight", (2, 16)),
-        ("fc2.bias", (2,)),
-        ("fc3.weight", (16, 2)),
-        ("fc3.bias", (16,)),
-        ("fc4.weight", (784, 16)),
-        ("fc4.bias", (784,)),
-    ]
+    shapes = [(16, 784), (16,), (2, 16), (2,), (16, 2), (16,), (784, 16), (784,)]
+    names = [f"fc{number}.{part}" for number in (1, 2, 3, 4) for part in ("weight", "bias")]
+    assert list(ModelConfig(hidden=16, bottleneck=2).shapes().items()) == list(zip(names, shapes, strict=True))
 
 
 def test_largest_state_fits() -> None:
@@ -63,79 +36,59 @@ def test_largest_state_fits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "error"),
+    ("kind", "fields", "error"),
     [
-        ({"hidden": 1, "bottleneck": 1}, None),
-        ({"hidden": 2048, "bottleneck": 392}, None),
-        ({"hidden": 0}, "invalid value for --hidden: 0"),
-        ({"hidden": 2049}, "invalid value for --hidden: 2049"),
-        ({"hidden": 16.0}, "invalid value for --hidden: 16.0"),
-        ({"hidden": True}, "invalid value for --hidden: True"),
-        ({"hidden": None}, "invalid value for --hidden: None"),
-        ({"bottleneck": 0}, "invalid value for --bottleneck: 0"),
-        ({"bottleneck": -8}, "invalid value for --bottleneck: -8"),
-        ({"bottleneck": 393}, "invalid value for --bottleneck: 393"),
-        ({"bottleneck": "8"}, "invalid value for --bottleneck: 8"),
-        ({"bottleneck": 10**30}, f"invalid value for --bottleneck: {10**30}"),
+        (ModelConfig, {"hidden": 1, "bottleneck": 1}, None),
+        (ModelConfig, {"hidden": 2048, "bottleneck": 392}, None),
+        (ModelConfig, {"hidden": 0}, "--hidden: 0"),
+        (ModelConfig, {"hidden": 2049}, "--hidden: 2049"),
+        (ModelConfig, {"hidden": 16.0}, "--hidden: 16.0"),
+        (ModelConfig, {"hidden": True}, "--hidden: True"),
+        (ModelConfig, {"bottleneck": 0}, "--bottleneck: 0"),
+        (ModelConfig, {"bottleneck": 393}, "--bottleneck: 393"),
+        (TrainConfig, {"seed": 0, "epochs": 1, "batch_size": 1, "weight_decay": 0.0}, None),
+        (TrainConfig, {"seed": MAX_SEED, "epochs": 10_000, "batch_size": 65_536, "learning_rate": 1e30}, None),
+        (TrainConfig, {"seed": -1}, "--seed: -1"),
+        (TrainConfig, {"seed": MAX_SEED + 1}, f"--seed: {MAX_SEED + 1}"),
+        (TrainConfig, {"epochs": 0}, "--epochs: 0"),
+        (TrainConfig, {"epochs": 10_001}, "--epochs: 10001"),
+        (TrainConfig, {"batch_size": 0}, "--batch-size: 0"),
+        (TrainConfig, {"batch_size": 65_537}, "--batch-size: 65537"),
+        (TrainConfig, {"learning_rate": 0.0}, "--lr: 0.0"),
+        (TrainConfig, {"learning_rate": NAN}, "--lr: nan"),
+        (TrainConfig, {"learning_rate": INF}, "--lr: inf"),
+        (TrainConfig, {"weight_decay": -1e-9}, "--weight-decay: -1e-09"),
+        (TrainConfig, {"weight_decay": NAN}, "--weight-decay: nan"),
+        (TrainConfig, {"warmup": -1}, "warmup: -1"),
+        (TrainConfig, {"noise": NAN}, "noise: nan"),
+        (TrainConfig, {"augment_std": -0.1}, "augment_std: -0.1"),
+        (TrainConfig, {"beta1": 1.0}, "beta1: 1.0"),
+        (TrainConfig, {"beta2": NAN}, "beta2: nan"),
+        (TrainConfig, {"bottleneck_bias": NAN}, "bottleneck_bias: nan"),
+        (TrainConfig, {"output_bias": 101.0}, "output_bias: 101.0"),
+        (TrainConfig, {"optimizer": "sgd"}, "optimizer: sgd"),
+        (TrainConfig, {"precision": "fp8"}, "--precision: fp8"),
+        (TrainConfig, {"schedule": "cosine"}, "schedule: cosine"),
     ],
+    ids=str,
 )
-def test_model_bounds(fields: dict[str, Any], error: str | None) -> None:
-    """Sizes are integers from 1 to what the store can read."""
-    check(lambda given: ModelConfig(**given), fields, UsageError if error else None, error)
+def test_bounds(kind: type[ModelConfig | TrainConfig], fields: dict[str, Any], error: str | None) -> None:
+    """Sizes and settings are integers and finite numbers in their ranges, wherever they come from."""
+    if error is None:
+        assert dataclasses.asdict(kind(**fields)).items() >= fields.items()
+        return
+    with pytest.raises(UsageError) as failure:
+        kind(**fields)
+    assert failure.value.message == f"invalid value for {error}"
 
 
 @pytest.mark.parametrize(
-    ("fields", "kind", "error"),
-    [
-        ({"seed": 0, "epochs": 1, "batch_size": 1, "weight_decay": 0.0}, None, None),
-        ({"seed": MAX_SEED, "epochs": 10_000, "batch_size": 65_536, "learning_rate": 1e30}, None, None),
-        ({"seed": -1}, UsageError, "invalid value for --seed: -1"),
-        ({"seed": MAX_SEED + 1}, UsageError, f"invalid value for --seed: {MAX_SEED + 1}"),
-        ({"epochs": 0}, UsageError, "invalid value for --epochs: 0"),
-        ({"epochs": 10_001}, UsageError, "invalid value for --epochs: 10001"),
-        ({"epochs": 1e3}, UsageError, "invalid value for --epochs: 1000.0"),
-        ({"batch_size": 0}, UsageError, "invalid value for --batch-size: 0"),
-        ({"batch_size": 65_537}, UsageError, "invalid value for --batch-size: 65537"),
-        ({"learning_rate": 0.0}, UsageError, "invalid value for --lr: 0.0"),
-        ({"learning_rate": -1e-3}, UsageError, "invalid value for --lr: -0.001"),
-        ({"learning_rate": NAN}, UsageError, "invalid value for --lr: nan"),
-        ({"learning_rate": INF}, UsageError, "invalid value for --lr: inf"),
-        ({"learning_rate": "fast"}, TypeError, None),
-        ({"weight_decay": -1e-9}, UsageError, "invalid value for --weight-decay: -1e-09"),
-        ({"weight_decay": NAN}, UsageError, "invalid value for --weight-decay: nan"),
-        ({"warmup": -1}, UsageError, "invalid value for warmup: -1"),
-        ({"noise": NAN}, UsageError, "invalid value for noise: nan"),
-        ({"augment_std": -0.1}, UsageError, "invalid value for augment_std: -0.1"),
-        ({"beta1": 1.0}, UsageError, "invalid value for beta1: 1.0"),
-        ({"beta2": NAN}, UsageError, "invalid value for beta2: nan"),
-        ({"bottleneck_bias": NAN}, UsageError, "invalid value for bottleneck_bias: nan"),
-        ({"output_bias": 101.0}, UsageError, "invalid value for output_bias: 101.0"),
-        ({"optimizer": "sgd"}, UsageError, "invalid value for optimizer: sgd"),
-        ({"precision": "fp8"}, UsageError, "invalid value for --precision: fp8"),
-        ({"schedule": "cosine"}, UsageError, "invalid value for schedule: cosine"),
-        ({"dataset": None}, TypeError, "recipe and data set must be text"),
-        ({"recipe": ["lab"]}, TypeError, "recipe and data set must be text"),
-    ],
+    "fields", [{"learning_rate": "fast"}, {"dataset": None}, {"recipe": ["lab"]}, {"raw": 1}, {"speed": 1}]
 )
-def test_recipe_bounds(fields: dict[str, Any], kind: type[Exception] | None, error: str | None) -> None:
-    """Settings are integers and finite numbers in their ranges, wherever they come from."""
-    check(lambda given: TrainConfig(**given), fields, kind, error)
-
-
-def check(
-    make: Callable[[dict[str, Any]], ModelConfig | TrainConfig],
-    fields: dict[str, Any],
-    kind: type[Exception] | None,
-    error: str | None,
-) -> None:
-    """Make the configuration and compare it, or its error."""
-    if kind is None:
-        made = dataclasses.asdict(make(fields))
-        assert {name: made[name] for name in fields} == fields
-        return
-    with pytest.raises(kind) as failure:
-        make(fields)
-    assert error in (None, str(failure.value))
+def test_other_types(fields: dict[str, Any]) -> None:
+    """Settings of another type, and unknown ones, are refused: a checkpoint may have any."""
+    with pytest.raises(TypeError):
+        TrainConfig(**fields)
 
 
 def test_json_round_trip() -> None:
@@ -144,14 +97,10 @@ def test_json_round_trip() -> None:
     assert TrainConfig(**json.loads(json.dumps(dataclasses.asdict(before)))) == before
 
 
-def test_unknown_recipe() -> None:
-    """An unknown recipe is a usage error that names the valid ones."""
+def test_recipes() -> None:
+    """Each recipe has the name it is found under, because the store records it; an unknown name is a usage error."""
+    assert {name: recipe.recipe for name, recipe in config.RECIPES.items()} == {name: name for name in config.RECIPES}
     with pytest.raises(UsageError) as failure:
         config.recipe("Lab")
     assert failure.value.message == "invalid value for --recipe: Lab"
     assert failure.value.hint == f"must be one of: {', '.join(config.RECIPES)}"
-
-
-def test_recipes_name_themselves() -> None:
-    """Each recipe carries the name it is found under, because the store records it."""
-    assert {name: recipe.recipe for name, recipe in config.RECIPES.items()} == {name: name for name in config.RECIPES}

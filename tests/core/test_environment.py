@@ -8,7 +8,7 @@ from mnistae.core import environment, paths
 from mnistae.core.errors import UsageError
 
 
-@pytest.mark.parametrize("value", ['"/data"', "'/data'", "/data\r", "/data\n", '"/data', "/da\tta", "\x7f"])
+@pytest.mark.parametrize("value", ['"/data"', "'/data'", "/data\r", '"/data', "/da\tta", "\x7f"])
 def test_what_no_shell_has_removed_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """Quotes of an env file, a carriage return of a file with Windows line ends."""
     monkeypatch.setenv("MNISTAE_DATA_DIR", value)
@@ -18,13 +18,21 @@ def test_what_no_shell_has_removed_is_refused(monkeypatch: pytest.MonkeyPatch, v
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("~/data", "{home}/data"), ("~", "{home}"), (" /data ", "/data"), ("/a~b", "/a~b"), ("/data é", "/data é")],
+    [
+        ("", None),
+        ("~/data", "/user/data"),
+        ("~", "/user"),
+        (" /data ", "/data"),
+        ("/a~b", "/a~b"),
+        ("/data é", "/data é"),
+        ("mnist", "{work}/mnist"),
+    ],
 )
-def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str, expected: str) -> None:
-    """A leading ~ is the home directory; what else is in a path stays."""
-    monkeypatch.setenv("HOME", str(tmp_path))
+def test_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str, expected: str | None) -> None:
+    """A leading ~ is the home directory, empty is as unset, and a relative path belongs to the working folder."""
+    monkeypatch.setenv("HOME", "/user")
     monkeypatch.setenv("MNISTAE_DATA_DIR", value)
-    assert paths.user_data_dir() == Path(expected.format(home=tmp_path))
+    assert paths.user_data_dir() == (Path(expected.format(work=tmp_path / "work")) if expected else None)
 
 
 @pytest.mark.parametrize(

@@ -46,14 +46,12 @@ def open_files() -> int:
         ("huge", None, "it is larger than 1 MiB"),
         ("missing", None, "there is no such file"),
         ("dangling", None, "there is no such file"),
-        ("byte/below", None, "Not a directory"),
         ("folder", None, "it is a folder"),
         ("to-folder", None, "it is a folder"),
         ("fifo", None, "it is not a regular file"),
         ("socket", None, "No such device or address"),
         ("loop", None, "Too many levels of symbolic links"),
         ("/dev/zero", None, "it is not a regular file"),
-        ("/dev/null", None, "it is not a regular file"),
         ("/proc/self/mem", None, "Input/output error"),
         ("x" * 256, None, "File name too long"),
         ("a\0b", None, "embedded null byte"),
@@ -80,9 +78,7 @@ def test_all_of_it(tmp_path: Path) -> None:
 
 def test_read_or_raise(zoo: Path) -> None:
     """The reason is reported in the caller's own family of errors, with the caller's hint."""
-    words = {"limit": MIB, "family": CheckpointError, "what": "the checkpoint", "hint": "do this"}
-    assert files.read_or_raise(zoo / "byte", **words) == b"\0"  # type: ignore[arg-type]
     with pytest.raises(CheckpointError) as failure:
-        files.read_or_raise(zoo / "fifo", **words)  # type: ignore[arg-type]
+        files.read_or_raise(zoo / "fifo", limit=MIB, family=CheckpointError, what="the checkpoint", hint="do this")
     assert failure.value.message == f"cannot read the checkpoint '{zoo}/fifo': it is not a regular file"
     assert failure.value.hint == "do this"
