@@ -7,6 +7,7 @@ reach new code is kept in the first of the folders. Not a test by itself: test_f
 corpus that it made in every run of the tests.
 """
 
+import io
 import json
 import struct
 import sys
@@ -77,7 +78,7 @@ def image(data: bytes) -> None:
     for whole in (data, with_sums(data)) if data.startswith(PNG) else (data,):
         for raw in (False, True):
             try:
-                images = decode.read_bytes(whole, name="x", raw=raw).images
+                images, _, _ = next(decode.read_stream(io.BytesIO(whole), name="x", raw=raw))
             except DataError as error:
                 check_words(error.message, error.hint)
                 continue

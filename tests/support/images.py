@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from mnistae.data.images import decode
+
 FIVE = [(0.68, 0.2), (0.36, 0.2), (0.33, 0.46), (0.56, 0.43), (0.68, 0.6), (0.6, 0.78), (0.32, 0.8)]
 
 
@@ -26,6 +28,14 @@ def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
+
+
+def read(
+    data: bytes, *, raw: bool = False, stream: type[io.BytesIO] = io.BytesIO
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Return the images (n, 28, 28) of a file named x, and the notes."""
+    blocks = list(decode.read_stream(stream(data), name="x", raw=raw))
+    return np.concatenate([images for images, _, _ in blocks]), tuple(note for _, _, notes in blocks for note in notes)
 
 
 def npy(array: object) -> bytes:

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from io import BufferedReader
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistae.core.arrays import NO_LABEL, to_float
+from mnistae.core.arrays import NO_LABEL, Indices, to_float
 from mnistae.core.config import PIXELS
 from mnistae.core.errors import DataError, UsageError
 from mnistae.data import patterns
@@ -26,33 +26,27 @@ SUFFIXES = {*files.SUFFIXES, ".npy"}
 
 SYNTAX = "N, train:N, test:N, digit:D, digit:D/K, an image file, a folder, a glob pattern, or - for stdin"
 
-
-_INDEX = re.compile(r"(?:(train|test):)?([0-9]+)", re.ASCII)
-_DIGIT = re.compile(r"digit:([0-9])(?:/([0-9]+))?", re.ASCII)
+_OF_DATASET = re.compile(r"(?:(train|test):)?([0-9]+)|digit:([0-9])(?:/([0-9]+))?", re.ASCII)
 
 
 class Kind(Enum):
     """What a reference points at."""
 
-    INDEX = auto()
-    DIGIT = auto()
+    DATASET = auto()
     FILE = auto()
     FILES = auto()
     STDIN = auto()
 
 
-_OF_DATASET = {Kind.INDEX, Kind.DIGIT}
-
-
 @dataclass(frozen=True)
 class ImageRef:
-    """A parsed image reference. `number` is the index, or K of digit:D/K."""
+    """A parsed image reference. `number` is the index in the split, or K of digit:D/K."""
 
     text: str
     kind: Kind
     split: Split = Split.TRAIN
     number: int = 0
-    digit: int = 0
+    digit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,10 +72,12 @@ def parse(text: str) -> ImageRef:
     """Parse an image reference, without checking that the image exists. Raises UsageError."""
     if text == "-":
         return ImageRef(text, Kind.STDIN)
-    if match := _INDEX.fullmatch(text):
-        return ImageRef(text, Kind.INDEX, Split(match[1] or "train"), _number(text, match[2]))
-    if match := _DIGIT.fullmatch(text):
-        return ImageRef(text, Kind.DIGIT, digit=int(match[1]), number=_number(text, match[2] or "0"))
+    if match := _OF_DATASET.fullmatch(text):
+        number = match[2] or match[4] or "0"
+        if len(number) > 18:  # beyond every data set, and int() rejects very long numbers
+            raise UsageError(f"index out of range: '{text}'", hint=f"expected {SYNTAX}")
+        digit = int(match[3]) if match[3] else None
+        return ImageRef(text, Kind.DATASET, Split(match[1] or "train"), int(number), digit)
     if _looks_like_a_path(text):
         return ImageRef(text, Kind.FILES if patterns.is_multiple(text) else Kind.FILE)
     raise UsageError(f"invalid image reference: '{text}'", hint=_correction(text))
@@ -98,17 +94,17 @@ def load(
     """
     _check_stdin(refs)
     dataset = open_dataset() if needs_dataset(refs) else None
-    places = {ref: _place(ref, dataset) for ref in refs if dataset is not None and ref.kind in _OF_DATASET}
+    indices = {ref: _index(ref, dataset) for ref in refs if dataset is not None and ref.kind is Kind.DATASET}
     for ref in refs:
-        if dataset is not None and ref in places:
-            yield _from_dataset(ref, dataset, places[ref])
+        if dataset is not None and ref in indices:
+            yield _from_dataset(ref, dataset, indices[ref])
         else:
             yield from _from_files(ref, raw=raw)
 
 
 def needs_dataset(refs: Sequence[ImageRef]) -> bool:
     """Whether any of the references is to an image of the data set."""
-    return any(ref.kind in _OF_DATASET for ref in refs)
+    return any(ref.kind is Kind.DATASET for ref in refs)
 
 
 def matches(ref: ImageRef, path: Path) -> bool:
@@ -130,32 +126,26 @@ def stack(images: Sequence[InputImage]) -> NDArray[np.float32]:
     return np.stack([image.pixels for image in images])
 
 
-def _place(ref: ImageRef, dataset: Dataset) -> int:
+def _index(ref: ImageRef, dataset: Dataset) -> int:
     """Return the index of an image in its split. Raises UsageError."""
-    index = ref.number if ref.kind is Kind.INDEX else _nth_of_digit(ref, dataset)
-    length = dataset.length(ref.split)
-    if index >= length:
-        raise UsageError(
-            f"index out of range: '{ref.text}'",
-            hint=f"{dataset.name} has {length:,} {ref.split.text} images (0 to {length - 1})",
-        )
-    return index
+    indices: Sequence[int] | Indices
+    if ref.digit is None:
+        indices = range(dataset.length(ref.split))
+        found = f"{len(indices):,} {ref.split.text} images (0 to {len(indices) - 1})"
+    else:
+        indices = np.flatnonzero(dataset.labels(ref.split) == ref.digit)
+        name = dataset.class_name(ref.digit)
+        what = f"digit {ref.digit}" if name is None else f"label {ref.digit} ('{name}')"
+        found = f"{len(indices):,} training images of {what}, counted from 0"
+    if ref.number >= len(indices):
+        raise UsageError(f"index out of range: '{ref.text}'", hint=f"{dataset.name} has {found}")
+    return int(indices[ref.number])
 
 
 def _from_dataset(ref: ImageRef, dataset: Dataset, index: int) -> InputImage:
     label = int(dataset.labels(ref.split)[index])
     pixels = to_float(dataset.image(ref.split, index))
     return InputImage(ref.text, pixels, None if label == NO_LABEL else label, class_name=dataset.class_name(label))
-
-
-def _nth_of_digit(ref: ImageRef, dataset: Dataset) -> int:
-    places = np.flatnonzero(dataset.labels(ref.split) == ref.digit)
-    if ref.number >= len(places):
-        name = dataset.class_name(ref.digit)
-        what = f"digit {ref.digit}" if name is None else f"label {ref.digit} ('{name}')"
-        hint = f"{dataset.name} has {len(places):,} training images of {what}, counted from 0"
-        raise UsageError(f"index out of range: '{ref.text}'", hint=hint)
-    return int(places[ref.number])
 
 
 def _from_files(ref: ImageRef, *, raw: bool) -> Iterator[InputImage | SkippedImage]:
@@ -167,19 +157,22 @@ def _from_files(ref: ImageRef, *, raw: bool) -> Iterator[InputImage | SkippedIma
     notes = (f"passed over {others} in '{ref.text}'",) if others else ()
     for path in paths:
         try:
-            for image in _from_file(path, is_stdin=ref.kind is Kind.STDIN, raw=raw):
-                yield replace(image, notes=image.notes + notes)
+            for image in _from_file(path, notes, is_stdin=ref.kind is Kind.STDIN, raw=raw):
+                yield image
                 notes = ()
         except DataError as error:
             yield SkippedImage(path, error)
 
 
-def _from_file(path: str, *, is_stdin: bool, raw: bool) -> Iterator[InputImage]:
+def _from_file(path: str, notes: tuple[str, ...], *, is_stdin: bool, raw: bool) -> Iterator[InputImage]:
+    """Yield the images of a file; `notes` are added to those of the first one."""
     done = 0
     with contextlib.nullcontext(open_stdin()) if is_stdin else decode.open_path(Path(path)) as stream:
-        for found, count in decode.read_stream(stream, name=decode.STDIN if is_stdin else path, raw=raw):
-            for k, row in enumerate(found.images.reshape(-1, PIXELS)):
-                yield InputImage(path if count == 1 else f"{path}[{done}]", row, None, () if k else found.notes)
+        for images, count, steps in decode.read_stream(stream, name="standard input" if is_stdin else path, raw=raw):
+            notes = steps + notes
+            for row in images.reshape(-1, PIXELS):
+                yield InputImage(path if count == 1 else f"{path}[{done}]", row, None, notes)
+                notes = ()
                 done += 1
 
 
@@ -195,7 +188,7 @@ def _check_stdin(refs: Sequence[ImageRef]) -> None:
 def _correction(text: str) -> str:
     """Return the hint for an invalid reference."""
     tidy = re.sub(r"\s", "", text.lower())
-    if tidy != text and (_INDEX.fullmatch(tidy) or _DIGIT.fullmatch(tidy)):
+    if tidy != text and _OF_DATASET.fullmatch(tidy):
         return f"did you mean '{tidy}'?"
     if tidy.startswith("digit:"):
         return "in digit:D and digit:D/K, D is a digit from 0 to 9 and K counts from 0, for example digit:3/2"
@@ -204,16 +197,9 @@ def _correction(text: str) -> str:
     return f"expected {SYNTAX}"
 
 
-def _number(text: str, digits: str) -> int:
-    if len(digits) > 18:  # beyond every data set, and int() rejects very long numbers
-        raise UsageError(f"index out of range: '{text}'", hint=f"expected {SYNTAX}")
-    return int(digits)
-
-
 def _looks_like_a_path(text: str) -> bool:
     if os.path.lexists(text):
         return True
-    is_malformed = text.lower().lstrip().startswith(("train:", "test:", "digit:"))  # digit:3/x is no path, despite its slash
-    if is_malformed:
+    if text.lower().lstrip().startswith(("train:", "test:", "digit:")):  # digit:3/x is no path, despite its slash
         return False
     return os.sep in text or Path(text).suffix.lower() in SUFFIXES or patterns.is_multiple(text)

@@ -1,5 +1,7 @@
 """Image files: what is read, what is refused, and that nothing else can happen."""
 
+import errno
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -13,9 +15,8 @@ from PIL import Image
 
 from mnistae.core.errors import DataError
 from mnistae.core.files import kinds
-from mnistae.data.images import decode, values
-from mnistae.data.images.decode import read_bytes, read_path
-from tests.support.images import RAMP, chunk, exif, five, grey_five, interlaced_png, npy, png, saved
+from mnistae.data.images import decode, formats, values
+from tests.support.images import RAMP, chunk, exif, five, grey_five, interlaced_png, npy, png, read, saved
 
 CUT = "cropped, scaled to 13x20, centred"
 DARK = "inverted (dark on light)"
@@ -29,7 +30,7 @@ def with_header(header: str, body: bytes = b"") -> bytes:
 
 @cache
 def plain_five() -> NDArray[np.float32]:
-    return read_bytes(saved(five()), name="five").images
+    return read(saved(five()))[0]
 
 
 def centred_five() -> Image.Image:
@@ -46,36 +47,25 @@ def card(ink: str, ground: str) -> Image.Image:
 GOOD: dict[str, Callable[[], bytes]] = {
     "1": lambda: saved(five(side=480).convert("1")),
     "L": lambda: saved(five()),
-    "white on black": lambda: saved(five(255, 0)),
     "LA, black on nothing": lambda: saved(five((0, 255), (0, 0), mode="LA")),
     "LA, white on nothing": lambda: saved(five((255, 255), (0, 0), mode="LA")),
     "P": lambda: saved(five("navy", "white", mode="RGB").quantize(16)),
     "P with transparency": lambda: saved(five((9, 9, 9, 255), (0, 0, 0, 0), mode="RGBA").quantize(64)),
-    "RGB": lambda: saved(five("red", "lightblue", mode="RGB")),
-    "RGBA, opaque": lambda: saved(five((40, 20, 90, 255), (250, 250, 230, 255), mode="RGBA")),
-    "RGBA, black on nothing": lambda: saved(five((0, 0, 0, 255), (0, 0, 0, 0), mode="RGBA")),
-    "RGBA, white on nothing": lambda: saved(five((255, 255, 255, 255), (255, 255, 255, 0), mode="RGBA")),
     "RGBA, half opaque": lambda: saved(five((200, 0, 0, 100), (0, 0, 0, 0), mode="RGBA")),
     "RGBA, a white card": lambda: saved(card("black", "white")),
     "RGBA, a black card": lambda: saved(card("white", "black")),
     "I;16": lambda: saved(Image.fromarray(grey_five().astype(np.uint16) * 257)),
-    "I;16, 12 bits used": lambda: saved(Image.fromarray(grey_five().astype(np.uint16) * 16)),
     "interlaced": lambda: interlaced_png(grey_five()),
     "APNG": lambda: saved(five(), save_all=True, append_images=[Image.new("L", (120, 120), 80)]),
     "JPEG": lambda: saved(five(), "JPEG", quality=90),
-    "progressive JPEG": lambda: saved(five(), "JPEG", quality=90, progressive=True),
     "CMYK JPEG": lambda: saved(five().convert("CMYK"), "JPEG", quality=90),
     "two-picture JPEG": lambda: saved(five(), "MPO", save_all=True, append_images=[Image.new("L", (120, 120))]),
     "large JPEG": lambda: saved(five(side=2100), "JPEG", quality=90),
     "BMP": lambda: saved(five(), "BMP"),
-    "BMP P": lambda: saved(five().convert("P"), "BMP"),
-    "PGM P5": lambda: saved(five(), "PPM"),
     "PGM P5, 16 bits": lambda: b"P5 120 120 65535\n" + (grey_five().astype(">u2") * 257).tobytes(),
     "PGM P2": lambda: b"P2\n# a comment\n120 120\n255\n" + b" ".join(b"%d" % v for v in grey_five().ravel()),
-    "PBM P4": lambda: saved(five(side=480).convert("1"), "PPM"),
     "PPM P6": lambda: saved(five("red", "white", mode="RGB"), "PPM"),
     "GIF": lambda: saved(five(), "GIF"),
-    "GIF with transparency": lambda: saved(five((9, 9, 9, 255), (0, 0, 0, 0), mode="RGBA"), "GIF"),
     "animated GIF": lambda: saved(five(), "GIF", save_all=True, append_images=[Image.new("L", (120, 120), 80)]),
     "WebP": lambda: saved(five(), "WEBP", quality=90),
     "lossless WebP, black on nothing": lambda: saved(
@@ -83,7 +73,6 @@ GOOD: dict[str, Callable[[], bytes]] = {
     ),
     "animated WebP": lambda: saved(five(), "WEBP", save_all=True, append_images=[Image.new("L", (120, 120), 80)]),
     "AVIF": lambda: saved(five(), "AVIF"),
-    "TIFF": lambda: saved(five(), "TIFF"),
     "TIFF of pages": lambda: saved(five(), "TIFF", save_all=True, append_images=[Image.new("L", (120, 120), 80)]),
     "TIFF LZW, RGB": lambda: saved(five("red", "lightblue", mode="RGB"), "TIFF", compression="tiff_lzw"),
     "TIFF deflate, CMYK": lambda: saved(five().convert("CMYK"), "TIFF", compression="tiff_adobe_deflate"),
@@ -94,29 +83,24 @@ GOOD: dict[str, Callable[[], bytes]] = {
     "WebP turned by EXIF": lambda: saved(five().transpose(Image.Transpose.ROTATE_90), "WEBP", exif=exif(6)),
     "AVIF turned by EXIF": lambda: saved(five().transpose(Image.Transpose.ROTATE_90), "AVIF", exif=exif(6)),
     "TIFF turned by EXIF": lambda: saved(five().transpose(Image.Transpose.ROTATE_90), "TIFF", tiffinfo={0x0112: 6}),
-    "turned by EXIF": lambda: saved(five().transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95, exif=exif(6)),
-    "upside down by EXIF": lambda: saved(five().transpose(Image.Transpose.ROTATE_180), exif=exif(3)),
-    "mirrored by EXIF": lambda: saved(five().transpose(Image.Transpose.TRANSPOSE), exif=exif(5)),
 }
 
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_every_kind_of_picture_gives_the_same_digit(kind: str) -> None:
-    """However a drawing is stored, the image that comes out is the same but for rounding."""
-    expected = plain_five()
-    pictures = read_bytes(GOOD[kind](), name=kind)
-    assert pictures.images.shape == (1, 28, 28)
-    assert pictures.images.dtype == np.float32
-    assert np.abs(pictures.images - expected).mean() < 0.03
-    assert pictures.notes[-1] in {CUT, CUT.replace("13x", "14x")}
-    assert (FIRST in pictures.notes) == any(word in kind for word in ("animated", "pages", "APNG", "two-picture"))
+    """However a drawing is stored, the image is the same but for rounding."""
+    images, notes = read(GOOD[kind]())
+    assert images.shape == (1, 28, 28)
+    assert images.dtype == np.float32
+    assert np.abs(images - plain_five()).mean() < 0.03
+    assert notes[-1] in {CUT, CUT.replace("13x", "14x")}
+    assert (FIRST in notes) == any(word in kind for word in ("animated", "pages", "APNG", "two-picture"))
 
 
 def test_a_turned_picture_is_another_digit() -> None:
     """The test above notices a picture whose orientation was ignored."""
-    expected = plain_five()
-    turned = read_bytes(saved(five().transpose(Image.Transpose.ROTATE_90)), name="turned").images
-    assert np.abs(turned - expected).mean() > 0.1
+    turned, _ = read(saved(five().transpose(Image.Transpose.ROTATE_90)))
+    assert np.abs(turned - plain_five()).mean() > 0.1
 
 
 @pytest.mark.parametrize(
@@ -132,7 +116,7 @@ def test_a_turned_picture_is_another_digit() -> None:
 )
 def test_the_notes_say_what_was_done(data: bytes, notes: tuple[str, ...]) -> None:
     """The notes are the steps done and no others."""
-    assert read_bytes(data, name="x").notes == notes
+    assert read(data)[1] == notes
 
 
 @pytest.mark.parametrize("raw", [False, True])
@@ -147,50 +131,27 @@ def test_values_far_below_the_full_scale(
     """Masks with values 0 and 1, and arrays of bytes saved with 16 bits, are not almost black pictures."""
     grey = np.asarray(centred_five())
     pixels = grey if note != values.BINARY else (grey == 255) * np.uint8(255)
-    expected, found = (read_bytes(saved(Image.fromarray(x)), name="x", raw=raw) for x in (pixels, scale(pixels)))
-    np.testing.assert_allclose(found.images, expected.images, atol=1e-6)
-    assert note in found.notes
+    expected, _ = read(saved(Image.fromarray(pixels)), raw=raw)
+    images, notes = read(saved(Image.fromarray(scale(pixels))), raw=raw)
+    np.testing.assert_allclose(images, expected, atol=1e-6)
+    assert note in notes
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA"])
 @pytest.mark.parametrize("raw", [False, True])
-def test_an_exported_image_comes_back_to_the_bit(mode: str, raw: bool, tmp_path: Path) -> None:
+def test_an_exported_image_comes_back_to_the_bit(mode: str, raw: bool) -> None:
     """A 28x28 picture that is light on dark is v / 255 in float32, unchanged, in any mode that keeps grey."""
     digit = np.asarray(centred_five())
-    path = tmp_path / "digit"
-    path.write_bytes(saved(Image.fromarray(digit).convert(mode)))
-    images = read_path(path, raw=raw).images
+    images, _ = read(saved(Image.fromarray(digit).convert(mode)), raw=raw)
     assert np.array_equal(images[0], digit.astype(np.float32) / np.float32(255))
 
 
 def test_raw_changes_no_polarity_and_lays_transparency_on_black() -> None:
     """With raw, dark on light stays dark on light, and what is transparent is 0."""
     dark = np.asarray(five(side=28))
-    assert np.array_equal(read_bytes(saved(five(side=28)), name="x", raw=True).images[0], dark / np.float32(255))
+    assert np.array_equal(read(saved(five(side=28)), raw=True)[0][0], dark / np.float32(255))
     shape = five((255, 255), (255, 0), mode="LA", side=28)
-    assert np.array_equal(read_bytes(saved(shape), name="x", raw=True).images[0], (255 - dark) / np.float32(255))
-
-
-@pytest.mark.parametrize("raw", [False, True])
-@pytest.mark.parametrize(
-    ("array", "expected"),
-    [
-        (RAMP, RAMP / np.float32(255)),
-        (RAMP[0], RAMP[:1] / np.float32(255)),
-        (RAMP.reshape(3, 784), RAMP / np.float32(255)),
-        (np.asfortranarray(RAMP), RAMP / np.float32(255)),
-        (RAMP > 99, (RAMP > 99).astype(np.float32)),
-        (RAMP / np.float32(255), RAMP / np.float32(255)),
-        ((RAMP / 256).astype(">f8"), (RAMP / 256).astype(np.float32)),
-        ((RAMP / 256).astype(np.float16), (RAMP / 256).astype(np.float32)),
-    ],
-)
-def test_arrays_are_data(array: NDArray[np.generic], expected: NDArray[np.float32], raw: bool) -> None:
-    """An array keeps its values, whatever raw says, and comes as float32 (n, 28, 28)."""
-    images = read_bytes(npy(array), name="x", raw=raw).images
-    assert images.dtype == np.float32
-    assert images.flags.c_contiguous
-    assert np.array_equal(images, expected)
+    assert np.array_equal(read(saved(shape), raw=True)[0][0], (255 - dark) / np.float32(255))
 
 
 PNG, DEFLATED = saved(five()), saved(five(), "TIFF", compression="tiff_adobe_deflate")
@@ -201,55 +162,36 @@ SIZE = "truncated or oversized .npy file: 'x'"
 BAD: list[tuple[str, bytes, str]] = [
     ("empty", b"", "'x' is empty"),
     ("text", b"hello, world\n", NOT_KNOWN),
-    ("eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", f"{NOT_KNOWN}, a PostScript document"),
     ("zip", b"PK\x03\x04" + bytes(60), f"{NOT_KNOWN}, a zip archive"),
-    ("pickle", b"\x80\x04\x95" + bytes(60), f"{NOT_KNOWN}, a Python pickle"),
     ("heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(60), f"{NOT_KNOWN}, a HEIC image"),
-    ("heic of another brand", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(60), f"{NOT_KNOWN}, a HEIC image"),
     ("video", b"\0\0\0\x18ftypisom" + bytes(60), f"{NOT_KNOWN}, a video"),
     ("svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", f"{NOT_KNOWN}, an SVG image"),
     ("web page", b"<!DOCTYPE html>\n<html>", f"{NOT_KNOWN}, a web page or XML document"),
     ("pdf", b"%PDF-1.7\n", f"{NOT_KNOWN}, a PDF document"),
-    ("photoshop", b"8BPS\0\1" + bytes(60), f"{NOT_KNOWN}, a Photoshop image"),
     ("lfs", b"version https://git-lfs.github.com/spec/v1\n", f"{NOT_KNOWN}, {kinds.describe(b'version https://git-lfs')}"),
     ("lab tiff", saved(Image.new("LAB", (90, 90)), "TIFF"), "unsupported colour space LAB: 'x'"),
     ("jpeg tiff", saved(five(), "TIFF", compression="jpeg"), "unsupported TIFF compression 'jpeg': 'x'"),
     ("preview", saved(five(), "TIFF", tiffinfo={254: 1}), "only a preview found: 'x' (a raw photo?)"),
-    ("truncated gif", saved(five(), "GIF")[:200], DAMAGED % "GIF"),
-    ("truncated tiff", saved(five(), "TIFF", compression="tiff_lzw")[:200], DAMAGED % "TIFF"),
     ("damaged tiff", DEFLATED[:100] + bytes(200) + DEFLATED[300:], DAMAGED % "TIFF"),
     ("truncated webp", saved(five(), "WEBP")[:200], DAMAGED % "WEBP"),
     ("truncated avif", saved(five(), "AVIF")[:200], DAMAGED % "AVIF"),
     ("float map", b"Pf\n2 2\n-1.0\n" + bytes(16), NOT_KNOWN),
-    ("eps called png", PNG[:8] + b"%!PS-Adobe-3.0\n", DAMAGED % "PNG"),
     ("truncated png", PNG[: len(PNG) // 2], DAMAGED % "PNG"),
-    ("png of too few rows", png(100, 100, bytes(500)), DAMAGED % "PNG"),
     ("truncated jpeg", saved(five(), "JPEG")[:300], DAMAGED % "JPEG"),
-    ("text like a bmp", b"BMW, Mercedes, Audi" * 9, DAMAGED % "BMP"),
     ("text like a pgm", b"P5 is a kind of file", DAMAGED % "PPM"),
     ("a text bomb", PNG[:33] + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(9 << 20))) + PNG[33:], DAMAGED % "PNG"),
     ("bomb", png(50_000, 50_000, bytes(50_000)), "image too large: 'x'"),
-    ("81 megapixels", png(9_000, 9_000, bytes(9_000)), "image too large: 'x'"),
     ("strip", saved(Image.new("L", (2, 500))), "aspect ratio too extreme (2x500): 'x'"),
     ("white", saved(Image.new("L", (90, 90), 255)), "no digit found in 'x'"),
     ("nothing", saved(Image.new("RGBA", (90, 90))), "no digit found in 'x'"),
-    ("npy of objects", npy(np.array([{}] * 784, dtype=object).reshape(28, 28)), "unsupported array type object: 'x'"),
-    ("npy of texts", npy(np.full((28, 28), "a")), "unsupported array type <U1: 'x'"),
-    ("npy of records", npy(np.zeros((28, 28), [("a", "f4")])), "unsupported array type [('a', '<f4')]: 'x'"),
-    ("npy scalar", npy(np.float32(0)), "unsupported array shape (): 'x'"),
-    ("npy of 27", npy(np.zeros((3, 28, 27))), "unsupported array shape (3, 28, 27): 'x'"),
     ("npy of none", npy(np.zeros((0, 28, 28))), "unsupported array shape (0, 28, 28): 'x'"),
     ("truncated npy", npy(RAMP)[:-1], SIZE),
     ("npy too long", npy(RAMP) + b"\0", SIZE),
     ("npy that lies", with_header(FITS % "99999, 28, 28", bytes(784)), SIZE),
-    ("npy of too many", with_header(FITS % "100001, 784"), "unsupported array shape (100001, 784): 'x'"),
     ("npy of far too many", with_header(FITS % f"{10**30}, 28, 28"), f"unsupported array shape ({10**30}, 28, 28): 'x'"),
     ("npy of less than none", with_header(FITS % "-1, 784"), "unsupported array shape (-1, 784): 'x'"),
-    ("npy without a header", b"\x93NUMPY\x01\x00", DAMAGED % "npy"),
     ("npy of a later version", b"\x93NUMPY\x09\x00" + bytes(90), DAMAGED % "npy"),
     ("npy with code", with_header("__import__('os').abort()"), DAMAGED % "npy"),
-    ("npy with deep brackets", with_header("(" * 9_000), DAMAGED % "npy"),
-    ("npy with a long header", with_header(" " * 20_000), DAMAGED % "npy"),
 ]
 
 
@@ -257,7 +199,7 @@ BAD: list[tuple[str, bytes, str]] = [
 def test_every_bad_kind_has_its_error(data: bytes, message: str, capfd: pytest.CaptureFixture[str]) -> None:
     """What is not a picture of a digit is one DataError, with the source in quotes and a next step; no library adds to it."""
     with pytest.raises(DataError) as caught:
-        read_bytes(data, name="x")
+        read(data)
     assert caught.value.message == message
     assert caught.value.hint
     assert capfd.readouterr() == ("", "")
@@ -266,7 +208,7 @@ def test_every_bad_kind_has_its_error(data: bytes, message: str, capfd: pytest.C
 def test_raw_refuses_another_size() -> None:
     """With raw nothing is scaled, so another size is refused, and the hint says how to have it scaled."""
     with pytest.raises(DataError, match="'x' is not 28x28 pixels") as caught:
-        read_bytes(PNG, name="x", raw=True)
+        read(PNG, raw=True)
     assert "--raw" in caught.value.hint
 
 
@@ -278,4 +220,28 @@ def test_a_picture_that_memory_does_not_hold_is_refused(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(decode, "_shrink", greedy)
     with pytest.raises(DataError, match="damaged or truncated image"):
-        read_bytes(PNG, name="x")
+        read(PNG)
+
+
+@pytest.mark.parametrize(
+    ("make", "message", "reason"),
+    [
+        (lambda _: None, "no such image: ", ""),
+        (os.mkfifo, "cannot read ", ": it is not a regular file"),
+        (Path.mkdir, "cannot read ", ": it is a folder"),
+        (lambda path: path.symlink_to(path), "cannot read ", f": {os.strerror(errno.ELOOP)}"),
+        (lambda path: path.symlink_to("/proc/self/mem"), "cannot read ", f": {os.strerror(errno.EIO)}"),
+        (lambda path: path.write_bytes(PNG + bytes(1 << 20)), "image too large: ", ""),
+    ],
+    ids=["missing", "pipe", "folder", "loop", "memory", "large"],
+)
+def test_what_is_no_ordinary_file_is_refused_at_once(
+    make: Callable[[Path], object], message: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing hangs, and nothing without an end is read: the error names the path."""
+    monkeypatch.setattr(formats, "MAX_FILE_BYTES", 1 << 20)
+    path = tmp_path / "it.png"
+    make(path)
+    with pytest.raises(DataError) as caught, decode.open_path(path) as stream:
+        list(decode.read_stream(stream, name=str(path)))
+    assert caught.value.message == f"{message}'{path}'{reason}"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mnistae.core.errors import DataError
 from mnistae.data.images import arrays_io, values
-from tests.support.images import npy
+from tests.support.images import npy, read
 
 DIGIT = np.zeros((28, 28), np.uint8)
 DIGIT[8:20, 10:18] = np.linspace(1, 255, 96, dtype=np.uint8).reshape(12, 8)
@@ -17,26 +17,29 @@ BINARY = (DIGIT > 99).astype(np.uint8)
 NOT_SAID: tuple[str, ...] = ()
 
 
+class Pipe(io.BytesIO):
+    """A stream that cannot seek."""
+
+    def seekable(self) -> bool:
+        """Say so."""
+        return False
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize(
     ("array", "expected", "notes"),
     [
         (DIGIT, UNIT, NOT_SAID),
         (BINARY, BINARY, (values.BINARY,)),
-        (BINARY.astype(np.int64), BINARY, (values.BINARY,)),
         (BINARY.astype(np.int8), BINARY, (values.BINARY,)),
         (BINARY.astype(np.float32), BINARY, NOT_SAID),
         (BINARY > 0, BINARY, NOT_SAID),
-        (DIGIT // 250, DIGIT // 250, (values.BINARY,)),
         (DIGIT * 0, DIGIT * 0, NOT_SAID),
         (DIGIT * 0 + 255, DIGIT * 0 + 1, NOT_SAID),
-        (DIGIT * 0.0, DIGIT * 0, NOT_SAID),
         (DIGIT.astype(np.int64), UNIT, ("array of int64 values from 0 to 255, divided by 255",)),
         (DIGIT.astype(">i2"), UNIT, ("array of int16 values from 0 to 255, divided by 255",)),
-        (DIGIT.astype(np.uint16) * 257, UNIT, ("array of uint16 values from 0 to 65535, divided by 65535",)),
         (DIGIT.astype(">u2") * 257, UNIT, ("array of uint16 values from 0 to 65535, divided by 65535",)),
         (DIGIT.astype(np.float32), UNIT, ("array of float32 values from 0 to 255, divided by 255",)),
-        (DIGIT.astype(np.float16), UNIT, ("array of float16 values from 0 to 255, divided by 255",)),
         (DIGIT * 0.5, UNIT / 2, ("array of float64 values from 0 to 127.5, divided by 255",)),
         (UNIT, UNIT, NOT_SAID),
         (UNIT.astype(">f8"), UNIT, NOT_SAID),
@@ -48,34 +51,20 @@ NOT_SAID: tuple[str, ...] = ()
 def test_range(array: NDArray[np.generic], expected: NDArray[np.float32], notes: tuple[str, ...], order: str) -> None:
     """The range is that of the whole array, from a file, a pipe and memory alike."""
     several = np.array([np.zeros_like(array), array], array.dtype, order=order)  # type: ignore[call-overload]
-    found = [arrays_io.read_npy(npy(several), name="x"), arrays_io.from_array(several, name="x"), joined(npy(several))]
-    for images, said in found:
+    for images, said in (read(npy(several)), arrays_io.from_array(several, name="x"), read(npy(several), stream=Pipe)):
         assert images.dtype == np.float32
         assert images.flags.c_contiguous
         np.testing.assert_allclose(images[1], expected, atol=2e-7)
         assert said == notes
 
 
-class Pipe(io.BytesIO):
-    """A stream without a way back."""
-
-    def seekable(self) -> bool:
-        """Say so."""
-        return False
-
-
-def joined(data: bytes, stream: type[io.BytesIO] = Pipe) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Return all images of a stream, read one by one, and the notes."""
-    blocks = list(arrays_io.read_blocks(stream(data), "x", rows=1))
-    return np.concatenate([images for images, _, _ in blocks]), tuple(note for _, _, notes in blocks for note in notes)
-
-
-def test_first_image_is_not_the_whole() -> None:
+def test_first_image_is_not_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dim first image is read like the others from a file; in a pipe, whose end is not known, it is an error."""
+    monkeypatch.setattr(arrays_io, "BLOCK", 1)
     later = npy(np.stack([DIGIT * 0, DIGIT // 250, DIGIT]))
-    np.testing.assert_array_equal(joined(later, io.BytesIO)[0][1:], [(DIGIT // 250) / np.float32(255), UNIT])
+    np.testing.assert_array_equal(read(later)[0][1:], [(DIGIT // 250) / np.float32(255), UNIT])
     with pytest.raises(DataError, match="values up to 1, then up to 255 from image 2: 'x'"):
-        joined(later)
+        read(later, stream=Pipe)
 
 
 @pytest.mark.parametrize(
@@ -85,9 +74,7 @@ def test_first_image_is_not_the_whole() -> None:
         ((UNIT - 0.1307) / 0.3081, "float32 values from -0.424213 to 2.82149, expected 0 to 1 or", "x * 0.3081 + 0.1307"),
         (BINARY.astype(np.int8) * 2 - 1, "int8 values from -1 to 1, expected", "(x + 1) / 2"),
         (UNIT * 2, "float32 values from 0 to 2, expected 0 to 1 or 0 to 255: 'x'", "scale it"),
-        (UNIT * 16, "float32 values from 0 to 16, expected 0 to 1 or 0 to 255: 'x'", "scale it"),
         (UNIT * 256, "float32 values from 0 to 256, expected 0 to 1 or 0 to 255: 'x'", "scale it"),
-        (UNIT * 1e30, "float32 values from 0 to 1e+30, expected", "scale it"),
         (UNIT * np.nan, "array with NaN or infinite values: 'x'", "nan_to_num"),
         (UNIT + np.float32(np.inf), "array with NaN or infinite values: 'x'", "nan_to_num"),
         (DIGIT.astype(int) - 1, "int64 values from -1 to 254, expected 0 to 255 or 0 to 65535: 'x'", "std"),
@@ -109,13 +96,11 @@ def test_range_that_is_not_certain(array: NDArray[np.generic], message: str, hin
     assert hint in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "shape", [(28, 28), (784,), (1, 784), (1, 28, 28), (28, 28, 1), (1, 28, 28, 1), (1, 1, 28, 28), (1, 784, 1)]
-)
+@pytest.mark.parametrize("shape", [(28, 28), (784,), (1, 784), (28, 28, 1), (1, 1, 28, 28)])
 def test_axes_of_length_one(shape: tuple[int, ...]) -> None:
     """Axes of length 1 do not matter."""
     np.testing.assert_array_equal(arrays_io.from_array(DIGIT.reshape(shape), name="x")[0], [UNIT])
-    np.testing.assert_array_equal(arrays_io.read_npy(npy(DIGIT.reshape(shape)), name="x")[0], [UNIT])
+    np.testing.assert_array_equal(read(npy(DIGIT.reshape(shape)))[0], [UNIT])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Arrays of images, from .npy files and from memory: their shapes and values checked, then floats in [0, 1]."""
 
-import io
 from collections.abc import Iterator
 from typing import IO
 
@@ -13,7 +12,6 @@ from mnistae.core.errors import DataError
 from mnistae.core.files import npy
 from mnistae.data.images import values
 
-MAX_BYTES = 320 << 20  # 100,000 images as float32 are 299 MiB
 MAX_IMAGES = 100_000
 BLOCK = 64  # images that are read together
 CHUNK = 2**20  # bytes whose range is found together
@@ -24,12 +22,6 @@ ARRAY = "an .npy array of shape (28, 28), (n, 28, 28) or (n, 784)"
 """The arrays that are read, for hints."""
 
 
-def read_npy(data: bytes, *, name: str) -> tuple[Array, tuple[str, ...]]:
-    """Return the images (n, 28, 28) of an .npy file as floats in [0, 1], and what was converted. Raises DataError."""
-    images, _, notes = next(read_blocks(io.BytesIO(data), name, rows=MAX_IMAGES))
-    return images, notes
-
-
 def from_array(array: NDArray[np.generic], *, name: str) -> tuple[Array, tuple[str, ...]]:
     """Return images in memory as floats (n, 28, 28) in [0, 1], and what was converted. Raises DataError."""
     count_images(array.shape, array.dtype, name, limit=MAX_IMAGES)
@@ -37,10 +29,8 @@ def from_array(array: NDArray[np.generic], *, name: str) -> tuple[Array, tuple[s
     return scale.to_unit(array).reshape(-1, SIDE, SIDE), scale.notes
 
 
-def read_blocks(
-    stream: IO[bytes], name: str, *, start: bytes = b"", rows: int = BLOCK
-) -> Iterator[tuple[Array, int, tuple[str, ...]]]:
-    """Yield the images (B, 28, 28) of an .npy file, B at most `rows`, their total number, and what was converted.
+def read_blocks(stream: IO[bytes], name: str, *, start: bytes = b"") -> Iterator[tuple[Array, int, tuple[str, ...]]]:
+    """Yield the images (B, 28, 28) of an .npy file, their total number, and what was converted.
 
     The range of the values is found in the whole file first; in a pipe, in the first block with ink, and a later block that
     contradicts it is an error. An array in Fortran order is read all at once. Raises DataError.
@@ -50,13 +40,14 @@ def read_blocks(
     except ValueError as error:
         raise DataError(f"damaged or truncated image: '{name}' (npy)", hint=f"give {ARRAY}") from error
     n = count_images(shape, dtype, name, limit=MAX_IMAGES)
-    step = n if is_fortran else rows
-    low, high = _measure(stream, dtype, n * PIXELS * dtype.itemsize) if stream.seekable() else (0.0, 0.0)
+    size = PIXELS * dtype.itemsize  # of an image
+    step = n if is_fortran else BLOCK
+    low, high = _measure(stream, dtype, n * size) if stream.seekable() else (0.0, 0.0)
     is_said = False
     for done in range(0, n, step):
         count = min(step, n - done)
-        data = stream.read(count * PIXELS * dtype.itemsize)
-        if len(data) < count * PIXELS * dtype.itemsize or (done + count == n and stream.read(1)):
+        data = stream.read(count * size)
+        if len(data) < count * size or (done + count == n and stream.read(1)):
             raise DataError(f"truncated or oversized .npy file: '{name}'", hint="save it again with numpy.save")
         block = np.frombuffer(data, dtype)
         block = block.reshape(shape, order="F") if is_fortran else block
@@ -112,5 +103,4 @@ def _measure(stream: IO[bytes], dtype: np.dtype, size: int) -> tuple[float, floa
 
 def _widened(low: float, high: float, block: NDArray[np.generic]) -> tuple[float, float]:
     """Return the extremes of a block and the values before it; NaN if there is one."""
-    least, most = values.extremes(block) if block.size else (low, high)
-    return float(np.minimum(low, least)), float(np.maximum(high, most))
+    return float(block.min(initial=low)), float(block.max(initial=high))

@@ -28,17 +28,6 @@ WORKING_SIDE = 512  # pixels; a digit that is a tenth of the image still has mor
 MAX_TINT = 8 / 255
 """The largest difference between the channels of an image that is called grey."""
 
-STDIN = "standard input"
-"""The name of piped input in messages."""
-
-
-@dataclass(frozen=True)
-class DecodedImages:
-    """Images (n, 28, 28), 0 = background, 1 = ink, and the preprocessing steps, for standard error."""
-
-    images: NDArray[np.float32]
-    notes: tuple[str, ...] = ()
-
 
 @dataclass(frozen=True)
 class GreyImage:
@@ -52,36 +41,50 @@ class GreyImage:
     notes: tuple[str, ...] = ()
 
 
-def read_path(path: Path, *, raw: bool = False) -> DecodedImages:
-    """Read the image file `path`; see `read_bytes`. A device, pipe or folder is refused at once."""
-    return read_bytes(_contents(path), name=str(path), raw=raw)
+def open_path(path: Path) -> io.BufferedReader:
+    """Open an image file for `read_stream`. A device, pipe or folder is refused at once. Raises DataError."""
+    try:
+        return files.open_regular(path)
+    except files.UnreadableError as error:
+        if isinstance(error.__context__, FileNotFoundError):
+            hint = "give an existing file, or an image of the data set, such as test:0"
+            raise DataError(f"no such image: '{path}'", hint=hint) from error
+        raise DataError(f"cannot read '{path}': {error}", hint=GIVE_AN_IMAGE) from error
 
 
-def read_bytes(data: bytes, *, name: str, raw: bool = False) -> DecodedImages:
-    """Read one image file, of which the first frame, or an .npy array of images, from memory.
+def read_stream(
+    stream: IO[bytes], *, name: str, raw: bool = False
+) -> Iterator[tuple[NDArray[np.float32], int, tuple[str, ...]]]:
+    """Yield images (B, 28, 28), 0 = background, 1 = ink, the total number of images, and the preprocessing steps.
 
-    An image file is converted to MNIST's format unless `raw`; then it must be 28x28 and is only converted to grey,
-    transparent = 0. An array is data: its values are scaled to [0, 1], and otherwise unchanged.
-    `name` stands for the source in messages. Raises DataError.
+    An image file gives the image of its first frame, converted to MNIST's format unless `raw`; then it must be 28x28 and is
+    only converted to grey, transparent = 0. An .npy array is data: its values are scaled to [0, 1], and otherwise unchanged.
+    It is yielded block by block as it arrives: the images before a truncation have been yielded by then, and in a pipe also
+    those before an invalid value. `name` stands for the source in messages. Raises DataError.
     """
-    if data.startswith(npy.MAGIC):
-        if len(data) > arrays_io.MAX_BYTES:
-            raise formats.too_large(name)
-        return DecodedImages(*arrays_io.read_npy(data, name=name))
-    image = read_grey(data, name=name)
-    image = _stretched(image)
+    try:
+        start = stream.read(len(npy.MAGIC))
+        if start == npy.MAGIC:
+            yield from arrays_io.read_blocks(stream, name, start=start)
+            return
+        data = start + stream.read(formats.MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"cannot read '{name}': {error.strerror or error}", hint=GIVE_AN_IMAGE) from error
+    image = _stretched(read_grey(data, name=name))
     if raw:
-        return DecodedImages(_unchanged(image.grey, image.alpha, name), image.notes)
+        yield _unchanged(image, name)[np.newaxis], 1, image.notes
+        return
     flat, notes = _flatten(image.grey, image.alpha)
     digit, more_notes = normalise(flat, name=name, is_bilevel=image.is_bilevel)
-    return DecodedImages(digit[np.newaxis], image.notes + notes + more_notes)
+    yield digit[np.newaxis], 1, image.notes + notes + more_notes
 
 
 def read_grey(data: bytes, *, name: str) -> GreyImage:
     """Return the grey values of one image file. Raises DataError."""
     kind = formats.find(data, name=name)
     try:
-        return _decode(data, kind, name)
+        with warnings.catch_warnings(action="ignore"):
+            return _decode(data, kind, name)
     except DataError:
         raise
     # Foreign bytes: damaged ones make Pillow and NumPy raise a dozen kinds of error, MemoryError among them.
@@ -89,76 +92,22 @@ def read_grey(data: bytes, *, name: str) -> GreyImage:
         raise DataError(f"damaged or truncated image: '{name}' ({kind})", hint=GIVE_AN_IMAGE) from error
 
 
-def open_path(path: Path) -> io.BufferedReader:
-    """Open an image file for `read_stream`. A device, pipe or folder is refused at once. Raises DataError."""
-    try:
-        return files.open_regular(path)
-    except files.UnreadableError as error:
-        raise _cannot_read(path, error) from error
-
-
-def read_stream(stream: IO[bytes], *, name: str, raw: bool = False) -> Iterator[tuple[DecodedImages, int]]:
-    """Yield what `read_bytes` returns, an array block by block as it arrives, each with the total number of its images.
-
-    The images before a truncation have been yielded by then; in a pipe, also those before an invalid value. Raises DataError.
-    """
-    try:
-        start = stream.read(len(npy.MAGIC))
-        if start == npy.MAGIC:
-            for images, count, notes in arrays_io.read_blocks(stream, name, start=start):
-                yield DecodedImages(images, notes), count
-            return
-        data = start + stream.read(formats.MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"cannot read '{name}': {error.strerror or error}", hint=GIVE_AN_IMAGE) from error
-    yield read_bytes(data, name=name, raw=raw), 1
-
-
-def _contents(path: Path) -> bytes:
-    try:
-        return files.read_bytes(path, limit=arrays_io.MAX_BYTES)
-    except files.UnreadableError as error:
-        raise _cannot_read(path, error) from error
-
-
-def _cannot_read(path: Path, error: files.UnreadableError) -> DataError:
-    if isinstance(error.__context__, FileNotFoundError):
-        return DataError(f"no such image: '{path}'", hint="give an existing file, or an image of the data set, such as test:0")
-    return DataError(f"cannot read '{path}': {error}", hint=GIVE_AN_IMAGE)
-
-
 def _decode(data: bytes, kind: str, name: str) -> GreyImage:
     """Return the first frame, upright."""
     from PIL import ImageOps
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        image = formats.open_image(data, kind, name)
-        notes = ("used the first of several frames",) if getattr(image, "is_animated", False) else ()
-        size = image.size
-        image.draft(None, (1024, 1024))  # a JPEG four times as large is decoded smaller, and faster
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith(("I", "F")):
-            return _wide(image, size, notes, name=name if kind == "TIFF" else None)
-        if image.mode == "LAB":
-            raise DataError(f"unsupported colour space LAB: '{name}'", hint=formats.CONVERT)
+    image = formats.open_image(data, kind, name)
+    notes = ("used the first of several frames",) if getattr(image, "is_animated", False) else ()
+    size = image.size
+    image.draft(None, (1024, 1024))  # a JPEG four times as large is decoded smaller, and faster
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "LAB":
+        raise DataError(f"unsupported colour space LAB: '{name}'", hint=formats.CONVERT)
+    if not image.mode.startswith(("I", "F")):
         return _channels(image, size, notes)
-
-
-def _stretched(image: GreyImage) -> GreyImage:
-    """Return an image of 8 bits with values 0 and 1, or of 16 bits with values up to 255, on the full scale."""
-    level = float(image.grey.max())
-    if not 0 < level <= 1.001 / 255:
-        return image
-    factor, note = (255, values.BINARY) if level > 1 / 256 else (257, "values of 16 bits up to 255, read as 8 bits")
-    return replace(image, grey=np.minimum(image.grey * np.float32(factor), 1), notes=(*image.notes, note))
-
-
-def _wide(image: "Image", size: tuple[int, int], notes: tuple[str, ...], *, name: str | None) -> GreyImage:
-    """Return an image of 16 bits, or the image `name` of numbers of 32 bits, whose range the values have to show."""
     pixels = np.asarray(image)
     scale = values.Scale(values.WORD)
-    if name is not None and image.mode in {"I", "F"}:
+    if kind == "TIFF" and image.mode in {"I", "F"}:  # numbers of 32 bits, whose range the values have to show
         scale = values.choose(pixels.dtype, *values.extremes(pixels), name=name)
     return GreyImage(scale.to_unit(_shrink(pixels)), None, size, notes=notes + scale.notes)
 
@@ -187,6 +136,22 @@ def _shrink(image: NDArray[np.integer]) -> Array:
     return np.asarray(image[: h * k, : w * k].reshape(h, k, w, k).mean(axis=(1, 3), dtype=np.float32))
 
 
+def _stretched(image: GreyImage) -> GreyImage:
+    """Return an image of 8 bits with values 0 and 1, or of 16 bits with values up to 255, on the full scale."""
+    level = float(image.grey.max())
+    if not 0 < level <= 1.001 / 255:
+        return image
+    factor, note = (255, values.BINARY) if level > 1 / 256 else (257, "values of 16 bits up to 255, read as 8 bits")
+    return replace(image, grey=np.minimum(image.grey * np.float32(factor), 1), notes=(*image.notes, note))
+
+
+def _unchanged(image: GreyImage, name: str) -> Array:
+    if image.grey.shape != (SIDE, SIDE):
+        hint = "remove --raw to have the digit cropped, scaled and centred"
+        raise DataError(f"'{name}' is not {SIDE}x{SIDE} pixels", hint=hint)
+    return image.grey if image.alpha is None else image.grey * image.alpha
+
+
 def _flatten(grey: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
     """Composite an image with transparency on a background that its ink differs from; return it and the steps done.
 
@@ -200,15 +165,6 @@ def _flatten(grey: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
         return np.zeros_like(grey), ()
     low, median, high = np.percentile(grey[opaque], (5, 50, 95))
     if high - low > 0.25 and opaque[bounds(opaque)].mean() > 0.7:
-        return (grey * alpha + np.float32(median) * (1 - alpha)).astype(np.float32), (
-            "filled transparent areas with the median grey",
-        )
+        card = grey * alpha + np.float32(median) * (1 - alpha)
+        return card.astype(np.float32), ("filled transparent areas with the median grey",)
     return alpha, ("used the alpha channel (transparent background)",)
-
-
-def _unchanged(grey: Array, alpha: Array | None, name: str) -> Array:
-    if grey.shape != (SIDE, SIDE):
-        raise DataError(
-            f"'{name}' is not {SIDE}x{SIDE} pixels", hint="remove --raw to have the digit cropped, scaled and centred"
-        )
-    return (grey if alpha is None else grey * alpha)[np.newaxis]

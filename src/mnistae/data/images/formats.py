@@ -5,7 +5,6 @@ import io
 import os
 import re
 import threading
-import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -60,31 +59,32 @@ def find(data: bytes, *, name: str) -> str:
     """Return Pillow's name of a file's format. Raises DataError for another one, and says what it is if that is known."""
     if not data:
         raise DataError(f"'{name}' is empty", hint=GIVE_AN_IMAGE)
-    kind = next((kind for kind, start in FORMATS.items() if re.match(start, data, re.DOTALL)), None)
-    if kind is None:
-        raise _unsupported(kinds.describe(data[: kinds.SIZE]), name)
-    if len(data) > MAX_FILE_BYTES:
-        raise too_large(name)
-    return kind
+    for kind, start in FORMATS.items():
+        if re.match(start, data, re.DOTALL):
+            if len(data) > MAX_FILE_BYTES:
+                raise _too_large(name)
+            return kind
+    what = kinds.describe(data[: kinds.SIZE]) or ""
+    hint = GIVE_AN_IMAGE
+    if re.search("image|photo|PDF|PostScript", what):
+        hint = CONVERT
+    elif "web page" in what:
+        hint = "download the image itself, not the page that shows it, or convert an SVG image to PNG"
+    raise DataError(f"unsupported image format: '{name}'" + (f", {what}" if what else ""), hint=hint)
 
 
 def open_image(data: bytes, kind: str, name: str) -> "Image":
     """Return an image file opened by Pillow, its size checked and its pixels not yet decoded. Raises DataError among others."""
     from PIL import Image, features
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        if kind == "WEBP":
-            _check_size(_webp_size(data), len(data), kind, name)  # before libwebp makes room for two frames
-        if kind in {"WEBP", "AVIF"} and not features.check(kind.lower()):
-            raise DataError(
-                f"this build of Pillow does not read {kind}: '{name}'", hint=f"install a later Pillow, or {CONVERT}"
-            )
-        try:
-            image: Image.Image = Image.open(_ReadLimiter(data), formats=(kind,))
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise too_large(name) from error
+    if kind == "WEBP":
+        _check_size(_webp_size(data), len(data), kind, name)  # before libwebp makes room for two frames
+    if kind in {"WEBP", "AVIF"} and not features.check(kind.lower()):
+        raise DataError(f"this build of Pillow does not read {kind}: '{name}'", hint=f"install a later Pillow, or {CONVERT}")
+    try:
+        image: Image.Image = Image.open(_ReadLimiter(data), formats=(kind,))
+    except Image.DecompressionBombError as error:
+        raise _too_large(name) from error
     _check_size(image.size, len(data), kind, name)
     if kind == "TIFF":
         _check_tiff(image, name)
@@ -93,27 +93,14 @@ def open_image(data: bytes, kind: str, name: str) -> "Image":
     return image
 
 
-def _unsupported(what: str | None, name: str) -> DataError:
-    hint = GIVE_AN_IMAGE
-    if what is not None and re.search("image|photo|PDF|PostScript", what):
-        hint = CONVERT
-    elif what is not None and "web page" in what:
-        hint = "download the image itself, not the page that shows it, or convert an SVG image to PNG"
-    return DataError(f"unsupported image format: '{name}'" + (f", {what}" if what else ""), hint=hint)
-
-
-def too_large(name: str) -> DataError:
-    """Return the error of an image file over the limits."""
-    return DataError(
-        f"image too large: '{name}'",
-        hint=f"limits: {MAX_FILE_BYTES >> 20} MiB and {MAX_PIXELS:,} pixels, or {arrays_io.MAX_BYTES >> 20} MiB for an array",
-    )
+def _too_large(name: str) -> DataError:
+    return DataError(f"image too large: '{name}'", hint=f"limits: {MAX_FILE_BYTES >> 20} MiB and {MAX_PIXELS:,} pixels")
 
 
 def _check_size(size: tuple[int, int], length: int, kind: str, name: str) -> None:
     short, long = sorted(size)
     if short * long > MAX_PIXELS:
-        raise too_large(name)
+        raise _too_large(name)
     if long > 100 * short:
         raise DataError(f"aspect ratio too extreme ({size[0]}x{size[1]}): '{name}'", hint="give an image of one digit")
     if short * long > length * MAX_PIXELS_PER_BYTE.get(kind, MAX_PIXELS):

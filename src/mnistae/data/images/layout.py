@@ -26,12 +26,19 @@ def mismatch(image: Array) -> str:
     if image.max() < MIN_WHITE:
         return "the contrast is low"
     is_noisy = np.diff(edge > 0.1).mean() > 0.12  # 0.04 in MNIST
-    y, x = (abs(image.sum(axis=axis) @ np.arange(len(image)) / image.sum() - CENTRE) for axis in (1, 0))
-    if max(y, x) > (MAX_NOISY_OFFSET if is_noisy else MAX_OFFSET):
-        return f"the centre of mass is {max(y, x):.1f} pixels off"
+    offset = max(abs(at - CENTRE) for at in centre_of_mass(image))
+    if offset > (MAX_NOISY_OFFSET if is_noisy else MAX_OFFSET):
+        return f"the centre of mass is {offset:.1f} pixels off"
     if not is_noisy and (extent(image > 0.3) > MAX_SIDE or extent(image > 0.1) < MIN_SIDE):
         return f"the digit is {extent(image > 0.3)} pixels high or wide, not 20"
     return ""
+
+
+def centre_of_mass(image: Array) -> tuple[float, float]:
+    """Return row and column of the centre of mass of an image (h, w) that is not empty."""
+    h, w = image.shape
+    total = image.sum()
+    return image.sum(axis=1) @ np.arange(h) / total, image.sum(axis=0) @ np.arange(w) / total
 
 
 def border(image: NDArray[Any]) -> NDArray[Any]:

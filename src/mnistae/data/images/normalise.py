@@ -5,7 +5,7 @@ aspect ratio kept, with anti-aliasing, then moved so that the centre of mass is 
 """
 
 import math
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from mnistae.core.arrays import Array, Vector
 from mnistae.core.config import SIDE
 from mnistae.core.errors import DataError
-from mnistae.data.images.layout import CENTRE, Mask, border, bounds, extent, mismatch
-
-Level = TypeVar("Level", np.bool_, np.float32)
+from mnistae.data.images.layout import CENTRE, Mask, border, bounds, centre_of_mass, extent, mismatch
 
 BOX = 20
 OUTLINE = 160  # pixels of the longer side at which the outline of a smaller digit is drawn
@@ -38,17 +36,19 @@ def normalise(grey: Array, *, name: str, is_bilevel: bool = False) -> tuple[Arra
     grey = _without_blocks(grey)
     notes: tuple[str, ...] = ()
     if grey.shape == (SIDE, SIDE):
-        reason = NO_SHADES if is_bilevel else mismatch(grey)
-        for image, done in () if is_bilevel else ((grey, ()), (1 - grey, (INVERTED,))):
+        for image, note in () if is_bilevel else ((grey, UNCHANGED), (1 - grey, INVERTED)):
             if not mismatch(image):
-                return image, (done or (UNCHANGED,)) + ((NO_SHADES,) if np.unique(image).size == 2 else ())
-        notes = (f"{SIDE}x{SIDE}, but {reason} (--raw uses it as is)",)
-    ink, more_notes = _ink(grey)
+                return image, (note, NO_SHADES) if np.unique(image).size == 2 else (note,)
+        notes = (f"{SIDE}x{SIDE}, but {NO_SHADES if is_bilevel else mismatch(grey)} (--raw uses it as is)",)
+    digit, more_notes = _ink(grey)
     notes += more_notes
-    if ink.any():
-        ink, more_notes = _thickened(_sharpened(ink[bounds(ink > 0.1)]))
-        notes += more_notes
-    digit = _scaled(ink) if ink.any() else ink
+    if digit.any():
+        ink = _sharpened(digit[bounds(digit > 0.1)])
+        reach = _missing_width(ink)
+        if reach > 0:
+            ink = _dilate(np.pad(ink, reach), reach)
+            notes += (THICKENED,)
+        digit = _scaled(ink)
     if digit.sum() < BOX / 2:  # less than half a hairline
         raise DataError(f"no digit found in '{name}'", hint="give one digit, clearly lighter or darker than its background")
     return _centred(digit), (*notes, f"cropped, scaled to {digit.shape[1]}x{digit.shape[0]}, centred")
@@ -144,7 +144,12 @@ def _threshold(difference: Array) -> Array:
     below = -difference[difference <= 0]  # the noise of the background alone
     noise = 1.4826 * float(np.median(below)) if below.size else 0.0
     least = max(4 * noise, MIN_CONTRAST)
-    for threshold in _thresholds(difference[difference > least], least):
+    values = difference[difference > least]
+    if values.size == 0:
+        return np.zeros_like(difference)
+    most = float(np.percentile(values, 98))
+    # The second one is for hairlines, of which sampling leaves every other piece faint.
+    for threshold in (_otsu(np.minimum(values, most), least, most), max(0.45 * most, least)):
         digit = _select_components(difference > threshold, difference)
         if digit.any():
             level = float(np.percentile(difference[digit & (difference > threshold)], 75))
@@ -152,17 +157,6 @@ def _threshold(difference: Array) -> Array:
             low, high = max(edge * level, 3 * noise), (1 - edge) * level
             return np.where(digit, np.clip((difference - low) / (high - low), 0, 1), 0).astype(np.float32)
     return np.zeros_like(difference)
-
-
-def _thresholds(values: Array, least: float) -> tuple[float, ...]:
-    """Return where ink begins among values over `least`: Otsu's threshold, and a lower one to try if that fails.
-
-    The lower one is for hairlines, of which sampling leaves every other piece faint.
-    """
-    if values.size == 0:
-        return ()
-    most = float(np.percentile(values, 98))
-    return _otsu(np.minimum(values, most), least, most), max(0.45 * most, least)
 
 
 def _otsu(values: Array, least: float, most: float) -> float:
@@ -194,12 +188,11 @@ def _select_components(mask: Mask, difference: Array) -> Mask:
     return _dilate(digit, 2)
 
 
-def _dilate(mask: NDArray[Level], reach: int) -> NDArray[Level]:
+def _dilate(image: NDArray[Any], reach: int) -> NDArray[Any]:
     """Dilate a mask or grey values (h, w) by a square of `reach` pixels in every direction."""
     from scipy import ndimage
 
-    dilated: NDArray[Level] = ndimage.maximum_filter(mask, 2 * reach + 1, mode="constant")
-    return dilated
+    return np.asarray(ndimage.maximum_filter(image, 2 * reach + 1, mode="constant"))
 
 
 def _scaled(ink: Array) -> Array:
@@ -210,20 +203,19 @@ def _scaled(ink: Array) -> Array:
     return np.asarray(np.minimum(digit / np.percentile(digit[digit > 0], 95), 1), np.float32)
 
 
-def _thickened(ink: Array) -> tuple[Array, tuple[str, ...]]:
-    """Thicken strokes (h, w) that are thinner than in MNIST, and note it: a ballpoint stroke would be pale grey in 20x20.
+def _missing_width(ink: Array) -> int:
+    """Return the pixels by which strokes (h, w) have to grow on each side: a ballpoint stroke would be pale grey in 20x20.
 
     The width of a stroke is twice its area over the length of its edges, which is the total variation, measured
     on a coarse grid and on pixels at least half dark, because the grain of a photo has variation too.
     """
-    scale = max(ink.shape) / BOX
+    scale: float = max(ink.shape) / BOX
     zoom = max(scale / FINE, 1)
     h, w = (math.ceil(side / zoom) for side in ink.shape)
     coarse = np.pad(np.clip(2 * _resized(ink, (h, w), zoom) - 0.5, 0, 1), 1)
     changes = np.hypot(np.diff(coarse, axis=0)[:, :-1], np.diff(coarse, axis=1)[:-1]).sum()
     width = 2 * float(coarse.sum() / changes) * zoom if changes else 0.0
-    reach = round((MIN_STROKE * scale - width) / 2)
-    return (_dilate(np.pad(ink, reach), reach), (THICKENED,)) if reach > 0 else (ink, ())
+    return round((MIN_STROKE * scale - width) / 2)
 
 
 def _resized(image: Array, shape: tuple[int, int], scale: float | None = None) -> Array:
@@ -231,8 +223,7 @@ def _resized(image: Array, shape: tuple[int, int], scale: float | None = None) -
 
     Area average when it shrinks, linear interpolation when it grows.
     """
-    weights = (area_weights(old, new, scale).astype(np.float32) for old, new in zip(image.shape, shape, strict=True))
-    rows, columns = weights
+    rows, columns = (area_weights(old, new, scale).astype(np.float32) for old, new in zip(image.shape, shape, strict=True))
     return np.asarray(rows @ image @ columns.T, np.float32)
 
 
@@ -253,9 +244,7 @@ def _centred(digit: Array) -> Array:
     """Paste a digit (h, w <= 20) into 28x28 at whole pixels, as in MNIST, with its centre of mass at the centre."""
     image = np.zeros((SIDE, SIDE), np.float32)
     h, w = digit.shape
-    total = digit.sum()
-    y = CENTRE - (digit.sum(axis=1) @ np.arange(h)) / total
-    x = CENTRE - (digit.sum(axis=0) @ np.arange(w)) / total
-    top, left = (int(np.clip(np.rint(at), 0, SIDE - side)) for at, side in ((y, h), (x, w)))
+    y, x = centre_of_mass(digit)
+    top, left = (int(np.clip(np.rint(CENTRE - at), 0, SIDE - side)) for at, side in ((y, h), (x, w)))
     image[top : top + h, left : left + w] = digit
     return image
