@@ -33,25 +33,6 @@ def flipped(data: bytes, bit: int) -> bytes:
     return bytes(changed)
 
 
-def test_model_round_trip() -> None:
-    """A model file gives back the same arrays to the bit, of the same types and shapes, and the same metadata."""
-    model = ModelConfig(hidden=16, bottleneck=2)
-    tensors, found = checkpoint_format.decode_model(checkpoint_format.encode_model(arrays(model), metadata(model)))
-    assert found == metadata(model)
-    assert same(tensors, arrays(model))
-
-
-def test_state_round_trip() -> None:
-    """A state file gives back weights, moments and a step count without dimensions for each of them, and the history."""
-    model = ModelConfig(hidden=16, bottleneck=2)
-    before = state(model)
-    after, found = checkpoint_format.decode_state(checkpoint_format.encode_state(before, metadata(model)))
-    assert found == metadata(model)
-    assert after.history == before.history
-    for part in ("weights", "first_moments", "second_moments", "steps"):
-        assert same(getattr(after, part), getattr(before, part))
-
-
 def same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
     def facts(tensors: Mapping[str, Array]) -> dict[str, object]:
         return {name: (array.dtype, array.shape, array.tobytes()) for name, array in tensors.items()}
@@ -59,26 +40,37 @@ def same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
     return facts(first) == facts(second)
 
 
-def test_imported_round_trip() -> None:
-    """Metadata of imported weights has no training, no provenance and no history, and comes back as that."""
-    imported = Metadata(SMALL, source="import lab\x1b-\udcff.pth")
-    assert checkpoint_format.decode_model(checkpoint_format.encode_model(arrays(), imported))[1] == imported
+WIDE = ModelConfig(hidden=1, bottleneck=392)
+HISTORY = tuple(EpochRecord(number, 1 / 3 * 1e-5 / number, 1.2345678901234567e-100) for number in range(1, 10_001))
+RANGES = tuple(UnitRange(1.23456e-38, 1.23456e38) for _ in range(392))
 
 
-def test_unit_ranges_round_trip() -> None:
-    """The ranges of the units come back."""
-    ranged = dataclasses.replace(metadata(), unit_ranges=(UnitRange(0.0, 31.25),))
-    data = checkpoint_format.encode_model(arrays(), ranged)
-    assert checkpoint_format.decode_model(data)[1] == ranged
+@pytest.mark.parametrize(
+    "before",
+    [
+        metadata(ModelConfig(hidden=16, bottleneck=2)),
+        Metadata(SMALL, source="import lab\x1b-\udcff.pth"),
+        dataclasses.replace(metadata(), unit_ranges=(UnitRange(0.0, 31.25),)),
+        Metadata(WIDE, TrainConfig(epochs=10_000), history=HISTORY, active_units=392, unit_ranges=RANGES),
+    ],
+    ids=["trained", "imported", "with unit ranges", "longest"],
+)
+def test_model_round_trip(before: Metadata) -> None:
+    """A model file gives back the same arrays to the bit and the same metadata, also at the greatest length."""
+    weights = arrays(before.model)
+    tensors, found = checkpoint_format.decode_model(checkpoint_format.encode_model(weights, before))
+    assert found == before
+    assert same(tensors, weights)
 
 
-def test_longest_history() -> None:
-    """The longest history and the most unit ranges, with their longest numbers, are ones that the reader takes."""
-    history = tuple(EpochRecord(number, 1 / 3 * 1e-5 / number, 1.2345678901234567e-100) for number in range(1, 10_001))
-    widest = ModelConfig(hidden=1, bottleneck=392)
-    ranges = tuple(UnitRange(1.23456e-38, 1.23456e38) for _ in range(392))
-    long = Metadata(widest, TrainConfig(epochs=10_000), history=history, active_units=392, unit_ranges=ranges)
-    assert checkpoint_format.decode_model(checkpoint_format.encode_model(arrays(widest), long))[1] == long
+def test_state_round_trip() -> None:
+    """A state file gives back weights, moments and a step count without dimensions for each of them, and the history."""
+    model = ModelConfig(hidden=16, bottleneck=2)
+    before = state(model)
+    after, found = checkpoint_format.decode_state(checkpoint_format.encode_state(before, metadata(model)))
+    assert (found, after.history) == (metadata(model), before.history)
+    for part in ("weights", "first_moments", "second_moments", "steps"):
+        assert same(getattr(after, part), getattr(before, part))
 
 
 def test_same_bytes() -> None:
@@ -108,6 +100,8 @@ def test_every_bit_of_the_header() -> None:
     costs, state_bits = Costs(), range(8 * head(STATE_FILE))
     assert passes(MODEL_FILE)
     assert passes(STATE_FILE, checkpoint_format.decode_state)
+    assert not passes(STATE_FILE)
+    assert not passes(MODEL_FILE, checkpoint_format.decode_state)
     exponent = 8 * (MODEL_FILE.index(b"1e-05") + 1) + 5  # 1E-05 is the same number, one bit away
     bits = [*range(0, 8 * head(MODEL_FILE), STEP), exponent]
     assert taken(MODEL_FILE, bits, checkpoint_format.decode_model, costs) == []
@@ -127,24 +121,25 @@ def test_every_bit_of_the_header_control(monkeypatch: pytest.MonkeyPatch) -> Non
     log_result("C1", trials=0, control=f"digest not compared: {len(seen):,} of {len(bits):,} flips taken")
 
 
-@pytest.mark.parametrize(("model", "quick", "long"), [(SMALL, 500, 10_000), (ModelConfig(), 50, 200)], ids=["small", "lab"])
-def test_bits_of_the_body(model: ModelConfig, quick: int, long: int) -> None:
-    """C3: every flipped bit of the weights is detected."""
+LAB_FILE = checkpoint_format.encode_model(arrays(ModelConfig()), metadata(ModelConfig()))
+
+
+@pytest.mark.parametrize(
+    ("data", "decode", "quick", "long"),
+    [
+        (MODEL_FILE, checkpoint_format.decode_model, 500, 10_000),
+        (LAB_FILE, checkpoint_format.decode_model, 50, 200),
+        (STATE_FILE, checkpoint_format.decode_state, 200, 10_000),
+    ],
+    ids=["small", "lab", "state"],
+)
+def test_bits_of_the_body(data: bytes, decode: Decode, quick: int, long: int) -> None:
+    """C3: every flipped bit of the weights, and of a state's moments and steps, is detected."""
     costs = Costs()
-    data = checkpoint_format.encode_model(arrays(model), metadata(model))
     bits = random.Random(0).sample(range(8 * head(data), 8 * len(data)), trials(quick, long))
-    assert taken(data, bits, checkpoint_format.decode_model, costs) == []
+    assert taken(data, bits, decode, costs) == []
     assert costs.are_low, str(costs)
     log_result("C3", trials=len(bits), note=f"{len(data):,} bytes: {costs}")
-
-
-def test_bits_of_a_state() -> None:
-    """C3: every flipped bit of a state's moments and steps is detected."""
-    decode, costs = checkpoint_format.decode_state, Costs()
-    bits = random.Random(0).sample(range(8 * head(STATE_FILE), 8 * len(STATE_FILE)), trials(200, 10_000))
-    assert taken(STATE_FILE, bits, decode, costs) == []
-    assert costs.are_low, str(costs)
-    log_result("C3", trials=len(bits), note=f"a state's {len(STATE_FILE):,} bytes: {costs}")
 
 
 def test_bits_of_the_body_control(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,9 +165,3 @@ def test_cut_short_or_too_long() -> None:
         cuts += len(ends) + len(tails)
     assert costs.are_low, str(costs)
     log_result("C2", trials=cuts, note=f"{costs}")
-
-
-def test_state_is_no_model() -> None:
-    """A model file is not taken for a state file, nor the other way round."""
-    assert not passes(STATE_FILE)
-    assert not passes(MODEL_FILE, checkpoint_format.decode_state)

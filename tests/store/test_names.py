@@ -1,3 +1,4 @@
+import dataclasses
 import os
 from pathlib import Path
 
@@ -5,67 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistae.core.config import ModelConfig, TrainConfig
+from mnistae.core.config import RECIPES, ModelConfig, Precision, TrainConfig
 from mnistae.core.errors import UsageError
 from mnistae.store import names, runs
 
 HINT = "use up to 64 letters, digits, dots, dashes and underscores; start with a letter or digit"
 
-GOOD = [
-    "a",
-    "0",
-    "lab-mnist-seed0",
-    "Lab_2.1-x",
-    "a..b",
-    "a-",
-    "x" * 64,
-    "recent",
-    "console",
-    "com",
-    "lpt10",
-    "nul1",
-    "model.safetensors.old",
-    "safetensors",
-]
+GOOD = ["0", "Lab_2.1-x", "a..b", "a-", "x" * 64, "recent", "console", "lpt10", "model.safetensors.old", "safetensors"]
 BAD = [
-    "",
-    " ",
-    ".",
-    "..",
-    ".hidden",
-    ".locks",
-    ".recent",
-    "-rf",
-    "_a",
-    "~",
-    "~root",
-    "a b",
-    "a/b",
-    "/etc/passwd",
-    "../up",
-    "a/../../up",
-    "a\\b",
-    "..\\up",
-    "C:x",
-    "\\\\server\\share",
-    "a.",
-    "a..",
-    "x" * 65,
-    "x" * 300,
-    "a\n",
-    "a\0",
-    "\x1b[2J",
-    "a:stream",
-    "a*",
-    "$HOME",
-    "%00",
-    "ä",
-    "e\u0301",
-    "\u0430bc",  # Cyrillic
-    "\uff0e\uff0e\uff0fup",  # full-width ../
-    "\u0661",  # a digit, but no ASCII
-    "a\u202eb",
-    "a\udcff",
+    *("", " ", ".", "..", ".hidden", "-rf", "_a", "~root", "a b", "a/b", "../up", "a\\b", "C:x", "a.", "x" * 65),
+    *("a\n", "a\0", "\x1b[2J", "a*", "$HOME", "%00", "ä", "\u0661", "a\u202eb", "a\udcff"),
     *("CON", "con", "Prn", "AUX", "nul", "COM1", "com0", "LPT9", "con.txt", "NUL.a.b", "aux."),
     "lab.safetensors",  # would be read as a path
 ]
@@ -83,9 +33,7 @@ def test_table(name: str, is_good: bool) -> None:
     assert (failure.value.message, failure.value.hint) == (f"invalid run name: '{name}'", HINT)
 
 
-FRAGMENTS = st.sampled_from(
-    ["..", "/", "\\", ".", "~", "-", "\0", "\n", "con", "a", "C:", "%2e", " ", "\u2215", ".safetensors"]
-)
+FRAGMENTS = st.sampled_from(["..", "/", "\\", ".", "~", "-", "\0", "\n", "con", "a", "C:", " ", "\u2215", ".safetensors"])
 
 
 @given(st.text(st.characters(exclude_categories=[])) | st.lists(FRAGMENTS).map("".join))
@@ -112,6 +60,8 @@ def test_nothing_leaves_the_store_control(monkeypatch: pytest.MonkeyPatch) -> No
     [
         (ModelConfig(), TrainConfig(), "mnist", "lab-mnist-seed0"),
         (ModelConfig(), TrainConfig(epochs=3), "mnist", "lab-mnist-seed0"),
+        (ModelConfig(), dataclasses.replace(RECIPES["fast"], epochs=3), "mnist", "fast-mnist-e3-seed0"),
+        (ModelConfig(), TrainConfig(precision=Precision.BF16), "mnist", "lab-mnist-bf16-seed0"),
         (ModelConfig(bottleneck=2), TrainConfig(seed=7), "fashion-mnist", "lab-fashion-mnist-z2-seed7"),
         (
             ModelConfig(hidden=16, bottleneck=4),
@@ -119,12 +69,9 @@ def test_nothing_leaves_the_store_control(monkeypatch: pytest.MonkeyPatch) -> No
             "glyphs",
             "lab-glyphs-h16-z4-b64-lr0.0005-wd0-seed0",
         ),
-        (ModelConfig(), TrainConfig(learning_rate=1e-05), "mnist", "lab-mnist-lr1e-05-seed0"),
         (ModelConfig(), TrainConfig(learning_rate=1e20), "mnist", "lab-mnist-lr1e20-seed0"),
         (ModelConfig(), TrainConfig(learning_rate=2.0), "mnist", "lab-mnist-lr2-seed0"),
-        (ModelConfig(), TrainConfig(learning_rate=0.0012345678), "mnist", "lab-mnist-lr0.0012345678-seed0"),
         (ModelConfig(), TrainConfig(), "My Digits", "lab-MyDigits-seed0-522a0a90"),
-        (ModelConfig(), TrainConfig(), "", "lab--seed0"),
         (ModelConfig(), TrainConfig(), "x" * 60, f"lab-{'x' * 51}-1cb093a4"),
     ],
 )
