@@ -8,7 +8,8 @@ import pytest
 from mnistae.core.errors import UsageError
 from mnistae.core.records import EpochRecord
 from mnistae.outputs import figures
-from mnistae.outputs.figures import Gain, Section
+from mnistae.tasks import inference
+from mnistae.tasks.inference import Reconstruction
 from mnistae.tasks.noise import Noise
 
 HISTORY = [EpochRecord(number, 0.1 / number, 1e-3) for number in range(1, 11)]
@@ -93,8 +94,9 @@ def test_traversals_have_one_row_per_unit() -> None:
 
 def test_gallery_has_each_image_above_its_output() -> None:
     """Each section has its images in a row under their captions, and each reconstruction below its image."""
-    first, last = Section("Worst", ["a", "b"], IMAGES[:2], IMAGES[1:]), Section("Best", ["c", "d"], IMAGES[1:], IMAGES[:2])
-    figure = figures.gallery([first, last])
+    metrics = inference.compute_metrics(IMAGES, IMAGES)
+    first, last = Reconstruction(IMAGES[:2], IMAGES[1:], metrics), Reconstruction(IMAGES[1:], IMAGES[:2], metrics)
+    figure = figures.gallery([("Worst", ["a", "b"], first), ("Best", ["c", "d"], last)])
     expected = np.concatenate([first.originals, first.outputs, last.originals, last.outputs])
     np.testing.assert_array_equal(shown(figure), expected.reshape(-1, 28, 28))
     assert [part.get_suptitle() for part in figure.subfigs] == ["Worst", "Best"]
@@ -104,7 +106,7 @@ def test_gallery_has_each_image_above_its_output() -> None:
 def test_psnr_gains_are_drawn_over_the_level() -> None:
     """The panel of each kind of noise has one line per network: the PSNR gain over the level."""
     own, other = (
-        [Gain(kind, level, gain) for kind in (Noise.MASK, Noise.UNIFORM) for level in (0.2, 0.4)] for gain in (10, -10)
+        {(kind, level): gain for kind in (Noise.MASK, Noise.UNIFORM) for level in (0.2, 0.4)} for gain in (10.0, -10.0)
     )
     figure = figures.psnr_gains([("one", own), ("other", other)])
     assert texts(figure)[:2] == ["mask noise", "uniform noise"]

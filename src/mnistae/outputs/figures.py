@@ -9,10 +9,9 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import distribution
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,13 +20,12 @@ from mnistae.core.config import SIDE
 from mnistae.core.errors import UsageError
 from mnistae.core.records import EpochRecord
 from mnistae.core.text import escape
+from mnistae.tasks.inference import Reconstruction
 from mnistae.tasks.noise import LEVEL_LABELS, Noise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.legend import Legend
-
 
 CLASS_COLOURS = ("#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499", "#555555")
 """Paul Tol's colour scheme `muted`, for any kind of colour vision, and a grey; with CLASS_MARKERS for more classes."""
@@ -57,12 +55,13 @@ def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> 
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)
         if len(histories) > 1:
-            _set_names(axes.legend(axes.lines, [""] * len(names)), names)
+            _add_legend(axes, axes.lines, names)
     return figure
 
 
-def _set_names(legend: "Legend", names: Sequence[str]) -> None:
-    """Write names into a legend, unchanged: no formulas, no hidden names, only letters of the font."""
+def _add_legend(owner: "Axes | Figure", handles: Sequence[Any], names: Sequence[str], **options: Any) -> None:
+    """Add a legend with these names, unchanged: no formulas, no hidden names, only letters of the font."""
+    legend = owner.legend(handles, [""] * len(names), **options)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
         text.set_text(escape(name).encode("ascii", "backslashreplace").decode())
@@ -92,71 +91,51 @@ def interpolations(originals: Array, frames: Array) -> "Figure":
         for segment in range(segments):
             top = segment * 1.35  # a frame is 1 wide and 1 high
             for column, image in enumerate([originals[segment], *frames[segment], originals[segment + 1]]):
-                _place(axes, image, left=column * 1.1, top=top)
+                _show(axes, image, left=column * 1.1, top=top)
             for left in (0, (columns - 1) * 1.1):
                 axes.text(left + 0.5, top - 0.08, "Original", ha="center", va="bottom", fontsize=9)
         axes.set(xlim=(-0.05, columns * 1.1 - 0.05), ylim=(segments * 1.35 - 0.3, -0.3))
-        axes.set_axis_off()
     return figure
 
 
-@dataclass(frozen=True)
-class Section:
-    """Images (B, 784) with their reconstructions and captions, under one heading."""
-
-    heading: str
-    captions: Sequence[str]
-    originals: Array
-    outputs: Array
-
-
-def gallery(sections: Sequence[Section]) -> "Figure":
-    """Sections from top to bottom: each image above its reconstruction, at most GALLERY_COLUMNS per row."""
-    columns = min(GALLERY_COLUMNS, max(len(section.captions) for section in sections))
-    rows = [-(-len(section.captions) // columns) for section in sections]
+def gallery(sections: Sequence[tuple[str, Sequence[str], Reconstruction]]) -> "Figure":
+    """Sections of a heading, captions and images, each above its reconstruction, at most GALLERY_COLUMNS per row."""
+    columns = min(GALLERY_COLUMNS, max(len(captions) for _, captions, _ in sections))
+    rows = [-(-len(captions) // columns) for _, captions, _ in sections]
     with _neutral_style():
         figure = _new_figure(max(1.15 * columns, 2.6), 2.5 * sum(rows) + 0.35 * len(sections))
         parts = figure.subfigures(len(sections), 1, squeeze=False, height_ratios=rows)
-        for section, part, count in zip(sections, parts.ravel(), rows, strict=True):
-            part.suptitle(section.heading)
+        for (heading, captions, found), part, count in zip(sections, parts.ravel(), rows, strict=True):
+            part.suptitle(heading)
             grid = part.subplots(2 * count, columns, squeeze=False)
             for axes in grid.ravel():
                 axes.set_axis_off()
-            for k, caption in enumerate(section.captions):
+            for k, caption in enumerate(captions):
                 row, column = divmod(k, columns)
-                _show(grid[2 * row, column], section.originals[k])
-                _show(grid[2 * row + 1, column], section.outputs[k])
+                _show(grid[2 * row, column], found.originals[k])
+                _show(grid[2 * row + 1, column], found.outputs[k])
                 grid[2 * row, column].set_title(caption, fontsize=8)
     return figure
 
 
-class Gain(NamedTuple):
-    """The increase of the PSNR by denoising one kind of noise at one level, in decibels."""
-
-    noise: Noise
-    level: float
-    psnr_gain: float
-
-
-def psnr_gains(curves: Sequence[tuple[str, Sequence[Gain]]]) -> "Figure":
-    """The PSNR gain of denoising over the noise level: one panel per kind of noise, one line per named network."""
-    kinds = list(dict.fromkeys(gain.noise for _, own in curves for gain in own))
+def psnr_gains(curves: Sequence[tuple[str, Mapping[tuple[Noise, float], float]]]) -> "Figure":
+    """PSNR gains by kind and level of noise, in decibels: one panel per kind, one line over the level per named network."""
+    kinds = list(dict.fromkeys(kind for _, gains in curves for kind, _ in gains))
     with _neutral_style():
         figure = _new_figure(7.2, 5.4)
         panels = figure.subplots(-(-len(kinds) // 2), 2, sharey=True, squeeze=False)
         for kind, axes in zip(kinds, panels.ravel(), strict=False):
             axes.axhline(0, color="black", linewidth=0.8)
-            for _, own in curves:
-                chosen = [gain for gain in own if gain.noise is kind]
-                axes.plot([gain.level for gain in chosen], [gain.psnr_gain for gain in chosen], marker="o", markersize=4)
+            for _, gains in curves:
+                chosen = {level: gain for (noise, level), gain in gains.items() if noise is kind}
+                axes.plot(list(chosen), list(chosen.values()), marker="o", markersize=4)
             axes.set(title=f"{kind} noise", xlabel=LEVEL_LABELS[kind])
             axes.grid(alpha=0.3)
         figure.supylabel("PSNR gain of denoising (dB)", fontsize="medium")
         if len(curves) > 1:
-            lines = panels[0, 0].lines[1:]
             names = [name for name, _ in curves]
             columns = 3 if max(map(len, names)) < 24 else 1
-            _set_names(figure.legend(lines, [""] * len(names), loc="outside lower center", ncols=columns), names)
+            _add_legend(figure, panels[0, 0].lines[1:], names, loc="outside lower center", ncols=columns)
     return figure
 
 
@@ -173,61 +152,46 @@ def traversals(units: Sequence[int], values: Array, frames: Array, own: Array) -
             top = row * 1.3  # a frame is 1 wide and 1 high; the rest is for its value
             axes.text(-0.15, top + 0.5, f"unit {units[row]}", ha="right", va="center", fontsize=10)
             for column, (value, frame) in enumerate(zip(values[row], frames[row], strict=True)):
-                _place(axes, frame, left=column * 1.05, top=top)
+                _show(axes, frame, left=column * 1.05, top=top)
                 axes.text(column * 1.05 + 0.5, top - 0.04, f"{value:.3g}", ha="center", va="bottom", fontsize=8, color="0.3")
             if (span := values[row, -1] - values[row, 0]) > 0:
                 place = np.clip((own[row] - values[row, 0]) / span, 0, 1) * (steps - 1) * 1.05 + 0.5
                 axes.plot(place, top + 1.07, "^", color="C3", markersize=4, clip_on=False)
         axes.set(xlim=(-0.75, steps * 1.05 - 0.05), ylim=(count * 1.3 - 0.15, -0.25), aspect="equal")
-        axes.set_axis_off()
     return figure
 
 
-@dataclass(frozen=True)
-class CodeMap:
-    """Positions (N, 2) of codes by class, and of each class a digit (784,) at its centre (2,), in the class's colour.
+def code_map(
+    title: str, classes: Sequence[tuple[str, Array]], *, centres: Array, digits: Array, background: Array | None
+) -> "Figure":
+    """The positions (N, 2) of codes by class: one colour and marker per class, with a legend.
 
-    `background` (h, w) in [0, 1] is an image behind all positions. Without one the axes have no scale.
+    The first classes have a digit (784,) at their centre (2,). `background` (h, w) in [0, 1] is an image behind all positions;
+    without one the axes have no scale.
     """
-
-    title: str
-    classes: Sequence[tuple[str, Array]]
-    centres: Array
-    digits: Array
-    background: Array | None = None
-
-
-def code_map(shown: CodeMap) -> "Figure":
-    """The codes in the plane, coloured by class: one marker per class and a digit at each centre, with a legend."""
     with _neutral_style():
         from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
         figure = _new_figure(8, 7)
         axes = figure.subplots()
-        for k, (_, positions) in enumerate(shown.classes):
+        for k, (_, positions) in enumerate(classes):
             colour, marker = CLASS_COLOURS[k % 10], CLASS_MARKERS[(k + k // 10) % 10]
             axes.scatter(positions[:, 0], positions[:, 1], s=12, color=colour, marker=marker, linewidths=0)
-        for k, (centre, digit) in enumerate(zip(shown.centres, shown.digits, strict=True)):
+        for k, (centre, digit) in enumerate(zip(centres, digits, strict=True)):
             picture = OffsetImage(1 - digit.reshape(SIDE, SIDE), cmap="gray", zoom=1)
             frame = {"edgecolor": CLASS_COLOURS[k % 10], "linewidth": 2.5}
             axes.add_artist(AnnotationBbox(picture, tuple(centre), pad=0.1, bboxprops=frame))
-        axes.set_title(shown.title.encode("ascii", "backslashreplace").decode(), parse_math=False)
-        if shown.background is None:
+        axes.set_title(title.encode("ascii", "backslashreplace").decode(), parse_math=False)
+        if background is None:
             axes.set(xticks=[], yticks=[])
         else:
-            axes.imshow(shown.background, cmap="gray_r", alpha=0.5, extent=_extent(shown), aspect="auto")
+            places = np.concatenate([positions for _, positions in classes])
+            (left, bottom), (right, top) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
+            axes.imshow(background, cmap="gray_r", alpha=0.5, extent=(left, right, bottom, top), aspect="auto")
             axes.set(xlabel="unit 0", ylabel="unit 1")
-        names = [name for name, _ in shown.classes]
-        legend = figure.legend(axes.collections, [""] * len(names), loc="outside right upper", markerscale=2)
-        _set_names(legend, names)
+        names = [name for name, _ in classes]
+        _add_legend(figure, axes.collections, names, loc="outside right upper", markerscale=2)
     return figure
-
-
-def _extent(shown: CodeMap) -> tuple[float, float, float, float]:
-    """Return left, right, bottom and top of all positions."""
-    places = np.concatenate([positions for _, positions in shown.classes])
-    (left, bottom), (right, top) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
-    return left, right, bottom, top
 
 
 def render(figure: "Figure", kind: str) -> bytes:
@@ -254,15 +218,11 @@ def _rows(columns: Sequence[tuple[str, Array]]) -> "Figure":
     return figure
 
 
-def _show(axes: "Axes", image: Array) -> None:
-    axes.imshow(image.reshape(SIDE, SIDE), cmap="gray", vmin=0, vmax=1)
-    axes.set_axis_off()
-
-
-def _place(axes: "Axes", image: Array, *, left: float, top: float) -> None:
+def _show(axes: "Axes", image: Array, *, left: float = -0.5, top: float = -0.5) -> None:
     """Show an image, 1 wide and 1 high, at its upper left corner; the y axis points down."""
     extent = (left, left + 1, top + 1, top)
     axes.imshow(image.reshape(SIDE, SIDE), cmap="gray", vmin=0, vmax=1, extent=extent)
+    axes.set_axis_off()
 
 
 def _new_figure(width: float, height: float) -> "Figure":

@@ -10,7 +10,6 @@ from mnistae.core.arrays import NO_LABEL, Array, to_float
 from mnistae.core.text import csv_text
 from mnistae.model.backend import Network
 from mnistae.outputs import figures, image_io
-from mnistae.outputs.figures import CodeMap
 from mnistae.outputs.terminal.canvas import Canvas
 from mnistae.tasks.embedding import Embedding, Method
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 GRID = 24
 """Decoded images per side behind the codes of a bottleneck of 2."""
-
-TERMINAL_COLOURS = (36, 33, 35, 32, 34, 31)  # cyan, yellow, magenta, green, blue, red
 
 PROJECTOR_CONFIG = """embeddings {
   tensor_path: "vectors.tsv"
@@ -56,7 +53,8 @@ def figure(shown: Embedding, classes: Sequence[str], title: str, network: Networ
     rows = list(centres(shown).values())
     groups = [(class_name(label, classes), shown.positions[shown.labels == label]) for label in labels]
     background = _grid(shown, network) if shown.method is Method.CODES else None
-    return figures.code_map(CodeMap(title, groups, shown.positions[rows], to_float(shown.images[rows]), background))
+    centred = {"centres": shown.positions[rows], "digits": to_float(shown.images[rows])}
+    return figures.code_map(title, groups, **centred, background=background)
 
 
 def _grid(shown: Embedding, network: Network) -> Array:
@@ -91,7 +89,7 @@ def _sign(canvas: Canvas, label: int, classes: Sequence[str]) -> str:
         return " "
     sign = "." if label == NO_LABEL else class_name(label, classes)[-1:]
     sign = sign if sign.isascii() and sign.isalnum() else chr(ord("a") + label % 26)
-    return f"\x1b[{TERMINAL_COLOURS[label % 6]}m{sign}\x1b[0m" if canvas.colours else sign
+    return canvas.coloured(sign, label)
 
 
 def projector_files(shown: Embedding, classes: Sequence[str]) -> dict[str, bytes]:

@@ -4,8 +4,8 @@ Several networks share the arrays, the principal components and the noise.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -27,10 +27,10 @@ from mnistae.tasks.noise import DEFAULT_LEVELS, Noise
 LAB_NOISE = (Noise.UNIFORM, DEFAULT_LEVELS[Noise.UNIFORM])
 """The noise of the lab, which is part of every evaluation."""
 
-LEVEL_FACTORS = (0.4, 0.8, 1.0, 1.2, 1.6)
-"""The levels of the noise grid, relative to the default level of each kind."""
-
-NOISE_GRID = [(kind, round(level * factor, 4)) for kind, level in DEFAULT_LEVELS.items() if level for factor in LEVEL_FACTORS]
+NOISE_LEVELS = {
+    kind: [round(level * factor, 4) for factor in (0.4, 0.8, 1.0, 1.2, 1.6)] for kind, level in DEFAULT_LEVELS.items() if level
+}
+"""The levels of the noise grid, around the default level of each kind."""
 
 SHORT = 30_000
 """Images times steps up to which no progress is reported: one network on the test images of MNIST, without options."""
@@ -73,7 +73,7 @@ class Evaluation:
     records: tuple[Record, ...]
     worst: Extremes | None
     best: Extremes | None
-    classes: Sequence[str] = ()
+    classes: Sequence[str]
     """The names of the labels, if they have names."""
 
     def pivot(self, *metrics: str) -> dict[tuple[int | None, str | int | None], dict[str, float]]:
@@ -94,7 +94,7 @@ class _EvalData:
     labels: Bytes
     train: Bytes
     train_labels: Bytes
-    class_name: Callable[[int], str | None]
+    dataset: Dataset
 
 
 def evaluate(
@@ -114,7 +114,9 @@ def evaluate(
             f"data set '{dataset.name}' has no training images, which PCA and the active units are computed from",
             hint="give both splits: a folder with the two files, or an .npz with x_train and x_test",
         )
-    noise_grid = NOISE_GRID if options.denoising else [LAB_NOISE]
+    noise_grid = [LAB_NOISE]
+    if options.denoising:
+        noise_grid = [(kind, level) for kind, levels in NOISE_LEVELS.items() for level in levels]
     done, total = itertools.count(), 1 + (len(noise_grid) + 1) * len(networks)
     images, labels = dataset.images(split), dataset.labels(split)
     train = (images, labels) if split is Split.TRAIN else (dataset.images(Split.TRAIN), dataset.labels(Split.TRAIN))
@@ -125,7 +127,7 @@ def evaluate(
             progress(f"evaluating {len(images):,} images", next(done), total)
 
     report()
-    data = _EvalData(split, to_float(images), labels, *train, dataset.class_name)
+    data = _EvalData(split, to_float(images), labels, *train, dataset)
     sizes = [network.config.bottleneck for network in networks]
     pca_mse = _pca_mse(data, set(sizes))
     records = [[Record("bottleneck", None, None, size), Record("pca_mse", None, None, pca_mse[size])] for size in sizes]
@@ -137,7 +139,7 @@ def evaluate(
             report()
     found = []
     for own, network in zip(records, networks, strict=True):
-        found.append(replace(_evaluate(network, data, options, own), classes=dataset.classes))
+        found.append(_evaluate(network, data, options, own))
         report()
     return found
 
@@ -150,14 +152,13 @@ def _evaluate(network: Network, data: _EvalData, options: EvaluationOptions, sha
     activations = codes.mean(axis=0, dtype=np.float64).tolist()
     records += [Record("mean_activation", None, unit, mean) for unit, mean in enumerate(activations)]
     records += [*shared, *(_knn_accuracy(network, data, codes, options.knn) if options.knn else [])]
-    if not options.extremes:
-        return Evaluation(data.split, tuple(records), None, None)
-    ranks = [np.argsort(sign * result.metrics.mse, kind="stable")[: options.extremes] for sign in (-1, 1)]
-    worst, best = (_extremes(data, result, chosen) for chosen in ranks)
-    for metric, extremes in (("worst_mse", worst), ("best_mse", best)):
-        errors = extremes.reconstruction.metrics.mse.tolist()
-        records += [Record(metric, image.label, image.name, mse) for image, mse in zip(extremes.images, errors, strict=True)]
-    return Evaluation(data.split, tuple(records), worst, best)
+    extremes: dict[str, Extremes] = {}
+    for name, sign in {"worst": -1, "best": 1}.items() if options.extremes else ():
+        order = np.argsort(sign * result.metrics.mse, kind="stable")
+        found = extremes[name] = _extremes(data, result, order[: options.extremes])
+        errors = zip(found.images, found.reconstruction.metrics.mse.tolist(), strict=True)
+        records += [Record(f"{name}_mse", image.label, image.name, mse) for image, mse in errors]
+    return Evaluation(data.split, tuple(records), extremes.get("worst"), extremes.get("best"), data.dataset.classes)
 
 
 def _quality(metrics: Metrics, labels: Bytes) -> Iterator[Record]:
@@ -199,7 +200,7 @@ def _pca_mse(data: _EvalData, sizes: set[int]) -> dict[int, float]:
 def _extremes(data: _EvalData, result: Reconstruction, chosen: NDArray[np.intp]) -> Extremes:
     labels = [None if label == NO_LABEL else int(label) for label in data.labels[chosen]]
     images = [
-        InputImage(f"{data.split}:{index}", pixels, label, class_name=None if label is None else data.class_name(label))
+        InputImage(f"{data.split}:{index}", pixels, label, class_name=None if label is None else data.dataset.class_name(label))
         for index, pixels, label in zip(chosen, data.images[chosen], labels, strict=True)
     ]
     metrics = Metrics(result.metrics.mse[chosen], result.metrics.psnr[chosen], result.metrics.ssim[chosen])

@@ -12,9 +12,10 @@ from mnistae.core.arrays import Array, to_float
 from mnistae.data.images import normalise
 from mnistae.model.numpy_network import NumpyNetwork
 from mnistae.outputs.page import drawings, page
-from mnistae.outputs.page.content import EVERY, KINDS, Content, levels
+from mnistae.outputs.page.content import EVERY, Content
 from mnistae.store import builtin, runs
 from mnistae.tasks import inference
+from mnistae.tasks.evaluation import NOISE_LEVELS
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install --group page")
 AXE = Path(__file__).resolve().parents[3] / "build" / "node" / "node_modules" / "axe-core" / "axe.min.js"
@@ -120,12 +121,12 @@ def test_position_between_two_images(opened: Page, report: Content, network: Num
 def test_noise_is_that_of_the_command(opened: Page, report: Content, network: NumpyNetwork) -> None:
     """For each kind of noise and two levels, the noisy and both denoised images are those of `denoise`."""
     denoiser = NumpyNetwork.from_weights(runs.load(str(builtin.FOLDER / builtin.DENOISE / runs.MODEL)).weights)
-    for number, kind in enumerate(KINDS):
+    for number, (kind, levels) in enumerate(NOISE_LEVELS.items()):
         for step in (1, 4):
             start = EVERY * (3 + number)
             for control, value in {"start": start, "kind": number, "level": step}.items():
                 opened.set(f"noise-{control}", value)
-            image, level = to_float(report.starts.images[start : start + 1]), levels(kind)[step]
+            image, level = to_float(report.starts.images[start : start + 1]), levels[step]
             found, other = (inference.denoise(net, image, kind=kind, level=level, seed=0) for net in (network, denoiser))
             for canvas, expected in {"noisy": found.noisy, "own": found.outputs, "denoise": other.outputs}.items():
                 opened.shows(f"noise-{canvas}", expected)

@@ -20,9 +20,8 @@ from mnistae.store.runs import Checkpoint
 from mnistae.tasks import embedding, evaluation, inference
 from mnistae.tasks import noise as noises
 from mnistae.tasks.embedding import Embedding, Method, Sample, Selection
-from mnistae.tasks.evaluation import LAB_NOISE, LEVEL_FACTORS, Evaluation, EvaluationOptions
+from mnistae.tasks.evaluation import LAB_NOISE, NOISE_LEVELS, Evaluation, EvaluationOptions
 from mnistae.tasks.inference import Denoising, Reconstruction
-from mnistae.tasks.noise import DEFAULT_LEVELS, Noise
 
 EXTREMES = 8
 CODES = 5000
@@ -67,14 +66,6 @@ class Content:
         return self.checkpoint.name or self.checkpoint.path.name
 
 
-def levels(kind: Noise) -> list[float]:
-    """Return the levels of noise that the page offers."""
-    return [round(DEFAULT_LEVELS[kind] * factor, 4) for factor in LEVEL_FACTORS]
-
-
-KINDS = tuple(kind for kind in Noise if kind is not Noise.NONE)
-
-
 def collect(
     model: tuple[Checkpoint, Network], denoiser: Network, dataset: Dataset, images: Sequence[InputImage], progress: Progress
 ) -> Content:
@@ -115,9 +106,9 @@ def collect(
 def _denoised(denoiser: Network, images: Array) -> Array:
     """Return the outputs (kinds, levels, N, 784). Each image has the noise that `mnistae denoise` adds to it alone."""
     outputs = []
-    for kind in KINDS:
+    for kind, levels in NOISE_LEVELS.items():
         numbers = noises.field(kind, (1, PIXELS), seed=0)
-        outputs.append([denoiser.reconstruct(noises.apply(images, numbers, kind, level=level)) for level in levels(kind)])
+        outputs.append([denoiser.reconstruct(noises.apply(images, numbers, kind, level=level)) for level in levels])
     return np.array(outputs, np.float32)
 
 

@@ -13,9 +13,10 @@ from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.text import escape
 from mnistae.outputs.maps import class_name
 from mnistae.outputs.page import drawings
-from mnistae.outputs.page.content import EVERY, KINDS, Content, levels
+from mnistae.outputs.page.content import EVERY, Content
 from mnistae.tasks import noise as noises
 from mnistae.tasks.embedding import Embedding, Method, Sample
+from mnistae.tasks.evaluation import NOISE_LEVELS
 from mnistae.tasks.noise import Noise
 
 SHADES = 17
@@ -51,7 +52,7 @@ def build(content: Content) -> dict[str, Any]:
         },
         "ranges": [[unit.low, unit.high] for unit in content.ranges],
         "units": active[:MAX_UNITS],
-        "noises": [[kind.value, levels(kind)] for kind in KINDS],
+        "noises": list(NOISE_LEVELS.items()),
         "every": EVERY,
         "extent": _extent(content.map),
         "arrays": {name: pack(array) for name, array in arrays.items()},
@@ -60,14 +61,10 @@ def build(content: Content) -> dict[str, Any]:
 
 def pack(array: NDArray[Any]) -> dict[str, str]:
     """Return an array of bytes or floats as JSON. The four bytes of floats are apart: their exponents are alike."""
-    if array.dtype == np.uint8:
-        return {"type": "u1", "data": _deflate(array.tobytes())}
-    planes = np.frombuffer(np.asarray(array, "<f4").tobytes(), np.uint8).reshape(-1, 4).T
-    return {"type": "f4", "data": _deflate(planes.tobytes())}
-
-
-def _deflate(data: bytes) -> str:
-    return base64.b64encode(zlib.compress(data, 9)).decode()
+    kind, planes = "u1", array
+    if array.dtype != np.uint8:
+        kind, planes = "f4", np.frombuffer(np.asarray(array, "<f4").tobytes(), np.uint8).reshape(-1, 4).T
+    return {"type": kind, "data": base64.b64encode(zlib.compress(planes.tobytes(), 9)).decode()}
 
 
 def _coarse(images: Bytes) -> Bytes:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from mnistae.core.text import escape
 
+ANSI_COLOURS = (36, 33, 35, 32, 34, 31)  # cyan, yellow, magenta, green, blue, red
+
 
 @dataclass(frozen=True)
 class Canvas:
@@ -14,6 +16,10 @@ class Canvas:
     height: int
     colours: int = 0  # number of colours: 0, 16, 256 or 2**24
     has_blocks: bool = False  # whether it supports characters beyond ASCII
+
+    def coloured(self, text: str, number: int) -> str:
+        """Return a text in one of six colours, by its number; without colours, unchanged."""
+        return f"\x1b[{ANSI_COLOURS[number % len(ANSI_COLOURS)]}m{text}\x1b[0m" if self.colours else text
 
 
 def padded(text: str, width: int) -> str:

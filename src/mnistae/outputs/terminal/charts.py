@@ -1,7 +1,8 @@
 """Curves as terminal text: a plot of the losses of several runs, and a sparkline."""
 
 import itertools
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,6 @@ from mnistae.outputs.terminal.canvas import Canvas, padded
 
 BARS = "▁▂▃▄▅▆▇█"
 MARKERS = "*o+x#@"
-ANSI_COLOURS = (36, 33, 35, 32, 34, 31)  # cyan, yellow, magenta, green, blue, red
 
 BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 """Bits of the dots of a Braille cell, four rows by two columns, relative to U+2800."""
@@ -42,7 +42,7 @@ def plot(canvas: Canvas, curves: Mapping[str, Sequence[float]]) -> list[str]:
     margin = max(map(len, labels))
     height = min(TALLEST, max(canvas.height - len(curves) - 2, 5))
     width = min(WIDEST, max(canvas.width - margin - 2, 10))
-    is_fine = _is_fine(canvas, curves)
+    is_fine = canvas.has_blocks and (canvas.colours > 0 or len(curves) == 1)  # Braille dots need colours to be distinguished
     epochs = max(map(len, losses))
     shape = (height * 4, width * 2) if is_fine else (height, width)
     dots = np.stack([_rasterise(curve, limits, epochs, shape) for curve in losses])
@@ -51,8 +51,9 @@ def plot(canvas: Canvas, curves: Mapping[str, Sequence[float]]) -> list[str]:
     rows = [f"{named.get(row, ''):>{margin}} {bar}{line}" for row, line in enumerate(_render(canvas, dots, is_fine=is_fine))]
     title = "epoch (loss on a log scale)"
     between = width - 1 - len(str(epochs))
+    legend = _legend(canvas, curves, margin + 2, is_fine=is_fine)
     axis = f"1{title[:between]:^{between}}{epochs}" if epochs > 1 else f"1 {title}"[:width]
-    return [*rows, f"{'':>{margin}} {corner}{dash * width}", f"{'':>{margin}}  {axis}", *_legend(canvas, curves, margin + 2)]
+    return [*rows, f"{'':>{margin}} {corner}{dash * width}", f"{'':>{margin}}  {axis}", *legend]
 
 
 def _rasterise(curve: Vector, limits: tuple[float, float], epochs: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -79,41 +80,32 @@ def _render(canvas: Canvas, dots: NDArray[np.bool_], *, is_fine: bool) -> list[s
         bits = dots.astype(int)
     lines = []
     for line in bits.swapaxes(0, 1):  # (curves, characters)
-        owners = [int(np.flatnonzero(column)[-1]) if column.any() else None for column in line.T]
-        signs = [_sign(column, owner, is_fine=is_fine) for column, owner in zip(line.T, owners, strict=True)]
-        runs = itertools.groupby(zip(owners, signs, strict=True), key=lambda cell: cell[0])
-        text = "".join(_colourise(canvas, owner, "".join(sign for _, sign in run)) for owner, run in runs)
+        text = ""
+        for owner, run in itertools.groupby((_cell(column, is_fine=is_fine) for column in line.T), key=itemgetter(0)):
+            signs = "".join(sign for _, sign in run)
+            text += signs if owner is None else canvas.coloured(signs, owner)
         lines.append(text.rstrip(" "))
     return lines
 
 
-def _sign(bits: NDArray[np.int_], owner: int | None, *, is_fine: bool) -> str:
-    if owner is None:
-        return " "
-    return chr(0x2800 | int(np.bitwise_or.reduce(bits))) if is_fine else MARKERS[owner % len(MARKERS)]
+def _cell(bits: NDArray[np.int_], *, is_fine: bool) -> tuple[int | None, str]:
+    """Return the curve on top and the character of a cell, given the bits of each curve."""
+    if not bits.any():
+        return None, " "
+    owner = int(np.flatnonzero(bits)[-1])
+    return owner, chr(0x2800 | int(np.bitwise_or.reduce(bits))) if is_fine else MARKERS[owner % len(MARKERS)]
 
 
-def _colourise(canvas: Canvas, curve: int | None, text: str) -> str:
-    if curve is None or not canvas.colours:
-        return text
-    return f"\x1b[{ANSI_COLOURS[curve % len(ANSI_COLOURS)]}m{text}\x1b[0m"
-
-
-def _legend(canvas: Canvas, curves: Mapping[str, Sequence[float]], margin: int) -> list[str]:
+def _legend(canvas: Canvas, curves: Mapping[str, Sequence[float]], margin: int, *, is_fine: bool) -> list[str]:
     """Return one line per run: its marker, name, number of epochs and last loss."""
     facts = [f"  {len(curve)} {'epoch' if len(curve) == 1 else 'epochs'}, loss {curve[-1]:.5f}" for curve in curves.values()]
     room = max(canvas.width - margin - 3 - max(map(len, facts)), 1)
     width = min(max(map(len, curves)), room)
-    signs = ["──" if _is_fine(canvas, curves) else MARKERS[k % len(MARKERS)] * 2 for k in range(len(curves))]
-    return [
-        f"{'':>{margin}}{_colourise(canvas, k, sign)} {padded(name, width)}{fact}"
-        for k, (sign, name, fact) in enumerate(zip(signs, curves, facts, strict=True))
-    ]
-
-
-def _is_fine(canvas: Canvas, curves: Sized) -> bool:
-    """Whether curves can be drawn in Braille dots, which need colours to be distinguished."""
-    return canvas.has_blocks and (canvas.colours > 0 or len(curves) == 1)
+    lines = []
+    for k, (name, fact) in enumerate(zip(curves, facts, strict=True)):
+        sign = "──" if is_fine else MARKERS[k % len(MARKERS)] * 2
+        lines.append(f"{'':>{margin}}{canvas.coloured(sign, k)} {padded(name, width)}{fact}")
+    return lines
 
 
 def _logarithms(values: Sequence[float]) -> Vector:
