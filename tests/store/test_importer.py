@@ -3,13 +3,10 @@ import collections
 import io
 import itertools
 import json
-import os
 import pickle
 import struct
-import sys
 import warnings
 import zipfile
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +44,6 @@ def weights(sizes: ModelConfig = SIZES) -> dict[str, Tensor]:
 
 def arrays() -> dict[str, Any]:
     return {name: tensor.numpy() for name, tensor in weights().items()}
-
-
-def rounded(kind: torch.dtype) -> dict[str, Tensor]:
-    return {name: tensor.to(kind) for name, tensor in weights().items()}
 
 
 def renamed(*layers: str, bias: str = ".bias", weight: str = ".weight") -> dict[str, Tensor]:
@@ -108,7 +101,6 @@ def refusal(path: Path) -> tuple[str, str]:
     return failure.value.message.replace(str(path), "FILE").removeprefix("cannot import 'FILE': "), failure.value.hint
 
 
-HALF = (torch.float16, torch.bfloat16)
 OPTIMIZER = {"state": {n: {"exp_avg": tensor} for n, tensor in enumerate(weights().values())}, "param_groups": [{"lr": 1e-3}]}
 
 
@@ -117,44 +109,43 @@ OPTIMIZER = {"state": {n: {"exp_avg": tensor} for n, tensor in enumerate(weights
     ("content", "notes"),
     [
         (weights(), ()),
-        (OrderedDict(reversed(weights().items())), ()),
         ({name: nn.Parameter(tensor) for name, tensor in weights().items()}, ()),
         (changed("fc1.weight", weights()["fc1.weight"].t().contiguous().t()), ()),
-        (prefixed("module."), under("module.")),
         (prefixed("_orig_mod.module."), under("_orig_mod.module.")),
-        ({"state_dict": weights(), "epoch": 50, "loss": [0.02, 0.01]}, under("state_dict/")),
         ({"epoch": 5, "net": prefixed("model."), "optimizer": OPTIMIZER, "optimizers": [OPTIMIZER]}, under("net/model.")),
-        ({"a": {"b": [weights()]}}, under("a/b/0/")),
+        ({"a": {"b": [weights()]}, "loss": [0.02, 0.01]}, under("a/b/0/")),
         (SEQUENTIAL, mapping("encoder.0", "encoder.2", "decoder.0", "decoder.2")),
         (MODULES, mapping("encoder/0", "encoder/2", "decoder/0", "decoder/2")),
-        (renamed("linear1", "linear2", "linear3", "linear4"), mapping("linear1", "linear2", "linear3", "linear4")),
         (renamed("1", "2", "3", "4", weight="W", bias="b"), None),
         (renamed("enc_1", "enc_2", "dec_1", "dec_2", weight="_w", bias="_b"), mapping("enc_1", "enc_2", "dec_1", "dec_2")),
         (list(weights().values()), mapping("0", "2", "4", "6")),
         (arrays(), ()),
         ({"net": weights(), "best": np.float64(0.02), "losses": np.arange(3.0), "when": [np.int64(3)]}, None),
         ({"net": weights(), "log": collections.defaultdict(list, loss=[1.0]), "version": torch.__version__}, under("net/")),
-        ({"net": weights(), "mean": torch.zeros(5)}, (*under("net/"), "left out: 'mean'")),
         (
             weights() | {"head.weight": torch.zeros(10, 2), "head.bias": torch.zeros(10)},
             ("left out: 'head.weight', 'head.bias'",),
         ),
         ({"best": (one := weights()), "last": one}, under("best/")),
         (one | {name.replace("fc1", "encoder.0"): tensor for name, tensor in one.items() if "fc1" in name}, ()),
-        *((rounded(kind), ()) for kind in (*HALF, torch.float64)),
         ({"net": weights(), "log": collections.defaultdict(int, a=1), "empty": np.zeros(0), "type": int}, under("net/")),
         ({name: array[None] if array.ndim == 1 else array for name, array in arrays().items()}, ()),
         ({name: array[:, None] if array.ndim == 1 else array for name, array in arrays().items()}, ()),
-        (Autoencoder(SIZES).state_dict() | weights(), ()),
     ],
     ids=itertools.count(),
 )
 def test_what_others_write(tmp_path: Path, content: object, notes: tuple[str, ...] | None, zipped: bool) -> None:
     """The network is found whatever its names and wherever it is, in float32 and to the bit, and the mapping is said."""
     torch.save(content, tmp_path / "lab.pth", _use_new_zipfile_serialization=zipped)
-    is_half = isinstance(content, dict) and content.get("fc1.bias", torch.zeros(1)).dtype in HALF
-    expected: Any = content if is_half else weights()
-    check_import(tmp_path / "lab.pth", expected, notes=notes)
+    check_import(tmp_path / "lab.pth", weights(), notes=notes)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions(tmp_path: Path, kind: torch.dtype) -> None:
+    """Weights of other floating-point types are converted to float32."""
+    content = {name: tensor.to(kind) for name, tensor in weights().items()}
+    torch.save(content, tmp_path / "lab.pth")
+    check_import(tmp_path / "lab.pth", content)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +153,7 @@ def test_what_others_write(tmp_path: Path, content: object, notes: tuple[str, ..
     [
         ModelConfig(hidden=1, bottleneck=1),
         ModelConfig(hidden=3, bottleneck=40),
-        ModelConfig(hidden=5, bottleneck=5),
         ModelConfig(hidden=784, bottleneck=4),
-        ModelConfig(),
     ],
 )
 @pytest.mark.parametrize("names", [("fc1", "fc2", "fc3", "fc4"), ("encoder.0", "encoder.2", "decoder.0", "decoder.2")])
@@ -177,12 +166,10 @@ def test_other_sizes(tmp_path: Path, sizes: ModelConfig, names: tuple[str, ...])
 
 
 def test_plain_safetensors(tmp_path: Path) -> None:
-    """A plain safetensors file is taken, whatever its header's length: a length that begins as a pickle does among them."""
+    """A plain safetensors file is taken, also with a header whose length begins as a pickle does."""
     files = [safetensors.torch.save(prefixed("model."), {"note": "x" * padding}) for padding in range(0, 257, 8)]
-    assert 0x80 in {data[0] for data in files}
-    for data in files:
-        (tmp_path / "lab.safetensors").write_bytes(data)
-        check_import(tmp_path / "lab.safetensors", weights())
+    (tmp_path / "lab.safetensors").write_bytes(next(data for data in files if data[0] == 0x80))
+    check_import(tmp_path / "lab.safetensors", weights())
 
 
 def test_npz(tmp_path: Path) -> None:
@@ -231,7 +218,6 @@ TWO = "more than one matrix of shape (16, 784): "
 SIZE = "unsupported network size (invalid value for "
 BATCH_NORM = {"bn.weight": torch.ones(16), "bn.bias": torch.zeros(16), "bn.running_mean": torch.zeros(16)}
 BATCH_NORM_NAMES = "bn.weight (16,), bn.bias (16,), bn.running_mean (16,)"
-MODULE = f"'{__name__}.Custom'"
 
 
 class Custom:
@@ -242,38 +228,27 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {
     foreign.HINT: [
         ({}, NONE + "no arrays"),
         (torch.zeros(3), NONE + "it (3,)"),
-        ({"encoder.0.weight": torch.zeros(3)}, NONE + "encoder.0.weight (3,)"),
         (deep(784, 10), NONE + "0.weight (10, 784), 0.bias (10,)"),
-        (changed("fc1.weight", torch.zeros(784, 16)), None),
-        (changed("fc1.weight", torch.zeros(16, 28, 28)), None),
         (changed("fc1.weight", torch.zeros(1).expand(10**6, 10**6)), None),  # 4 TB that take no place in the file
         (changed("fc1.bias", torch.zeros(16, dtype=torch.int64)), NO_FLOAT + "int64"),
-        (changed("fc1.bias", torch.zeros(16, dtype=torch.complex64)), NO_FLOAT + "complex64"),
         (changed("fc1.bias", torch.empty(16, device="meta")), "'fc1.bias' is not a dense tensor"),
         (changed("fc1.bias", torch.zeros(17)), "'fc1.bias' has the shape (17,), not (16,)"),
     ],
     "save zeros where a layer has no bias": [
-        (without("fc4.bias"), "no bias found for 'fc4'"),
         (without("fc1.bias", "fc2.bias"), "no bias found for 'fc1', 'fc2'"),
         (changed("fc1.bias", 3), "no bias found for 'fc1'"),
     ],
     ALONE: [
         (prefixed("a.") | {f"b.{name}": tensor + 1 for name, tensor in weights().items()}, TWO + "'a.fc1', 'b.fc1'"),
-        ({"net": weights(), "ema": rounded(torch.float16)}, TWO + "'net/fc1', 'ema/fc1'"),
         (deep(784, 16, 2, 16, 784) | {f"b.{k}": v for k, v in deep(784, 9, 3, 9, 784).items()}, None),
-        (renamed("fc1", "fc_mu", "fc3", "fc4") | {"fc_var.weight": torch.zeros(2, 16)}, None),
     ],
     "only networks of four linear layers, 784-h-b-h-784, can be imported": [
         (deep(784, 32, 16, 2, 16, 32, 784), "there are more than four layers: 2.weight (2, 16), 3.weight (16, 2)"),
-        (deep(784, 16, 16, 2, 16, 784), "there are more than four layers: 1.weight (16, 16)"),
         (weights() | BATCH_NORM, f"the network has batch normalisation: {BATCH_NORM_NAMES}"),
-        ({"encoder": MODULES["encoder"] | BATCH_NORM, "decoder": MODULES["decoder"]}, None),
-        (changed("fc5.weight", torch.zeros(3)), OTHER + "fc5.weight (3,)"),
         (changed("conv.weight", torch.zeros(3, 1, 3, 3)), OTHER + "conv.weight (3, 1, 3, 3)"),
     ],
     "apply it before saving, with remove_parametrizations, remove_weight_norm, remove_spectral_norm or prune.remove": [
         (without("fc1.weight") | {"fc1.weight_g": torch.zeros(16, 1)}, PARAMETRISED + "fc1.weight_g (16, 1)"),
-        (without("fc1.weight") | {"fc1.parametrizations.weight.original": torch.zeros(16, 784)}, None),
     ],
     f"for Keras, {foreign.SAVE_KERAS}": [
         ({name: array.T for name, array in arrays().items()}, "all matrices are transposed, as those of Keras and JAX"),
@@ -286,25 +261,19 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {
     ],
     SAVE: [
         (Autoencoder(SIZES), "it is a whole pickled model of type 'mnistae.model.network.Autoencoder'"),
-        (
-            {"model": Autoencoder(SIZES)},
-            "refused: 'model' is a whole pickled model of type 'mnistae.model.network.Autoencoder'",
-        ),
-        (
-            {"net": weights(), "cfg": {"args": argparse.Namespace(z=8)}},
-            "refused: 'cfg/args' is a pickled object of type 'argparse.Namespace'",
-        ),
-        (weights() | {"files": ["x", Path("y")]}, "refused: 'files/1' is a pickled object of type 'pathlib.PosixPath'"),
-        ({"net": weights(), "own": Custom()}, f"refused: 'own' is a pickled object of type {MODULE}"),
+        ({"m": Autoencoder(SIZES)}, "refused: 'm' is a whole pickled model of type 'mnistae.model.network.Autoencoder'"),
+        ({"cfg": {"args": argparse.Namespace(z=8)}}, "refused: 'cfg/args' is a pickled object of type 'argparse.Namespace'"),
+        ({"net": weights(), "own": [Custom()]}, f"refused: 'own/0' is a pickled object of type '{__name__}.Custom'"),
         ({"net": weights(), "steps": range(3)}, "refused: 'steps' is a pickled object of type 'builtins.range'"),
-        ([0.5] * foreign.MAX_OPERATIONS, "it contains too many objects"),
+        ([0.5] * 5000, "it contains too many objects"),
     ],
 }
 
 
 @pytest.mark.parametrize("hint", REFUSALS, ids=itertools.count())
-def test_other_contents(tmp_path: Path, hint: str) -> None:
+def test_other_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hint: str) -> None:
     """What is not one network of the lab's, in finite numbers, is refused with the reason."""
+    monkeypatch.setattr(foreign, "MAX_OPERATIONS", 5000)  # the same at a 100th of the size
     for content, message in REFUSALS[hint]:
         torch.save(content, tmp_path / "lab.pth")
         found = refusal(tmp_path / "lab.pth")
@@ -334,38 +303,16 @@ def test_malicious_pickle(tmp_path: Path, zipped: bool) -> None:
     assert mark.exists()
 
 
-def packed(path: Path, content: object, compression: int) -> None:
-    """Save with torch and repack the archive."""
-    torch.save(content, path)
-    with zipfile.ZipFile(path) as archive:
-        members = {entry.filename: archive.read(entry) for entry in archive.infolist()}
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-
-
-def test_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An archive that unpacks to more than the limit is refused before it is unpacked."""
-    monkeypatch.setattr(foreign, "MAX_FILE", 2**20)  # the same at a 256th of the size
-    packed(tmp_path / "bomb.pth", changed("fc1.bias", torch.zeros(2**20)), zipfile.ZIP_DEFLATED)
-    np.savez_compressed(tmp_path / "bomb.npz", np.zeros(2**20))
-    for path in (tmp_path / "bomb.pth", tmp_path / "bomb.npz"):
-        assert path.stat().st_size < 2**20
-        message, hint = refusal(path)
-        assert message.endswith(" that cannot be read: it unpacks to more than 1 MiB")
-        assert hint == foreign.HINT
-
-
 def safetensors_of(kind: str, bits: int) -> bytes:
     header = json.dumps({"a": {"dtype": kind, "shape": [8], "data_offsets": [0, bits]}}).encode()
     return struct.pack("<Q", len(header)) + header + bytes(bits)
 
 
-def zipped(compression: int = zipfile.ZIP_STORED, **members: bytes) -> bytes:
+def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", compression) as archive:
         for name, data in members.items():
-            archive.writestr(name.replace("__", "/").replace("_", "."), data)
+            archive.writestr(name, data)
     return stream.getvalue()
 
 
@@ -378,13 +325,12 @@ def saved(content: object, **options: Any) -> bytes:
 DAMAGED = "it is a safetensors file that is truncated or damaged"
 ODD_ZIP = "it is a truncated or damaged zip archive, as PyTorch and NumPy write them"
 UNREADABLE = "it is an .npz of arrays that cannot be read: "
-TORCHSCRIPT = "it is a TorchScript archive, which contains a program"
+PROGRAM = "it is an exported PyTorch program (.pt2)"
 
 
 FILES: dict[str, list[tuple[bytes, str]]] = {
     AGAIN: [
         (b"", "it is empty"),
-        (b"\n\n", "it is empty"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "it is a Git LFS pointer (run 'git lfs pull')"),
         (b"<!DOCTYPE html><html>", "it is a web page or XML document"),
         (b"PK\x03\x04" + bytes(100), ODD_ZIP),
@@ -392,28 +338,27 @@ FILES: dict[str, list[tuple[bytes, str]]] = {
     ],
     foreign.HINT: [
         (b"hello\n", "it is of an unknown format"),
-        (bytes(1000), "it is of an unknown format"),
         (b"\x89PNG\r\n\x1a\n", "it is a PNG image"),
         (b"\x08\x07\x12\x07pytorch", "it is an ONNX model"),
         (struct.pack("<Q", 2**63) + b"{}", "it is a safetensors file with too large a header"),
         (struct.pack("<Q", 2) + b"{}", NONE + "no arrays"),
         (safetensors_of("I64", 64), NONE + "a (8,)"),
         (safetensors_of("F4", 4), DAMAGED),
-        (safetensors_of("F8_E8M0", 8), DAMAGED),
         (safetensors_of("Q9", 8), DAMAGED),
         (safetensors.torch.save(weights())[:-1], DAMAGED),
-        (zipped(x__data_pkl=b"", x__y__data_pkl=b""), "it is a PyTorch file that cannot be read: several pickles"),
-        (zipped(x__data_pkl=b"\x80\x02N."), "it is a PyTorch file that is truncated, damaged or has unusual contents"),
-        (zipped(zipfile.ZIP_LZMA, x_npy=b"\x93NUMPY"), UNREADABLE + "x.npy has an unsupported compression method"),
-        (zipped(x_npy=b"\x93NUMPY"), UNREADABLE + "unreadable .npy header"),
+        (zipped({"x/data.pkl": b"", "x/y/data.pkl": b""}), "it is a PyTorch file that cannot be read: several pickles"),
+        (zipped({"x/data.pkl": b"\x80\x02N."}), "it is a PyTorch file that is truncated, damaged or has unusual contents"),
+        (zipped({"x.npy": b"\x93NUMPY"}, zipfile.ZIP_LZMA), UNREADABLE + "x.npy has an unsupported compression method"),
+        (zipped({"x.npy": b"\x93NUMPY"}), UNREADABLE + "unreadable .npy header"),
     ],
     SAVE: [
-        (zipped(x__data_pkl=b"", x__constants_pkl=b""), TORCHSCRIPT),
+        (zipped({"x/data.pkl": b"", "x/constants.pkl": b""}), "it is a TorchScript archive, which contains a program"),
+        (zipped({"x/archive_format": b""}), PROGRAM),
         (pickle.dumps({"a": 1}), "it is a Python pickle"),
     ],
     foreign.SAVE_KERAS: [(b"\x89HDF\r\n\x1a\n" + bytes(100), "it is an HDF5 file")],
     "save the arrays by name: np.savez(FILE, **arrays)": [(b"\x93NUMPY\x01\0", "it is an .npy array")],
-    "unpack it, and give the file in it": [(zipped(notes_txt=b""), "it is a zip archive of 'notes.txt'")],
+    "unpack it, and give the file in it": [(zipped({"notes.txt": b""}), "it is a zip archive of 'notes.txt'")],
     "save it again with torch.save and its default protocol": [
         (saved(weights(), pickle_protocol=4), "it is written with pickle protocol 4, which cannot be read safely")
     ],
@@ -426,19 +371,18 @@ def test_other_files(tmp_path: Path, hint: str) -> None:
     for data, message in FILES[hint]:
         (tmp_path / "file").write_bytes(data)
         assert refusal(tmp_path / "file") == (message, hint)
+    assert refusal(tmp_path) == ("cannot read the weights 'FILE': it is a folder", foreign.HINT)
 
 
-def test_libraries_are_silent(tmp_path: Path) -> None:
-    """What torch warns of does not reach the user, as for a program that it compiled or exported."""
-    path = tmp_path / "script.pt"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.script(nn.Linear(2, 2)).save(str(path))  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-        torch.export.save(torch.export.export(nn.Linear(2, 2), (torch.zeros(1, 2),)), tmp_path / "program.pt2")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert refusal(path) == (TORCHSCRIPT, SAVE)
-        assert refusal(tmp_path / "program.pt2") == ("it is an exported PyTorch program (.pt2)", SAVE)
+def test_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive that unpacks to more than the limit is refused before it is unpacked."""
+    monkeypatch.setattr(foreign, "MAX_FILE", 2**20)  # the same at a 256th of the size
+    bomb = bytes(2**20 + 1)
+    for data in (zipped({"x.npy": bomb}), zipped({"x/data.pkl": b"N", "x/data/0": bomb})):
+        (tmp_path / "bomb").write_bytes(data)
+        message, hint = refusal(tmp_path / "bomb")
+        assert message.endswith(" that cannot be read: it unpacks to more than 1 MiB")
+        assert hint == foreign.HINT
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
@@ -450,22 +394,6 @@ def test_cut_short(tmp_path: Path, zipped: bool) -> None:
     for end in [*range(0, 1000, 29), *range(1000, len(data), 9973), len(data) - 1]:
         path.write_bytes(data[:end])
         refusal(path)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the reasons are Linux's")
-def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is no file, or too large a one, is refused at once."""
-    monkeypatch.setattr(foreign, "MAX_FILE", 2**20)  # the same at a 256th of the size
-    os.mkfifo(tmp_path / "fifo")
-    (tmp_path / "big").touch()
-    os.truncate(tmp_path / "big", foreign.MAX_FILE + 1)
-    for name, reason in {
-        ".": "it is a folder",
-        "fifo": "it is not a regular file",
-        "big": "it is larger than 1 MiB",
-        "missing": "there is no such file",
-    }.items():
-        assert refusal(tmp_path / name) == (f"cannot read the weights 'FILE': {reason}", foreign.HINT)
 
 
 def test_reference() -> None:
