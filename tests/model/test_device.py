@@ -7,77 +7,68 @@ from mnistae.core.errors import DeviceError, UsageError
 from mnistae.model import device
 
 
-@pytest.mark.parametrize("choice", ["auto", "cpu", "cuda", "cuda:0", "cuda:12", "xpu", "mps"])
-def test_known_choices_pass(choice: str) -> None:
-    """Every valid name is accepted."""
-    assert device.check_choice(choice) == choice
+@pytest.fixture(autouse=True)
+def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let torch find as many GPUs as the test's `gpus`, none without it, and no other accelerator."""
+    count = getattr(request, "param", 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    for backend in (torch.xpu, torch.mps):
+        monkeypatch.setattr(backend, "is_available", lambda: False)
 
 
-@pytest.mark.parametrize("choice", ["", "gpu", "CPU", "cuda:", "cuda:x", "cuda:-1", "cuda:99999", "cpu\n", "cuda:٣", "tpu"])
-def test_unknown_choices_are_usage_errors(choice: str) -> None:
-    """Any other name is refused."""
-    with pytest.raises(UsageError, match="unknown device"):
-        device.check_choice(choice)
+def ones_that(works: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a tensor on CUDA be one on the CPU, or fail as on a GPU that this build of torch does not support."""
+
+    def ones(*_sizes: int, device: torch.device) -> torch.Tensor:
+        if device.type == "cuda" and not works:
+            raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore")
+        return torch.full((8, 8), 1.0)
+
+    monkeypatch.setattr(torch, "ones", ones)
+
+
+def test_check_choice() -> None:
+    """Every valid name is accepted, and any other one refused."""
+    for choice in ("auto", "cpu", "cuda", "cuda:0", "cuda:12", "xpu", "mps"):
+        assert device.check_choice(choice) == choice
+    for choice in ("", "gpu", "CPU", "cuda:", "cuda:-1", "cuda:99999", "cpu\n", "cuda:٣"):
+        with pytest.raises(UsageError, match="unknown device"):
+            device.check_choice(choice)
 
 
 @pytest.mark.parametrize("choice", ["cuda", "cuda:1", "xpu", "mps"])
-def test_missing_device_is_an_error(choice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_device_is_an_error(choice: str) -> None:
     """A requested device that is not available is never replaced by another."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.xpu, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(DeviceError, match=f"device '{choice}' is not available") as caught:
+    with pytest.raises(DeviceError, match=f"device '{choice}' is not available: torch ") as caught:
         device.resolve(choice)
     assert caught.value.exit_code == 5
 
 
-@pytest.mark.parametrize(("count", "found"), [(1, "only 'cuda:0'"), (4, "'cuda:0' to 'cuda:3'")])
-def test_a_number_past_the_last_gpu_is_an_error(count: int, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("gpus", "found"), [(1, "only 'cuda:0'"), (4, "'cuda:0' to 'cuda:3'")], indirect=["gpus"])
+def test_a_number_past_the_last_gpu_is_an_error(found: str) -> None:
     """The message names the available GPUs, not an ordinal of the driver."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     with pytest.raises(DeviceError, match=f"device 'cuda:7' is not available: torch finds {found}$"):
         device.resolve("cuda:7")
 
 
 def test_out_of_memory_is_one_sentence() -> None:
     """The message contains the requested size, not the state of torch's allocator."""
-    text = (
-        "CUDA out of memory. Tried to allocate 46.00 MiB. GPU 0 has a total capacity of 79.18 GiB of which 78.49 GiB is free."
-    )
-    with pytest.raises(DeviceError) as caught, device.oom_as_device_error(torch.device("cuda")):
-        raise torch.OutOfMemoryError(text)
     reason = "CUDA out of memory. Tried to allocate 46.00 MiB"
+    with pytest.raises(DeviceError) as caught, device.oom_as_device_error(torch.device("cuda")):
+        raise torch.OutOfMemoryError(f"{reason}. GPU 0 has a total capacity of 79.18 GiB of which 78.49 GiB is free.")
     assert caught.value.message == f"out of memory on 'cuda': {reason}"
 
 
-def test_auto_skips_a_device_that_cannot_compute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CUDA that is listed but fails its first computation is skipped by auto and an error if requested."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-
-    def ones(*_sizes: int, device: torch.device) -> torch.Tensor:
-        if device.type == "cuda":
-            raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore")
-        return torch.full((8, 8), 1.0)
-
-    monkeypatch.setattr(torch, "ones", ones)  # like a GPU that this build of torch does not support
-    assert device.resolve("auto").type in {"cpu", "xpu", "mps"}
+@pytest.mark.parametrize("gpus", [1], indirect=True)
+def test_auto_takes_the_best_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA comes first; if it is listed but fails its first computation, auto skips it, and an explicit choice is an error."""
+    ones_that(True, monkeypatch)
+    assert device.resolve("auto").type == "cuda"
+    ones_that(False, monkeypatch)
+    assert device.resolve("auto").type == "cpu"
     with pytest.raises(DeviceError, match="device 'cuda' does not work: CUDA error: no kernel image"):
         device.resolve("cuda")
-
-
-def test_auto_takes_the_best_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CUDA comes first."""
-    asked: list[str] = []
-
-    def ones(*_sizes: int, device: torch.device) -> torch.Tensor:
-        asked.append(device.type)
-        return torch.full((8, 8), 1.0)
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch, "ones", ones)  # like a GPU that works
-    assert device.resolve("auto").type == "cuda"
-    assert asked == ["cuda"]
 
 
 def test_a_wrong_result_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +78,7 @@ def test_a_wrong_result_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         device.resolve("cpu")
 
 
-def test_description_names_the_device() -> None:
+def test_description_names_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """The description of a CPU contains the number of threads."""
-    threads = torch.get_num_threads()
-    assert device.describe(torch.device("cpu")) == f"cpu ({threads} {'thread' if threads == 1 else 'threads'})"
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert device.describe(torch.device("cpu")) == "cpu (2 threads)"

@@ -1,11 +1,10 @@
 """One interface to the network on NumPy and on a PyTorch device."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnistae.core.arrays import Array
-from mnistae.core.config import ModelConfig
 from mnistae.core.records import Weights
 from mnistae.model import device as devices
 from mnistae.model.numpy_network import NumpyNetwork
@@ -18,25 +17,8 @@ if TYPE_CHECKING:
     from mnistae.model.network import Autoencoder
 
 
-class Network(Protocol):
-    """An encoder and its decoder: images (B, 784) in [0, 1], codes (B, bottleneck)."""
-
-    @property
-    def config(self) -> ModelConfig:
-        """The network's sizes."""
-
-    def encode(self, images: Array) -> Array:
-        """Return the codes of images."""
-
-    def decode(self, codes: Array) -> Array:
-        """Return the images of codes."""
-
-    def reconstruct(self, images: Array) -> Array:
-        """Return the decoded codes of images."""
-
-
 class TorchNetwork:
-    """The network on a torch device."""
+    """`NumpyNetwork` on a torch device."""
 
     def __init__(self, model: "Autoencoder", device: "torch.device") -> None:
         self.config = model.config
@@ -61,6 +43,10 @@ class TorchNetwork:
         with torch.inference_mode():
             result: Array = function(torch.from_numpy(np.array(array)).to(self._device)).cpu().numpy()
         return result
+
+
+Network = NumpyNetwork | TorchNetwork
+"""An encoder and its decoder: images (B, 784) in [0, 1], codes (B, bottleneck)."""
 
 
 def load_network(weights: Weights, device: str | None) -> Network:

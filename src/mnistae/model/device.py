@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mnistae.core.errors import DeviceError, UsageError
+from mnistae.core.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +35,8 @@ def resolve(choice: str) -> torch.device:
     if choice != "auto":
         return _probe(choice)
     for name in AUTO_ORDER:
-        if name == "cpu" or _is_available(name):
-            try:
-                return _probe(name)
-            except DeviceError:
-                continue  # it is listed but cannot compute
+        with contextlib.suppress(DeviceError):
+            return _probe(name)
     raise DeviceError("no working device found", hint="run 'mnistae doctor'")
 
 
@@ -62,8 +60,7 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     if device.type == "cpu":
-        threads = torch.get_num_threads()
-        return f"cpu ({threads} thread{'' if threads == 1 else 's'})"
+        return f"cpu ({counted(torch.get_num_threads(), 'thread')})"
     return str(device)
 
 
@@ -80,7 +77,7 @@ def _probe(name: str) -> torch.device:
     import torch
 
     kind, _, number = name.partition(":")
-    if name != "cpu" and not _is_available(kind):
+    if not torch.get_device_module(kind).is_available():
         raise DeviceError(f"device '{name}' is not available: {_reason(kind)}", hint="use --device auto or --device cpu")
     if number and int(number) >= (count := torch.cuda.device_count()):
         found = "only 'cuda:0'" if count == 1 else f"'cuda:0' to 'cuda:{count - 1}'"
@@ -95,13 +92,6 @@ def _probe(name: str) -> torch.device:
     if not is_right:
         raise DeviceError(f"device '{name}' failed the self-test (matrix product)", hint="use --device cpu")
     return device
-
-
-def _is_available(kind: str) -> bool:
-    import torch
-
-    backends = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.backends.mps}
-    return bool(backends[kind].is_available())
 
 
 def _reason(kind: str) -> str:
