@@ -13,9 +13,18 @@ import pytest
 
 from mnistae.core.files import atomic
 from mnistae.store import format as checkpoint_format
-from tests.support.client import ForkServer, log_result, trials
+from tests.support.client import ForkServer, log_result, trials, wait_until
 from tests.support.faults import Fault
-from tests.support.resumable import ReferenceRun, check_store, digest, leftovers, resume_args, run_folder, train_reference
+from tests.support.resumable import (
+    NEVER,
+    ReferenceRun,
+    check_store,
+    digest,
+    leftovers,
+    resume_args,
+    run_folder,
+    train_reference,
+)
 
 EPOCHS = 4
 
@@ -27,11 +36,21 @@ def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, data: Pat
     return train_reference(forks, tmp_path_factory.mktemp("whole"), words)
 
 
-def kill_often(forks: ForkServer, whole: ReferenceRun, home: Path, moments: Iterator[float]) -> int:
-    """Kill the run once for each of the moments; return how many kills hit it alive."""
+def saved_at(home: Path) -> int:
+    """Return the time of the last save, 0 before the first one."""
+    path = run_folder(home) / "state.safetensors"
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def kill_often(
+    forks: ForkServer, whole: ReferenceRun, home: Path, moments: Iterator[float], *, after_save: bool = False
+) -> int:
+    """Kill the run once for each of the moments, counted from its start or its first save; return how many hit it alive."""
     hits = 0
     for moment in moments:
+        last = saved_at(home)
         running = forks.start(*resume_args(home, whole), home=home)
+        wait_until(lambda: not after_save or saved_at(home) != last)  # noqa: B023 - called at once
         time.sleep(moment)
         running.kill(signal.SIGKILL)
         hits += running.wait().code == -signal.SIGKILL
@@ -42,7 +61,7 @@ def kill_often(forks: ForkServer, whole: ReferenceRun, home: Path, moments: Iter
 
 def check_end(forks: ForkServer, whole: ReferenceRun, home: Path) -> None:
     """Let a run end: with the bytes of the undisturbed one, and without leftover files."""
-    ended = forks.run(*resume_args(home, whole), home=home)
+    ended = forks.run(*resume_args(home, whole), home=home, save_every=NEVER)
     assert ended.code == 0, ended.err
     assert digest(home) == whole.digest, home
     assert leftovers(home) == []
@@ -62,12 +81,12 @@ def test_killed_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_pa
 
 def test_fifty_kills_of_one_run(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """A8: one run killed again and again, long before its end, ends with the same bytes and without leftover files."""
-    epochs, kills, goal = trials(80, 250), 0, trials(5, 50)
+    epochs, kills, goal = trials(100, 800), 0, trials(5, 50)
     words = tuple(epochs if word == EPOCHS else word for word in whole.words)
     long = train_reference(forks, tmp_path / "long", words)
     for k in range(runs := trials(1, 5)):
         rng, home = random.Random(k), tmp_path / str(k)
-        kills += kill_often(forks, long, home, iter([rng.uniform(0, whole.seconds / 2) for _ in range(goal)]))
+        kills += kill_often(forks, long, home, iter([rng.uniform(0, 0.02) for _ in range(goal)]), after_save=True)
         state, _ = checkpoint_format.decode_state((run_folder(home) / "state.safetensors").read_bytes())
         assert 0 < len(state.history) < epochs  # so every kill met it before its end
         check_end(forks, long, home)
