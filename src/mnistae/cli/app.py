@@ -58,6 +58,10 @@ COMMANDS = {
 
 GROUPS = {"checkpoints": "Manage checkpoints.", "datasets": "Find, download and verify data sets."}
 
+MODULES = {"reconstruct": "images", "denoise": "images", "interpolate": "frames", "traverse": "frames"}
+MODULES |= {"encode": "codes", "decode": "codes"}
+"""Modules whose name is not the first word of the command."""
+
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 
@@ -101,7 +105,7 @@ def _root(
 def load(name: str) -> Callable[..., None]:
     """Return a command as Typer takes it: `checkpoints list` is `list_` in mnistae.cli.commands.checkpoints."""
     words = name.split()
-    module = importlib.import_module(f"mnistae.cli.commands.{words[0]}")
+    module = importlib.import_module(f"mnistae.cli.commands.{MODULES.get(words[0], words[0])}")
     is_taken = keyword.iskeyword(words[-1]) or hasattr(builtins, words[-1])
     return groups.flatten(getattr(module, f"{words[-1]}_" if is_taken else words[-1]), command=name)
 

@@ -1,6 +1,7 @@
 """What the commands that use a checkpoint share: opening it, its data set and the images."""
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -100,25 +101,18 @@ def _read(
     needs_all: bool,
 ) -> Iterator[InputImage]:
     """Yield the images, report and collect the failures, then warn of dead units. If all fail, the last failure is raised."""
-    is_empty, pending = True, None
-    for item in items:
-        if pending:
-            console.print_error(pending.message, pending.hint)
-            pending = None
+    is_empty = True
+    for item, following in itertools.pairwise(itertools.chain(items, [None])):
         if isinstance(item, InputImage):
             if item.notes:
                 reporter.info(f"{item.name}: {'; '.join(item.notes)}")
             yield item
             is_empty = False
-        elif needs_all:
-            raise item.error
-        else:
+        elif item is not None:
+            if needs_all or (is_empty and following is None):
+                raise item.error
             failures.append(item)
-            pending = item.error  # reported once it is known not to be the last of nothing but failures
-    if pending and is_empty:
-        raise pending
-    if pending:
-        console.print_error(pending.message, pending.hint)
+            console.print_error(item.error.message, item.error.hint)
     metadata = checkpoint.metadata
     warn_dead(reporter, metadata.active_units, metadata.model.bottleneck, ranges=metadata.unit_ranges)
 

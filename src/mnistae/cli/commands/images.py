@@ -1,15 +1,13 @@
-"""`mnistae denoise`: noise added to images, and removed by the network."""
+"""`mnistae reconstruct` and `mnistae denoise`: images beside what the network makes of them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
 from mnistae.cli.groups import DatasetOptions, FigureOutput, Images, checkpoint_option
-from mnistae.cli.inputs import Inputs
 from mnistae.cli.views import images as view
 from mnistae.core.errors import UsageError
 from mnistae.data import references
@@ -18,10 +16,8 @@ from mnistae.outputs.terminal.mosaic import mosaic
 from mnistae.store import builtin
 from mnistae.tasks import inference
 from mnistae.tasks import noise as noises
-from mnistae.tasks.inference import Denoising
+from mnistae.tasks.inference import Metrics
 from mnistae.tasks.noise import Noise
-
-HEADINGS = ("image", "label", "PSNR noisy", "PSNR denoised", "gain")
 
 
 @dataclass(frozen=True)
@@ -55,6 +51,26 @@ class NoiseOptions:
         return [f"{name}{value}" for name, value in values.items() if value is not None]
 
 
+def reconstruct(images: Images, *, source: DatasetOptions, out: FigureOutput, reporter: Reporter) -> None:
+    """Draw images beside their reconstructions and measure the error.
+
+    Writes a figure in the lab's layout and prints its path; MSE, PSNR and SSIM go to stderr. With --json and no -o, no figure
+    is drawn.
+    """
+    target = results.for_images(reporter, images, source, out)
+    job = inputs.load_inputs(reporter, images, source)
+    found = inference.reconstruct(job.network, references.stack(job.images))
+    reporter.table([view.HEADINGS, *view.rows(job.images, found.metrics)])
+    names = [image.name for image in job.images]
+    reporter.preview(lambda canvas: mosaic(canvas, found.originals, found.outputs, names=names, titles=("reconstructed",)))
+
+    def render(kind: str) -> bytes:
+        return figures.render(figures.reconstructions(found.originals, found.outputs), kind)
+
+    results.write_result(reporter, target, render, {**job.describe(), "images": view.documents(job.images, found.metrics)})
+    job.exit_with_failures()
+
+
 def denoise(images: Images, *, noise: NoiseOptions, source: DenoiseInput, out: FigureOutput, reporter: Reporter) -> None:
     """Add noise to images and remove it with the network.
 
@@ -62,45 +78,33 @@ def denoise(images: Images, *, noise: NoiseOptions, source: DenoiseInput, out: F
     lab's layout and prints its path; the PSNR before and after goes to stderr. With --noise none, the images are assumed to
     be noisy already; there is no clean reference, so no PSNR is reported.
     """
-    if noise.noise is Noise.NONE and noise.seed:
+    are_noisy = noise.noise is Noise.NONE
+    if are_noisy and noise.seed:
         raise UsageError("--seed has no effect with --noise none", hint="leave one of them out")
     level, seed = noises.check_level(noise.noise, noise.level), noises.check_seed(noise.seed)
     target = results.for_images(reporter, images, source, out, suffixes=noise.suffixes())
-    are_noisy = noise.noise is Noise.NONE
     job = inputs.load_inputs(reporter, images, source, default=builtin.DENOISE, are_noisy=are_noisy)
     found = inference.denoise(job.network, references.stack(job.images), kind=noise.noise, level=level, seed=seed)
-    has_reference = not are_noisy
-    if has_reference:
-        reporter.table(_table(job, found))
-    _preview(reporter, job, found, has_reference=has_reference)
+    columns = {"denoised": found.outputs} if are_noisy else {"noisy": found.noisy, "denoised": found.outputs}
+    if not are_noisy:
+        pairs = zip(job.images, found.before.psnr, found.after.psnr, strict=True)
+        rows = [(image.name, view.label(image), f"{one:.2f}", f"{two:.2f}", f"{two - one:.2f}") for image, one, two in pairs]
+        reporter.table([("image", "label", "PSNR noisy", "PSNR denoised", "gain"), *rows])
+    names = [image.name for image in job.images]
+    reporter.preview(lambda canvas: mosaic(canvas, found.originals, *columns.values(), names=names, titles=tuple(columns)))
 
     def render(kind: str) -> bytes:
-        clean = found.originals if has_reference else None
-        return figures.render(figures.denoisings(clean, found.noisy, found.outputs), kind)
+        return figures.render(figures.denoisings(None if are_noisy else found.originals, found.noisy, found.outputs), kind)
+
+    def measured(metrics: Metrics) -> list[dict[str, Any]] | None:
+        return None if are_noisy else view.documents(job.images, metrics)
 
     document = {
         **job.describe(),
         "images": [inputs.describe_image(image) for image in job.images],
-        "noisy": view.documents(job.images, found.before) if has_reference else None,
-        "denoised": view.documents(job.images, found.after) if has_reference else None,
+        "noisy": measured(found.before),
+        "denoised": measured(found.after),
         "noise": {"kind": noise.noise.value, "level": level, "seed": seed},
     }
     results.write_result(reporter, target, render, document)
     job.exit_with_failures()
-
-
-def _table(job: Inputs, found: Denoising) -> list[Sequence[object]]:
-    rows = zip(job.images, found.before.psnr, found.after.psnr, strict=True)
-    return [
-        HEADINGS,
-        *(
-            [image.name, view.label(image), f"{before:.2f}", f"{after:.2f}", f"{after - before:.2f}"]
-            for image, before, after in rows
-        ),
-    ]
-
-
-def _preview(reporter: Reporter, job: Inputs, found: Denoising, *, has_reference: bool) -> None:
-    columns = {"noisy": found.noisy, "denoised": found.outputs} if has_reference else {"denoised": found.outputs}
-    names = [image.name for image in job.images]
-    reporter.preview(lambda canvas: mosaic(canvas, found.originals, *columns.values(), names=names, titles=tuple(columns)))

@@ -1,0 +1,241 @@
+"""`mnistae encode` and `mnistae decode`: images to codes, for a pipe, and codes from a pipe to images."""
+
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from io import BufferedReader
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from mnistae.cli import inputs, results
+from mnistae.cli.console import Reporter
+from mnistae.cli.groups import IMAGE_HELP, DatasetOptions, NetworkOptions, OutputOptions, format_option, output_option
+from mnistae.cli.inputs import Inputs
+from mnistae.cli.results import Destination
+from mnistae.core.arrays import NO_LABEL, Array, to_float
+from mnistae.core.errors import DataError, UsageError
+from mnistae.core.files import atomic
+from mnistae.data import references
+from mnistae.data.sets.dataset import Dataset, Split
+from mnistae.model.backend import Network
+from mnistae.outputs import code_io, image_io
+from mnistae.outputs.code_io import Block
+from mnistae.outputs.terminal.mosaic import mosaic
+from mnistae.store.runs import Checkpoint
+
+IMAGE_BATCH = 64
+"""Images that are read before their codes are passed on."""
+
+Images = Annotated[list[str] | None, typer.Argument(metavar="IMAGE", help=f"Image: {IMAGE_HELP}")]
+SplitOption = Annotated[
+    Split | None, typer.Option("--split", help="Encode a whole split instead of IMAGE.", show_default=False)
+]
+FOLDER = "folder"
+COLUMNS = 20
+MAX_FRAMES = 1000
+"""Images in one picture or animation; a folder or an array holds any number."""
+
+Codes = Annotated[str, typer.Argument(metavar="CODES", help="A file of codes, or - for stdin.")]
+
+CodeFormat = StrEnum("CodeFormat", ["JSONL", "CSV", "NPY"])
+ImageFormat = StrEnum("ImageFormat", ["PNG", "GIF", "NPY"])
+
+
+@dataclass(frozen=True)
+class CodeOutput(OutputOptions):
+    """Codes in a file or on stdout."""
+
+    output: Annotated[str | None, output_option("Output file, or - for stdout (default: stdout).")] = None
+    format: Annotated[CodeFormat | None, format_option("jsonl")] = None
+
+
+@dataclass(frozen=True)
+class ImageOutput(OutputOptions):
+    """Decoded images in a file, a folder or on stdout."""
+
+    output: Annotated[
+        str | None,
+        output_option("Output file, folder, or - for stdout (default: a name derived from CODES).", metavar="PATH|DIR/|-"),
+    ] = None
+    format: Annotated[ImageFormat | None, format_option("png")] = None
+
+
+def encode(
+    images: Images = None, split: SplitOption = None, *, source: DatasetOptions, out: CodeOutput, reporter: Reporter
+) -> None:
+    """Encode images into codes: JSON lines, CSV or an array (npy).
+
+    The codes go to stdout as they are computed, or with -o to a file, whose path is printed. A .npy header contains the row
+    count, so an array is written after the last image has been read.
+    """
+    if images and split is not None:
+        raise UsageError("images and --split cannot be combined", hint="leave one of them out")
+    if not images and split is None:
+        raise UsageError("give images or --split", hint="name images, or use --split train or --split test")
+    target = results.resolve(reporter, out)
+    results.refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset, images=images or [])
+    if split is not None:
+        _encode_split(reporter, target, split, source)
+        return
+    job = inputs.load_inputs(reporter, images or [], source)
+    _write(reporter, target, _of_images(job), job.describe)
+    job.exit_with_failures()
+
+
+def _of_images(job: Inputs) -> Iterator[Block]:
+    while images := list(itertools.islice(job.stream, IMAGE_BATCH)):
+        codes = job.network.encode(references.stack(images))
+        has_classes = job.needs_dataset and bool(job.open_dataset().classes)
+        classes = [image.class_name for image in images] if has_classes else None
+        yield Block([image.name for image in images], [image.label for image in images], codes, classes)
+
+
+def _encode_split(reporter: Reporter, target: Destination, split: Split, source: DatasetOptions) -> None:
+    checkpoint, network = inputs.open_model(reporter, source.checkpoint, source.device)
+    data = inputs.open_dataset_of(reporter, checkpoint, source)
+    metadata = checkpoint.metadata
+    inputs.warn_dead(reporter, metadata.active_units, metadata.model.bottleneck, ranges=metadata.unit_ranges)
+    inputs.warn_unlike_split(reporter, [checkpoint], data, split)
+    document = {"checkpoint": inputs.describe_checkpoint(checkpoint), "dataset": data.name, "failed": []}
+    _write(reporter, target, _of_split(network, data, split), lambda: document)
+
+
+def _of_split(network: Network, data: Dataset, split: Split) -> Iterator[Block]:
+    for start in range(0, data.length(split), code_io.BLOCK):
+        images, labels = data.block(split, start, start + code_io.BLOCK)
+        yield Block(
+            [f"{split}:{k}" for k in range(start, start + len(images))],
+            [None if label == NO_LABEL else int(label) for label in labels],
+            network.encode(to_float(images)),
+            [data.class_name(label) for label in labels] if data.classes else None,
+        )
+
+
+def _write(reporter: Reporter, target: Destination, rest: Iterator[Block], describe: Callable[[], dict[str, Any]]) -> None:
+    """Write the codes as they are computed; an array is collected first. `describe` is called at the end."""
+    first = next(rest)  # finds invalid references before anything is written
+    blocks = itertools.chain([first], rest)
+    if target.path is None and reporter.as_json:
+        images = [row for block in blocks for row in _documents(block)]
+        reporter.result([], {**describe(), "count": len(images), "output": None, "images": images})
+        return
+    sizes: list[int] = []
+
+    def chunks() -> Iterator[bytes]:
+        collected = list(blocks) if target.format == "npy" else []  # the header contains the row count
+        count = sum(len(block.images) for block in collected)
+        yield code_io.header(target.format, count, first.codes.shape[1], has_classes=first.classes is not None)
+        for block in collected or blocks:
+            sizes.append(len(block.images))
+            yield code_io.format_block(target.format, block)
+
+    results.send(target, chunks())
+    results.report_path(reporter, target, {**describe(), "count": sum(sizes)})
+
+
+def _documents(block: Block) -> list[dict[str, Any]]:
+    named = [{}] * len(block.images) if block.classes is None else [{"class": name} for name in block.classes]
+    rows = zip(block.images, block.labels, named, block.codes.astype(float).tolist(), strict=True)
+    return [{"image": image, "label": label, **name, "code": code} for image, label, name, code in rows]
+
+
+def decode(codes: Codes = "-", *, source: NetworkOptions, out: ImageOutput, reporter: Reporter) -> None:
+    """Decode codes into images; the input format (JSON, CSV, npy and others) is detected.
+
+    Writes a contact sheet (png), an animation (gif), an array (npy) or, if -o names a folder, a 28x28 PNG for each code.
+    Prints the path. Folders and arrays are written in constant memory. Codes written by NumPy, pandas or a spreadsheet are
+    read as well; what is skipped, such as a header or an index column, is reported on stderr.
+    """
+    target = _target(reporter, codes, out)
+    results.refuse_to_overwrite_inputs(target, codes, source.checkpoint)
+    checkpoint, network = inputs.open_model(reporter, source.checkpoint, source.device)
+    name = "stdin" if codes == "-" else f"'{codes}'"
+    with _open_codes(codes) as stream:
+        blocks = code_io.read(stream, width=network.config.bottleneck, name=name, note=reporter.info)
+        first = next(blocks, None)
+        if first is None:
+            raise DataError(f"no codes in {name}", hint="give a file of codes, or pipe in the output of 'mnistae encode'")
+        count = _write_images(target, network, _checked(reporter, checkpoint, itertools.chain([first], blocks)), name)
+    reporter.preview(lambda canvas: mosaic(canvas, network.decode(first), total=count))
+    results.report_path(reporter, target, {"checkpoint": inputs.describe_checkpoint(checkpoint), "count": count})
+
+
+def _target(reporter: Reporter, codes: str, out: ImageOutput) -> Destination:
+    if out.output is not None and out.output != "-" and (out.output.endswith(("/", os.sep)) or Path(out.output).is_dir()):
+        if out.format is not None:
+            raise UsageError("--format cannot be combined with a folder (always PNG)", hint="leave one of them out")
+        atomic.check_writable(Path(out.output) / "0.png")
+        return Destination(Path(out.output), FOLDER)
+    return results.resolve(reporter, out, stem=results.default_stem("decode", [codes]))
+
+
+def _open_codes(codes: str) -> BufferedReader:
+    if codes == "-":
+        return references.open_stdin()
+    try:
+        return Path(codes).open("rb")
+    except OSError as error:
+        raise DataError(f"cannot read codes from '{codes}': {error.strerror}", hint="give a file, or - for stdin") from error
+
+
+def _checked(reporter: Reporter, checkpoint: Checkpoint, blocks: Iterable[Array]) -> Iterator[Array]:
+    """Yield the codes, then warn if some are far outside the range of the training images' codes."""
+    high = max((unit.high for unit in checkpoint.metadata.unit_ranges or ()), default=0)
+    count, negative, large = 0, 0, 0
+    for block in blocks:
+        count += len(block)
+        negative += int((block < -high / 100).any(axis=1).sum())
+        large += int((block > 3 * high).any(axis=1).sum()) if high else 0
+        yield block
+    if negative:
+        reporter.warn(f"{negative:,} of {count:,} codes contain negative values, which the encoder never produces")
+    if large:
+        reporter.warn(f"{large:,} of {count:,} codes contain values above {3 * high:.0f}, three times the training maximum")
+
+
+def _write_images(target: Destination, network: Network, blocks: Iterator[Array], name: str) -> int:
+    """Decode the blocks, write the images and return their number."""
+    if target.format == "npy":
+        return _write_array(target, network, blocks)
+    if target.path is not None and target.format == FOLDER:
+        return _write_folder(target.path, network, blocks)
+    images = network.decode(_collect_limited(blocks, name))
+    results.send(target, [image_io.gif(images) if target.format == "gif" else image_io.strip(images, columns=COLUMNS)])
+    return len(images)
+
+
+def _collect_limited(blocks: Iterable[Array], name: str) -> Array:
+    """Return all codes as one array. Raises DataError if they are too many for one image."""
+    found: list[Array] = []
+    for block in blocks:
+        found.append(block)
+        if sum(map(len, found)) > MAX_FRAMES:
+            reason = f"too many codes in {name} for one image or GIF (max {MAX_FRAMES:,})"
+            raise DataError(reason, hint="write an array or a folder: -o x.npy, -o DIR/")
+    return np.concatenate(found)
+
+
+def _write_folder(folder: Path, network: Network, blocks: Iterable[Array]) -> int:
+    number = 0
+    for number, image in enumerate(itertools.chain.from_iterable(map(network.decode, blocks)), 1):
+        atomic.write_bytes(folder / f"{number - 1:05}.png", image_io.png(image))
+    return number
+
+
+def _write_array(target: Destination, network: Network, blocks: Iterable[Array]) -> int:
+    """Write an array. Its header contains the row count, so the codes, which are small, are spooled to disk first."""
+    width = network.config.bottleneck
+    with tempfile.TemporaryFile() as spool:
+        spool.writelines(block.tobytes() for block in blocks)
+        count = spool.tell() // (4 * width)
+        spool.seek(0)
+        pieces = iter(lambda: spool.read(code_io.BLOCK * 4 * width), b"")
+        images = (network.decode(np.frombuffer(piece, np.float32).reshape(-1, width)).tobytes() for piece in pieces)
+        results.send(target, itertools.chain([image_io.npy_header(count)], images))
+    return count
