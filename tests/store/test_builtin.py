@@ -1,18 +1,18 @@
 """The checkpoints in the package: found by name where the store has none of that name, and never touched."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mnistae.core.config import RECIPES
-from mnistae.core.errors import CheckpointError, ExitCode
+from mnistae.core.errors import ExitCode
 from mnistae.model import backend
 from mnistae.store import builtin, runs, verification
 from tests.conftest import Cli, run_cli
 from tests.support.images import five, saved
+from tests.support.saved_runs import save
 
 
 @pytest.mark.parametrize("name", builtin.NAMES)
@@ -28,25 +28,16 @@ def test_built_in_checkpoint_is_a_finished_run_of_its_recipe(name: str) -> None:
     assert found.metadata.active_units == 8
 
 
-def test_built_in_lab_is_what_an_empty_store_offers(trained_store: Path, home: Path) -> None:
-    """In an empty store the lab's network is the default; otherwise the newest run is, and the built-in keeps its name."""
-    assert runs.load(None).name == builtin.LAB
-    assert runs.run_names() == []
-    assert runs.checkpoint_names() == list(builtin.NAMES)
-    assert set(verification.verify_all().items()) == {(name, None) for name in builtin.NAMES}
-    shutil.copytree(trained_store, home, dirs_exist_ok=True)
-    assert runs.load(None).name == "tiny"
-    assert runs.load("lab").is_builtin
-
-
-def test_own_run_goes_before_a_built_in_one(cli: Cli, trained: str) -> None:
-    """A run that the user calls `lab` is the user's; after its removal the name means the built-in one again."""
-    path = runs.load(trained).path
-    assert cli("checkpoints", "import", path, "--name", "lab").code == 0
+def test_own_run_goes_before_a_built_in_one() -> None:
+    """In an empty store the lab's network is the default; a run that the user calls `lab` is the user's until it is removed."""
+    assert (runs.load(None).name, runs.run_names(), runs.checkpoint_names()) == ("lab", [], ["lab", "denoise"])
+    assert verification.verify_all() == {"lab": None, "denoise": None}
+    save("tiny", "lab")
     assert not runs.load("lab").is_builtin
-    assert runs.checkpoint_names() == ["lab", trained, "denoise"]
-    assert cli("checkpoints", "remove", "lab").code == 0
+    assert runs.checkpoint_names() == ["lab", "tiny", "denoise"]
+    runs.remove("lab")
     assert runs.load("lab").is_builtin
+    assert runs.load(None).name == "tiny"
 
 
 def test_built_in_checkpoints_stay(cli: Cli) -> None:
@@ -90,10 +81,3 @@ def test_recipe_denoise_denoises_better(real_mnist: object) -> None:
     }
     assert found["denoise"] < 0.021
     assert found["lab"] > 0.04
-
-
-def test_missing_name_lists_the_built_in_ones() -> None:
-    """The error for an unknown name lists the valid ones."""
-    with pytest.raises(CheckpointError) as error:
-        runs.load("labb")
-    assert error.value.hint == "available: lab, denoise"

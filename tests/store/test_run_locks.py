@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnistae.core.errors import CheckpointError, LockedError, OutputError, UsageError
+from mnistae.core.errors import CheckpointError, LockedError, UsageError
 from mnistae.store import runs, verification
 from tests.support.client import log_result
 from tests.support.saved_runs import METADATA, arrays, refusal, save, state, tree
@@ -106,11 +106,3 @@ def test_lock(store: Path, holder: "subprocess.Popen[bytes]") -> None:
     with runs.lock("one"):
         pass
     runs.remove("one")
-
-
-def test_folder_in_the_place_of_a_lock(store: Path) -> None:
-    """A lock file that cannot be opened is an expected failure."""
-    path = store / ".locks" / "one.lock"
-    path.mkdir(parents=True)
-    expected = (OutputError, f"cannot write '{path}': Is a directory", "set MNISTAE_HOME to a folder you own")
-    assert refusal(runs.lock("one").__enter__) == expected
