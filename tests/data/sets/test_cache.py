@@ -1,6 +1,5 @@
 """The cache gives what its source gave, or nothing: whatever happened to its file, the answers are the same."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,11 +92,11 @@ def flip(path: Path, at: int) -> None:
         stream.write(bytes([byte ^ 1]))
 
 
-def place_of(path: Path, name: str, row: int) -> int:
-    """Return where a row of an array lies in the cache file."""
+def flip_row(path: Path, name: str, row: int) -> None:
+    """Change one bit in a row of an array in the cache file."""
     opened = CacheFile.open(path, SOURCE)
     start = int(opened.entries[name]["data_offsets"][0])
-    return opened.data_start + start + row * int(np.prod(ARRAYS[name].shape[1:]))
+    flip(path, opened.data_start + start + row * int(np.prod(ARRAYS[name].shape[1:])))
 
 
 def test_same_with_and_without(source: Counted, file: Path) -> None:
@@ -110,17 +109,10 @@ def test_same_with_and_without(source: Counted, file: Path) -> None:
     assert source.reads == 2
 
 
-@pytest.mark.parametrize("row", [0, BLOCK - 1, BLOCK, 2 * BLOCK, ROWS - 1])
-def test_one_image(source: Counted, row: int) -> None:
-    """Any image can be had by itself, at both ends of a block too."""
-    np.testing.assert_array_equal(source.dataset().image(Split.TRAIN, row), ARRAYS["train_images"][row])
-    assert source.reads == 1
-
-
-@pytest.mark.parametrize(("damaged", "reads"), [(0, 1), (BLOCK - 1, 1), (BLOCK, 2), (2 * BLOCK - 1, 2), (2 * BLOCK, 1)])
+@pytest.mark.parametrize(("damaged", "reads"), [(BLOCK - 1, 1), (BLOCK, 2), (2 * BLOCK - 1, 2), (2 * BLOCK, 1)])
 def test_one_image_costs_one_block(source: Counted, file: Path, damaged: int, reads: int) -> None:
     """An image comes from its own block alone: what is damaged elsewhere does not matter to it, within it does."""
-    flip(file, place_of(file, "train_images", damaged))
+    flip_row(file, "train_images", damaged)
     image = source.dataset().image(Split.TRAIN, BLOCK + 7)
     np.testing.assert_array_equal(image, ARRAYS["train_images"][BLOCK + 7])
     assert source.reads == reads
@@ -130,7 +122,7 @@ def test_one_image_costs_one_block(source: Counted, file: Path, damaged: int, re
 def test_damaged_block(source: Counted, file: Path, name: str) -> None:
     """A flipped bit in any array sends the reader to the source, which mends the cache."""
     sound = file.read_bytes()
-    flip(file, place_of(file, name, 39))
+    flip_row(file, name, 39)
     assert answers(source.dataset()) == expected(ARRAYS)
     assert source.reads == 2
     assert file.read_bytes() == sound
@@ -138,68 +130,44 @@ def test_damaged_block(source: Counted, file: Path, name: str) -> None:
 
 def test_damaged_blocks(source: Counted, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the digests of the blocks, the flipped bit would be served."""
-    flip(file, place_of(file, "train_images", 39))
+    flip_row(file, "train_images", 39)
     digests = CacheFile.open(file, SOURCE).digests["train_images"]
     monkeypatch.setattr(cache, "_block_digests", lambda _data, _width: digests[:1])
     assert not np.array_equal(source.dataset().image(Split.TRAIN, 39), ARRAYS["train_images"][39])
     assert source.reads == 1
 
 
-def replaced_header(change: Callable[[dict[str, object]], object]) -> Callable[[bytes], bytes]:
-    """Return a change of a cache file's metadata as a change of its bytes."""
-
-    def change_bytes(data: bytes) -> bytes:
-        size = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + size])
-        meta = json.loads(header["__metadata__"]["mnistae"])
-        meta.pop("checksum")
-        change(meta)
-        header["__metadata__"]["mnistae"] = json.dumps(meta | {"checksum": cache._digest_of(meta)})
-        new = json.dumps(header).encode()
-        return len(new).to_bytes(8, "little") + new + data[8 + size :]
-
-    return change_bytes
-
-
-def json_only(text: str) -> bytes:
-    """Return a cache file of nothing but a header."""
-    return len(text).to_bytes(8, "little") + text.encode()
-
-
 @pytest.mark.parametrize(
     "change",
     [
         lambda _data: b"",
-        lambda data: data[:4],
-        lambda data: data[:8],
         lambda data: data[:500],
-        lambda data: data[: len(data) // 2],
         lambda data: data[:-1],
         lambda data: data[1:],
-        lambda data: b"\xff" * 8 + data[8:],
         lambda _data: b"<!doctype html><title>Log in</title>",
-        lambda _data: json_only("[]"),
-        lambda _data: json_only("{}"),
-        lambda _data: json_only('{"__metadata__": null}'),
-        lambda _data: json_only('{"__metadata__": {"mnistae": "[]"}}'),
-        lambda _data: json_only('{"__metadata__": {"mnistae": "null"}}'),
-        lambda _data: json_only("[" * 100_000),
-        lambda _data: json_only('{"a": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}}'),
-        replaced_header(lambda meta: meta.update(version=cache.VERSION + 1)),
-        replaced_header(lambda meta: meta.update(source=["test", "other"])),
-        replaced_header(lambda meta: meta.pop("shapes")),
-        replaced_header(lambda meta: meta.update(digests=[])),
+        *(
+            lambda _data, header=header: len(header).to_bytes(8, "little") + header
+            for header in (b"[]", b"{}", b'{"__metadata__": null}', b'{"__metadata__": {"mnistae": "[]"}}', b"[" * 100_000)
+        ),
     ],
-)  # fmt: skip
+)
 def test_unusable_file(source: Counted, file: Path, change: Callable[[bytes], bytes]) -> None:
-    """A file that is cut, foreign or of another version is replaced without a message."""
+    """A file that is cut or foreign is replaced without a message."""
     sound = file.read_bytes()
     file.write_bytes(change(sound))
-    dataset = source.dataset()
-    np.testing.assert_array_equal(dataset.images(Split.TEST), ARRAYS["test_images"])
-    assert answers(dataset) == expected(ARRAYS)
+    assert answers(source.dataset()) == expected(ARRAYS)
     assert source.reads == 2
     assert file.read_bytes() == sound
+
+
+@pytest.mark.parametrize(("version", "fingerprint"), [(cache.VERSION + 1, SOURCE), (cache.VERSION, ["test", "new"])])
+def test_other_cache(source: Counted, monkeypatch: pytest.MonkeyPatch, version: int, fingerprint: object) -> None:
+    """A cache of another version, or of a source that has changed, is replaced: the source is read again, and once."""
+    source.arrays = make(700, 50)
+    monkeypatch.setattr(cache, "VERSION", version)
+    for _ in range(2):
+        assert answers(source.dataset(fingerprint)) == expected(source.arrays)
+    assert source.reads == 2
 
 
 def wrong_answers(home: Path, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -231,14 +199,6 @@ def test_damaged_header(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert wrong_answers(home, monkeypatch) > 0
 
 
-def test_source_changed(source: Counted) -> None:
-    """A source whose fingerprint has changed is read again, and once."""
-    source.arrays = make(700, 50)
-    for _ in range(2):
-        assert answers(source.dataset(["test", "new"])) == expected(source.arrays)
-    assert source.reads == 2
-
-
 def test_file_that_goes_away(source: Counted, file: Path) -> None:
     """A cache file removed or exchanged between two questions costs a reading of the source, no wrong answer."""
     dataset = source.dataset()
@@ -263,16 +223,8 @@ def test_no_cache_folder(home: Path) -> None:
         assert counted.reads == reads
 
 
-def test_folder_in_place_of_the_file(source: Counted, file: Path) -> None:
-    """A folder under the cache file's name does no harm."""
-    file.unlink()
-    file.mkdir()
-    assert answers(source.dataset()) == expected(ARRAYS)
-
-
-@pytest.mark.parametrize("name", ["train_images", "nothing"])
-@pytest.mark.parametrize("start", [ROWS - 1, ROWS, ROWS + BLOCK])
-def test_rows_that_are_not_there(file: Path, name: str, start: int) -> None:
+@pytest.mark.parametrize(("name", "start"), [("train_images", ROWS - 1), ("nothing", 0)])
+def test_missing_rows(file: Path, name: str, start: int) -> None:
     """Rows past the end, and missing arrays, make the cache unusable for that request, not wrong."""
     with pytest.raises(StaleCacheError):
         CacheFile.open(file, SOURCE).rows(name, start, start + 2)

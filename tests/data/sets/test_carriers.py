@@ -36,7 +36,6 @@ def check(path: Path, labels: np.ndarray = LABELS, *, split: str = "train", note
         ({"x_train": IMAGES, "y_train": LABELS}, LABELS, ("train: 12 images from 'x_train', labels from 'y_train'",)),
         ({"X": IMAGES, "Y": LABELS}, LABELS, ("from 'X'",)),
         ({"data": ROWS, "target": LABELS}, LABELS, ("from 'data', labels from 'target'",)),
-        ({"imgs": IMAGES, "label": LABELS}, LABELS, ()),
         ({"trainX": IMAGES, "trainY": LABELS}, LABELS, ()),
         ({"training_images": IMAGES, "training_labels": LABELS, "test": IMAGES[:2]}, LABELS, ("test: 2 images from 'test'",)),
         (
@@ -48,13 +47,10 @@ def check(path: Path, labels: np.ndarray = LABELS, *, split: str = "train", note
         ({"arr_0": IMAGES}, NONE, ("train: 12 images from 'arr_0', no labels",)),
         ({"arr_0": LABELS, "arr_1": IMAGES}, LABELS, ("12 images from 'arr_1', labels from 'arr_0'",)),
         ({"anything": IMAGES, "odd": np.zeros((N, 3))}, NONE, ("train labels left out: shape (12, 3)",)),
-        ({"a": IMAGES[:, None], "y": LABELS[:, None]}, LABELS, ()),
         ({"x": IMAGES[..., None], "y": LABELS[None]}, LABELS, ()),
         ({"x": ROWS[:, :, None], "y": LABELS.astype(">f4")}, LABELS, ()),
         ({"x": np.asfortranarray(IMAGES), "y": np.eye(10)[LABELS]}, LABELS, ("train labels read from one-hot rows of 10",)),
-        ({"x": np.asfortranarray(ROWS), "y": np.asfortranarray(np.eye(10, dtype=bool)[LABELS])}, LABELS, ()),
         ({"x": IMAGES, "y": LABELS.astype(str)}, LABELS, ()),
-        ({"x": IMAGES, "y": LABELS.astype("S")}, LABELS, ()),
         ({"x": IMAGES, "y": np.where(LABELS < 9, LABELS.astype(int), -1)}, [*LABELS[:4], 255, *LABELS[5:]], ("1 train label",)),
         ({"x": IMAGES, "y": LABELS + 0.5}, NONE, ("12 train labels left out",)),
         ({"x": IMAGES.astype(np.int64)}, NONE, ("array of int64 values from 0 to 255, divided by 255",)),
@@ -100,11 +96,8 @@ def test_words(tmp_path: Path, words: np.ndarray, classes: tuple[str, ...], kind
     ("images", "labels", "split"),
     [
         ("kmnist-train-imgs.npz", "kmnist-train-labels.npz", "train"),
-        ("kmnist-test-imgs.npz", "kmnist-test-labels.npz", "test"),
         ("X_test.npy", "y_test.npy", "test"),
-        ("trainX.npy", "trainY.npy", "train"),
         ("testX.npy", "testY.npy", "test"),
-        ("images.npy", "labels.npy", "train"),
         ("data.npy", "target.npy", "train"),
         ("x_train.csv", "y_train.csv", "train"),
         ("csvTestImages 12 x 784.csv", "csvTestLabel 12 x 1.csv", "test"),
@@ -148,9 +141,7 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
     [
         ("a.csv", text(LABELS, ROWS, header=HEADER), LABELS, "column 1 read as labels"),
         ("a.csv", text(LABELS, ROWS), LABELS, "column 1 read as labels"),
-        ("a.csv", text(ROWS, LABELS), LABELS, "column 785 read as labels"),
         ("a.csv", text(ROWS, LABELS, header=",".join([*map(str, range(784)), "class"])), LABELS, "column 785 read as labels"),
-        ("a.csv", text(ROWS, header=",".join(f"pixel{k}" for k in range(784))), NONE, "no labels"),
         ("a.csv", text(ROWS, header=",".join(map(str, range(784)))), NONE, "no labels"),
         ("a.csv", text(ROWS), NONE, "no labels"),
         ("a.csv", text(LABELS, ROWS, header=",".join(map(str, range(785)))), LABELS, "column 1 read as labels"),
@@ -161,46 +152,27 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
         ("a.csv", "\ufeff" + text(LABELS, ROWS), LABELS, ""),
         ("a.csv", text(LABELS, ROWS, header=HEADER).replace("\n", "\r\n\r\n"), LABELS, ""),
         ("a.csv", text(LABELS, ROWS, separator=";", header=HEADER.replace(",", ";")), LABELS, ""),
-        ("a.tsv", text(LABELS, ROWS, separator="\t"), LABELS, ""),
+        ("a.tsv.gz", text(LABELS, ROWS, separator="\t"), LABELS, ""),
         ("a.txt", text(LABELS, ROWS, separator="  "), LABELS, ""),
         ("a.csv", '"' + text(LABELS, ROWS, separator='","').replace("\n", '"\n"')[:-1], LABELS, ""),
         ("a.csv", text(LABELS, ROWS / 255), LABELS, ""),
         ("a.csv", text(LABELS, ROWS / 255, separator=";").replace(".", ","), LABELS, ""),
-        (
-            "a.csv",
-            text(range(1, N + 1), LABELS, ROWS, header=HEADER),
-            LABELS,
-            "column 1 read as index\ncolumn 2 read as labels",
-        ),
         ("a.csv", text(LABELS, ROWS, header="# label, pixels"), LABELS, "column 1 read as labels"),
-        ("a.csv", text(LABELS, ROWS * 1.0, header=HEADER), LABELS, ""),
         ("a.csv", text(LABELS, ROWS, [""] * N, header=HEADER), LABELS, "column 786 read as empty"),
         ("a.csv", text([f"r{k}" for k in range(N)], LABELS, ROWS, header=HEADER), LABELS, "column 1 read as index"),
         ("a.csv", text([f"{k};|" for k in LABELS], ROWS), np.unique(LABELS, return_inverse=True)[1], ""),
         ("mnist_test.csv", text(NONE * 0 + 3, ROWS), NONE * 0 + 3, "column 1 read as labels"),
-        (
-            "emnist-letters-train.csv",
-            text(LABELS, IMAGES.swapaxes(1, 2).reshape(N, 784)),
-            LABELS,
-            "images of EMNIST transposed",
-        ),
+        ("emnist-letters-train.csv", text(LABELS, IMAGES.swapaxes(1, 2).reshape(N, 784)), LABELS, "EMNIST transposed"),
         ("a.csv", text(LABELS, ROWS, header="# made by hand\n" + HEADER), LABELS, ""),
         ("a.csv", text(LABELS, ROWS, separator=";", header="sep=;\n" + HEADER.replace(",", ";")), LABELS, ""),
         ("a.csv", text(range(50, 50 - N, -1), LABELS, ROWS), LABELS, "column 1 read as index\ncolumn 2 read as labels"),
-        (
-            "a.csv",
-            text([f"{k}.png" for k in range(N)], LABELS, ROWS, header="file," + HEADER),
-            LABELS,
-            "column 1 read as index",
-        ),
         ("a.csv", text(LABELS, ROWS, LABELS, header=f"{HEADER},writer"), LABELS, "column 786 read as other values"),
     ],
 )
-@pytest.mark.parametrize("is_packed", [False, True])
-def test_csv(tmp_path: Path, name: str, data: str, labels: np.ndarray, note: str, is_packed: bool) -> None:
+def test_csv(tmp_path: Path, name: str, data: str, labels: np.ndarray, note: str) -> None:
     """A header, the place of the labels, an index, separators, quotes and the range do not matter; the name shows the split."""
-    path = tmp_path / (f"{name}.gz" if is_packed else name)
-    path.write_bytes(gzip.compress(data.encode()) if is_packed else data.encode())
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(data.encode()) if name.endswith(".gz") else data.encode())
     check(path, labels, split="test" if "test" in name else "train", notes=(note,))
 
 
@@ -221,24 +193,16 @@ LINE = text(LABELS[:1], ROWS[:1])
     ("data", "reason"),
     [
         ("", "'{path}' is empty"),
-        ("\n\n", "'{path}' is empty"),
         (HEADER + "\n", "no images in '{path}': it has only a header"),
         (text(ROWS[:, :99]), "'{path}' has 99 columns, expected 784 pixels, a label and an index"),
         (text(LABELS, LABELS, LABELS, ROWS), "'{path}' has 787 columns, expected 784 pixels, a label and an index"),
         (LINE * 5000 + "\n1,2\n" + LINE, "cannot read the data set '{path}': line 5002: 2 columns, expected 785"),
         (LINE * 3 + "9" + LINE[1:-1] + ",7\n", "cannot read the data set '{path}': line 4: 786 columns, expected 785"),
-        (
-            LINE * 3 + LINE.replace(",0,", ",x,", 1),
-            "cannot read the data set '{path}': line 4: 'x' in column 2 is not a number",
-        ),
         (text(LABELS, ROWS)[:-2] + "y\n", "cannot read the data set '{path}': line 12: 'y' in column 785 is not a number"),
         (LINE.replace(",0,", ",-7,", 1), "float32 values from -7 to 255, expected 0 to 1 or 0 to 255: '{path}'"),
         (LINE.replace(",0,", ",nan,", 1), "array with NaN or infinite values: '{path}'"),
         ("\ufeff" + LINE.replace("", "\0"), "cannot read the data set '{path}': it is not UTF-8 text"),
-        (
-            text(LABELS, ROWS, np.ones(N, int)),
-            "786 columns, but it is not certain which has the labels: '{path}'",
-        ),
+        (text(LABELS, ROWS, np.ones(N, int)), "786 columns, but it is not certain which has the labels: '{path}'"),
         (LINE + "1" * 70_000, "cannot read the data set '{path}': line 2 is longer than 64 KiB"),
     ],
 )
@@ -256,7 +220,7 @@ def test_damaged_csv(tmp_path: Path) -> None:
     generator, path = random.Random(0), tmp_path / "a.csv"
     sound = text(LABELS[:3], ROWS[:3], header=HEADER).encode()
     refused = 0
-    for _ in range(300):
+    for _ in range(100):
         at, kept = generator.randrange(len(sound)), generator.choice((0, 1, 40))
         path.write_bytes(sound[:at] + bytes(generator.choices(b"\0\r\n\"',;.-e09\xff ", k=3)) + sound[at + kept :])
         try:
@@ -266,7 +230,7 @@ def test_damaged_csv(tmp_path: Path) -> None:
         else:
             assert rows.dtype == np.uint8
             assert rows.shape[1] == 784
-    assert 100 < refused < 300
+    assert 30 < refused < 100
 
 
 def test_large_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

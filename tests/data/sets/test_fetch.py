@@ -1,6 +1,5 @@
 """What is missing of a data set is downloaded, all of it, nothing else, and with a sum to check it by."""
 
-import dataclasses
 import gzip
 import hashlib
 import io
@@ -76,21 +75,6 @@ def test_every_archive(entry: DatasetInfo, folder: Path, monkeypatch: pytest.Mon
         ]
 
 
-@pytest.mark.parametrize("name", ["fashion-mnist", "qmnist", "emnist-digits"])
-def test_fetch(name: str, digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A download leaves the four files that the reader reads, and nothing beside them."""
-    entry = DATASETS[name]
-    archives = archives_of(entry, digits)
-    monkeypatch.setattr(registry, "archive_sums", lambda _entry: md5s(archives))
-    with Mirror(archives) as mirror:
-        monkeypatch.setenv("MNISTAE_MIRROR", mirror.url)
-        download.fetch(entry, folder, no_progress)
-        download.fetch(entry, folder, no_progress)
-        assert mirror.requests == [f"/{archive}" for archive in archives]
-    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{file}.gz" for file in entry.files)
-    np.testing.assert_array_equal(idx.read(entry, folder).arrays["test_images"], digits["test_images"].reshape(-1, 784))
-
-
 def test_only_what_is_missing(digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that are there, raw or compressed, are not asked for again."""
     entry = DATASETS["kmnist"]
@@ -106,9 +90,9 @@ def test_only_what_is_missing(digits: Digits, folder: Path, monkeypatch: pytest.
     assert list(dict.fromkeys(told)) == [f"{entry.files[1]}.gz", f"{entry.files[3]}.gz"]
 
 
-@pytest.mark.parametrize("name", ["kmnist", "emnist-digits"])
-def test_other_archives(name: str, digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Archives that are not the published ones are refused, and leave nothing; with their own sums they pass."""
+@pytest.mark.parametrize("name", ["kmnist", "qmnist", "emnist-digits"])
+def test_fetch(name: str, digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Archives that are not the published ones are refused, and leave nothing; with their own sums they are read, once."""
     entry = DATASETS[name]
     archives = archives_of(entry, digits)
     with Mirror(archives) as mirror:
@@ -117,35 +101,17 @@ def test_other_archives(name: str, digits: Digits, folder: Path, monkeypatch: py
             download.fetch(entry, folder, no_progress)
         assert list(folder.iterdir()) == []
         monkeypatch.setattr(registry, "archive_sums", lambda _entry: md5s(archives))
+        mirror.requests.clear()
         download.fetch(entry, folder, no_progress)
-    assert len(list(folder.iterdir())) == 4
-
-
-def test_mirror_with_other_content(digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the content's sum is known, an archive of other content is refused, and one recompressed accepted."""
-    entry = dataclasses.replace(
-        DATASETS["mnist"],
-        sha256={
-            name: hashlib.sha256(idx_bytes(digits[role])).hexdigest()
-            for role, name in zip(ROLES, DATASETS["mnist"].files, strict=True)
-        },
-    )
-    with Mirror(archives_of(entry, digits), "other content") as mirror:
-        monkeypatch.setenv("MNISTAE_MIRROR", mirror.url)
-        with pytest.raises(DataError, match=r"checksum mismatch \(SHA-256\)"):
-            download.fetch(entry, folder, no_progress)
-        mirror.behaviour = "recompressed"
         download.fetch(entry, folder, no_progress)
-    assert idx.read(entry, folder).arrays.keys() == digits.keys()
+        assert mirror.requests == [f"/{archive}" for archive in archives]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{file}.gz" for file in entry.files)
+    np.testing.assert_array_equal(idx.read(entry, folder).arrays["test_images"], digits["test_images"].reshape(-1, 784))
 
 
-@pytest.mark.parametrize(
-    "address",
-    ["http://example.org/mnist/", "ftp://example.org/", "file:///tmp/", "example.org", "https://", "https://u:p@example.org/"],
-)
-def test_mirror_that_will_not_do(address: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disallowed_mirror(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mirror of the user's that is not https is a usage error, whatever the data set."""
-    monkeypatch.setenv("MNISTAE_MIRROR", address)
+    monkeypatch.setenv("MNISTAE_MIRROR", "http://example.org/mnist/")
     for name in ("mnist", "emnist-digits"):
         with pytest.raises(UsageError, match="invalid MNISTAE_MIRROR"):
             download.fetch(DATASETS[name], folder, no_progress)
@@ -159,26 +125,14 @@ def zipped(path: Path, method: int = zipfile.ZIP_DEFLATED) -> Path:
     return path
 
 
-def test_unpack_zip(folder: Path) -> None:
-    """The members that were named are unpacked under the names that were given, and no others."""
-    download.unpack_zip(zipped(folder / "x.zip"), {"gzip/images.gz": "a.gz"}, folder / "out", max_bytes=20_000)
-    assert [(path.name, path.read_bytes()) for path in (folder / "out").iterdir()] == [("a.gz", bytes(range(256)) * 4)]
-
-
 @pytest.mark.parametrize(
     ("member", "method", "damage", "reason"),
     [
         ("gzip/missing", zipfile.ZIP_DEFLATED, None, "no item named"),
         ("gzip/zeros", zipfile.ZIP_DEFLATED, None, "too large or not deflated"),
         ("gzip/images.gz", zipfile.ZIP_BZIP2, None, "too large or not deflated"),
-        (
-            "gzip/images.gz",
-            zipfile.ZIP_DEFLATED,
-            lambda data: data[:200] + bytes([data[200] ^ 1]) + data[201:],
-            "cannot unpack",
-        ),
+        ("gzip/images.gz", zipfile.ZIP_DEFLATED, lambda data: data[:200] + b"?" + data[201:], "cannot unpack"),
         ("gzip/images.gz", zipfile.ZIP_DEFLATED, lambda data: data[: len(data) // 2], "not a zip file"),
-        ("gzip/images.gz", zipfile.ZIP_DEFLATED, lambda _data: b"<html>", "not a zip file"),
     ],
 )
 def test_unpack_damaged_zip(

@@ -23,42 +23,23 @@ def extent(ink: Bytes, axis: int) -> NDArray[np.intp]:
     return length
 
 
-@pytest.mark.parametrize("count", [0, 1, 501])
-def test_shapes(count: int) -> None:
-    """As many images as were asked for come back as bytes, with their labels."""
-    images, labels = glyphs.draw(count, seed=3)
-    assert images.shape == (count, 28, 28)
-    assert labels.shape == (count,)
-    assert images.dtype == labels.dtype == np.uint8
-
-
-def test_same_seed_same_bytes(drawn: Drawn) -> None:
-    """The same seed gives the same bytes."""
-    images, labels = glyphs.draw(500, seed=0)
-    assert images.tobytes() == drawn[0][:500].tobytes()
-    assert labels.tobytes() == drawn[1][:500].tobytes()
-
-
 def test_other_seed_other_bytes(drawn: Drawn) -> None:
-    """Another seed draws other images in another order, and hardly any image twice."""
+    """Another seed draws other images, in another order after those that MNIST's training set begins with."""
     images, labels = glyphs.draw(500, seed=1)
+    assert labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert not np.array_equal(labels, drawn[1][:500])
     both = np.concatenate([images, drawn[0]]).reshape(-1, 784)
     assert len(np.unique(both, axis=0)) > 0.99 * len(both)
 
 
-@pytest.mark.parametrize("count", [7, 500, 730])
+@pytest.mark.parametrize("count", [0, 7, 500, 501])
 def test_prefix(drawn: Drawn, count: int) -> None:
-    """A short draw is the beginning of a long one, within a block, at its end and across it."""
+    """The same seed gives the same bytes; a short draw is the beginning of a long one, at the end of a block too."""
     images, labels = glyphs.draw(count, seed=0)
+    assert images.dtype == labels.dtype == np.uint8
+    assert images.shape == (count, 28, 28)
     assert np.array_equal(images, drawn[0][:count])
     assert np.array_equal(labels, drawn[1][:count])
-
-
-@pytest.mark.parametrize("seed", [0, 1, 12345])
-def test_first_labels(seed: int) -> None:
-    """Every draw begins as MNIST's training set does, so that image 1 is a zero and image 2 a four."""
-    assert glyphs.draw(10, seed=seed)[1].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
 
 
 def test_balance(drawn: Drawn) -> None:
@@ -115,14 +96,6 @@ def test_skeleton_of_a_bar() -> None:
     x, y = glyphs._skeleton(ink)
     assert np.abs(x).max() == 0
     assert 38 < np.ptp(y) < 48
-
-
-def test_distance_to_a_skeleton() -> None:
-    """A master holds the distance to the nearest point of its skeleton."""
-    masters = glyphs._templates()
-    place = glyphs._grid_points(glyphs.GRID)[:, 1234]
-    expected = np.hypot(*(masters.skeletons[:, 7] - place[:, None])).min()
-    assert masters.distances[7].ravel()[1234] == pytest.approx(expected, abs=1e-3)
 
 
 def test_missing_font(tmp_path: Path) -> None:

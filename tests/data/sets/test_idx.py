@@ -29,20 +29,6 @@ def qmnist_labels(classes: list[int]) -> bytes:
     return bytes([0, 0, 0x0C, 2]) + len(classes).to_bytes(4, "big") + (8).to_bytes(4, "big") + table.tobytes()
 
 
-@pytest.mark.parametrize("array", [LABELS, IMAGES[:, 0], IMAGES], ids=["1-D", "2-D", "3-D"])
-def test_bytes(array: np.ndarray) -> None:
-    """An array of bytes comes back as it was written."""
-    parsed = idx.parse(idx_bytes(array))
-    assert parsed.dtype == np.uint8
-    np.testing.assert_array_equal(parsed, array)
-
-
-def test_integers() -> None:
-    """Integers of 32 bits are read as big-endian, with their signs."""
-    parsed = idx.parse(b"\0\0\x0c\x01" + (3).to_bytes(4, "big") + b"\0\0\1\0" + b"\xff\xff\xff\xff" + b"\x7f\xff\xff\xff")
-    assert parsed.tolist() == [256, -1, 2**31 - 1]
-
-
 @pytest.mark.parametrize(
     ("data", "parse", "expected"),
     [
@@ -53,9 +39,9 @@ def test_integers() -> None:
     ],
     ids=["images", "labels", "QMNIST's labels", "no labels"],
 )
-def test_what_a_file_holds(data: bytes, parse: Parse, expected: np.ndarray) -> None:
-    """Images and labels come back as bytes, of QMNIST's columns the class alone."""
-    parsed = parse(data)
+def test_content(data: bytes, parse: Parse, expected: np.ndarray) -> None:
+    """Images and labels are read as bytes, of QMNIST's columns the class alone; a gzip stream up to the very limit."""
+    parsed = parse(idx.gunzip(gzip.compress(data), limit=len(data)))
     assert parsed.dtype == np.uint8
     np.testing.assert_array_equal(parsed, expected)
 
@@ -67,38 +53,28 @@ def with_header(*sizes: int, kind: int = 8, lead: bytes = b"\0\0") -> bytes:
 
 
 DAMAGED_IMAGES = [
-    *((IMAGE_FILE[:size], "not an IDX file") for size in (0, 1, 3)),
-    *((IMAGE_FILE[:size], "truncated header") for size in (4, 7, 8, 15)),
-    *((IMAGE_FILE[:size], f"{size} bytes, expected 3936 from the header") for size in (16, 17, 1968, 3935)),
+    *((IMAGE_FILE[:size], "not an IDX file") for size in (0, 3)),
+    *((IMAGE_FILE[:size], "truncated header") for size in (4, 15)),
+    *((IMAGE_FILE[:size], f"{size} bytes, expected 3936 from the header") for size in (16, 3935)),
     (IMAGE_FILE + b"\0", "3937 bytes, expected 3936 from the header"),
     (with_header(5, 28, 28, lead=b"\1\0"), "not an IDX file"),
     (with_header(5, 28, 28, kind=0x0D), "not an IDX file"),
     (with_header(5, 28, 28, kind=0x0C), "3936 bytes, expected 15696 from the header"),
     (with_header(), "not an IDX file"),
     (with_header(5, 28, 28, 1), "not an IDX file"),
-    (with_header(6, 28, 28), "3936 bytes, expected 4720 from the header"),
     (with_header(2**32 - 1, 2**32 - 1, 2**32 - 1), f"3936 bytes, expected {(2**32 - 1) ** 3 + 16} from the header"),
     (with_header(28, 28, 5), "array of shape (28, 28, 5), expected images (N, 28, 28)"),
-    (with_header(140, 28), "array of shape (140, 28), expected images (N, 28, 28)"),
     (idx_bytes(IMAGES[:0]), "array of shape (0, 28, 28), expected images (N, 28, 28)"),
     (LABEL_FILE, "array of shape (10,), expected images (N, 28, 28)"),
     (qmnist_labels([1]), "array of shape (1, 8), expected images (N, 28, 28)"),
-    (b"<!doctype html><title>404</title>", "not an IDX file"),
-    (gzip.compress(IMAGE_FILE, mtime=0), "not an IDX file"),
 ]
 DAMAGED_LABELS = [
-    *((LABEL_FILE[:size], "not an IDX file") for size in (0, 1, 3)),
-    *((LABEL_FILE[:size], "truncated header") for size in (4, 7)),
-    *((LABEL_FILE[:size], f"{size} bytes, expected 18 from the header") for size in (8, 9, 15, 16, 17)),
-    (LABEL_FILE + b"\0", "19 bytes, expected 18 from the header"),
+    (LABEL_FILE[:7], "truncated header"),
+    (LABEL_FILE[:17], "17 bytes, expected 18 from the header"),
     (idx_bytes(LABELS + 1), "labels from 1 to 10, expected 0 to 9"),
-    (qmnist_labels([1, 10]), "labels from 1 to 10, expected 0 to 9"),
     (qmnist_labels([1, -1]), "labels from -1 to 1, expected 0 to 9"),
     (qmnist_labels([256]), "labels from 256 to 256, expected 0 to 9"),
     (idx_bytes(IMAGES), "array of shape (5, 28, 28), expected labels (N,)"),
-    (idx_bytes(IMAGES[:, 0]), "array of shape (5, 28), expected labels (N,)"),
-    (b"<!doctype html><title>404</title>", "not an IDX file"),
-    (gzip.compress(LABEL_FILE, mtime=0), "not an IDX file"),
 ]
 
 
@@ -113,26 +89,18 @@ def test_damaged(parse: Parse, data: bytes, reason: str) -> None:
     assert str(caught.value) == reason
 
 
-@pytest.mark.parametrize("limit", [len(IMAGE_FILE), len(IMAGE_FILE) + 1, 2**30])
-def test_gunzip(limit: int) -> None:
-    """A gzip stream unpacks to its content, up to the very limit."""
-    assert idx.gunzip(gzip.compress(IMAGE_FILE, mtime=0), limit=limit) == IMAGE_FILE
-
-
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
         (b"", "truncated gzip stream"),
         (IMAGE_FILE, "invalid gzip data"),
-        (b"<!doctype html>", "invalid gzip data"),
         (gzip.compress(IMAGE_FILE, mtime=0)[:-1], "truncated gzip stream"),
-        (gzip.compress(IMAGE_FILE, mtime=0)[:20], "truncated gzip stream"),
         (gzip.compress(IMAGE_FILE, mtime=0) + b"\0", "trailing data after the gzip stream"),
         (gzip.compress(IMAGE_FILE, mtime=0) * 2, "trailing data after the gzip stream"),
         (gzip.compress(IMAGE_FILE, mtime=0)[:-8] + bytes(8), "invalid gzip data"),
         (gzip.compress(IMAGE_FILE + b"\0", mtime=0), "unpacks to more than 3936 bytes"),
     ],
-    ids=["empty", "not packed", "HTML", "last byte lost", "cut", "one byte more", "two streams", "sum lost", "larger"],
+    ids=["empty", "not packed", "last byte lost", "one byte more", "two streams", "sum lost", "larger"],
 )
 def test_damaged_gzip(data: bytes, reason: str) -> None:
     """What is not one whole gzip stream of at most the limit is refused."""

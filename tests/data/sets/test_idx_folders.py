@@ -13,7 +13,6 @@ from mnistae.core.errors import DataError
 from mnistae.data.sets import idx, registry
 from mnistae.data.sets.registry import ROLES, DatasetInfo
 from tests.conftest import idx_bytes, write_idx
-from tests.support.idx_damage import DAMAGES
 
 MNIST = registry.DATASETS["mnist"]
 FILES = MNIST.files
@@ -48,26 +47,13 @@ def test_read(tmp_path: Path, digits: Digits, *, compress: bool) -> None:
     assert_same(idx.read(summed(digits), write_idx(tmp_path / "a", digits, compress=compress)).arrays, digits)
 
 
-def test_compressed_anew(tmp_path: Path, digits: Digits) -> None:
-    """Where the content's sum is known, it does not matter who compressed it."""
-    folder = write_idx(tmp_path / "a", digits, compress=True)
-    for name in FILES:
-        path = folder / f"{name}.gz"
-        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1, mtime=12345))
-    assert_same(idx.read(summed(digits), folder).arrays, digits)
-
-
 @pytest.mark.parametrize("compress", [False, True], ids=["raw", "gz"])
-@pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", FILES)
-def test_damaged_file(tmp_path: Path, digits: Digits, name: str, damage: str, *, compress: bool) -> None:
-    """Each damage of each file is found, and the message names the file and what to do."""
-    folder = write_idx(tmp_path / "a", digits)
-    path = folder / name
-    damaged = DAMAGES[damage](path.read_bytes())
-    path.unlink()
-    if compress:
-        path = path.with_name(f"{name}.gz")
+def test_damaged_file(tmp_path: Path, digits: Digits, name: str, *, compress: bool) -> None:
+    """Damage in each of the files is found, and the message names the file."""
+    folder = write_idx(tmp_path / "a", digits, compress=compress)
+    path = folder / (f"{name}.gz" if compress else name)
+    damaged = idx_bytes(digits[ROLES[FILES.index(name)]][1:])
     path.write_bytes(gzip.compress(damaged) if compress else damaged)
     with pytest.raises(DataError) as caught:
         idx.read(summed(digits), folder)
@@ -128,9 +114,6 @@ def test_one_file_of_mnist(tiny: Path, entry: DatasetInfo, digits: Digits) -> No
     [
         ("emnist-letters", (1, 26), None),
         ("emnist-letters", (1, 27), "labels from 1 to 27, expected 0 to 26"),
-        ("emnist-balanced", (0, 46), None),
-        ("emnist-bymerge", (0, 47), "expected 0 to 46"),
-        ("emnist-byclass", (0, 61), None),
         ("emnist-mnist", (0, 10), "expected 0 to 9"),
     ],
 )
@@ -183,10 +166,9 @@ def test_too_large(tiny: Path) -> None:
         ("KMNIST/raw", "KMNIST/raw", "kmnist"),
     ],
 )
-@pytest.mark.parametrize("compress", [False, True])
-def test_detect(tmp_path: Path, digits: Digits, place: str, start: str, name: str, *, compress: bool) -> None:
+def test_detect(tmp_path: Path, digits: Digits, place: str, start: str, name: str) -> None:
     """The layout of torchvision says which data set it is, from any folder of it; flat files go by the folder's name."""
-    write_idx(tmp_path / place, digits, compress=compress)
+    write_idx(tmp_path / place, digits)
     entry, found = idx.detect(tmp_path / start) or (MNIST, None)
     assert (entry.name, found, bool(entry.sha256)) == (name, tmp_path / place, name == "mnist")
 
@@ -227,12 +209,9 @@ def test_detect_nothing(tiny: Path, tmp_path: Path) -> None:
     assert idx.detect(tiny) is idx.detect(tmp_path / "nowhere") is None
 
 
-def test_find_and_remove(tmp_path: Path) -> None:
-    """The raw file is found before the compressed one, and both are removed."""
+def test_find(tmp_path: Path) -> None:
+    """The raw file is found before the compressed one."""
     for name in ("a-idx1", "a-idx1.gz", "b-idx1.gz"):
         (tmp_path / name).touch()
     found = [idx.find(tmp_path, name) for name in ("a-idx1", "b-idx1", "c-idx1", "x" * 5000)]
     assert found == [tmp_path / "a-idx1", tmp_path / "b-idx1.gz", None, None]
-    idx.remove(tmp_path, "a-idx1")
-    idx.remove(tmp_path, "c-idx1")
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["b-idx1.gz"]

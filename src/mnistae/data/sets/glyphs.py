@@ -147,13 +147,15 @@ def _centred(ink: Array) -> NDArray[np.uint8]:
 
 @functools.lru_cache(maxsize=1)
 def _templates() -> Templates:
+    from scipy.spatial import KDTree
+
     signs = sorted((digit, name, sign) for names, some in SYMBOLS.items() for name in names for digit, sign in some)
     # Found without importing matplotlib, which would take its time and write to the user's home.
     folder = Path(str(distribution("matplotlib").locate_file("matplotlib/mpl-data/fonts/ttf")))
     skeletons = np.stack([_skeleton(_glyph(folder / f"{name}.ttf", sign)) for _, name, sign in signs], 1)
     places = _grid_points(GRID)
-    distances = [_nearest(places, skeletons[:, m]).reshape(GRID, GRID) for m in range(len(signs))]
-    return Templates(np.array([digit for digit, _, _ in signs]), skeletons, np.stack(distances))
+    distances = [KDTree(points.T).query(places.T)[0].reshape(GRID, GRID) for points in skeletons.swapaxes(0, 1)]
+    return Templates(np.array([digit for digit, _, _ in signs]), skeletons, np.stack(distances).astype(np.float32))
 
 
 def _glyph(file: Path, sign: str) -> NDArray[np.bool_]:
@@ -174,10 +176,9 @@ def _glyph(file: Path, sign: str) -> NDArray[np.bool_]:
 
 def _skeleton(ink: NDArray[np.bool_]) -> Array:
     """Return points (2, POINTS) of the medial axis of `ink`, as x and y in units from its middle."""
-    touched = np.any([np.roll(ink, step, axis) for step in (-1, 1) for axis in (0, 1)], axis=0)
-    inside, outside = np.argwhere(ink).T, np.argwhere(touched & ~ink).T
-    depth = np.zeros(ink.shape, np.float32)
-    depth[ink] = _nearest(inside.astype(np.float32), outside.astype(np.float32))
+    from scipy.ndimage import distance_transform_edt
+
+    depth = distance_transform_edt(ink).astype(np.float32)
     # Off the axis the depth rises by one a pixel; on the bisector of a corner, which is no stroke, still by 0.7.
     axis = np.argwhere(ink & (np.hypot(*np.gradient(depth)) < SLOPE))
     axis = axis[(np.abs(axis[:, None] - axis).max(-1) <= MIN_COMPONENT).sum(1) > MIN_COMPONENT]
@@ -188,11 +189,3 @@ def _skeleton(ink: NDArray[np.bool_]) -> Array:
 def _grid_points(side: int) -> Array:
     """Return the points (2, side * side) of a square lattice around the origin, as x and y."""
     return (np.indices((side, side), np.float32)[::-1] - (side - 1) / 2).reshape(2, -1)
-
-
-def _nearest(places: Array, points: Array) -> Array:
-    """Return for each of `places` (2, P) the distance (P,) to the nearest of `points` (2, Q)."""
-    from scipy.spatial import KDTree
-
-    distances: Array = KDTree(points.T).query(places.T)[0].astype(np.float32)
-    return distances

@@ -123,12 +123,6 @@ def _spelling(name: str) -> str:
     return name.lower().removesuffix(".gz").replace(".", "-").replace("_", "-")
 
 
-def remove(folder: Path, name: str) -> None:
-    """Remove an IDX file from a folder of ours, in both forms."""
-    for path in (folder / name, folder / f"{name}.gz"):
-        path.unlink(missing_ok=True)
-
-
 def places(entry: DatasetInfo, folder: Path) -> list[Path]:
     """Return where the files of `entry` may be in torchvision's layout, if `folder` is its root or a folder of it."""
     layout = (entry.torchvision, "raw")
@@ -173,7 +167,8 @@ def read(entry: DatasetInfo, folder: Path, *, hint: str = "replace it with a com
             content, kind = _verified(entry, path, name, hint)
             sums.append(kind)
             if role.endswith("labels"):
-                arrays[role] = parse_labels(content, count=_label_count(entry))
+                count = len(entry.classes) or (10 if entry.torchvision else NO_LABEL)
+                arrays[role] = parse_labels(content, count=count)
             else:
                 images = parse_images(content)
                 arrays[role] = flatten(images.transpose(0, 2, 1) if entry.transposed else images)
@@ -185,12 +180,6 @@ def read(entry: DatasetInfo, folder: Path, *, hint: str = "replace it with a com
             raise DataError(f"{images_count} {split} images but {labels_count} labels in '{folder}'", hint=hint)
     notes = (_certainty(entry, sums), *values.stretch_binary(arrays["train_images"], arrays["test_images"]))
     return Content(arrays, entry.classes, notes)
-
-
-def _label_count(entry: DatasetInfo) -> int:
-    if entry.classes:
-        return len(entry.classes)
-    return 10 if entry.torchvision else NO_LABEL
 
 
 def _verified(entry: DatasetInfo, path: Path, name: str, hint: str) -> tuple[bytes, str]:

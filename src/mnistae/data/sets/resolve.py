@@ -152,7 +152,8 @@ def _named(entry: DatasetInfo, progress: Progress) -> Dataset:
             if dataset.digest:
                 return dataset
         for name in entry.files:  # delete the damaged download and fetch it again
-            idx.remove(place, name)
+            (place / name).unlink(missing_ok=True)
+            (place / f"{name}.gz").unlink(missing_ok=True)
     try:
         return Dataset(_source(entry, fetch(entry, progress=progress)))
     except DataError as error:
