@@ -35,15 +35,14 @@ def read(path: Path, variant: Variant = DEFAULT) -> Imported:
         if checkpoint_format.has_metadata(data):
             return _own(data, variant)
         arrays = foreign.load(data)
-        found = layers.find(arrays)
-        shapes = found.config.shapes()
-        raw = {name: _to_array(full, arrays[full]).reshape(shapes[name]) for name, full in found.names.items()}
+        config, names, notes = layers.find(arrays)
+        raw = {name: _to_array(names[name], arrays[names[name]]).reshape(shape) for name, shape in config.shapes().items()}
         weights = variants.convert(raw, variant)
     except CheckpointError as error:
         raise CheckpointError(f"cannot import '{path}': {error.message}", hint=error.hint) from error
-    metadata = Metadata(model=found.config, source=f"import {path.name} {variant.options}".rstrip())
-    notes = (*found.notes, variant.note) if variant.options else found.notes
-    return Imported(weights, metadata, notes, variants.try_on_digits(raw, variant))
+    metadata = Metadata(model=config, source=f"import {path.name} {variant.options}".rstrip())
+    notes += [variant.note] if variant.options else []
+    return Imported(weights, metadata, tuple(notes), variants.try_on_digits(raw, variant))
 
 
 def _own(data: bytes, variant: Variant) -> Imported:

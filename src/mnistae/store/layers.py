@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -36,37 +36,26 @@ class Layer(NamedTuple):
     shape: tuple[int, int]
 
 
-Shapes = Mapping[tuple[int, int], Sequence[Layer]]
+def find(arrays: Arrays) -> tuple[ModelConfig, dict[str, str], list[str]]:
+    """Return the only network 784-h-b-h-784 among `arrays`: its sizes, the names of its arrays by the lab's, and notes.
 
-
-class Found(NamedTuple):
-    """The network's sizes, the full names of its arrays by those of the lab, and what was noticed on the way."""
-
-    config: ModelConfig
-    names: dict[str, str]
-    notes: tuple[str, ...]
-
-
-def find(arrays: Arrays) -> Found:
-    """Return the only network 784-h-b-h-784 among `arrays`. Raises CheckpointError, also if it has other layers."""
+    Raises CheckpointError, also if it has other layers.
+    """
     if odd := [name for name in arrays if _PARAMETRISED.search(name)]:
         reason = f"its layers are parametrised, as by weight normalisation or pruning: {_list(odd, arrays)}"
         raise CheckpointError(reason, hint=_APPLY)
-    by_shape: dict[tuple[int, int], list[Layer]] = defaultdict(list)
-    for layer in _layers(arrays):
-        by_shape[layer.shape].append(layer)
-    config = _sizes(by_shape, arrays)
-    layers = _choose(config, by_shape)
-    _check_biases(layers, arrays)
-    used = [name for layer in layers for name in (layer.matrix, str(layer.bias))]
-    _check_others([layer for alike in by_shape.values() for layer in alike if layer.matrix not in used], config, used, arrays)
-    mapping = ", ".join(f"{safe_text(layer.name)} → fc{number}" for number, layer in enumerate(layers, start=1))
-    left_out = [name for name in arrays if name not in used]
-    notes = [] if [layer.name for layer in layers] == ["fc1", "fc2", "fc3", "fc4"] else [mapping]
-    if left_out:
-        first = ", ".join(f"'{safe_text(name)}'" for name in left_out[:LISTED])
-        notes.append(f"left out: {first}{' …' if len(left_out) > LISTED else ''}")
-    return Found(config, dict(zip(config.shapes(), used, strict=True)), tuple(notes))
+    layers = list(_layers(arrays))
+    config = _sizes(layers, arrays)
+    used = _choose(config, layers)
+    _check_biases(used, arrays)
+    names = [name for layer in used for name in (layer.matrix, str(layer.bias))]
+    _check_others([layer for layer in layers if layer not in used], config, names, arrays)
+    notes = []
+    if [layer.name for layer in used] != ["fc1", "fc2", "fc3", "fc4"]:
+        notes.append(", ".join(f"{safe_text(layer.name)} → fc{number}" for number, layer in enumerate(used, start=1)))
+    if left_out := [f"'{safe_text(name)}'" for name in arrays if name not in names]:
+        notes.append(f"left out: {', '.join(left_out[:LISTED])}{' …' if len(left_out) > LISTED else ''}")
+    return config, dict(zip(config.shapes(), names, strict=True)), notes
 
 
 def _layers(arrays: Arrays) -> Iterator[Layer]:
@@ -82,10 +71,15 @@ def _layers(arrays: Arrays) -> Iterator[Layer]:
             yield Layer(key.lstrip("./").rstrip("./_") or name, name, bias, (array.shape[0], array.shape[1]))
 
 
-def _sizes(by_shape: Shapes, arrays: Arrays) -> ModelConfig:
+def _sizes(layers: Sequence[Layer], arrays: Arrays) -> ModelConfig:
     """Return the only sizes for which there are four matrices."""
-    widths = {outputs for outputs, inputs in by_shape if inputs == PIXELS}
-    chains = [(i, o) for o, i in by_shape if i in widths and o != PIXELS and _has_chain(i, o, by_shape)]
+    found = Counter(layer.shape for layer in layers)
+    chains = [
+        (hidden, bottleneck)
+        for bottleneck, hidden in found
+        if bottleneck != PIXELS
+        and Counter([(hidden, PIXELS), (bottleneck, hidden), (hidden, bottleneck), (PIXELS, hidden)]) <= found
+    ]
     if not chains:
         raise CheckpointError(f"no network 784-h-b-h-784 found; it contains {_list(arrays, arrays)}", hint=HINT)
     if len(chains) > 1:
@@ -97,22 +91,18 @@ def _sizes(by_shape: Shapes, arrays: Arrays) -> ModelConfig:
         raise CheckpointError(f"unsupported network size ({error.message})", hint=error.hint) from error
 
 
-def _has_chain(hidden: int, bottleneck: int, by_shape: Shapes) -> bool:
-    needed = Counter([(hidden, PIXELS), (bottleneck, hidden), (hidden, bottleneck), (PIXELS, hidden)])
-    return all(len(by_shape.get(shape, ())) >= number for shape, number in needed.items())
-
-
-def _choose(config: ModelConfig, by_shape: Shapes) -> list[Layer]:
+def _choose(config: ModelConfig, layers: Sequence[Layer]) -> list[Layer]:
     """Return fc1 to fc4. Of two matrices of the same shape the encoder's comes first, then the one with the lower number."""
-    shapes = [(shape[0], shape[1]) for shape in config.shapes().values() if len(shape) == 2]
-    pools = {}
-    for shape, number in Counter(shapes).items():
-        if len(by_shape[shape]) > number:
-            names = ", ".join(f"'{layer.name}'" for layer in by_shape[shape][:LISTED])
+    shapes = [shape for shape in config.shapes().values() if len(shape) == 2]
+    chosen: list[Layer] = []
+    for shape in shapes:
+        alike = [layer for layer in layers if layer.shape == shape]
+        if len(alike) > shapes.count(shape):
+            names = ", ".join(f"'{layer.name}'" for layer in alike[:LISTED])
             raise CheckpointError(safe_text(f"more than one matrix of shape {shape}: {names}"), hint=_ALONE)
-        numbers = {layer: [int(digits) for digits in re.findall(r"\d{1,9}", layer.name)] for layer in by_shape[shape]}
-        pools[shape] = iter(sorted(numbers, key=lambda layer: ("dec" in layer.name.lower(), numbers[layer])))
-    return [next(pools[shape]) for shape in shapes]
+        alike.sort(key=lambda layer: ("dec" in layer.name.lower(), [*map(int, re.findall(r"\d{1,9}", layer.name))]))
+        chosen.append(next(layer for layer in alike if layer not in chosen))
+    return chosen
 
 
 def _check_biases(layers: Sequence[Layer], arrays: Arrays) -> None:
