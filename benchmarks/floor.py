@@ -3,7 +3,7 @@
 `python floor.py [PRECISION] [DEVICE]` prints JSON: milliseconds of the products, of the step, and of the parts of the step.
 """
 
-import functools
+import itertools
 import json
 import statistics
 import sys
@@ -24,96 +24,80 @@ ROUNDS = 60
 def products(dtype: torch.dtype, device: torch.device) -> Callable[[], None]:
     """Return the forward products of fc1 and fc4, their weight gradients and fc4's input gradient, on fixed arrays."""
     generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape: int) -> torch.Tensor:
-        return torch.rand(shape, generator=generator).to(device, dtype)
-
-    x, h, d4, d1 = draw(BATCH, PIXELS), draw(BATCH, HIDDEN), draw(BATCH, PIXELS), draw(BATCH, HIDDEN)
-    w1, w4 = draw(HIDDEN, PIXELS), draw(PIXELS, HIDDEN)
-    outs = [
-        torch.empty(*shape, dtype=dtype, device=device)
-        for shape in ((BATCH, HIDDEN), (BATCH, PIXELS), (HIDDEN, PIXELS), (PIXELS, HIDDEN))
-    ]
-    d3 = torch.empty(BATCH, HIDDEN, dtype=dtype, device=device)
+    x, h, d4, d1, w1, w4 = (
+        torch.rand(shape, generator=generator).to(device, dtype)
+        for shape in (*((BATCH, size) for size in (PIXELS, HIDDEN, PIXELS, HIDDEN)), (HIDDEN, PIXELS), (PIXELS, HIDDEN))
+    )
+    outs = [torch.empty_like(like) for like in (h, x, w1, w4, h)]
 
     def run() -> None:
         torch.mm(x, w1.t(), out=outs[0])
         torch.mm(h, w4.t(), out=outs[1])
         torch.mm(d1.t(), x, out=outs[2])
         torch.mm(d4.t(), h, out=outs[3])
-        torch.mm(d4, w4, out=d3)
+        torch.mm(d4, w4, out=outs[4])
 
     return run
 
 
-def captured(work: Callable[[], object]) -> Callable[[], object]:
-    """Return a function that replays work captured as a CUDA graph, without gaps between its kernels."""
-    work()
+def parts_on_gpu(trainer: Trainer, bare: Callable[[], None]) -> dict[str, Callable[[], object]]:
+    """Return the products as a CUDA graph, without gaps between the kernels, the replayed step, and the step by kernels."""
+    rows = torch.randperm(len(trainer._images))[:BATCH].to(trainer._images.device)
+    bare()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        work()
+        bare()
 
-    def replay(_held: Callable[[], object] = work) -> None:  # the graph uses the memory that `work` holds
+    def replay(_held: Callable[[], None] = bare) -> None:  # the graph uses the memory that `bare` holds
         graph.replay()
 
-    return replay
-
-
-def main() -> int:
-    """Measure in alternating rounds, so that both run under the same load. Uses internals of the loop on purpose."""
-    precision, device = [*sys.argv[1:], *("fp32", "cpu")[len(sys.argv) - 1 :]]
-    found = measure_gpu(Precision(precision), device) if device != "cpu" else measure_cpu(Precision(precision))
-    print(json.dumps({"precision": precision, "device": device, **found, "rate": found["products"] / found["step"]}))
-    return 0
-
-
-def measure_gpu(precision: Precision, name: str) -> dict[str, float]:
-    """Return milliseconds of GPU time for the products, for a replayed step and for a step launched kernel by kernel."""
-    device = prepare_device(name, precision)
-    images = np.random.default_rng(0).integers(0, 256, (60_000, PIXELS), dtype=np.uint8)
-    trainer = Trainer(images, model=ModelConfig(), config=TrainConfig(precision=precision), device=device)
-    rows = torch.randperm(len(images))[:BATCH].to(device)
-    bare = captured(products(torch.bfloat16 if precision is Precision.BF16 else torch.float32, device))
-    parts: dict[str, Callable[[], object]] = {
-        "products": bare,
+    return {
+        "products": replay,
         "step": lambda: trainer._train_step(rows, 1e-3, 0.0),
         "kernel by kernel": lambda: trainer._step_once(rows, 1e-3, 0.0),
     }
-    seconds: dict[str, list[float]] = {part: [] for part in parts}
+
+
+def parts_on_cpu(trainer: Trainer, bare: Callable[[], None]) -> dict[str, Callable[[], object]]:
+    """Return the products and the parts of a step."""
+    batches = itertools.cycle(torch.split(torch.randperm(len(trainer._images)), BATCH)[:-1])
+    loaded: list[torch.Tensor] = []
+
+    def load() -> None:
+        loaded[:] = trainer._prepare_batch(next(batches), 0)
+
+    return {
+        "products": bare,
+        "load": load,
+        "gradients": lambda: trainer._step(*loaded),
+        "optimizer": lambda: trainer._adam.step(1e-3),
+    }
+
+
+def main() -> None:
+    """Measure in alternating rounds, so that both run under the same load. Uses internals of the loop on purpose."""
+    precision, name = [*sys.argv[1:], *("fp32", "cpu")[len(sys.argv) - 1 :]]
+    config = TrainConfig(precision=Precision(precision))
+    device = prepare_device(name, config.precision)
+    images = np.random.default_rng(0).integers(0, 256, (60_000, PIXELS), dtype=np.uint8)
+    trainer = Trainer(images, model=ModelConfig(), config=config, device=device)
+    bare = products(torch.bfloat16 if config.precision is Precision.BF16 else torch.float32, device)
+    is_cpu = device.type == "cpu"
+    parts, repeats = (parts_on_cpu(trainer, bare), 1) if is_cpu else (parts_on_gpu(trainer, bare), 20)
+    wait: Callable[[], object] = (lambda: None) if is_cpu else torch.cuda.synchronize
+    times: dict[str, list[float]] = {part: [] for part in parts}
     for _ in range(ROUNDS):
         for part, work in parts.items():
-            torch.cuda.synchronize()
+            wait()
             started = time.perf_counter()
-            for _ in range(20):
+            for _ in range(repeats):
                 work()
-            torch.cuda.synchronize()
-            seconds[part].append(50 * (time.perf_counter() - started))
-    return {part: statistics.median(values[5:]) for part, values in seconds.items()}
-
-
-def measure_cpu(precision: Precision) -> dict[str, float]:
-    """Return milliseconds of the products, of a step and of its parts."""
-    images = np.random.default_rng(0).integers(0, 256, (60_000, PIXELS), dtype=np.uint8)
-    trainer = Trainer(images, model=ModelConfig(), config=TrainConfig(precision=precision), device=torch.device("cpu"))
-    order = torch.randperm(len(images))
-    bare = products(torch.bfloat16 if precision is Precision.BF16 else torch.float32, torch.device("cpu"))
-    parts: dict[str, list[float]] = {"products": [], "load": [], "gradients": [], "optimizer": []}
-
-    def timed(name: str, work: Callable[[], object]) -> None:
-        started = time.perf_counter()
-        work()
-        parts[name].append(1e3 * (time.perf_counter() - started))
-
-    for k in range(ROUNDS):
-        rows = order[k % 29 * BATCH :][:BATCH]
-        timed("products", bare)
-        timed("load", functools.partial(trainer._prepare_batch, rows, 0))
-        inputs, targets = trainer._prepare_batch(rows, 0)
-        timed("gradients", functools.partial(trainer._step, inputs, targets))
-        timed("optimizer", lambda: trainer._adam.step(1e-3))
-    medians = {name: statistics.median(values[5:]) for name, values in parts.items()}
-    return {**medians, "step": medians["load"] + medians["gradients"] + medians["optimizer"]}
+            wait()
+            times[part].append(1e3 / repeats * (time.perf_counter() - started))
+    found = {part: statistics.median(values[5:]) for part, values in times.items()}
+    found.setdefault("step", sum(found.values()) - found["products"])
+    print(json.dumps({"precision": precision, "device": name, **found, "rate": found["products"] / found["step"]}))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4,6 +4,7 @@ All of them train 784-392-8-392-784 with Adam at 1e-3 and batches of 2048 on the
 and give the seconds of each epoch; the reader leaves the first out. A peer that is not installed ends with exit code 3.
 """
 
+import itertools
 import json
 import os
 import sys
@@ -56,13 +57,12 @@ def network() -> "nn.Module":
     """Return the course's network."""
     from torch import nn
 
-    layers = (nn.Linear(784, 392), nn.ReLU(), nn.Linear(392, 8), nn.ReLU(), nn.Linear(8, 392), nn.ReLU(), nn.Linear(392, 784))
-    model = nn.Sequential(*layers, nn.Sigmoid())
-    for layer in model:
-        if isinstance(layer, nn.Linear):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.constant_(layer.bias, 0.01)
-    return model
+    linear = [nn.Linear(*sizes) for sizes in ((784, 392), (392, 8), (8, 392), (392, 784))]
+    for layer in linear:
+        nn.init.xavier_uniform_(layer.weight)
+        nn.init.constant_(layer.bias, 0.01)
+    fc1, fc2, fc3, fc4 = linear
+    return nn.Sequential(fc1, nn.ReLU(), fc2, nn.ReLU(), fc3, nn.ReLU(), fc4, nn.Sigmoid())
 
 
 def write_raw(root: Path) -> None:
@@ -107,27 +107,12 @@ def course(epochs: int, workers: int = 0) -> Iterator[float]:
 def autograd(epochs: int, precision: str = "fp32") -> Iterator[float]:
     """A carefully written loop: bytes in memory on the device, autograd, fused Adam, no CUDA graph."""
     import torch
+    from step import with_autograd
+
+    from mnistae.core.config import Precision, TrainConfig
 
     pixels = torch.from_numpy(images().copy()).to(DEVICE)
-    model = network().to(DEVICE)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-5, fused=True)
-    is_half = precision == "bf16"
-
-    def run() -> Iterator[float]:
-        for _ in range(epochs):
-            losses = []
-            for rows in torch.split(torch.randperm(len(pixels)).to(DEVICE), BATCH):
-                x = pixels[rows].float() / 255
-                with torch.autocast(x.device.type, torch.bfloat16, enabled=is_half):
-                    y = model(x)
-                loss = torch.nn.functional.mse_loss(y.float(), x)
-                optimizer.zero_grad()
-                torch.autograd.backward(loss)
-                optimizer.step()
-                losses.append(loss.detach())
-            yield float(torch.stack(losses).mean())
-
-    return between(run())
+    return between(itertools.islice(with_autograd(pixels, TrainConfig(precision=Precision(precision))), epochs))
 
 
 def lightning(epochs: int) -> Iterator[float]:
@@ -181,15 +166,8 @@ def keras(epochs: int) -> Iterator[float]:
 
     x = images().astype(np.float32) / 255
     layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input((784,)),
-            layers.Dense(392, "relu"),
-            layers.Dense(8, "relu"),
-            layers.Dense(392, "relu"),
-            layers.Dense(784, "sigmoid"),
-        ]
-    )
+    hidden = [layers.Dense(size, "relu") for size in (392, 8, 392)]
+    model = keras.Sequential([keras.Input((784,)), *hidden, layers.Dense(784, "sigmoid")])
     model.compile(keras.optimizers.Adam(1e-3), "mse")
     return between(model.fit(x, x, batch_size=BATCH, epochs=1, verbose=0) for _ in range(epochs))
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 
-def main() -> int:
+def main() -> None:
     """Train, and measure each phase."""
     device, recipe, seed = [*sys.argv[1:], *("auto", "lab", "0")[len(sys.argv) - 1 :]]
     seconds: dict[str, float] = {}
@@ -54,8 +54,7 @@ def main() -> int:
     loop = seconds["first epoch"] + seconds.get("other epochs", 0.0)
     found = {"device": devices.describe(used), "recipe": recipe, "seed": int(seed), "loss": epoch.loss}
     print(json.dumps({**found, "loop": loop, "whole": sum(seconds.values()), "seconds": seconds}))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

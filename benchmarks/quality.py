@@ -9,8 +9,6 @@ import json
 import sys
 import time
 
-import numpy as np
-
 from mnistae.core import config as configs
 from mnistae.core.arrays import to_float
 from mnistae.core.config import ModelConfig, Precision
@@ -28,7 +26,7 @@ BOUND = 0.021064
 """Test MSE of the lab's own weights."""
 
 
-def main() -> int:
+def main() -> None:
     """Train, and measure after each epoch."""
     recipe, seed, precision, device = [*sys.argv[1:], *("fp32", "cpu")[len(sys.argv) - 3 :]]
     config = dataclasses.replace(configs.recipe(recipe), seed=int(seed), precision=Precision(precision))
@@ -42,31 +40,15 @@ def main() -> int:
     for epoch in trainer.epochs():
         seconds += time.perf_counter() - started
         if reached is None or epoch.number == config.epochs:
-            error = mean_error(trainer, given, test)
+            network = NumpyNetwork.from_weights(trainer.state().weights)
+            error = float(quality.mse(test, network.reconstruct(given)).mean())
             reached = seconds if reached is None and error <= BOUND else reached
         started = time.perf_counter()
-    coder = NumpyNetwork.from_weights(trainer.state().weights)
-    alive = count_active(inference.unit_ranges(inference.encode_uint8(coder, images)))
-    found = {
-        "recipe": recipe,
-        "seed": config.seed,
-        "precision": precision,
-        "device": device,
-        "test_mse": error,
-        "seconds": seconds,
-    }
-    print(
-        json.dumps(
-            {**found, "loss": trainer.history[-1].loss, "reached": reached, "active_units": alive, "epochs": config.epochs}
-        )
-    )
-    return 0
-
-
-def mean_error(trainer: Trainer, given: np.ndarray, wanted: np.ndarray) -> float:
-    """Return the test MSE of the last finished epoch's weights."""
-    return float(quality.mse(wanted, NumpyNetwork.from_weights(trainer.state().weights).reconstruct(given)).mean())
+    alive = count_active(inference.unit_ranges(inference.encode_uint8(network, images)))
+    settings = {"recipe": recipe, "seed": config.seed, "precision": precision, "device": device, "epochs": config.epochs}
+    found = {"test_mse": error, "seconds": seconds, "loss": epoch.loss, "reached": reached, "active_units": alive}
+    print(json.dumps({**settings, **found}))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

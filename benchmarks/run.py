@@ -141,58 +141,57 @@ def machine() -> dict[str, Any]:
 
 def table(found: dict[str, Any]) -> str:
     """Return everything as Markdown."""
-    lines = [", ".join(f"{key} {value}" for key, value in found["machine"].items()), ""]
+    lines = [", ".join(f"{key} {value}" for key, value in found["machine"].items())]
     course = found["epochs"]["course"]["median"]
-    lines += ["| an epoch of the lab's recipe | seconds (low – high) | against the course |", "|---|---|---|"]
+    lines += _heading("an epoch of the lab's recipe", "seconds (low – high)", "against the course")
     for peer, row in found["epochs"].items():
         if "missing" in row:
             lines.append(f"| {peer} | missing: {row['missing']} is not installed | |")
         else:
-            seconds = f"{row['median']:.2f} ({row['low']:.2f} – {row['high']:.2f})"
-            lines.append(f"| {peer} | {seconds} | {course / row['median']:.1f}× |")
-    lines += [
-        "",
-        "| a step of 2048, milliseconds | products | load | gradients | optimizer | of the floor's rate |",
-        "|" + "---|" * 6,
-    ]
+            lines.append(f"| {peer} | {_seconds(row)} | {course / row['median']:.1f}× |")
+    lines += _heading("a step of 2048, milliseconds", "products", "load", "gradients", "optimizer", "of the floor's rate")
     for row in found["floor"]:
         cells = " | ".join(f"{row[part]:.2f}" for part in ("products", "load", "gradients", "optimizer"))
         lines.append(f"| {row['precision']} | {cells} | {row['rate']:.0%} ({row['low']:.0%} – {row['high']:.0%}) |")
     budget = course * COURSE_EPOCHS
-    lines += ["", f"The course's way needs {budget:.0f} s for its 50 epochs.", ""]
-    lines += [
-        "| recipe | epochs | test MSE by seed, median | seconds | of the course's time | seconds to 0.021064 | active units |",
-        "|" + "---|" * 7,
-    ]
+    lines += ["", f"The course's way needs {budget:.0f} s for its 50 epochs."]
+    lines += _heading(
+        "recipe", "epochs", "test MSE by seed, median", "seconds", "of the course's time", "seconds to 0.021064", "active units"
+    )
     for recipe, runs in found["quality"].items():
         seconds = statistics.median(run["seconds"] for run in runs)
         errors = " · ".join(f"{run['test_mse']:.5f}" for run in runs)
-        errors += f", {statistics.median(run['test_mse'] for run in runs):.5f}"
-        alive = " · ".join(str(run["active_units"]) for run in runs)
+        errors += f", {statistics.median(run['test_mse'] for run in runs):.5f} | {seconds:.2f} | 1/{budget / seconds:.0f}"
+        active = " · ".join(str(run["active_units"]) for run in runs)
         reached = " · ".join("never" if run["reached"] is None else f"{run['reached']:.1f}" for run in runs)
-        share = f"1/{budget / seconds:.0f}"
-        lines.append(f"| {recipe} | {runs[0]['epochs']} | {errors} | {seconds:.2f} | {share} | {reached} | {alive} |")
+        lines.append(f"| {recipe} | {runs[0]['epochs']} | {errors} | {reached} | {active} |")
     parts = list(found["phases"][0]["seconds"])
-    lines += ["", "| seconds of `train` on | " + " | ".join(parts) + " | whole | loss |", "|" + "---|" * (len(parts) + 3)]
+    lines += _heading("seconds of `train` on", *parts, "whole", "loss")
     for row in found["phases"]:
         cells = " | ".join(f"{row['seconds'][part]:.2f}" for part in parts)
         lines.append(f"| {row['device']} | {cells} | {row['whole']:.2f} | {row['loss']:.5f} |")
-    lines += ["", "| images | hidden units | seconds an epoch | peak memory above import torch, MiB |", "|" + "---|" * 4]
+    lines += _heading("images", "hidden units", "seconds an epoch", "peak memory above import torch, MiB")
     for row in found["growth"]:
         lines.append(f"| {row['images']}× | {row['width']}× | {row['seconds']:.2f} | {row['mib']:.0f} |")
-    cost = found["cost"]
     lines += [
         "",
-        f"What reliability costs: {cost['loss']:.1%} of the loop's speed; a checkpoint is read and verified in "
-        f"{1e3 * cost['load']:.1f} ms, a training state in {1e3 * cost['load_state']:.1f} ms.",
+        f"What reliability costs: {found['cost']['loss']:.1%} of the loop's speed; a checkpoint is read and verified in "
+        f"{1e3 * found['cost']['load']:.1f} ms, a training state in {1e3 * found['cost']['load_state']:.1f} ms.",
     ]
-    lines += ["", "| command | seconds (low – high) | peak memory, MiB |", "|---|---|---|"]
-    for name, row in found["shell"].items():
-        lines.append(f"| `{name}` | {row['median']:.2f} ({row['low']:.2f} – {row['high']:.2f}) | {row['peak_mib']:.0f} |")
+    lines += _heading("command", "seconds (low – high)", "peak memory, MiB")
+    lines += [f"| `{name}` | {_seconds(row)} | {row['peak_mib']:.0f} |" for name, row in found["shell"].items()]
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
+def _heading(*names: str) -> list[str]:
+    return ["", f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
+
+
+def _seconds(row: dict[str, float]) -> str:
+    return f"{row['median']:.2f} ({row['low']:.2f} – {row['high']:.2f})"
+
+
+def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round, one seed, without the long recipes")
@@ -215,8 +214,7 @@ def main() -> int:
     (wanted.out / "bench.json").write_text(json.dumps(found, indent=2))
     (wanted.out / "bench.md").write_text(table(found))
     print(table(found))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

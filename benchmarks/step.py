@@ -52,7 +52,7 @@ def with_autograd(pixels: torch.Tensor, config: TrainConfig) -> Iterator[float]:
         yield float(torch.stack(losses).double().mean())
 
 
-def main() -> int:
+def main() -> None:
     """Measure in alternating rounds and print one row per case."""
     name = sys.argv[1] if len(sys.argv) > 1 else "cpu"
     images = resolve.open_dataset("mnist").images(Split.TRAIN)
@@ -70,8 +70,7 @@ def main() -> int:
                 way.append((time.perf_counter() - started) / -(-count // batch) * 1e3)
         mine, other = (statistics.median(way[2:]) for way in seconds)
         print(f"| {batch} | {precision} | {mine:.3f} | {other:.3f} | {mine / other:.2f} |", flush=True)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
