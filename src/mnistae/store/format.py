@@ -24,7 +24,13 @@ ADAM_STATE = ("exp_avg", "exp_avg_sq", "step")
 
 def encode_model(weights: Weights, metadata: Metadata) -> bytes:
     """Return the bytes of a model file: the eight weight tensors under their plain names and nothing else."""
-    return _encode(weights, metadata)
+    import safetensors.numpy
+
+    fields = _to_json(metadata)
+    fields["digest"] = _digest(weights, fields)
+    text = _canonical(fields)
+    _reserve(3 * sum(array.nbytes for array in weights.values()))
+    return safetensors.numpy.save({name: np.asarray(a, "<f4", order="C") for name, a in weights.items()}, {KEY: text})
 
 
 def encode_state(state: TrainingState, metadata: Metadata) -> bytes:
@@ -32,7 +38,7 @@ def encode_state(state: TrainingState, metadata: Metadata) -> bytes:
     tensors = dict(state.weights)
     for moment, arrays in zip(ADAM_STATE, (state.first_moments, state.second_moments, state.steps), strict=True):
         tensors |= {f"{name}.{moment}": array for name, array in arrays.items()}
-    return _encode(tensors, metadata)
+    return encode_model(tensors, metadata)
 
 
 def decode_model(data: bytes) -> tuple[dict[str, Array], Metadata]:
@@ -54,16 +60,6 @@ def has_metadata(data: bytes) -> bool:
         return KEY in _header(data).get("__metadata__", {})
     except (CheckpointError, RecursionError):
         return False
-
-
-def _encode(tensors: Weights, metadata: Metadata) -> bytes:
-    import safetensors.numpy
-
-    fields = _to_json(metadata)
-    fields["digest"] = _digest(tensors, fields)
-    text = _canonical(fields)
-    _reserve(3 * sum(array.nbytes for array in tensors.values()))
-    return safetensors.numpy.save({name: np.asarray(a, "<f4", order="C") for name, a in tensors.items()}, {KEY: text})
 
 
 def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Metadata]:

@@ -106,7 +106,8 @@ def is_path(reference: str) -> bool:
     """Whether `reference` is a path to a file, not a name in the store."""
     if reference.endswith(".safetensors") or any(separator in reference for separator in "/\\"):
         return True
-    return not names.is_valid(reference) and os.path.isfile(reference)  # noqa: PTH113 - a Path raises PermissionError
+    is_name = names.is_valid(reference) and (reference in builtin.NAMES or exists(reference))
+    return not is_name and os.path.isfile(reference)  # noqa: PTH113 - a Path raises PermissionError
 
 
 def load(reference: str | None) -> Checkpoint:
@@ -255,12 +256,6 @@ def _missing(path: Path, name: str | None) -> CheckpointError:
         )
     if exists(name):  # killed after its first state, before its first model
         return CheckpointError(f"run '{name}' has no model yet", hint=f"resume it with 'mnistae train --resume --name {name}'")
-    if os.path.isfile(name):  # noqa: PTH113 - a Path raises PermissionError
-        from mnistae.store import foreign
-
-        with contextlib.suppress(files.UnreadableError):
-            kind = foreign.identify(files.read_bytes(Path(name), limit=foreign.MAX_FILE))
-            return foreign.not_ours(Path(name), kind, otherwise=_NAME_ONE)
     return _unknown(name, checkpoint_names())
 
 
