@@ -89,8 +89,7 @@ def _root(
         bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
     install_completion: Annotated[
-        bool,
-        typer.Option("--install-completion", callback=_install_completion, help="Complete commands in this shell."),
+        bool, typer.Option("--install-completion", callback=_install_completion, help="Complete commands in this shell.")
     ] = False,
     show_completion: Annotated[
         bool, typer.Option("--show-completion", callback=_show_completion, help="Print the script for this shell.")

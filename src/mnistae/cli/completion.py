@@ -134,10 +134,8 @@ def install(shell: str) -> Path:
         "zsh": ("~/.zfunc/_mnistae", f"{home}/.zshrc", "fpath+=~/.zfunc; autoload -Uz compinit; compinit"),
         "fish": (f"{config}/fish/completions/mnistae.fish", os.devnull, ""),
     }[shell]
-    path, hint = (
-        Path(target).expanduser(),
-        f'add this line to a file that {shell} reads when it starts: eval "$(mnistae --show-completion)"',
-    )
+    path = Path(target).expanduser()
+    hint = f'add this line to a file that {shell} reads when it starts: eval "$(mnistae --show-completion)"'
     try:
         atomic.write_text(path, script(shell))
         with Path(startup).expanduser().open("a+", encoding="utf-8", errors="replace") as file:

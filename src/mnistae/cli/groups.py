@@ -150,18 +150,20 @@ def flatten(function: Callable[..., None], command: str) -> Callable[..., None]:
 
     The fields that are no options are those of the Reporter, which gets the command's name.
     """
-    hints = get_type_hints(function, include_extras=True)
-    options = {name: _options(hint) for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(function).parameters.items():
-        own = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
-        parameters += options.get(name, [own])
+    groups: dict[str, tuple[Any, list[str]]] = {}
+    for parameter in _parameters(function):
+        group, options = parameter.annotation, [parameter]
+        if dataclasses.is_dataclass(group):
+            options = [field for field in _parameters(group) if hasattr(field.annotation, "__metadata__")]
+            groups[parameter.name] = group, [option.name for option in options]
+        parameters += options
 
     @functools.wraps(function)
     def wrapper(**given: Any) -> None:
-        for name, fields in options.items():
-            values = {field.name: given.pop(field.name) for field in fields}
-            given[name] = hints[name](**values, **({"command": command} if hints[name] is Reporter else {}))
+        for name, (group, names) in groups.items():
+            values = {option: given.pop(option) for option in names}
+            given[name] = group(command, **values) if group is Reporter else group(**values)
         function(**given)
 
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer and docs/generate.py read
@@ -169,16 +171,8 @@ def flatten(function: Callable[..., None], command: str) -> Callable[..., None]:
     return wrapper
 
 
-def _options(group: Any) -> list[inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
-    empty = inspect.Parameter.empty
-    return [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=empty if field.default is dataclasses.MISSING else field.default,
-            annotation=hints[field.name],
-        )
-        for field in dataclasses.fields(group)
-        if hasattr(hints[field.name], "__metadata__")
-    ]
+def _parameters(of: Any) -> list[inspect.Parameter]:
+    """Return the parameters of a function or the fields of a dataclass, with their types resolved."""
+    hints = get_type_hints(of, include_extras=True)
+    found = inspect.signature(of).parameters.values()
+    return [one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name]) for one in found]

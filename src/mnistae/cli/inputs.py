@@ -14,11 +14,13 @@ from mnistae.cli import console
 from mnistae.cli.console import Reporter
 from mnistae.cli.groups import DatasetOptions
 from mnistae.core.arrays import Vector
+from mnistae.core.errors import DataError
 from mnistae.core.records import MNIST_STATS, UnitRange
 from mnistae.data import references
 from mnistae.data.references import InputImage, SkippedImage
 from mnistae.data.sets import idx, registry, resolve
 from mnistae.data.sets.dataset import Dataset, Split
+from mnistae.data.sets.registry import DatasetInfo
 from mnistae.model.backend import Network
 from mnistae.store.runs import Checkpoint
 from mnistae.tasks import drift
@@ -176,6 +178,15 @@ def open_dataset(reporter: Reporter, reference: str, *, raw: bool = False) -> Da
     elif dataset.name != registry.DEFAULT or notes:
         reporter.info(f"using data set {dataset.location}{': ' if notes else ''}{'; '.join(notes)}")
     return dataset
+
+
+def dataset_state(entry: DatasetInfo) -> tuple[str | None, str]:
+    """Return the folder of a data set of the catalogue if it is installed, and its state."""
+    try:
+        folder = resolve.find(entry)
+    except DataError as error:
+        return None, error.message
+    return (str(folder), "installed") if folder else (None, "not installed")
 
 
 def open_dataset_of(reporter: Reporter, checkpoint: Checkpoint, source: DatasetOptions) -> Dataset:

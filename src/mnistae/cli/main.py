@@ -17,31 +17,29 @@ from mnistae.core.errors import ExitCode, MnistaeError
 def run() -> int:
     """Run the command line of sys.argv and return the exit code of the process. No exception leaves this function."""
     try:
-        signals.raise_on_signal()
-        code = _run()
-        signals.restore_handlers()
+        with signals.as_exceptions():
+            return _run()
     except signals.Interrupted as interrupt:  # raised only once: nothing interrupts this line
         signals.show_cursor()
         return 128 + interrupt.number
-    return code
 
 
 def _run() -> int:  # noqa: PLR0911 - one for each kind of exit
     try:
         _expand_home()
         code = app.build(sys.argv[1:])(standalone_mode=False)
-        return _flush_stdout(int(code or ExitCode.DONE))
+        if sys.stdout is not None and not sys.stdout.closed:
+            sys.stdout.flush()
+        return int(code or ExitCode.DONE)
+    except (BrokenPipeError, console.StdoutClosedError):
+        return ExitCode.SIGPIPE
     except OSError as error:
         return _stream_error(error)
     except SystemExit as exit_:  # Typer's: the reader of a help page has gone
         return ExitCode.SIGPIPE if exit_.code else ExitCode.DONE
-    except console.StdoutClosedError:
-        return ExitCode.SIGPIPE
-    except KeyboardInterrupt:  # our handlers are not installed
-        return ExitCode.SIGINT
     except MnistaeError as error:
         return _report(error.message, error.hint, error.exit_code)
-    except typer.Abort:
+    except (KeyboardInterrupt, typer.Abort):  # our handlers are not installed
         return ExitCode.SIGINT
     except typer.TyperException as error:  # an argument that Typer rejects
         return _usage_error(error)
@@ -105,17 +103,6 @@ def _report(message: str, hint: str, code: ExitCode) -> int:
         failure = {"exit": int(code), "kind": code.name.lower(), "message": message, "hint": hint}
         with contextlib.suppress(MnistaeError, console.StdoutClosedError):
             console.write_json({"schema": console.SCHEMA, "error": failure})
-    return code
-
-
-def _flush_stdout(code: int) -> int:
-    """Return `code` once stdout has been flushed, else that of a closed stdout."""
-    if sys.stdout is None or sys.stdout.closed:
-        return code
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return ExitCode.SIGPIPE
     return code
 
 

@@ -64,13 +64,11 @@ def install() -> None:
             signal.signal(signal.SIGTSTP, _suspend)  # Ctrl-Z
 
 
-def raise_on_signal() -> None:
-    """Let the signals raise Interrupted from here on, if `install` has been called."""
+@contextlib.contextmanager
+def as_exceptions() -> Iterator[None]:
+    """Let the signals raise Interrupted within the block, if `install` has been called."""
     _swap_handlers(_end, _raise)
-
-
-def restore_handlers() -> None:
-    """Undo `raise_on_signal`: the work is done and nothing is left to clean up."""
+    yield
     _swap_handlers(_raise, _end)
 
 

@@ -204,28 +204,18 @@ def _write_images(target: Destination, network: Network, blocks: Iterator[Array]
     if target.format == "npy":
         return _write_array(target, network, blocks)
     if target.path is not None and target.format == FOLDER:
-        return _write_folder(target.path, network, blocks)
-    images = network.decode(_collect_limited(blocks, name))
+        count = 0
+        for image in itertools.chain.from_iterable(map(network.decode, blocks)):
+            atomic.write_bytes(target.path / f"{count:05}.png", image_io.png(image))
+            count += 1
+        return count
+    codes = list(itertools.islice(itertools.chain.from_iterable(blocks), MAX_FRAMES + 1))
+    if len(codes) > MAX_FRAMES:
+        reason = f"too many codes in {name} for one image or GIF (max {MAX_FRAMES:,})"
+        raise DataError(reason, hint="write an array or a folder: -o x.npy, -o DIR/")
+    images = network.decode(np.stack(codes))
     results.send(target, [image_io.gif(images) if target.format == "gif" else image_io.strip(images, columns=COLUMNS)])
     return len(images)
-
-
-def _collect_limited(blocks: Iterable[Array], name: str) -> Array:
-    """Return all codes as one array. Raises DataError if they are too many for one image."""
-    found: list[Array] = []
-    for block in blocks:
-        found.append(block)
-        if sum(map(len, found)) > MAX_FRAMES:
-            reason = f"too many codes in {name} for one image or GIF (max {MAX_FRAMES:,})"
-            raise DataError(reason, hint="write an array or a folder: -o x.npy, -o DIR/")
-    return np.concatenate(found)
-
-
-def _write_folder(folder: Path, network: Network, blocks: Iterable[Array]) -> int:
-    number = 0
-    for number, image in enumerate(itertools.chain.from_iterable(map(network.decode, blocks)), 1):
-        atomic.write_bytes(folder / f"{number - 1:05}.png", image_io.png(image))
-    return number
 
 
 def _write_array(target: Destination, network: Network, blocks: Iterable[Array]) -> int:

@@ -1,27 +1,28 @@
 """`mnistae datasets`: which data sets there are, where they are, and whether they are intact."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mnistae.cli import inputs
 from mnistae.cli.console import Reporter, format_table
 from mnistae.core.arrays import NO_LABEL
-from mnistae.core.errors import DataError, UsageError
+from mnistae.core.errors import UsageError
 from mnistae.data.sets import registry, resolve
-from mnistae.data.sets.dataset import Dataset, Split
+from mnistae.data.sets.dataset import Split
 from mnistae.data.sets.registry import DatasetInfo
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(registry.DATASETS)}.", show_default=True)]
 NameOrPath = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, or a path to data.")]
-
-
 Raw = Annotated[bool, typer.Option("--raw", help="Do not invert images of other sizes than 28x28.")]
 
 
 def list_(*, reporter: Reporter) -> None:
     """List known data sets and whether they are installed."""
-    found = [_row(entry) for entry in registry.DATASETS.values()]
+    found: list[dict[str, str | None]] = []
+    for entry in registry.DATASETS.values():
+        folder, state = inputs.dataset_state(entry)
+        found.append({"name": entry.name, "path": folder, "description": entry.description, "state": state})
     found.append({"name": registry.GLYPHS, "path": None, "state": "built-in", "description": "digits drawn from fonts"})
     rows = [[row["name"], row["description"], row["path"] or row["state"]] for row in found]
     reporter.result(format_table([("name", "description", "location"), *rows]), {"datasets": found})
@@ -33,7 +34,7 @@ def fetch(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:
         raise UsageError("'glyphs' is built in and needs no download", hint="use it with 'mnistae train --dataset glyphs'")
     entry = _entry(name)
     inputs.open_dataset(reporter, name)
-    _print_path(reporter, name, str(resolve.find(entry)))
+    _print_path(reporter, entry)
 
 
 def verify(name: NameOrPath = registry.DEFAULT, raw: Raw = False, *, reporter: Reporter) -> None:
@@ -43,7 +44,7 @@ def verify(name: NameOrPath = registry.DEFAULT, raw: Raw = False, *, reporter: R
         data.reload()
     splits = [split for split in Split if data.has(split)]
     counts = {split.value: data.length(split) for split in splits}
-    labels = {split.value: _labels(data, split) for split in splits}
+    labels = {split.value: len(set(data.labels(split).tolist()) - {NO_LABEL}) for split in splits}
     rows = [("data set", data.name), ("location", data.location)]
     rows += [(split, f"{count:,} images, {labels[split] or 'no'} labels") for split, count in counts.items()]
     rows += [("classes", ", ".join(data.classes))] if data.classes else []
@@ -53,27 +54,14 @@ def verify(name: NameOrPath = registry.DEFAULT, raw: Raw = False, *, reporter: R
     reporter.result(format_table([*rows, ("digest", data.digest)], has_headings=False), {**document, **about})
 
 
-def _labels(data: Dataset, split: Split) -> int:
-    """Return the number of different labels."""
-    return len(set(data.labels(split).tolist()) - {NO_LABEL})
-
-
 def path(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:
     """Print the folder of a data set's files; never downloads."""
-    _print_path(reporter, name, str(resolve.require_local(_entry(name))))
+    _print_path(reporter, _entry(name))
 
 
-def _print_path(reporter: Reporter, name: str, folder: str) -> None:
-    reporter.result([folder], {"name": name, "path": folder})
-
-
-def _row(entry: DatasetInfo) -> dict[str, Any]:
-    row = {"name": entry.name, "path": None, "description": entry.description}
-    try:
-        folder = resolve.find(entry)
-    except DataError as error:
-        return {**row, "state": error.message}
-    return {**row, "path": str(folder), "state": "installed"} if folder else {**row, "state": "not installed"}
+def _print_path(reporter: Reporter, entry: DatasetInfo) -> None:
+    folder = str(resolve.require_local(entry))
+    reporter.result([folder], {"name": entry.name, "path": folder})
 
 
 def _entry(name: str) -> DatasetInfo:

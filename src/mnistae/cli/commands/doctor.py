@@ -7,28 +7,24 @@ from importlib import metadata
 from typing import Any
 
 import mnistae
+from mnistae.cli import inputs
 from mnistae.cli.console import Reporter, format_table
 from mnistae.core import paths
-from mnistae.core.errors import CheckpointError, DataError, DeviceError
-from mnistae.data.sets import registry, resolve
+from mnistae.core.errors import CheckpointError, DeviceError
+from mnistae.data.sets import registry
 from mnistae.model import device as devices
 from mnistae.store import verification
 
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "matplotlib", "pillow", "typer", "rich", "filelock")
-VARIABLES = (
-    "MNISTAE_HOME",
-    "MNISTAE_DATA_DIR",
-    "MNISTAE_CHECKPOINT",
-    "MNISTAE_DEVICE",
-    "MNISTAE_OFFLINE",
-    "MNISTAE_MIRROR",
-)
+VARIABLES = ("MNISTAE_HOME", "MNISTAE_DATA_DIR", "MNISTAE_CHECKPOINT", "MNISTAE_DEVICE", "MNISTAE_OFFLINE", "MNISTAE_MIRROR")
 
 
 def doctor(*, reporter: Reporter) -> None:
     """Show versions, devices, paths, and the state of data sets and checkpoints."""
+    system = {"mnistae": mnistae.__version__, "python": platform.python_version(), "system": platform.platform()}
+    states = {entry.name: inputs.dataset_state(entry) for entry in registry.DATASETS.values()}
     found: dict[str, dict[str, Any]] = {
-        "versions": _versions(),
+        "versions": {**system, "executable": sys.executable, **{name: _version(name) for name in PACKAGES}},
         "devices": {name: _device_state(name) for name in devices.AUTO_ORDER},
         "environment": {name: os.environ.get(name) for name in VARIABLES},
         "paths": {
@@ -36,7 +32,7 @@ def doctor(*, reporter: Reporter) -> None:
             "datasets": str(paths.datasets_dir()),
             "cache": str(paths.cache_dir()),
         },
-        "datasets": {entry.name: _dataset_state(entry) for entry in registry.DATASETS.values()},
+        "datasets": {name: folder or state for name, (folder, state) in states.items()},
         "checkpoints": _checkpoint_states(),
     }
     lines: list[str] = []
@@ -44,11 +40,6 @@ def doctor(*, reporter: Reporter) -> None:
         fields = [(f"  {key}", "-" if value is None else value) for key, value in rows.items()]
         lines += [section, *format_table(fields, has_headings=False)]
     reporter.result(lines, found)
-
-
-def _versions() -> dict[str, str | None]:
-    system = {"mnistae": mnistae.__version__, "python": platform.python_version(), "system": platform.platform()}
-    return {**system, "executable": sys.executable, **{name: _version(name) for name in PACKAGES}}
 
 
 def _version(package: str) -> str | None:
@@ -72,11 +63,3 @@ def _checkpoint_states() -> dict[str, str]:
         return {name: reason or "ok" for name, reason in verification.verify_all().items()}
     except CheckpointError as error:  # worth reporting
         return {"unreadable": error.message}
-
-
-def _dataset_state(entry: registry.DatasetInfo) -> str:
-    try:
-        folder = resolve.find(entry)
-    except DataError as error:
-        return error.message
-    return str(folder) if folder else "not installed"

@@ -111,8 +111,7 @@ def _check_common_dataset(checkpoints: Sequence[Checkpoint], option: str | None)
     if len(references) > 1:
         first, second = references[:2]
         raise UsageError(
-            f"the checkpoints were trained on different data sets: '{first}', '{second}'",
-            hint=f"choose one: --dataset {first}",
+            f"the checkpoints were trained on different data sets: '{first}', '{second}'", hint=f"choose one: --dataset {first}"
         )
 
 

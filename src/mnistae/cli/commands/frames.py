@@ -54,14 +54,9 @@ class PathOptions:
 
     def suffixes(self) -> list[str]:
         """Return what the default file name says of the path."""
-        changed = {
-            f"steps{self.steps}": self.steps != 8,
-            "closed": self.closed,
-            "slerp": self.slerp,
-            f"fps{self.fps:g}": self.fps != 8,
-            "ping_pong": self.ping_pong,
-        }
-        return [name for name, is_changed in changed.items() if is_changed]
+        words = {f"steps{self.steps}": self.steps != 8, "closed": self.closed, "slerp": self.slerp}
+        words |= {f"fps{self.fps:g}": self.fps != 8, "ping_pong": self.ping_pong}
+        return [word for word, is_changed in words.items() if is_changed]
 
 
 def interpolate(images: Images, *, path: PathOptions, source: DatasetOptions, out: FrameOutput, reporter: Reporter) -> None:
@@ -106,8 +101,8 @@ def traverse(
     For imported checkpoints the ranges are computed from the training images of the data set.
     """
     configs.check_integer("--steps", steps, 2, MAX_STEPS)
-    changed = {f"unit{unit}": unit is not None, f"steps{steps}": steps != 8}
-    suffixes = [name for name, is_changed in changed.items() if is_changed]
+    suffixes = [f"unit{unit}"] if unit is not None else []
+    suffixes += [f"steps{steps}"] if steps != 8 else []
     target = results.for_images(reporter, [image], source, out, suffixes=suffixes)
     job = inputs.load_inputs(reporter, [image], source, needs_all=True)
     units = _units(job, unit, steps)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,10 +12,8 @@ from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
 from mnistae.cli.groups import FigureOutput, output_option
 from mnistae.core.errors import CheckpointError
-from mnistae.core.records import EpochRecord
 from mnistae.core.text import csv_text
 from mnistae.outputs import figures
-from mnistae.outputs.terminal.canvas import Canvas
 from mnistae.outputs.terminal.charts import plot
 from mnistae.store import runs
 from mnistae.store.runs import Checkpoint
@@ -53,14 +51,13 @@ def history(references: Runs = None, *, out: HistoryOutput, reporter: Reporter) 
         {**inputs.describe_checkpoint(checkpoint), "history": [dataclasses.asdict(epoch) for epoch in histories[name]]}
         for name, checkpoint in found.items()
     ]
-
-    def preview(canvas: Canvas) -> list[str]:
-        return plot(canvas, {name: [epoch.loss for epoch in epochs] for name, epochs in histories.items()})
-
+    losses = {name: [epoch.loss for epoch in epochs] for name, epochs in histories.items()}
     if target is None:
-        reporter.result(_csv(histories), {"runs": documents, "output": None}, preview)
+        rows = [(name, one.number, one.loss, one.learning_rate) for name, epochs in histories.items() for one in epochs]
+        lines = csv_text([("run", "epoch", "loss", "learning_rate"), *rows]).removesuffix("\n").split("\n")
+        reporter.result(lines, {"runs": documents, "output": None}, lambda canvas: plot(canvas, losses))
         return
-    reporter.preview(preview)
+    reporter.preview(lambda canvas: plot(canvas, losses))
     figure = figures.loss_curve(*histories.values(), names=list(histories))
     results.write_result(reporter, target, lambda kind: figures.render(figure, kind), {"runs": documents})
 
@@ -78,9 +75,3 @@ def _load(references: Sequence[str | None]) -> dict[str, Checkpoint]:
             )
         found[name] = checkpoint
     return found
-
-
-def _csv(histories: Mapping[str, Sequence[EpochRecord]]) -> list[str]:
-    """Return a header and a row for each epoch of each run."""
-    rows = [(name, one.number, one.loss, one.learning_rate) for name, epochs in histories.items() for one in epochs]
-    return csv_text([("run", "epoch", "loss", "learning_rate"), *rows]).removesuffix("\n").split("\n")

@@ -19,7 +19,7 @@ from mnistae.model.backend import Network
 from mnistae.outputs import figures, maps
 from mnistae.tasks import embedding
 from mnistae.tasks import noise as noises
-from mnistae.tasks.embedding import Embedding, Method, Selection
+from mnistae.tasks.embedding import Method, Selection
 
 DEFAULT_COUNT = 5000
 MAX_COUNT = 60_000
@@ -47,8 +47,7 @@ class MapOptions:
     split: Annotated[Split, typer.Option("--split", help="Images whose codes are shown.")] = Split.TEST
     count: Annotated[int, typer.Option("--count", "-n", help="Number of images, evenly spaced in the split.")] = DEFAULT_COUNT
     method: Annotated[
-        Method | None,
-        typer.Option("--method", help="Placement (default: tsne; for a bottleneck of 2, the codes themselves)."),
+        Method | None, typer.Option("--method", help="Placement (default: tsne; for a bottleneck of 2, the codes themselves).")
     ] = None
     seed: Annotated[int, typer.Option("--seed", help="Random seed of t-SNE.")] = 0
 
@@ -86,7 +85,7 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
     if accuracy is not None:
         reporter.info(f"{NEIGHBOURS} nearest neighbours in the map predict the class of {accuracy:.1%} of the images")
     reporter.preview(lambda canvas: maps.as_text(canvas, shown, dataset.classes))
-    document = {
+    document: dict[str, Any] = {
         "checkpoint": inputs.describe_checkpoint(checkpoint),
         "dataset": dataset.name,
         "split": options.split,
@@ -97,10 +96,14 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
         "neighbours": NEIGHBOURS,
         "accuracy": accuracy,
     }
-    if target is not None and target.path is not None and target.format == MapFormat.PROJECTOR:
+    if target is None:
+        rows = zip(shown.names, shown.labels.tolist(), shown.positions.astype(float).tolist(), strict=True)
+        points = [{"image": name, "label": None if k == NO_LABEL else k, "x": x, "y": y} for name, k, (x, y) in rows]
+        document["points"] = points
+    elif target.path is not None and target.format == MapFormat.PROJECTOR:
         for name, data in maps.projector_files(shown, dataset.classes).items():
             atomic.write_bytes(target.path / name, data)
-        reporter.result([str(target.path)], {**document, "output": str(target.path)})
+        results.report_path(reporter, target, document)
         return
     title = f"{checkpoint.name or checkpoint.path.name}: {title}"
 
@@ -109,7 +112,7 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
             return maps.as_csv(shown).encode("utf-8", "surrogateescape")
         return figures.render(maps.figure(shown, dataset.classes, title, network), kind)
 
-    results.write_result(reporter, target, render, document if target else document | _points(shown))
+    results.write_result(reporter, target, render, document)
 
 
 def _target(reporter: Reporter, source: RunOptions, options: MapOptions, out: MapOutput) -> results.Destination | None:
@@ -128,10 +131,3 @@ def _method(asked: Method | None, network: Network) -> Method:
     if asked is Method.CODES and size != 2:
         raise UsageError(f"invalid value for --method: '{asked}' (the bottleneck is {size})", hint="use tsne or pca")
     return asked or (Method.CODES if size == 2 else Method.TSNE)
-
-
-def _points(shown: Embedding) -> dict[str, Any]:
-    rows = zip(shown.names, shown.labels.tolist(), shown.positions.astype(float).tolist(), strict=True)
-    return {
-        "points": [{"image": name, "label": None if k == NO_LABEL else k, "x": x, "y": y} for name, k, (x, y) in rows],
-    }

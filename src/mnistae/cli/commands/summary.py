@@ -28,7 +28,21 @@ def summary(checkpoint: Checkpoint = None, *, sizes: SizeOptions, reporter: Repo
         raise UsageError("-c cannot be combined with --bottleneck or --hidden", hint="leave one of them out")
     found = runs.load(checkpoint) if checkpoint is not None else None
     table = layer_table.tabulate(found.metadata.model if found else ModelConfig(**sizes.given()))
-    lines, document = _lines(table), _document(table)
+    lines = _lines(table)
+    layers = [{"name": one.name, "output_shape": one.output_shape, "parameters": one.parameters} for one in table.rows]
+    in_bytes = {
+        "input": table.input_bytes,
+        "passes": table.pass_bytes,
+        "parameters": table.parameter_bytes,
+        "total": table.total_bytes,
+    }
+    document: dict[str, Any] = {
+        "layers": layers,
+        "parameters": table.parameters,
+        "trainable_parameters": table.parameters,
+        "mult_adds": table.mult_adds,
+        "bytes": in_bytes,
+    }
     if found:
         rows = [("checkpoint", found.name or str(found.path)), *view.rows(found.metadata)]
         lines += ["", *format_table(rows, has_headings=False)]
@@ -58,20 +72,3 @@ def _lines(table: LayerTable) -> list[str]:
         f"Estimated Total Size (MB): {table.total_bytes / MEBIBYTE:.2f}",
         RULE,
     ]
-
-
-def _document(table: LayerTable) -> dict[str, Any]:
-    return {
-        "layers": [
-            {"name": layer.name, "output_shape": layer.output_shape, "parameters": layer.parameters} for layer in table.rows
-        ],
-        "parameters": table.parameters,
-        "trainable_parameters": table.parameters,
-        "mult_adds": table.mult_adds,
-        "bytes": {
-            "input": table.input_bytes,
-            "passes": table.pass_bytes,
-            "parameters": table.parameter_bytes,
-            "total": table.total_bytes,
-        },
-    }

@@ -19,7 +19,7 @@ from mnistae.core import config as configs
 from mnistae.core.config import ModelConfig, Precision
 from mnistae.core.errors import CheckpointError, UnfinishedError, UsageError
 from mnistae.core.files import atomic, permissions
-from mnistae.core.records import MNIST_STATS, ImageStats
+from mnistae.core.records import MNIST_STATS
 from mnistae.data.sets import resolve
 from mnistae.model import device as devices
 from mnistae.store import names, runs
@@ -183,7 +183,11 @@ def _train(reporter: Reporter, spec: "RunSpec", resources: ResourceOptions) -> N
         hint = permissions.hint(path, "set MNISTAE_HOME to a directory you can write to", is_write=True)
         atomic.check_writable(path, hint=hint)
     run = Run(spec, deadline=resources.deadline)
-    _warn_unusual(reporter, run.image_stats)
+    images = run.image_stats
+    if images.background > images.mean:
+        reporter.warn(f"the training images may be inverted: background {images.background:.2f}, mean {images.mean:.2f}")
+    if images.mean < MNIST_STATS.darkest:
+        reporter.warn(f"the training images are nearly black: mean {images.mean:.4f}, that of MNIST {MNIST_STATS.mean:.4f}")
     if len(run.history) >= spec.config.epochs:
         reporter.info(f"nothing to do: run '{spec.name}' already has {_epochs(run)}")
     else:
@@ -204,13 +208,6 @@ def _train(reporter: Reporter, spec: "RunSpec", resources: ResourceOptions) -> N
             hint=f"run it again: mnistae train --resume --name {spec.name} --time {resources.time}",
         )
     _report(reporter, run)
-
-
-def _warn_unusual(reporter: Reporter, images: ImageStats) -> None:
-    if images.background > images.mean:
-        reporter.warn(f"the training images may be inverted: background {images.background:.2f}, mean {images.mean:.2f}")
-    if images.mean < MNIST_STATS.darkest:
-        reporter.warn(f"the training images are nearly black: mean {images.mean:.4f}, that of MNIST {MNIST_STATS.mean:.4f}")
 
 
 def _report(reporter: Reporter, run: "Run") -> None:

@@ -63,7 +63,10 @@ def document(reports: Sequence[Report], dataset: str) -> dict[str, Any]:
 
 def _document(report: Report) -> dict[str, Any]:
     result = report.result
-    digits = [{"digit": digit, **_named(result, digit), **row} for (digit, _), row in result.pivot(*QUALITY).items()]
+    digits: list[dict[str, Any]] = []
+    for (digit, _), row in result.pivot(*QUALITY).items():
+        name = _class(result, digit)
+        digits.append({"digit": digit, **({} if name is None else {"class": name}), **row})
     noises = [(str(item).partition(":"), row) for (_, item), row in result.pivot(*DENOISING).items()]
     extremes = {"worst": result.worst, "best": result.best}
     return {
@@ -81,23 +84,15 @@ def _document(report: Report) -> dict[str, Any]:
     }
 
 
-def _named(result: Evaluation, label: int | None) -> dict[str, str]:
-    return {"class": result.classes[label]} if label is not None and label < len(result.classes) else {}
-
-
-def _name(result: Evaluation, label: int) -> object:
-    return _named(result, label).get("class", label)
-
-
-def as_csv(reports: Sequence[Report]) -> str:
-    """Return one line per number."""
-    return csv_text([CSV_COLUMNS, *((report.name, *record) for report in reports for record in report.result.records)])
+def _class(result: Evaluation, label: int | None) -> str | None:
+    return result.classes[label] if label is not None and label < len(result.classes) else None
 
 
 def render(reports: Sequence[Report], kind: str) -> bytes:
     """Return a file: CSV, or the figure of one checkpoint's worst and best images, or of the PSNR gains of all."""
     if kind == "csv":
-        return as_csv(reports).encode("utf-8", "surrogateescape")
+        rows = ((report.name, *record) for report in reports for record in report.result.records)
+        return csv_text([CSV_COLUMNS, *rows]).encode("utf-8", "surrogateescape")
     first = reports[0].result
     if first.worst and first.best:
         drawn = figures.gallery([_section("Worst, above their reconstructions", first.worst), _section("Best", first.best)])
@@ -116,7 +111,8 @@ def _describe(report: Report, dataset: str) -> list[str]:
     value = result.pivot(*SUMMARY)[None, None]
     activations = " ".join(["mean activations:", *(f"{mean:.2f}" for mean in _values(result, "mean_activation"))])
     total, *digits = [
-        ("all" if digit is None else _name(result, digit), *_cells(row)) for (digit, _), row in result.pivot(*QUALITY).items()
+        ("all" if digit is None else _class(result, digit) or digit, *_cells(row))
+        for (digit, _), row in result.pivot(*QUALITY).items()
     ]
     lines = [
         escape(f"{report.name} on the {result.split.text} images of {dataset}"),
@@ -173,7 +169,7 @@ def _column(result: Evaluation) -> dict[str, str]:
         if metric in COMPARED and (label is None or metric == "mse"):
             heading, number_format = FORMATS[metric]
             heading = heading.format(str(item).replace(":", " "))
-            owner = f"{'class' if result.classes else 'digit'} {_name(result, label)}" if label is not None else ""
+            owner = f"{'class' if result.classes else 'digit'} {_class(result, label) or label}" if label is not None else ""
             cells[f"{heading} of {owner}" if owner else heading] = format(value, number_format)
     return cells
 
