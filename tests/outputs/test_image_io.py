@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from mnistae.outputs import image_io
@@ -19,22 +20,17 @@ def test_strip_is_the_images_side_by_side() -> None:
     np.testing.assert_array_equal(rows, np.vstack([np.hstack([tiles[0], tiles[1]]), np.hstack([tiles[2], 0 * tiles[2]])]))
 
 
-def test_animation_has_one_frame_per_image() -> None:
-    """A GIF shows the images in order, in an endless loop."""
-    with Image.open(io.BytesIO(image_io.gif(IMAGES))) as animation:
-        assert animation.n_frames == 3  # type: ignore[attr-defined]
-        assert animation.info["loop"] == 0
-        animation.seek(2)
+@pytest.mark.parametrize("side_by_side", [1, 3])
+def test_animation_has_one_frame_per_image(side_by_side: int) -> None:
+    """A GIF shows the images in order, one or several side by side, in an endless loop."""
+    images = IMAGES if side_by_side == 1 else np.stack([IMAGES[::-1], IMAGES])
+    with Image.open(io.BytesIO(image_io.gif(images))) as animation:
+        assert animation.n_frames == len(images)  # type: ignore[attr-defined]
+        assert (animation.info["loop"], animation.size) == (0, (side_by_side * 112, 112))
+        animation.seek(len(images) - 1)
         frame = np.asarray(animation.convert("L"))
-    np.testing.assert_allclose(frame[::4, ::4], IMAGES[2].reshape(28, 28) * 255, atol=1)
-
-
-def test_animation_of_several_images_side_by_side() -> None:
-    """A frame of several images is as wide as all of them."""
-    with Image.open(io.BytesIO(image_io.gif(IMAGES[None].repeat(2, axis=0)))) as animation:
-        assert animation.size == (3 * 112, 112)
-        frame = np.asarray(animation.convert("L"))
-    np.testing.assert_allclose(frame[::4, ::4], np.hstack(list(IMAGES.reshape(3, 28, 28))) * 255, atol=1)
+    expected = np.hstack(list(images[-1].reshape(-1, 28, 28)))
+    np.testing.assert_allclose(frame[::4, ::4], expected * 255, atol=1)
 
 
 def test_array_is_an_npy_of_images() -> None:
