@@ -14,7 +14,7 @@ from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import DataError, UsageError
 from mnistae.data import references
 from mnistae.data.references import SYNTAX, ImageRef, InputImage, Kind, SkippedImage
-from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Split
+from mnistae.data.sets.dataset import Arrays, Content, Dataset, Split
 from tests.support.images import RAMP, npy
 
 Digits = dict[str, np.ndarray]
@@ -25,7 +25,7 @@ NOT_AN_IMAGE = f"expected {SYNTAX}"
 def dataset_of(digits: Digits) -> Dataset:
     """Return the tiny data as a data set named `tiny`."""
     arrays: Arrays = {role: array.reshape(len(array), -1) if array.ndim == 3 else array for role, array in digits.items()}
-    return Dataset(DatasetSpec("tiny", "nowhere", sorted(arrays), lambda: Content(arrays)))
+    return Dataset("tiny", "nowhere", sorted(arrays), lambda: Content(arrays))
 
 
 def no_dataset() -> Dataset:

@@ -8,7 +8,7 @@ import pytest
 from mnistae.core.arrays import NO_LABEL, to_float
 from mnistae.core.config import ModelConfig
 from mnistae.core.errors import DataError
-from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Split
+from mnistae.data.sets.dataset import Arrays, Content, Dataset, Split
 from mnistae.metrics import quality
 from mnistae.metrics.pca import PCA
 from mnistae.model.numpy_network import NumpyNetwork
@@ -30,7 +30,7 @@ def make_network(seed: int, bottleneck: int = 4) -> NumpyNetwork:
 def dataset(digits: dict[str, np.ndarray], **other: np.ndarray) -> Dataset:
     """Return a data set of the tiny arrays, some of them replaced."""
     arrays: Arrays = {name: array.reshape(len(array), -1).squeeze() for name, array in {**digits, **other}.items()}
-    return Dataset(DatasetSpec("own", str(Path("own").absolute()), sorted(other), lambda: Content(arrays)))
+    return Dataset("own", str(Path("own").absolute()), sorted(other), lambda: Content(arrays))
 
 
 def values(result: Evaluation, metric: str) -> list[float]:
@@ -140,7 +140,7 @@ def test_without_labels_the_rest_is_the_same(digits: dict[str, np.ndarray]) -> N
 def test_without_training_images_the_reason_is_named(digits: dict[str, np.ndarray]) -> None:
     """PCA and the active units need training images, also if the test split is evaluated."""
     arrays: Arrays = {name: digits[name].reshape(len(digits[name]), -1) for name in ("test_images", "test_labels")}
-    tested = Dataset(DatasetSpec("tested", "tests", "tested", lambda: Content(arrays)))
+    tested = Dataset("tested", "tests", "tested", lambda: Content(arrays))
     with pytest.raises(DataError, match="data set 'tested' has no training images, which PCA"):
         evaluation.evaluate([make_network(0)], tested, Split.TEST)
 

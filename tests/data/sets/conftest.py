@@ -1,10 +1,17 @@
-"""What the tests of downloads share: an empty folder, and a network that ends at this machine."""
+"""Few digits, an empty folder, and a network that ends at this machine."""
 
 import socket
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+
+@pytest.fixture
+def digits(digits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Thirty of the tiny digits: most tests here write them to files."""
+    return {role: array[:20] if role.startswith("train") else array[:10] for role, array in digits.items()}
 
 
 @pytest.fixture

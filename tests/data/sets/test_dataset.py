@@ -7,7 +7,7 @@ import pytest
 
 from mnistae.core.arrays import NO_LABEL, flatten
 from mnistae.core.errors import DataError
-from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Split
+from mnistae.data.sets.dataset import Arrays, Content, Dataset, Split
 
 IMAGES = np.arange(3 * 784, dtype=np.uint32).astype(np.uint8).reshape(3, 784)
 LABELS = np.array([7, 0, NO_LABEL], np.uint8)
@@ -22,7 +22,7 @@ def broken() -> Content:
 @pytest.fixture
 def dataset() -> Dataset:
     """A data set without a test split."""
-    return Dataset(DatasetSpec("half", "nowhere", 1, lambda: Content(TRAIN_ONLY)))
+    return Dataset("half", "nowhere", 1, lambda: Content(TRAIN_ONLY))
 
 
 def test_one_split(dataset: Dataset) -> None:
@@ -46,7 +46,7 @@ def test_missing_split(dataset: Dataset, ask: Callable[[Dataset, Split], object]
 
 def test_opening_reads_nothing() -> None:
     """A source is read when something is asked, not before, and its failure is passed on."""
-    dataset = Dataset(DatasetSpec("broken", "nowhere", 1, broken))
+    dataset = Dataset("broken", "nowhere", 1, broken)
     assert (dataset.name, dataset.location) == ("broken", "nowhere")
     with pytest.raises(DataError, match="the disk is gone"):
         dataset.has(Split.TRAIN)
@@ -57,11 +57,11 @@ def test_reload(dataset: Dataset) -> None:
     digest = dataset.digest
     dataset.reload()
     assert dataset.digest == digest
-    now_broken = Dataset(DatasetSpec("half", "nowhere", 1, broken))
+    now_broken = Dataset("half", "nowhere", 1, broken)
     assert now_broken.digest == digest
     with pytest.raises(DataError, match="the disk is gone"):
         now_broken.reload()
-    changed = Dataset(DatasetSpec("half", "nowhere", 1, lambda: Content({**TRAIN_ONLY, "train_labels": LABELS[::-1].copy()})))
+    changed = Dataset("half", "nowhere", 1, lambda: Content({**TRAIN_ONLY, "train_labels": LABELS[::-1].copy()}))
     assert changed.digest == digest  # the cache's
     changed.reload()
     assert changed.labels(Split.TRAIN).tolist() == [NO_LABEL, 0, 7]
@@ -70,8 +70,8 @@ def test_reload(dataset: Dataset) -> None:
 
 def test_location_with_bytes_that_are_no_text() -> None:
     """A folder's name that is not UTF-8 keeps its cache too."""
-    source = DatasetSpec("odd", "/data/\udcff\udcfe", ["/data/\udcff"], lambda: Content(TRAIN_ONLY))
-    assert Dataset(source).digest == Dataset(DatasetSpec("odd", source.location, source.fingerprint, broken)).digest
+    odd = Dataset("odd", "/data/\udcff\udcfe", ["/data/\udcff"], lambda: Content(TRAIN_ONLY))
+    assert odd.digest == Dataset("odd", odd.location, odd.fingerprint, broken).digest
 
 
 def test_flat() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mnistae.core.errors import DataError, UsageError
-from mnistae.data.sets import download, idx, registry
+from mnistae.data.sets import download, idx, registry, urls
 from mnistae.data.sets.dataset import no_progress
 from mnistae.data.sets.download import Archive
 from mnistae.data.sets.registry import DATASETS, ROLES, DatasetInfo
@@ -66,9 +66,8 @@ def test_every_archive(entry: DatasetInfo, folder: Path, monkeypatch: pytest.Mon
     download.fetch(entry, folder, no_progress)
     brought = [name for archive in asked for name in (unpacked.values() if archive.name.endswith(".zip") else [archive.name])]
     assert brought == [f"{name}.gz" for name in entry.files]
-    sums = [archive.content_sha256 or archive.md5 for archive in asked]
-    assert None not in sums
-    assert len(set(sums)) == len(sums)
+    sums = {archive.content_sha256 or archive.md5 for archive in asked}
+    assert len(sums - {None}) == len(asked)
     for archive in asked:
         assert [url.endswith(f"/{archive.name}") and url.startswith("https://") for url in archive.urls] == [
             True for _ in entry.mirrors
@@ -147,3 +146,34 @@ def test_unpack_damaged_zip(
     path.unlink()
     with pytest.raises(DataError):
         download.unpack_zip(path, {}, folder, max_bytes=1)
+
+
+ALLOWED = {
+    "https://example.org/mnist": "https://example.org/mnist/",
+    "HTTPS://example.org:8443//": "HTTPS://example.org:8443/",
+    "http://127.1.2.3/x": "http://127.1.2.3/x/",
+    "http://[::1]:8000": "http://[::1]:8000/",
+    "http://localhost": "http://localhost/",
+}
+REFUSED = [
+    *("", "example.org/mnist", "https:///mnist/", "https://[::1/", "file:///etc/passwd", "ftp://127.0.0.1/"),
+    *("http://127.0.0.1.example.org/", "http://localhost.example.org/", "http://0.0.0.0/", "http://127.1/"),
+    *("https://me:secret@example.org/", "http://127.0.0.1\\@example.org/", "https://exämple.org/", "https://example.org/a b"),
+    *("https://example.org/\x1b[31m", "https://example.org:port/", "https://example.org/?file=", "https://example.org/#top"),
+]
+
+
+@pytest.mark.parametrize(("url", "expected"), ALLOWED.items())
+def test_allowed_mirror(url: str, expected: str) -> None:
+    """The base URL of a mirror has one slash at its end."""
+    assert urls.mirror_base(url) == expected
+
+
+@pytest.mark.parametrize("url", REFUSED)
+def test_refused_mirror(url: str) -> None:
+    """What is refused is shown safely, with a hint."""
+    with pytest.raises(UsageError) as caught:
+        urls.mirror_base(url)
+    assert caught.value.message.isprintable()
+    assert "secret" not in caught.value.message
+    assert "https://" in caught.value.hint

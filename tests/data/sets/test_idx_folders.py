@@ -20,12 +20,6 @@ FILES = MNIST.files
 Digits = dict[str, np.ndarray]
 
 
-@pytest.fixture
-def digits(digits: Digits) -> Digits:
-    """Thirty of the tiny digits: most tests here write them to files."""
-    return {role: array[:20] if role.startswith("train") else array[:10] for role, array in digits.items()}
-
-
 def summed(digits: Digits) -> DatasetInfo:
     """Return MNIST's entry with the sums of the tiny files in place of the real ones."""
     sums = {name: hashlib.sha256(idx_bytes(digits[role])).hexdigest() for role, name in zip(ROLES, FILES, strict=True)}

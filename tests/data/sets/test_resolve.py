@@ -23,12 +23,6 @@ FILES = DATASETS["mnist"].files
 
 
 @pytest.fixture
-def digits(digits: Digits) -> Digits:
-    """Thirty of the tiny digits: most tests here write them to files."""
-    return {role: array[:20] if role.startswith("train") else array[:10] for role, array in digits.items()}
-
-
-@pytest.fixture
 def own(entry: DatasetInfo, home: Path, digits: Digits) -> Path:
     """Our own folder, filled."""
     return write_idx(home / "datasets" / "mnist", digits, compress=True)
@@ -117,7 +111,7 @@ def test_changed_files(tiny: Path, digits: Digits, change: str) -> None:
     else:
         path.write_bytes(idx_bytes(labels if change != "size" else labels[1:]))
         os.utime(path, ns=(0, status.st_mtime_ns + (change != "size")))
-    stale = Dataset(opened._source)
+    stale = Dataset(opened.name, opened.location, opened.fingerprint, opened.build)
     assert stale.labels(Split.TEST)[0] == digits["test_labels"][0]
     if change == "size":
         with pytest.raises(DataError, match="10 test images but 9 labels"):
@@ -133,7 +127,7 @@ def test_many_images_are_cached(tmp_path: Path, digits: Digits, monkeypatch: pyt
     monkeypatch.setattr(cache, "MAX_HEADER", 2000)
     first = resolve.open_dataset(str(tmp_path))
     assert first.length(Split.TRAIN) == 20
-    assert len(json.dumps(first._source.fingerprint)) < 100
+    assert len(json.dumps(first.fingerprint)) < 100
     monkeypatch.setattr(folders, "read", None)
     second = resolve.open_dataset(str(tmp_path))
     np.testing.assert_array_equal(second.images(Split.TRAIN), digits["train_images"].reshape(20, -1))

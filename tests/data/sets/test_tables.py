@@ -14,8 +14,12 @@ import pytest
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import DataError
 from mnistae.data.sets import tables
+from tests.support.canary import Canary
 
 Digits = dict[str, np.ndarray]
+
+CANARY = Canary(Path("ran"))
+"""An object whose unpickling leaves a trace."""
 
 
 @pytest.fixture
@@ -62,14 +66,6 @@ def test_npz_labels(tmp_path: Path, few: Digits, kind: str) -> None:
     assert tables.read(path).arrays["train_labels"].tolist() == expected
 
 
-class Canary:
-    """An object whose unpickling leaves a trace."""
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Have the unpickler make a file."""
-        return Path.touch, (Path("ran"),)
-
-
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -77,9 +73,9 @@ class Canary:
         ({"y_test": npy(np.array(3))}, "3 test images but 1 labels"),
         ({"y_test": b"PK\3\4" + bytes(40)}, "cannot read 'y_test' in '{path}': unreadable .npy header"),
         ({"y_test": npy(np.zeros(3, np.uint8))[:-1]}, "cannot read 'y_test' in '{path}': truncated or oversized"),
-        ({"y_test": npy(np.array([Canary()] * 3))}, "cannot read 'y_test' in '{path}': it has pickled objects"),
-        ({"y_test": pickle.dumps(Canary())}, "cannot read 'y_test' in '{path}': unreadable .npy header"),
-        ({"x_test": npy(np.array([Canary()] * 3))}, "cannot read 'x_test' in '{path}': it has pickled objects"),
+        ({"y_test": npy(np.array([CANARY] * 3))}, "cannot read 'y_test' in '{path}': it has pickled objects"),
+        ({"y_test": pickle.dumps(CANARY)}, "cannot read 'y_test' in '{path}': unreadable .npy header"),
+        ({"x_test": npy(np.array([CANARY] * 3))}, "cannot read 'x_test' in '{path}': it has pickled objects"),
         ({"x_train": npy(np.zeros((5, 28, 27), np.uint8))}, "unsupported array shape (5, 28, 27): '{path}'"),
         ({"x_train": npy(np.zeros((5, 28, 28), complex))}, "unsupported array type complex128: '{path}'"),
         ({"x_train": npy(np.full((5, 28, 28), 2.0))}, "float64 values from 2 to 2, expected 0 to 1 or 0 to 255: '{path}'"),
@@ -94,7 +90,7 @@ def test_npz_with_wrong_members(tmp_path: Path, few: Digits, changes: dict[str, 
 
 def test_the_canary_sings() -> None:
     """What the test above plants does run where somebody unpickles it."""
-    np.load(io.BytesIO(npy(np.array([Canary()]))), allow_pickle=True)
+    np.load(io.BytesIO(npy(np.array([CANARY]))), allow_pickle=True)
     assert Path("ran").exists()
 
 

@@ -15,12 +15,6 @@ from tests.conftest import write_idx
 Digits = dict[str, np.ndarray]
 
 
-@pytest.fixture
-def digits(digits: Digits) -> Digits:
-    """Thirty of the tiny digits: most tests here write them to files."""
-    return {role: array[:20] if role.startswith("train") else array[:10] for role, array in digits.items()}
-
-
 def assert_is_tiny(dataset: Dataset, digits: Digits) -> None:
     """The data set holds the tiny data."""
     for split in Split:

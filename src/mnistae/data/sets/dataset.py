@@ -65,29 +65,20 @@ class Split(StrEnum):
         return "training" if self is Split.TRAIN else "test"
 
 
-@dataclass(frozen=True)
-class DatasetSpec:
-    """Where arrays come from. `fingerprint` is JSON that changes whenever the files behind `build` do.
+@dataclass(eq=False)
+class Dataset:
+    """The arrays of one source. Single images read one block of the cache, whole splits read all of it, both verified.
 
-    `notes` say how the source was found; those of the content are cached with it.
+    `fingerprint` is JSON that changes whenever the files behind `build` do, and `how_found` are the notes on their place.
     """
 
     name: str
     location: str
     fingerprint: Any
     build: Callable[[], Content]
-    notes: tuple[str, ...] = ()
-
-
-class Dataset:
-    """The arrays of one source. Single images read one block of the cache, whole splits read all of it, both verified."""
-
-    def __init__(self, source: DatasetSpec) -> None:
-        self.name = source.name
-        self.location = source.location
-        self._source = source
-        self._memory: Content | None = None
-        self._file: cache.CacheFile | None = None
+    how_found: tuple[str, ...] = ()
+    _memory: Content | None = None
+    _file: cache.CacheFile | None = None
 
     @property
     def digest(self) -> str:
@@ -106,11 +97,11 @@ class Dataset:
     @property
     def notes(self) -> Sequence[str]:
         """What the source was taken for, and what was converted or left out, a line each."""
-        return (*self._source.notes, *self._ask(lambda store: store.notes))
+        return (*self.how_found, *self._ask(lambda store: store.notes))
 
     def reload(self) -> None:
         """Read the source again, ignoring the cache. Raises DataError."""
-        self._memory = self._source.build()
+        self._memory = self.build()
 
     def has(self, split: Split) -> bool:
         """Whether the data set has this split."""
@@ -148,11 +139,11 @@ class Dataset:
         """Answer from the cache file; if it is missing or damaged, from the source, and write the cache again."""
         if self._memory is None:
             try:
-                self._file = self._file or cache.CacheFile.open(self._cache_path, self._source.fingerprint)
+                self._file = self._file or cache.CacheFile.open(self._cache_path, self.fingerprint)
                 return question(self._file)
             except cache.StaleCacheError:
-                self._memory = content = self._source.build()
-                cache.write(self._cache_path, self._source.fingerprint, content.arrays, content.classes, content.notes)
+                self._memory = content = self.build()
+                cache.write(self._cache_path, self.fingerprint, content.arrays, content.classes, content.notes)
         return question(self._memory)
 
     @property

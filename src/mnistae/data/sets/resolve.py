@@ -17,7 +17,7 @@ from mnistae.core.errors import DataError
 from mnistae.core.files import permissions
 from mnistae.data.images import arrays_io, files
 from mnistae.data.sets import idx, registry
-from mnistae.data.sets.dataset import Arrays, Content, Dataset, DatasetSpec, Progress, no_progress
+from mnistae.data.sets.dataset import Arrays, Content, Dataset, Progress, no_progress
 from mnistae.data.sets.registry import DatasetInfo
 
 KERAS_FILE = "mnist.npz"
@@ -36,7 +36,7 @@ def open_dataset(reference: str, *, raw: bool = False, progress: Progress = no_p
     sizes than 28x28 are not inverted.
     """
     if reference == registry.GLYPHS:
-        return Dataset(_glyphs(progress))
+        return _glyphs(progress)
     if reference in registry.DATASETS:
         return _named(registry.DATASETS[reference], progress)
     if not os.path.exists(reference):  # noqa: PTH110 - Path's raises for a name too long
@@ -46,7 +46,7 @@ def open_dataset(reference: str, *, raw: bool = False, progress: Progress = no_p
             hint = permissions.hint(reference, "check the folder's permissions")
             raise DataError(f"cannot read data set '{reference}': Permission denied", hint=hint)
         raise DataError(f"data set not found: '{reference}'", hint="restore it, or use another one with --dataset NAME|PATH")
-    return Dataset(_path(Path(reference).absolute(), progress, raw=raw))
+    return _path(Path(reference).absolute(), progress, raw=raw)
 
 
 def absolute(reference: str) -> str:
@@ -61,7 +61,7 @@ def from_array(images: NDArray[np.generic]) -> Dataset:
     unit, notes = arrays_io.from_array(images, name="images")
     arrays: Arrays = {"train_images": to_bytes(unit), "train_labels": np.full(len(unit), NO_LABEL, np.uint8)}
     content = Content(arrays, notes=notes)
-    found = Dataset(DatasetSpec(ARRAY, "an array in memory", None, lambda: content))
+    found = Dataset(ARRAY, "an array in memory", None, lambda: content)
     found.reload()
     return found
 
@@ -71,7 +71,7 @@ def open_local(reference: str, *, raw: bool = False, progress: Progress = no_pro
     if reference not in registry.DATASETS:
         return open_dataset(reference, raw=raw, progress=progress)
     entry = registry.DATASETS[reference]
-    return Dataset(_source(entry, require_local(entry)))
+    return _installed(entry, require_local(entry))
 
 
 def require_local(entry: DatasetInfo) -> Path:
@@ -145,7 +145,7 @@ def fetch(entry: DatasetInfo, *, progress: Progress = no_progress) -> Path:
 
 def _named(entry: DatasetInfo, progress: Progress) -> Dataset:
     if place := find(entry):
-        dataset = Dataset(_source(entry, place))
+        dataset = _installed(entry, place)
         if place != download_dir(entry) or paths.is_offline():
             return dataset
         with contextlib.suppress(DataError):
@@ -155,23 +155,23 @@ def _named(entry: DatasetInfo, progress: Progress) -> Dataset:
             (place / name).unlink(missing_ok=True)
             (place / f"{name}.gz").unlink(missing_ok=True)
     try:
-        return Dataset(_source(entry, fetch(entry, progress=progress)))
+        return _installed(entry, fetch(entry, progress=progress))
     except DataError as error:
         raise DataError("; ".join((error.message, *_not_in_user_dir(entry))), hint=error.hint) from error
 
 
-def _source(entry: DatasetInfo, place: Path) -> DatasetSpec:
-    """Return the source of an entry of the registry, or of a user's folder of IDX files, in the folder or file `place`."""
+def _installed(entry: DatasetInfo, place: Path) -> Dataset:
+    """Return a data set of the registry, or of a user's folder of IDX files, in the folder or file `place`."""
     is_own = entry.name in registry.DATASETS and place == download_dir(entry)
     replace = _replace(place) if entry.sha256 else "replace it with an undamaged copy"
     hint = f"run 'mnistae datasets fetch {entry.name}', or use --dataset glyphs" if is_own else replace
     members = [path for name in entry.files if (path := idx.find(place, name))] or [place]
-    return DatasetSpec(
+    return Dataset(
         name=entry.name,
         location=f"{entry.name} in {place}",
         fingerprint=_fingerprint(entry.name, members),
         build=lambda: idx.read(entry, place, hint=hint) if place.is_dir() else _keras(entry, place),
-        notes=_not_in_user_dir(entry) if is_own else (),
+        how_found=_not_in_user_dir(entry) if is_own else (),
     )
 
 
@@ -190,7 +190,7 @@ def _keras(entry: DatasetInfo, path: Path) -> Content:
     return Content(content.arrays, notes=(idx.VERIFIED,))
 
 
-def _glyphs(progress: Progress) -> DatasetSpec:
+def _glyphs(progress: Progress) -> Dataset:
     def build() -> Content:
         from mnistae.data.sets import glyphs
 
@@ -201,25 +201,25 @@ def _glyphs(progress: Progress) -> DatasetSpec:
             arrays[f"{split}_images"] = flatten(images)
         return Content(arrays)
 
-    return DatasetSpec(registry.GLYPHS, "built in", [registry.GLYPHS, GLYPHS_VERSION], build)
+    return Dataset(registry.GLYPHS, "built in", [registry.GLYPHS, GLYPHS_VERSION], build)
 
 
-def _path(path: Path, progress: Progress, *, raw: bool) -> DatasetSpec:
+def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
     from mnistae.data.sets import folders, tables  # only the data sets in files of the user need them
 
     if not path.is_dir():
-        return DatasetSpec(path.name, str(path), _fingerprint("file", tables.members(path)), lambda: tables.read(path))
+        return Dataset(path.name, str(path), _fingerprint("file", tables.members(path)), lambda: tables.read(path))
     if detected := idx.detect(path):
-        return _source(*detected)
+        return _installed(*detected)
     found = files.find(str(path), recursive=True)
     if not found.images and (several := tables.find(path)):
         members = [member for file in several for member in tables.members(file)]
-        return DatasetSpec(path.name, str(path), _fingerprint("files", members), lambda: tables.read_several(several))
+        return Dataset(path.name, str(path), _fingerprint("files", members), lambda: tables.read_several(several))
     if not found.images:
         others = f"; found {found.skipped}" if found.skipped else ""
         raise DataError(f"no images in '{path}'{others}", hint=f"supported extensions: {', '.join(sorted(files.SUFFIXES))}")
     fingerprint = [raw, *_fingerprint("folder", map(Path, found.images))]
-    return DatasetSpec(path.name, str(path), fingerprint, lambda: folders.read(path, found, raw=raw, progress=progress))
+    return Dataset(path.name, str(path), fingerprint, lambda: folders.read(path, found, raw=raw, progress=progress))
 
 
 def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
