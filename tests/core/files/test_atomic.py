@@ -116,9 +116,10 @@ def locked(tmp_path: Path) -> Iterator[Path]:
 def test_no_permission(locked: Path) -> None:
     """A place without permission is an expected error, when it is checked and when it is written."""
     path = locked / "deeper" / "file"
-    for attempt in (lambda: atomic.check_writable(path), lambda: atomic.write_bytes(path, b"new")):
-        with pytest.raises(OutputError, match=f"cannot write '{path}': .*[Pp]ermission"):
-            attempt()
+    with pytest.raises(OutputError, match=f"cannot write '{path}': Permission denied"):
+        atomic.write_bytes(path, b"new")
+    with pytest.raises(OutputError, match=f"cannot write '{path}': (no p|P)ermission"):
+        atomic.check_writable(path)
 
 
 @pytest.mark.parametrize(
