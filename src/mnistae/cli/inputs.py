@@ -103,18 +103,23 @@ def _read(
     needs_all: bool,
 ) -> Iterator[InputImage]:
     """Yield the images, report and collect the failures, then warn of dead units. If all fail, the last failure is raised."""
-    is_empty = True
-    for item, following in itertools.pairwise(itertools.chain(items, [None])):
+    is_empty, pending = True, None
+    for item in itertools.chain(items, [None]):  # one at a time: the next image of a pipe may come late
+        if pending:
+            if item is None and is_empty:
+                raise pending
+            console.print_error(pending.message, pending.hint)
+            pending = None
         if isinstance(item, InputImage):
             if item.notes:
                 reporter.info(f"{item.name}: {'; '.join(item.notes)}")
             yield item
             is_empty = False
         elif item is not None:
-            if needs_all or (is_empty and following is None):
+            if needs_all:
                 raise item.error
             failures.append(item)
-            console.print_error(item.error.message, item.error.hint)
+            pending = item.error
     metadata = checkpoint.metadata
     warn_dead(reporter, metadata.active_units, metadata.model.bottleneck, ranges=metadata.unit_ranges)
 
