@@ -16,18 +16,13 @@ FALLING = [0.2 * 0.9**k for k in range(30)]
 
 
 def test_sparkline_falls_from_the_highest_bar_to_the_lowest() -> None:
-    """Losses that fall by a constant factor give even steps; equal ones a level line; none an empty string."""
+    """Losses that fall by a constant factor give even steps, equal ones a level line; more than fit are averaged."""
     assert sparkline([2.0**-k for k in range(8)], 40) == BARS[::-1]
     assert len(set(sparkline([0.5] * 4, 40))) == 1
     assert sparkline([], 40) == ""
     assert sparkline([0.1, float("nan"), float("inf")], 40) in set(BARS)
-
-
-def test_a_long_history_is_averaged_to_the_width() -> None:
-    """With more values than columns, neighbours are averaged, so that the whole run is shown."""
     line = sparkline([1 / (k + 1) for k in range(1000)], 40)
-    assert len(line) == 40
-    assert (line[0], line[-1]) == (BARS[-1], BARS[0])
+    assert (len(line), line[0], line[-1]) == (40, BARS[-1], BARS[0])
 
 
 def test_plot_shows_scale_epochs_and_the_last_loss() -> None:
@@ -42,21 +37,19 @@ def test_plot_shows_scale_epochs_and_the_last_loss() -> None:
     assert len(lines[14]) == 80
 
 
-def test_without_colours_curves_have_different_markers() -> None:
-    """In ASCII and in a terminal without colours, each run is drawn in its own character, listed in the legend."""
-    for canvas in (PLAIN, Canvas(80, 20, has_blocks=True)):
-        text = "\n".join(plot(canvas, {"a": FALLING, "b": [2 * loss for loss in FALLING]}))
-        assert {"** a", "oo b"} <= {" ".join(line.split()[:2]) for line in text.splitlines()}
+@pytest.mark.parametrize("canvas", [PLAIN, Canvas(80, 20, has_blocks=True), COLOUR], ids=str)
+def test_curves_differ_in_marker_or_colour(canvas: Canvas) -> None:
+    """Without colours each run has its own character, listed in the legend; with colours each has one, reset on its line."""
+    lines = plot(canvas, {"a": FALLING, "b": [2 * loss for loss in FALLING]})
+    text = "\n".join(lines)
+    assert text.isascii() is not canvas.has_blocks
+    if canvas.colours:
+        assert {"36", "33"} == set(re.findall(r"\x1b\[(3\d)m", text))
+        assert any("\u2800" < ch <= "\u28ff" for ch in text)
+        assert all(line.count("\x1b[3") == line.count("\x1b[0m") for line in lines)
+    else:
+        assert {"** a", "oo b"} <= {" ".join(line.split()[:2]) for line in lines}
         assert "\x1b" not in text
-        assert text.isascii() is not canvas.has_blocks
-
-
-def test_with_colours_curves_are_dots() -> None:
-    """One colour per run; every colour is reset on its line."""
-    lines = plot(COLOUR, {"a": FALLING, "b": [2 * loss for loss in FALLING]})
-    assert {"36", "33"} == set(re.findall(r"\x1b\[(3\d)m", "\n".join(lines)))
-    assert any("\u2800" < ch <= "\u28ff" for ch in "".join(lines))
-    assert all(line.count("\x1b[3") == line.count("\x1b[0m") for line in lines)
 
 
 @pytest.mark.parametrize("curve", [[0.1], [0.1, 0.1], [float("nan")] * 3, [0.0, -1.0, 1e308], [5e-324, 1e308]], ids=str)
