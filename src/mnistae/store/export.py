@@ -5,7 +5,6 @@ import io
 
 import numpy as np
 
-from mnistae.core.arrays import Array
 from mnistae.core.config import PIXELS
 from mnistae.core.errors import OutputError
 from mnistae.core.records import Weights
@@ -20,6 +19,8 @@ PROBES = 256
 
 TOLERANCE = 1e-5
 """Largest difference allowed: absolute, or relative to the largest output if that is above 1."""
+
+_BUG = "this is a bug in mnistae or its dependencies; please report it"
 
 
 def check_can_write(kind: str) -> None:
@@ -41,26 +42,20 @@ def encode(weights: Weights, kind: str, part: Part = Part.WHOLE) -> bytes:
     if kind == "onnx":
         return _onnx(network, part)
     arrays = {name: np.asarray(weights[name], "<f4", order="C") for name in network.config.shapes()}  # in this order
-    data, stored = _npz(arrays) if kind == "npz" else _safetensors(arrays)
-    if stored.keys() != arrays.keys() or any(
-        stored[name].dtype != array.dtype or not np.array_equal(stored[name], array) for name, array in arrays.items()
-    ):
-        raise _wrong(f"the {kind} export differs from the checkpoint's arrays")
+    if kind == "npz":
+        stream = io.BytesIO()
+        np.savez(stream, allow_pickle=False, **arrays)
+        data = stream.getvalue()
+        stored = dict(np.load(io.BytesIO(data)))
+    else:
+        import safetensors.numpy
+
+        data = safetensors.numpy.save(arrays, {"format": "pt"})  # required by some PyTorch tools
+        stored = safetensors.numpy.load(data)
+    is_same = [stored[name].dtype == array.dtype and np.array_equal(stored[name], array) for name, array in arrays.items()]
+    if not all(is_same):
+        raise OutputError(f"export failed verification: the {kind} export differs from the checkpoint's arrays", hint=_BUG)
     return data
-
-
-def _npz(arrays: dict[str, Array]) -> tuple[bytes, dict[str, Array]]:
-    stream = io.BytesIO()
-    np.savez(stream, allow_pickle=False, **arrays)
-    stream.seek(0)
-    return stream.getvalue(), dict(np.load(stream))
-
-
-def _safetensors(arrays: dict[str, Array]) -> tuple[bytes, dict[str, Array]]:
-    import safetensors.numpy
-
-    data = safetensors.numpy.save(arrays, {"format": "pt"})  # required by some PyTorch tools
-    return data, safetensors.numpy.load(data)
 
 
 def _onnx(network: NumpyNetwork, part: Part) -> bytes:
@@ -73,11 +68,6 @@ def _onnx(network: NumpyNetwork, part: Part) -> bytes:
     expected, found = compute(inputs), onnx_graph.run(data, inputs)
     allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if found.shape != expected.shape or not np.allclose(found, expected, rtol=0, atol=allowed, equal_nan=True):
-        raise _wrong(f"the output of onnxruntime for the {part} differs from the checkpoint's")
+        reason = f"the output of onnxruntime for the {part} differs from the checkpoint's"
+        raise OutputError(f"export failed verification: {reason}", hint=_BUG)
     return data
-
-
-def _wrong(reason: str) -> OutputError:
-    return OutputError(
-        f"export failed verification: {reason}", hint="this is a bug in mnistae or its dependencies; please report it"
-    )

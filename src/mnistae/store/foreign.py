@@ -6,7 +6,7 @@ import pickletools
 import shlex
 import warnings
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING  # names of Python 2, which pickles of protocol 2 have
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -164,7 +164,13 @@ def _load_pytorch(data: bytes, pickled: bytes) -> dict[str, Any]:
     except CheckpointError:
         raise
     except Exception as error:  # foreign bytes: torch raises a dozen kinds
-        raise _unreadable(names, pickled) from error
+        reason, hint = f"it is {PYTORCH} that is truncated, damaged or has unusual contents", HINT
+        if odd := next((name for name in names if not name.startswith(_PLAIN)), None):
+            reason, hint = f"refused: it contains pickled objects of type '{odd}'", SAVE_WEIGHTS
+        elif pickled[:1] == b"\x80" and pickled[1] != 2:
+            reason = f"it is written with pickle protocol {pickled[1]}, which cannot be read safely"
+            hint = "save it again with torch.save and its default protocol"
+        raise CheckpointError(safe_text(reason), hint=hint) from error
 
 
 def _globals(pickled: bytes) -> list[str]:
@@ -180,15 +186,6 @@ def _globals(pickled: bytes) -> list[str]:
         if number == MAX_OPERATIONS or len(names) > MAX_NAMES:
             raise CheckpointError("it contains too many objects", hint=SAVE_WEIGHTS)
     return names
-
-
-def _unreadable(names: Iterable[str], pickled: bytes) -> CheckpointError:
-    if odd := next((name for name in names if not name.startswith(_PLAIN)), None):
-        return CheckpointError(safe_text(f"refused: it contains pickled objects of type '{odd}'"), hint=SAVE_WEIGHTS)
-    if pickled[:1] == b"\x80" and pickled[1] != 2:
-        reason = f"it is written with pickle protocol {pickled[1]}, which cannot be read safely"
-        return CheckpointError(reason, hint="save it again with torch.save and its default protocol")
-    return CheckpointError(f"it is {PYTORCH} that is truncated, damaged or has unusual contents", hint=HINT)
 
 
 def _arrays(item: object, name: str, seen: set[object], depth: int = 0) -> Iterator[tuple[str, Any]]:

@@ -30,29 +30,20 @@ def default(model: ModelConfig, config: TrainConfig, *, dataset: str) -> str:
 
     The number of epochs is omitted if a longer run is the same run continued.
     """
-    usual = RECIPES[config.recipe]
-    parts = [config.recipe, dataset]
-    if model.hidden != ModelConfig().hidden:
-        parts.append(f"h{model.hidden}")
-    if model.bottleneck != ModelConfig().bottleneck:
-        parts.append(f"z{model.bottleneck}")
-    if config.batch_size != usual.batch_size:
-        parts.append(f"b{config.batch_size}")
-    if config.learning_rate != usual.learning_rate:
-        parts.append(f"lr{_format_number(config.learning_rate)}")
-    if config.weight_decay != usual.weight_decay:
-        parts.append(f"wd{_format_number(config.weight_decay)}")
-    if config.precision != usual.precision:
-        parts.append(config.precision.value)
-    if config.epochs != usual.epochs and config.schedule is Schedule.LINEAR:
-        parts.append(f"e{config.epochs}")
-    name = "-".join([*parts, f"seed{config.seed}"])
+    sizes, usual = ModelConfig(), RECIPES[config.recipe]
+    settings = {
+        "h": (model.hidden, sizes.hidden),
+        "z": (model.bottleneck, sizes.bottleneck),
+        "b": (config.batch_size, usual.batch_size),
+        "lr": (config.learning_rate, usual.learning_rate),
+        "wd": (config.weight_decay, usual.weight_decay),
+        "": (config.precision, usual.precision),
+        "e": (config.epochs, usual.epochs if config.schedule is Schedule.LINEAR else config.epochs),
+    }
+    changed = [f"{mark}{value}" for mark, (value, standard) in settings.items() if value != standard]
+    changed = [part.removesuffix(".0").replace("+", "") for part in changed]
+    name = "-".join([config.recipe, dataset, *changed, f"seed{config.seed}"])
     if is_valid(name):
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '', name)[:55]}-{digest}"  # the data set may be a folder of any name
-
-
-def _format_number(number: float) -> str:
-    """Return a number in full precision, in characters valid in a name."""
-    return repr(float(number)).removesuffix(".0").replace("+", "")

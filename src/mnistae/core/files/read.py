@@ -55,7 +55,8 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
 def open_regular(path: Path) -> io.BufferedReader:
     """Return a regular file opened for reading a chunk at a time. Raises UnreadableError as `read_bytes` does."""
     try:
-        file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - it is returned
+        # opening a FIFO without a writer would block
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115
     except FileNotFoundError:
         raise UnreadableError("there is no such file") from None
     except IsADirectoryError:
@@ -66,10 +67,6 @@ def open_regular(path: Path) -> io.BufferedReader:
         return file
     file.close()
     raise UnreadableError("it is not a regular file")
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # opening a FIFO without a writer would block
 
 
 def read_or_raise(path: Path, *, limit: int, family: type[MnistaeError], what: str, hint: str) -> bytes:
