@@ -61,17 +61,13 @@ def draw(count: int, *, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     images, labels = np.empty((count, SIDE, SIDE), np.uint8), np.empty(count, np.uint8)
     for start in range(0, count, BLOCK):
         rng = np.random.default_rng(derive(seed, "glyphs", start // BLOCK))
-        digits, chosen = _sample_labels(templates.labels, () if start else FIRST_LABELS, rng)
+        first = () if start else FIRST_LABELS
+        rest = np.repeat(np.arange(10), BLOCK // 10 - np.bincount(first, minlength=10))
+        digits = np.array([*first, *rng.permutation(rest)])
+        chosen = rng.integers(np.searchsorted(templates.labels, digits), np.searchsorted(templates.labels, digits, "right"))
         images[start : start + BLOCK] = _centred(_render(templates, chosen, rng))[: count - start]
         labels[start : start + BLOCK] = digits[: count - start]
     return images, labels
-
-
-def _sample_labels(template_labels: Indices, first: tuple[int, ...], rng: np.random.Generator) -> tuple[Indices, Indices]:
-    """Return the labels of a block, balanced and shuffled but for the `first`, and for each a template that shows it."""
-    rest = np.repeat(np.arange(10), BLOCK // 10 - np.bincount(first, minlength=10))
-    digits = np.array([*first, *rng.permutation(rest)])
-    return digits, rng.integers(np.searchsorted(template_labels, digits), np.searchsorted(template_labels, digits, "right"))
 
 
 def _render(templates: Templates, chosen: Indices, rng: np.random.Generator) -> Array:
