@@ -10,20 +10,18 @@ from mnistae.core.errors import DataError
 from mnistae.data import patterns, references
 
 
-def put(*names: str) -> list[str]:
-    """Create empty files; return their names."""
+def put(*names: str) -> None:
+    """Create empty files."""
     for name in names:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
-    return list(names)
 
 
 def test_a_folder_matches_its_images_in_natural_order() -> None:
-    """Hidden files, those of the system and subfolders are ignored, files of other kinds are counted by suffix."""
-    names = put("s/1.png", "s/2.pgm", "s/10.BMP", "s/a.jpg", "s/A2.webp", "s/a02.png", "s/a10.tiff", "s/b.ppm", "s/c.gif")
-    put("s/.hidden.png", "s/._1.png", "s/.AppleDouble/a.png", "s/__MACOSX/a.png", "s/below/a.png", "s/below.png/a.png")
-    put("s/notes.txt", "s/a.heic", "s/b.HEIC", "s/Thumbs.db", "s/desktop.ini")
-    assert patterns.find("s") == (names, "2 .heic, 1 .txt")
+    """Numbers are ordered by their size, letters whatever their case; other files are counted, subfolders ignored."""
+    names = ["s/1.png", "s/2.pgm", "s/10.BMP", "s/a.jpg", "s/A2.webp", "s/a02.png", "s/a10.tiff", "s/b.ppm"]
+    put(*names, "s/notes.txt", "s/below.png/a.png")
+    assert patterns.find("s") == (names, "1 .txt")
 
 
 @pytest.mark.parametrize(
@@ -32,7 +30,6 @@ def test_a_folder_matches_its_images_in_natural_order() -> None:
         ("s/*.png", ["s/a1.png", "s/a2.png", "s/a10.png"]),
         ("./s/a?.png", ["./s/a1.png", "./s/a2.png"]),
         ("s/a[2-9].*", ["s/a2.pgm", "s/a2.png"]),
-        ("*/a1.png", ["r/a1.png", "s/a1.png"]),
         ("s/*", ["s/a1.png", "s/a2.pgm", "s/a2.png", "s/a10.png", "s/noname"]),
         ("**/a1.png", ["r/a1.png", "s/a1.png"]),
         ("s/.*", ["s/.a.png"]),
@@ -56,7 +53,6 @@ SUFFIXES = ".avif, .bmp, .gif, .jpeg, .jpg, .pgm, .png, .pnm, .ppm, .tif, .tiff,
         ("empty", "no images in 'empty'", f"looked for {SUFFIXES}, not in subfolders"),
         ("other", "no images in 'other'", f"found 2 .heic, 1 without suffix; looked for {SUFFIXES}, not in subfolders"),
         ("empty/*.png", "no files match 'empty/*.png'", "give existing files, or a folder of images"),
-        ("no/such/*", "no files match 'no/such/*'", "give existing files, or a folder of images"),
         ("full", "'full' matches more than 3 files", "split the input, e.g. 'scans/1*.png'"),
         ("full/*", "'full/*' matches more than 3 files", "split the input, e.g. 'scans/1*.png'"),
         ("closed", "cannot read directory 'closed': Permission denied", "check its permissions"),
@@ -67,7 +63,7 @@ def test_nothing_or_too_much(monkeypatch: pytest.MonkeyPatch, text: str, message
     monkeypatch.setattr(patterns, "MAX_FILES", 3)
     Path("empty").mkdir()
     put("other/a.heic", "other/b.heic", "other/README", *(f"full/{k}.png" for k in range(4)))
-    Path("closed").mkdir(mode=0)
+    Path("closed").mkdir()
     if text == "closed":  # to everybody, root too
 
         def closed(path: object) -> None:
@@ -83,14 +79,12 @@ def test_nothing_or_too_much(monkeypatch: pytest.MonkeyPatch, text: str, message
     ("text", "path", "expected"),
     [
         ("s", "s/new.png", True),
-        ("s", "./s/a.png", True),
         ("s", "s/new.svg", False),
+        ("s", "s/.new.png", False),
         ("s", "new.png", False),
-        (".", "new.png", True),
-        ("s/*.png", "s/new.png", True),
+        ("s/*.png", "./s/new.png", True),
         ("*/*", "s/new.gif", True),
         ("s/*.png", "s/new.jpg", False),
-        ("*.png", "new.png", True),
         ("*.png", "nowhere/new.png", False),
         ("s/a.png", "s/a.png", False),
         ("5", "5/new.png", False),

@@ -3,6 +3,7 @@
 import glob
 import itertools
 import os
+import re
 import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -26,9 +27,16 @@ def find(text: str) -> tuple[list[str], str]:
     every file that it matches in a shell, but not those that an operating system has added. Raises DataError if there are
     none or too many.
     """
-    found, others = _in_folder(text) if _is_folder(text) else (list(itertools.islice(_glob(text), MAX_FILES + 1)), "")
-    if not found:
-        raise DataError(f"no files match '{text}'", hint="give existing files, or a folder of images")
+    if _is_folder(text):
+        listing = files.find(text, recursive=False)
+        found, others = listing.images, listing.skipped
+        if not found:
+            hint = f"looked for {', '.join(sorted(files.SUFFIXES))}, not in subfolders"
+            raise DataError(f"no images in '{text}'", hint=f"found {others}; {hint}" if others else hint)
+    else:
+        found, others = list(itertools.islice(_glob(text), MAX_FILES + 1)), ""
+        if not found:
+            raise DataError(f"no files match '{text}'", hint="give existing files, or a folder of images")
     if len(found) > MAX_FILES:
         raise DataError(f"'{text}' matches more than {MAX_FILES:,} files", hint="split the input, e.g. 'scans/1*.png'")
     return sorted(found, key=_natural_key), others
@@ -51,15 +59,6 @@ def _is_same(folder: Path, other: str) -> bool:
     return folder.exists() and folder.samefile(other)
 
 
-def _in_folder(folder: str) -> tuple[list[str], str]:
-    listing = files.find(folder, recursive=False)
-    if not listing.images:
-        found = f"found {listing.skipped}; " if listing.others else ""
-        hint = f"{found}looked for {', '.join(sorted(files.SUFFIXES))}, not in subfolders"
-        raise DataError(f"no images in '{folder}'", hint=hint)
-    return listing.images, listing.skipped
-
-
 def _glob(pattern: str) -> Iterator[str]:
     for path in glob.iglob(pattern):  # noqa: PTH207 - Path.glob drops the "./" of "./a"
         if not _is_folder(path) and files.SYSTEM.isdisjoint(part.lower() for part in Path(path).parts):
@@ -73,7 +72,7 @@ def _natural_key(path: str) -> tuple[list[list[tuple[int, str]]], str]:
 
 
 def _pieces(name: str) -> list[tuple[int, str]]:
-    groups = ((is_number, "".join(group)) for is_number, group in itertools.groupby(name, str.isdecimal))
     return [
-        (len(text.lstrip("0")), text.lstrip("0")) if is_number else (sys.maxsize, text.casefold()) for is_number, text in groups
+        (len(text.lstrip("0")), text.lstrip("0")) if text.isdecimal() else (sys.maxsize, text.casefold())
+        for text in re.findall(r"\d+|\D+", name)
     ]

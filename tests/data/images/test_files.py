@@ -37,12 +37,6 @@ def test_find(folder: Path, recursive: bool, images: list[str], skipped: str) ->
     assert found.skipped == skipped
 
 
-def test_is_image() -> None:
-    """A hidden file is not an image, whatever its suffix."""
-    assert [name for name in NAMES if files.is_image(name)][:4] == ["b.PNG", "a.tiff", "sub/c.webp", "sub/deep/d.avif"]
-    assert not files.is_image("scans/._a.png")
-
-
 def test_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with too many files is refused before all are listed."""
     monkeypatch.setattr(files, "MAX_FILES", 3)

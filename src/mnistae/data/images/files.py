@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mnistae.core.errors import DataError
@@ -35,39 +34,37 @@ def is_image(name: str) -> bool:
 
 
 def find(folder: str, *, recursive: bool) -> FolderFiles:
-    """Return the files in `folder`, and in its subfolders if `recursive`. Raises DataError."""
+    """Return the files in `folder`, and in its subfolders if `recursive`. Raises DataError.
+
+    Linked folders are followed, each folder once.
+    """
     images: list[str] = []
     others: Counter[str] = Counter()
-    for path in _walk(folder, recursive=recursive):
-        if is_image(path):
-            images.append(path)
-        else:
-            others[_suffix(path)] += 1
-        if len(images) + others.total() > MAX_FILES:
-            raise DataError(f"more than {MAX_FILES:,} files in '{folder}'", hint="give a smaller folder")
-    return FolderFiles(images, others)
-
-
-def _walk(folder: str, *, recursive: bool) -> Iterator[str]:
-    """Yield the paths of visible files; linked folders are followed, each folder once."""
     seen: set[tuple[int, int]] = set()
     for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         stat = os.stat(place)  # noqa: PTH116 - paths are text here, because a Path costs more than reading the entry
-        is_new = (stat.st_dev, stat.st_ino) not in seen
+        if (stat.st_dev, stat.st_ino) in seen:
+            folders.clear()
+            continue
         seen.add((stat.st_dev, stat.st_ino))
-        folders[:] = sorted(filter(_is_visible, folders)) if is_new and recursive else []
-        if is_new:
-            yield from (os.path.join(place, name) for name in sorted(names) if _is_visible(name))  # noqa: PTH118
+        folders[:] = sorted(filter(_is_visible, folders)) if recursive else []
+        for name in sorted(filter(_is_visible, names)):
+            if _suffix(name) in SUFFIXES:
+                images.append(os.path.join(place, name))  # noqa: PTH118
+            else:
+                others[_suffix(name)] += 1
+            if len(images) + others.total() > MAX_FILES:
+                raise DataError(f"more than {MAX_FILES:,} files in '{folder}'", hint="give a smaller folder")
+    return FolderFiles(images, others)
 
 
 def _refuse(error: OSError) -> None:
     raise DataError(f"cannot read directory '{error.filename}': {error.strerror}", hint="check its permissions") from error
 
 
-def _is_visible(path: str) -> bool:
-    name = os.path.basename(path)  # noqa: PTH119
+def _is_visible(name: str) -> bool:
     return not name.startswith(".") and name.lower() not in SYSTEM
 
 
-def _suffix(path: str) -> str:
-    return os.path.splitext(path)[1].lower()  # noqa: PTH122
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122
