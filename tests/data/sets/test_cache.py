@@ -34,9 +34,9 @@ class Counted:
         self.arrays = arrays
         self.reads = 0
 
-    def dataset(self, fingerprint: object = SOURCE) -> Dataset:
+    def dataset(self, fingerprint: object = SOURCE, *, location: str = "nowhere") -> Dataset:
         """Return the data set as another process would open it."""
-        return Dataset("counted", "nowhere", fingerprint, self.read)
+        return Dataset("counted", location, fingerprint, self.read)
 
     def read(self) -> Content:
         """Return the arrays, with classes and notes."""
@@ -218,3 +218,42 @@ def test_digest() -> None:
     assert cache.digest(dict(reversed(changed.items()))) == cache.digest(SMALL)
     changed["test_images"][0, 783] ^= 1
     assert cache.digest(changed) != cache.digest(SMALL)
+
+
+def test_reload(source: Counted) -> None:
+    """Reloading reads the source although the cache is valid, and finds what has become of it."""
+    source.arrays = SMALL
+    dataset = source.dataset()
+    assert_same(dataset, ARRAYS)
+    dataset.reload()
+    assert_same(dataset, SMALL)
+
+
+def test_location_that_is_not_utf8() -> None:
+    """A folder whose name is not UTF-8 has a cache too."""
+    source = Counted()
+    for _ in range(2):
+        assert_same(source.dataset(["/data/\udcff"], location="/data/\udcff\udcfe"), ARRAYS)
+    assert source.reads == 1
+
+
+@pytest.mark.parametrize("ask", [Dataset.length, Dataset.images, Dataset.labels])
+def test_missing_split(ask: Callable[[Dataset, Split], object]) -> None:
+    """A missing split is an expected error."""
+    dataset = Dataset("half", "nowhere", 1, lambda: Content({name: SMALL[name] for name in ("train_images", "train_labels")}))
+    assert (dataset.has(Split.TRAIN), dataset.has(Split.TEST)) == (True, False)
+    with pytest.raises(DataError) as caught:
+        ask(dataset, Split.TEST)
+    assert caught.value.message == "data set 'half' has no test split"
+    assert caught.value.hint == "use --split train or train:N"
+
+
+def test_opening_reads_nothing() -> None:
+    """A source is read when something is asked, not before, and its failure is passed on."""
+
+    def broken() -> Content:
+        raise DataError("the disk is gone", hint="look for it")
+
+    dataset = Dataset("broken", "nowhere", 1, broken)
+    with pytest.raises(DataError, match="the disk is gone"):
+        dataset.has(Split.TRAIN)

@@ -74,21 +74,6 @@ def test_every_archive(entry: DatasetInfo, folder: Path, monkeypatch: pytest.Mon
         ]
 
 
-def test_only_what_is_missing(digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that are there, raw or compressed, are not asked for again."""
-    entry = DATASETS["kmnist"]
-    archives = archives_of(entry, digits)
-    monkeypatch.setattr(registry, "archive_sums", lambda _entry: md5s(archives))
-    (folder / entry.files[0]).touch()
-    (folder / f"{entry.files[2]}.gz").touch()
-    told: list[str] = []
-    with Mirror(archives) as mirror:
-        monkeypatch.setenv("MNISTAE_MIRROR", mirror.url)
-        download.fetch(entry, folder, lambda what, _done, _total: told.append(what))
-        assert mirror.requests == [f"/{entry.files[1]}.gz", f"/{entry.files[3]}.gz"]
-    assert list(dict.fromkeys(told)) == [f"{entry.files[1]}.gz", f"{entry.files[3]}.gz"]
-
-
 @pytest.mark.parametrize("name", ["kmnist", "qmnist", "emnist-digits"])
 def test_fetch(name: str, digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Archives that are not the published ones are refused, and leave nothing; with their own sums they are read, once."""

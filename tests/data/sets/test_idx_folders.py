@@ -36,12 +36,6 @@ def assert_same(arrays: Digits, digits: Digits) -> None:
 
 
 @pytest.mark.parametrize("compress", [False, True], ids=["raw", "gz"])
-def test_read(tmp_path: Path, digits: Digits, *, compress: bool) -> None:
-    """The four files, raw or compressed, come back as rows and labels."""
-    assert_same(idx.read(summed(digits), write_idx(tmp_path / "a", digits, compress=compress)).arrays, digits)
-
-
-@pytest.mark.parametrize("compress", [False, True], ids=["raw", "gz"])
 @pytest.mark.parametrize("name", FILES)
 def test_damaged_file(tmp_path: Path, digits: Digits, name: str, *, compress: bool) -> None:
     """Damage in each of the files is found, and the message names the file."""
