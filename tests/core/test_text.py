@@ -34,21 +34,6 @@ def test_safe_text(foreign: object, expected: str) -> None:
     assert text.safe_text(foreign) == expected
 
 
-@given(ANY_TEXT)
-def test_safe_text_is_printable(foreign: str) -> None:
-    """Whatever the text, the result is short, printable and the same when it is made safe again."""
-    safe = text.safe_text(foreign)
-    assert safe.isprintable()
-    assert len(safe) <= text.MAX_CHARACTERS
-    assert text.safe_text(safe) == safe
-
-
-def test_safe_text_control(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the escaping the same text is not printable, so the test above can fail."""
-    monkeypatch.setattr(text, "ascii", lambda ch: f"'{ch}'", raising=False)
-    assert not text.safe_text("\x1b[2J").isprintable()
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -1,4 +1,3 @@
-import errno
 import io
 import os
 import shlex
@@ -10,9 +9,8 @@ import numpy as np
 import pytest
 
 from mnistae.core.errors import CheckpointError, MnistaeError, OutputError, UsageError
-from mnistae.core.files import atomic
 from mnistae.store import runs, verification
-from tests.support.saved_runs import HISTORY, IMPORTED, METADATA, arrays, refusal, save, state, tree
+from tests.support.saved_runs import HISTORY, IMPORTED, METADATA, arrays, refusal, save, tree
 
 DAMAGED = "retrain it, or copy the original again"
 
@@ -49,39 +47,6 @@ def test_save_and_load(store: Path) -> None:
     assert files["one/history.csv"] == b"epoch,loss,learning_rate\n1,0.07,0.001\n2,0.09999999999999998,0.0001\n"
     save("one")
     assert tree(store) == files
-
-
-def test_order_of_a_save(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files are written in the order state, model, history, pointer: none refers to a file not yet written."""
-    written: list[str] = []
-    write = atomic.write_bytes
-
-    def note(path: Path, data: bytes) -> None:
-        written.append(path.name)
-        write(path, data)
-
-    monkeypatch.setattr(atomic, "write_bytes", note)
-    save("one")
-    assert written == ["state.safetensors", "model.safetensors", "history.csv", ".recent"]
-
-
-@pytest.mark.parametrize("fails", [runs.STATE, runs.MODEL, runs.HISTORY, runs.RECENT_FILE])
-def test_save_that_fails(store: Path, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
-    """A disk that fills up during a save leaves every file whole, old or new, and the newest run unchanged."""
-    save("one", "two")
-    replace = os.replace
-
-    def fail(source: Path, target: Path) -> None:
-        if target.name == fails:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", fail)
-    kind, message, _hint = refusal(runs.save, "one", state(seed=9), METADATA)
-    where = store if fails == runs.RECENT_FILE else store / "one"
-    assert (kind, message) == (OutputError, f"cannot write '{where / fails}': No space left on device")
-    assert (verification.verify("one"), runs.newest()) == (None, "two")
-    assert [name for name in tree(store) if name.endswith(".tmp")] == []
 
 
 def test_newest_first(store: Path) -> None:
