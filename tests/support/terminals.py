@@ -42,6 +42,10 @@ class Terminal:
             os.close(self._child)
             os.close(self._parent)
 
+    def set_size(self, lines: int, columns: int) -> None:
+        """Set the size of the window."""
+        termios.tcsetwinsize(self._child, (lines, columns))
+
     def text(self) -> str:
         """Return what was written so far."""
         self._is_drained.clear()
