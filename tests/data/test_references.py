@@ -5,7 +5,6 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import DataError, UsageError
 from mnistae.data import references
-from mnistae.data.references import SYNTAX, ImageRef, InputImage, Kind, SkippedImage
+from mnistae.data.references import SYNTAX, ImageRef, InputImage, SkippedImage
 from mnistae.data.sets.dataset import Arrays, Content, Dataset, Split
 from tests.support.images import RAMP, npy
 
@@ -42,37 +41,28 @@ def resolve(digits: Digits, *texts: str, raw: bool = False) -> list[InputImage]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("0", (Kind.DATASET,)),
-        ("007", (Kind.DATASET, Split.TRAIN, 7)),
-        ("train:5", (Kind.DATASET, Split.TRAIN, 5)),
-        ("test:5", (Kind.DATASET, Split.TEST, 5)),
-        ("9" * 18, (Kind.DATASET, Split.TRAIN, 10**18 - 1)),
-        ("digit:0", (Kind.DATASET, Split.TRAIN, 0, 0)),
-        ("digit:9/12", (Kind.DATASET, Split.TRAIN, 12, 9)),
-        ("-", (Kind.STDIN,)),
-        ("A.JPEG", (Kind.FILE,)),
-        ("a.npy", (Kind.FILE,)),
-        ("./5", (Kind.FILE,)),
-        ("-5.png", (Kind.FILE,)),
-        ("is there", (Kind.FILE,)),
-        ("dangling", (Kind.FILE,)),
-        ("folder", (Kind.FILES,)),
-        ("scans/*.png", (Kind.FILES,)),
-        ("a?", (Kind.FILES,)),
-        ("b[1].png", (Kind.FILE,)),
+        ("0", ImageRef("0", number=0)),
+        ("007", ImageRef("007", number=7)),
+        ("train:5", ImageRef("train:5", number=5)),
+        ("test:5", ImageRef("test:5", Split.TEST, 5)),
+        ("9" * 18, ImageRef("9" * 18, number=10**18 - 1)),
+        ("digit:0", ImageRef("digit:0", number=0, digit=0)),
+        ("digit:9/12", ImageRef("digit:9/12", number=12, digit=9)),
+        *((text, ImageRef(text)) for text in ("-", "A.JPEG", "a.npy", "./5", "-5.png", "is there", "dangling", "b[1].png")),
+        *((text, ImageRef(text, is_multiple=True)) for text in ("folder", "scans/*.png", "a?")),
     ],
 )
-def test_parse(text: str, expected: tuple[Any, ...]) -> None:
+def test_parse(text: str, expected: ImageRef) -> None:
     """A word is an index, a digit, standard input, a path, or several; a path is an existing one, or looks like one.
 
     A file's literal name wins over its meaning as a pattern, an index or a digit over a file of this name.
     """
     for name in ("is there", "b[1].png", "test:5", "digit:0"):
         Path(name).touch()
-    for name in ("folder", "0"):
+    for name in ("folder", "0", "-"):
         Path(name).mkdir()
     Path("dangling").symlink_to("nothing")
-    assert references.parse(text) == ImageRef(text, *expected)
+    assert references.parse(text) == expected
 
 
 INDEX = "in N, train:N and test:N, N counts from 0, for example test:7"

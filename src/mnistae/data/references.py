@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
 from io import BufferedReader
 from pathlib import Path
 from typing import cast
@@ -24,29 +23,25 @@ from mnistae.data.sets.dataset import Dataset, Split
 SUFFIXES = {*files.SUFFIXES, ".npy"}
 """File name extensions of images and of arrays of images."""
 
+STDIN = "-"
+
 SYNTAX = "N, train:N, test:N, digit:D, digit:D/K, an image file, a folder, a glob pattern, or - for stdin"
 
 _OF_DATASET = re.compile(r"(?:(train|test):)?([0-9]+)|digit:([0-9])(?:/([0-9]+))?", re.ASCII)
 
 
-class Kind(Enum):
-    """What a reference points at."""
-
-    DATASET = auto()
-    FILE = auto()
-    FILES = auto()
-    STDIN = auto()
-
-
 @dataclass(frozen=True)
 class ImageRef:
-    """A parsed image reference. `number` is the index in the split, or K of digit:D/K."""
+    """A parsed image reference. `number` is the index in the split, or K of digit:D/K; None for stdin and files.
+
+    `is_multiple`: a folder or a pattern.
+    """
 
     text: str
-    kind: Kind
     split: Split = Split.TRAIN
-    number: int = 0
+    number: int | None = None
     digit: int | None = None
+    is_multiple: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,16 +65,14 @@ class SkippedImage:
 
 def parse(text: str) -> ImageRef:
     """Parse an image reference, without checking that the image exists. Raises UsageError."""
-    if text == "-":
-        return ImageRef(text, Kind.STDIN)
     if match := _OF_DATASET.fullmatch(text):
         number = match[2] or match[4] or "0"
         if len(number) > 18:  # beyond every data set, and int() rejects very long numbers
             raise UsageError(f"index out of range: '{text}'", hint=f"expected {SYNTAX}")
         digit = int(match[3]) if match[3] else None
-        return ImageRef(text, Kind.DATASET, Split(match[1] or "train"), int(number), digit)
-    if _looks_like_a_path(text):
-        return ImageRef(text, Kind.FILES if patterns.is_multiple(text) else Kind.FILE)
+        return ImageRef(text, Split(match[1] or "train"), int(number), digit)
+    if text == STDIN or _looks_like_a_path(text):
+        return ImageRef(text, is_multiple=text != STDIN and patterns.is_multiple(text))
     raise UsageError(f"invalid image reference: '{text}'", hint=_correction(text))
 
 
@@ -94,7 +87,7 @@ def load(
     """
     _check_stdin(refs)
     dataset = open_dataset() if needs_dataset(refs) else None
-    indices = {ref: _index(ref, dataset) for ref in refs if dataset is not None and ref.kind is Kind.DATASET}
+    indices = {ref: _index(ref, ref.number, dataset) for ref in refs if dataset is not None and ref.number is not None}
     for ref in refs:
         if dataset is not None and ref in indices:
             yield _from_dataset(ref, dataset, indices[ref])
@@ -104,12 +97,12 @@ def load(
 
 def needs_dataset(refs: Sequence[ImageRef]) -> bool:
     """Whether any of the references is to an image of the data set."""
-    return any(ref.kind is Kind.DATASET for ref in refs)
+    return any(ref.number is not None for ref in refs)
 
 
 def matches(ref: ImageRef, path: Path) -> bool:
     """Whether a file at `path`, there or not yet, is one of the files that a reference to several matches."""
-    return ref.kind is Kind.FILES and patterns.matches(ref.text, path)
+    return ref.is_multiple and patterns.matches(ref.text, path)
 
 
 def open_stdin() -> BufferedReader:
@@ -126,7 +119,7 @@ def stack(images: Sequence[InputImage]) -> NDArray[np.float32]:
     return np.stack([image.pixels for image in images])
 
 
-def _index(ref: ImageRef, dataset: Dataset) -> int:
+def _index(ref: ImageRef, number: int, dataset: Dataset) -> int:
     """Return the index of an image in its split. Raises UsageError."""
     indices: Sequence[int] | Indices
     if ref.digit is None:
@@ -137,9 +130,9 @@ def _index(ref: ImageRef, dataset: Dataset) -> int:
         name = dataset.class_name(ref.digit)
         what = f"digit {ref.digit}" if name is None else f"label {ref.digit} ('{name}')"
         found = f"{len(indices):,} training images of {what}, counted from 0"
-    if ref.number >= len(indices):
+    if number >= len(indices):
         raise UsageError(f"index out of range: '{ref.text}'", hint=f"{dataset.name} has {found}")
-    return int(indices[ref.number])
+    return int(indices[number])
 
 
 def _from_dataset(ref: ImageRef, dataset: Dataset, index: int) -> InputImage:
@@ -150,14 +143,14 @@ def _from_dataset(ref: ImageRef, dataset: Dataset, index: int) -> InputImage:
 
 def _from_files(ref: ImageRef, *, raw: bool) -> Iterator[InputImage | SkippedImage]:
     try:
-        paths, others = patterns.find(ref.text) if ref.kind is Kind.FILES else ([ref.text], "")
+        paths, others = patterns.find(ref.text) if ref.is_multiple else ([ref.text], "")
     except DataError as error:
         yield SkippedImage(ref.text, error)
         return
     notes = (f"passed over {others} in '{ref.text}'",) if others else ()
     for path in paths:
         try:
-            for image in _from_file(path, notes, is_stdin=ref.kind is Kind.STDIN, raw=raw):
+            for image in _from_file(path, notes, is_stdin=ref.text == STDIN, raw=raw):
                 yield image
                 notes = ()
         except DataError as error:
@@ -177,7 +170,7 @@ def _from_file(path: str, notes: tuple[str, ...], *, is_stdin: bool, raw: bool) 
 
 
 def _check_stdin(refs: Sequence[ImageRef]) -> None:
-    count = sum(ref.kind is Kind.STDIN for ref in refs)
+    count = sum(ref.text == STDIN for ref in refs)
     if count > 1:
         raise UsageError("'-' given more than once", hint="stdin can be read only once")
     if count:
@@ -198,8 +191,6 @@ def _correction(text: str) -> str:
 
 
 def _looks_like_a_path(text: str) -> bool:
-    if os.path.lexists(text):
-        return True
     if text.lower().lstrip().startswith(("train:", "test:", "digit:")):  # digit:3/x is no path, despite its slash
-        return False
-    return os.sep in text or Path(text).suffix.lower() in SUFFIXES or patterns.is_multiple(text)
+        return os.path.lexists(text)
+    return os.sep in text or Path(text).suffix.lower() in SUFFIXES or os.path.lexists(text) or patterns.is_multiple(text)
