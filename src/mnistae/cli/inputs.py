@@ -2,8 +2,8 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from mnistae.core.arrays import Vector
 from mnistae.core.errors import DataError
 from mnistae.core.records import MNIST_STATS, UnitRange
 from mnistae.data import references
-from mnistae.data.references import InputImage, SkippedImage
+from mnistae.data.references import ImageRef, InputImage, SkippedImage
 from mnistae.data.sets import idx, registry, resolve
 from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.data.sets.registry import DatasetInfo
@@ -31,28 +31,60 @@ MAX_WARNINGS = 3
 
 @dataclass(frozen=True)
 class Inputs:
-    """An opened checkpoint and the images to use it on.
+    """An opened checkpoint and the images to use it on. Reading them fills `failures`."""
 
-    `stream` reads the images lazily, once, and fills `failures` meanwhile; `images` are all of them. `open_dataset` opens the
-    data set at most once.
-    """
-
+    reporter: Reporter
+    source: DatasetOptions
+    references: Sequence[ImageRef]
     checkpoint: Checkpoint
     network: Network
-    stream: Iterator[InputImage]
-    failures: list[SkippedImage]
-    needs_dataset: bool
-    open_dataset: Callable[[], Dataset]
+    needs_all: bool
+    are_noisy: bool
+    failures: list[SkippedImage] = field(default_factory=list)
+
+    @functools.cached_property
+    def data(self) -> Dataset:
+        """The data set, opened when it is needed."""
+        return open_dataset_of(self.reporter, self.checkpoint, self.source)
 
     @functools.cached_property
     def images(self) -> list[InputImage]:
-        """All images of the stream."""
-        return list(self.stream)
+        """All images."""
+        return list(self.read())
 
     @property
     def dataset(self) -> str | None:
         """The name of the data set if an image came from it."""
-        return self.open_dataset().name if self.needs_dataset else None
+        return self.data.name if references.needs_dataset(self.references) else None
+
+    def read(self) -> Iterator[InputImage]:
+        """Yield the images, report and collect the failures, then warn of dead units and of unlike images.
+
+        If all fail, the last failure is raised.
+        """
+        found: list[tuple[str, Vector, Vector]] = []
+        pending = None
+        items = references.load(self.references, lambda: self.data, raw=self.source.raw)
+        for item in itertools.chain(items, [None]):  # one at a time: the next image of a pipe may come late
+            if pending:
+                if item is None and not found:
+                    raise pending
+                console.print_error(pending.message, pending.hint)
+                pending = None
+            if isinstance(item, InputImage):
+                if item.notes:
+                    self.reporter.info(f"{item.name}: {'; '.join(item.notes)}")
+                found.append((item.name, *drift.brightness(item.pixels[np.newaxis])))
+                yield item
+            elif item is not None:
+                if self.needs_all:
+                    raise item.error
+                self.failures.append(item)
+                pending = item.error
+        metadata = self.checkpoint.metadata
+        warn_dead(self.reporter, metadata.active_units, metadata.model.bottleneck, ranges=metadata.unit_ranges)
+        if not self.are_noisy:
+            _warn_unlike_images(self.reporter, self.checkpoint, found)
 
     def describe(self) -> dict[str, Any]:
         """Return the part of a JSON document that all commands on images share."""
@@ -68,7 +100,7 @@ class Inputs:
 def load_inputs(
     reporter: Reporter,
     images: Sequence[str],
-    options: DatasetOptions,
+    source: DatasetOptions,
     *,
     default: str | None = None,
     needs_all: bool = False,
@@ -81,62 +113,19 @@ def load_inputs(
     `are_noisy`.
     """
     parsed = [references.parse(image) for image in images]
-    checkpoint, network = open_model(reporter, options.checkpoint, options.device, default=default)
-
-    @functools.cache
-    def open_once() -> Dataset:
-        return open_dataset_of(reporter, checkpoint, options)
-
-    failures: list[SkippedImage] = []
-    items = references.load(parsed, open_once, raw=options.raw)
-    stream = _read(reporter, checkpoint, items, failures, needs_all=needs_all)
-    stream = stream if are_noisy else _compared(reporter, checkpoint, stream)
-    return Inputs(checkpoint, network, stream, failures, references.needs_dataset(parsed), open_once)
+    model = open_model(reporter, source.checkpoint, source.device, default=default)
+    return Inputs(reporter, source, parsed, *model, needs_all, are_noisy)
 
 
-def _read(
-    reporter: Reporter,
-    checkpoint: Checkpoint,
-    items: Iterable[InputImage | SkippedImage],
-    failures: list[SkippedImage],
-    *,
-    needs_all: bool,
-) -> Iterator[InputImage]:
-    """Yield the images, report and collect the failures, then warn of dead units. If all fail, the last failure is raised."""
-    is_empty, pending = True, None
-    for item in itertools.chain(items, [None]):  # one at a time: the next image of a pipe may come late
-        if pending:
-            if item is None and is_empty:
-                raise pending
-            console.print_error(pending.message, pending.hint)
-            pending = None
-        if isinstance(item, InputImage):
-            if item.notes:
-                reporter.info(f"{item.name}: {'; '.join(item.notes)}")
-            yield item
-            is_empty = False
-        elif item is not None:
-            if needs_all:
-                raise item.error
-            failures.append(item)
-            pending = item.error
-    metadata = checkpoint.metadata
-    warn_dead(reporter, metadata.active_units, metadata.model.bottleneck, ranges=metadata.unit_ranges)
-
-
-def _compared(reporter: Reporter, checkpoint: Checkpoint, images: Iterable[InputImage]) -> Iterator[InputImage]:
-    """Yield the images, then warn if one of them, or all together, are unlike the training images."""
-    found: list[tuple[str, Vector, Vector]] = []
-    for image in images:
-        found.append((image.name, *drift.brightness(image.pixels[np.newaxis])))
-        yield image
-    odd = [(name, reasons) for name, *values in found if (reasons := _differences(checkpoint, *values))]
+def _warn_unlike_images(reporter: Reporter, checkpoint: Checkpoint, images: Sequence[tuple[str, Vector, Vector]]) -> None:
+    """Warn if images, of these names, means and backgrounds, are unlike the training images: one of them, or all together."""
+    odd = [(name, reasons) for name, *values in images if (reasons := _differences(checkpoint, *values))]
     for name, reasons in odd[:MAX_WARNINGS]:
         reporter.warn(f"'{name}' is unlike the training images: {reasons}")
     if len(odd) > MAX_WARNINGS:
         reporter.warn(f"images unlike the training images that are not listed: {len(odd) - MAX_WARNINGS}")
-    if found and not odd:
-        _, means, backgrounds = zip(*found, strict=True)
+    if images and not odd:
+        _, means, backgrounds = zip(*images, strict=True)
         warn_unlike(reporter, checkpoint, "the images", np.concatenate(means), np.concatenate(backgrounds))
 
 

@@ -89,9 +89,10 @@ def encode(
 
 
 def _of_images(job: Inputs) -> Iterator[Block]:
-    while images := list(itertools.islice(job.stream, IMAGE_BATCH)):
+    stream = job.read()
+    while images := list(itertools.islice(stream, IMAGE_BATCH)):
         codes = job.network.encode(references.stack(images))
-        has_classes = job.needs_dataset and bool(job.open_dataset().classes)
+        has_classes = job.dataset is not None and bool(job.data.classes)
         classes = [image.class_name for image in images] if has_classes else None
         yield Block([image.name for image in images], [image.label for image in images], codes, classes)
 

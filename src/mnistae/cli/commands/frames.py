@@ -157,7 +157,7 @@ def _ranges(reporter: Reporter, job: Inputs) -> tuple[Sequence[UnitRange], str |
     metadata = job.checkpoint.metadata
     if metadata.unit_ranges is not None:
         return metadata.unit_ranges, job.dataset
-    data = job.open_dataset()
+    data = job.data
     reporter.info(f"unit ranges are not stored in this checkpoint; computed from the training images of {data.name}")
     ranges = inference.unit_ranges(inference.encode_uint8(job.network, data.images(Split.TRAIN)))
     inputs.warn_dead(reporter, count_active(ranges), len(ranges), ranges=ranges)

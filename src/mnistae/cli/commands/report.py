@@ -52,7 +52,7 @@ def report(images: Images = DEFAULT_IMAGES, *, source: RunOptions, out: PageOutp
     if len(job.images) != len(images):
         raise UsageError(f"--images takes two images, got {len(job.images)}", hint="name image files or indices")
     denoiser = api.load(builtin.FOLDER / builtin.DENOISE / runs.MODEL).network
-    dataset = job.open_dataset()
+    dataset = job.data
     inputs.warn_unlike_split(reporter, [job.checkpoint], dataset, Split.TEST if dataset.has(Split.TEST) else Split.TRAIN)
     with reporter.progress(is_bytes=False) as progress:
         content = contents.collect((job.checkpoint, job.network), denoiser, dataset, job.images, progress)

@@ -111,7 +111,7 @@ def train(
     if settings.dataset is not None:
         settings = dataclasses.replace(settings, dataset=resolve.absolute(settings.dataset))
     if not resume or _is_first(reporter, name, {**settings.given(), **sizes.given()}):
-        _train_new(reporter, name, settings, sizes, resources, force=force)
+        _train_new(reporter, name, settings, sizes, resources, force)
         return
     run_name = runs.newest() if name is None else name
     with runs.lock(run_name):
@@ -129,13 +129,7 @@ def _is_first(reporter: Reporter, name: str | None, settings: Mapping[str, Any])
 
 
 def _train_new(
-    reporter: Reporter,
-    name: str | None,
-    settings: TrainingOptions,
-    sizes: SizeOptions,
-    resources: ResourceOptions,
-    *,
-    force: bool,
+    reporter: Reporter, name: str | None, settings: TrainingOptions, sizes: SizeOptions, resources: ResourceOptions, force: bool
 ) -> None:
     config = dataclasses.replace(configs.recipe(settings.recipe or Recipe.LAB), **settings.given())
     model = ModelConfig(**sizes.given())
