@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,32 +79,20 @@ def dusty(ink: Array) -> Array:
     return page
 
 
-def shaded(ink: Array) -> Array:
-    page = on_paper(np.pad(ink, 60), 0.7)
-    page[:, 170:] *= 0.75
+def blurred(picture: NDArray[np.floating], radius: float) -> Array:
+    page = Image.fromarray((255 * picture).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
+    return np.asarray(page, np.float32) / np.float32(255)
+
+
+def with_left(page: Array, columns: int, level: float) -> Array:
+    """Return a page whose first columns have this level, as of a desk."""
+    page[:, :columns] = level
     return page
-
-
-def blurred(ink: Array) -> Array:
-    page = Image.fromarray((255 * on_paper(np.pad(ink, 100), 0.7)).astype(np.uint8))
-    return np.asarray(page.filter(ImageFilter.GaussianBlur(3)), np.float32) / np.float32(255)
-
-
-def with_desk(ink: Array, *, desk: float) -> Array:
-    page = on_paper(np.pad(ink, 80), 0.6)
-    page[:, :30] = desk
-    return page
-
-
-def turned_sheet(ink: Array) -> Array:
-    return np.pad(on_paper(np.pad(ink, 40), 0.7), 60, constant_values=0.1)
 
 
 CHANGES: dict[str, Callable[[Array], NDArray[np.floating]]] = {
-    "inverted": lambda ink: 1 - ink,
     "on grey": lambda ink: 0.6 - 0.3 * ink,
     "faint": lambda ink: 0.8 - 0.08 * ink,
-    "light on grey": lambda ink: 0.4 + 0.5 * ink,
     "off centre": lambda ink: np.pad(ink, ((150, 10), (20, 90))),
     "cut to the edge": lambda ink: 1 - ink[bounds(ink > 0.1)],
     "wide page": lambda ink: 1 - np.pad(ink, ((0, 0), (50, 250))),
@@ -113,16 +102,16 @@ CHANGES: dict[str, Callable[[Array], NDArray[np.floating]]] = {
     "noise": lambda ink: on_paper(ink, 0.6) + noise(ink, 0.06),
     "chalk": lambda ink: 0.15 + 0.7 * ink * ramp(ink, 0.3) + noise(ink, 0.05),
     "dust": dusty,
-    "a shadow": shaded,
-    "blur": blurred,
-    "a dark desk beside it": lambda ink: with_desk(ink, desk=0.1),
-    "a desk as dark as the ink": lambda ink: with_desk(ink, desk=0.34),
-    "a sheet on a desk": turned_sheet,
+    "a shadow": lambda ink: on_paper(np.pad(ink, 60), 0.7) * np.where(np.arange(280) < 170, 1, 0.75),
+    "blur": lambda ink: blurred(on_paper(np.pad(ink, 100), 0.7), 3),
+    "a dark desk beside it": lambda ink: with_left(on_paper(np.pad(ink, 80), 0.6), 30, 0.1),
+    "a desk as dark as the ink": lambda ink: with_left(on_paper(np.pad(ink, 80), 0.6), 30, 0.34),
+    "a sheet on a desk": lambda ink: np.pad(on_paper(np.pad(ink, 40), 0.7), 60, constant_values=0.1),
     "an eighth of the page": lambda ink: 1 - np.pad(ink.reshape(40, 4, 40, 4).mean(axis=(1, 3)), 140),
 }
 
 
-@pytest.mark.parametrize("name", DIGITS)
+@pytest.mark.parametrize("name", ["one", "five"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_same_digit_comes_out_laid_out_as_in_mnist(name: str, change: str) -> None:
     """Light, polarity, place, noise and dirt change next to nothing: 20 high, ink up to 1, its mass in the middle."""
@@ -147,22 +136,30 @@ def test_the_size_of_the_picture_does_not_matter(name: str, side: int) -> None:
     assert apart(digit(strokes(name, side)), plain(name)) < 0.02
 
 
-@pytest.mark.parametrize("width", [0.005, 0.01, 0.02, 0.05, 0.15])
-def test_hairlines_and_broad_pens_leave_a_whole_digit(width: float) -> None:
-    """However broad the pen, the digit is 20 high and unbroken: something in each of its rows."""
-    image = digit(1 - strokes("two", 300, width=width))
+def dashed() -> Array:
+    """Draw a hairline whose pixels are half and fully dark by turns, as sampling leaves it."""
+    drawing = Image.new("L", (800, 800), 230)
+    ImageDraw.Draw(drawing).line([(400, 100), (380, 700)], fill=60, width=2)
+    picture = np.asarray(drawing, np.float32).reshape(400, 2, 400, 2).mean(axis=(1, 3)) / 255
+    return np.asarray(picture + noise(picture, 0.01))
+
+
+@pytest.mark.parametrize(
+    ("picture", "is_thickened"),
+    [
+        (1 - strokes("two", 300, width=0.005), True),
+        (1 - strokes("two", 300, width=0.02), True),
+        (1 - strokes("two", 300, width=0.15), False),
+        (dashed(), True),
+    ],
+)
+def test_hairlines_and_broad_pens_leave_a_whole_digit(picture: Array, is_thickened: bool) -> None:
+    """However broad the pen, the digit is 20 high and unbroken: something in each of its rows. Fine strokes are widened."""
+    image, notes = normalise(picture, name="x")
     box = image[bounds(image > 0)]
     assert box.shape[0] == 20
     assert box.max(axis=1).min() > 0.25
-
-
-def test_fine_strokes_are_widened() -> None:
-    """A ballpoint's digit has strokes as broad as MNIST's, which is said; those of a broad pen are left as they are."""
-    fine, notes = normalise(1 - strokes("two", 300, width=0.01), name="x")
-    broad, other_notes = normalise(1 - strokes("two", 300), name="x")
-    assert THICKENED in notes
-    assert THICKENED not in other_notes
-    assert fine.sum() > 0.7 * broad.sum()
+    assert (THICKENED in notes) is is_thickened
 
 
 def test_a_digit_that_fills_most_of_the_picture_is_still_the_ink() -> None:
@@ -171,17 +168,6 @@ def test_a_digit_that_fills_most_of_the_picture_is_still_the_ink() -> None:
     cut = bold[bounds(bold > 0.1)]
     assert (cut > 0.5).mean() > 0.5
     assert apart(digit(1 - cut), digit(bold)) < 0.02
-
-
-def test_a_hairline_that_sampling_dashes_is_whole() -> None:
-    """A thin line whose pixels are half and fully dark by turns is one line, not the darker half of it."""
-    drawing = Image.new("L", (800, 800), 230)
-    ImageDraw.Draw(drawing).line([(400, 100), (380, 700)], fill=60, width=2)
-    picture = np.asarray(drawing, np.float32).reshape(400, 2, 400, 2).mean(axis=(1, 3)) / 255
-    image = digit(picture + noise(picture, 0.01))
-    box = image[bounds(image > 0)]
-    assert box.shape[0] == 20
-    assert box.max(axis=1).min() > 0.25
 
 
 def test_a_bar_is_a_one() -> None:
@@ -199,40 +185,28 @@ def test_a_bar_is_no_sheet() -> None:
     picture = np.ones((224, 224), np.float32)
     picture[20:200, 100:126] = 0.2
     turned = Image.fromarray((255 * picture).astype(np.uint8)).rotate(1.7, Image.Resampling.BICUBIC, fillcolor=255)
-    blurry = np.asarray(turned.filter(ImageFilter.GaussianBlur(2)), np.float32) / np.float32(255)
-    _, notes = normalise(np.clip(blurry + noise(blurry, 0.02), 0, 1), name="x")
+    page = blurred(np.asarray(turned) / 255, 2)
+    _, notes = normalise(np.clip(page + noise(page, 0.02), 0, 1), name="x")
     assert notes == (INVERTED, "cropped, scaled to 4x20, centred")
 
 
-def dotted(*places: tuple[int, int], side: int) -> Array:
+def dotted(*places: Any, side: int) -> Array:
     page = np.ones((200, 200), np.float32)
     for y, x in places:
         page[y : y + side, x : x + side] = 0
     return page
 
 
-CRUMBS = [(int(y), int(x)) for y, x in np.random.default_rng(1).integers(0, 195, (40, 2))]
-
-
-def texture(side: int, sigma: float) -> Array:
-    return 0.7 + noise(np.zeros((side, side)), sigma)
-
-
 SHADING = 0.5 * ramp(np.zeros((200, 300)), 0.5, 0.3, 0.2)
 BLANK = {
     "black": np.zeros((28, 28), np.float32),
     "white": np.ones((100, 70), np.float32),
-    "pixel": np.full((1, 1), 0.5, np.float32),
     "line": np.full((1, 90), 0.5, np.float32),
-    "ramp": SHADING,
     "noisy ramp": SHADING + noise(SHADING, 0.03),
-    "small": texture(28, 0.05),
-    "rough": texture(90, 0.1),
-    "fine": texture(300, 0.01),
-    "coarse": texture(300, 0.1),
+    "small": 0.7 + noise(np.zeros((28, 28)), 0.05),
+    "coarse": 0.7 + noise(np.zeros((300, 300)), 0.1),
     "dust": dusty(np.zeros((200, 200), np.float32)),
-    "crumbs": dotted(*CRUMBS, side=5),
-    "a dot": dotted((90, 40), side=6),
+    "crumbs": dotted(*np.random.default_rng(1).integers(0, 195, (40, 2)), side=5),
     "two dots": dotted((90, 40), (20, 150), side=3),
 }
 
@@ -244,17 +218,16 @@ def test_a_picture_without_ink_is_refused(name: str) -> None:
         normalise(np.clip(BLANK[name], 0, 1), name="page.png")
 
 
-SIZES = st.tuples(st.integers(1, 8), st.integers(1, 8))
 LEVELS = st.floats(0, 1, width=32)
 BLOCKS = st.builds(
     lambda levels, side: np.kron(levels, np.ones((side, side), np.float32)),
-    npst.arrays(np.float32, SIZES, elements=LEVELS, fill=st.nothing()),
+    npst.arrays(np.float32, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=LEVELS, fill=st.nothing()),
     st.integers(1, 6),
 )
 """Pictures of some large squares, most of which have ink."""
 
 
-@settings(max_examples=240, deadline=None, derandomize=True)
+@settings(max_examples=120, deadline=None, derandomize=True)
 @given(npst.arrays(np.float32, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=LEVELS) | BLOCKS)
 def test_any_picture_gives_an_image_or_is_refused(picture: Array) -> None:
     """No picture, however small or odd, gives anything but a 28x28 image in [0, 1] or a DataError."""
