@@ -200,14 +200,13 @@ def _arrays(item: object, name: str, seen: set[object], depth: int = 0) -> Itera
         place = item.data_ptr(), item.shape, item.stride()
     if place in seen or depth > MAX_DEPTH:
         return
+    seen.add(place)
     if isinstance(item, torch.Tensor):
-        seen.add(place)
         yield name, item
     elif isinstance(item, _Pickled):
         if (array := _to_array(item, name)) is not None:
             yield name, array
     elif isinstance(item, Mapping | list | tuple):
-        seen.add(place)
         pairs = item.items() if isinstance(item, Mapping) else enumerate(item)
         is_optimizer = isinstance(item, Mapping) and {"state", "param_groups"} <= item.keys()
         for key, value in () if is_optimizer else pairs:
