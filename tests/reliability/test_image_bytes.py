@@ -33,38 +33,28 @@ def edited(data: bytes, edits: list[tuple[float, bytes, int]]) -> bytes:
     return data
 
 
-def damaged_seeds(read: Callable[[bytes], None], number: int) -> Costs:
-    """Read so many damaged pictures of all kinds; return what they cost."""
-    costs = Costs()
+def test_damage_is_an_error_or_an_image() -> None:
+    """C6: whatever is damaged in a picture, it is an error or images in [0, 1], and costs little."""
+    number, costs = trials(150, 10_000), Costs()
 
     @settings(max_examples=number, deadline=None, derandomize=not LONG, database=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(SEEDS), EDITS)
     def try_one(seed: bytes, edits: list[tuple[float, bytes, int]]) -> None:
-        costs.of(read, edited(seed, edits))
+        costs.of(image, edited(seed, edits))
 
     for seed in SEEDS:
-        read(seed)  # so that imports are no part of the costs
+        image(seed)  # so that imports are no part of the costs
     try_one()
-    return costs
-
-
-def test_damage_is_an_error_or_an_image() -> None:
-    """C6: whatever is damaged in a picture, it is an error or images in [0, 1], and costs little."""
-    costs = damaged_seeds(image, trials(500, 10_000))
     assert costs.are_low, str(costs)
     log_result("C6", trials=costs.calls, note=f"{len(SEEDS)} kinds of file, damaged: {costs}")
 
 
-def test_damage_control(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_control() -> None:
     """C6: without the border that turns foreign errors into ours, the same damage is a traceback."""
-
-    def unguarded(data: bytes) -> None:
-        decode._decode(data, formats.find(data, name="x"), "x")
-
     seen = 0
-    for seed in SEEDS:
+    for data in (seed[: len(seed) * 2 // 3] for seed in SEEDS):
         try:
-            unguarded(seed[: len(seed) * 2 // 3])
+            decode._decode(data, formats.find(data, name="x"), "x")
         except DataError:
             continue
         except Exception:  # noqa: BLE001 - any of the dozen kinds
@@ -73,16 +63,8 @@ def test_damage_control(monkeypatch: pytest.MonkeyPatch) -> None:
     log_result("C6", trials=0, control=f"the reader without its border, seeds cut: {seen} tracebacks of {len(SEEDS)}")
 
 
-def flat_png(width: int, height: int, color: int, channels: int) -> bytes:
-    """Pack a PNG of zeros."""
-    packer = zlib.compressobj(1)
-    rows = b"".join(packer.compress(bytes(1 + width * channels)) for _ in range(height)) + packer.flush()
-    header = struct.pack(">IIBBBBB", width, height, 8, color, 0, 0, 0)
-    return PNG[:8] + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-def bmp(width: int, height: int, bits: int, packing: int) -> bytes:
-    sizes = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, packing, 0, 0, 0, 0, 0)
+def bmp(width: int, height: int) -> bytes:
+    sizes = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
     return b"BM" + bytes(8) + struct.pack("<I", 54) + sizes + bytes(1000)
 
 
@@ -108,55 +90,38 @@ def webp(kind: bytes, content: bytes) -> bytes:
 
 AVIF = saved(five(side=40), "AVIF")
 TEXT = b"a\0\0" + zlib.compress(bytes(100 << 20))
-PROFILE = b"a\0\0" + zlib.compress(bytes(100 << 20))
 BOMBS: dict[str, Callable[[], bytes]] = {
     "2,500 megapixels of zeros": lambda: png(50_000, 50_000, bytes(50_000)),
     "a size that lies": lambda: png(8_000, 8_000, b""),
-    "the largest size there is": lambda: png(2**31 - 1, 2**31 - 1, b""),
     "100 MiB of text": lambda: PNG[:33] + chunk(b"zTXt", TEXT) + PNG[33:],
-    "100 MiB of international text": lambda: PNG[:33] + chunk(b"iTXt", b"a\0\1\0\0\0" + TEXT[3:]) + PNG[33:],
-    "100 MiB of colour profile": lambda: PNG[:33] + chunk(b"iCCP", PROFILE) + PNG[33:],
+    "100 MiB of colour profile": lambda: PNG[:33] + chunk(b"iCCP", TEXT) + PNG[33:],
     "a million chunks": lambda: PNG[:33] + chunk(b"abcd", b"") * 1_000_000 + PNG[33:],
-    "a million texts": lambda: PNG[:33] + chunk(b"tEXt", b"a\0b") * 1_000_000 + PNG[33:],
     "a million markers": lambda: JPEG[:2] + b"\xff\xfe\0\2" * 1_000_000 + JPEG[2:],
-    "a marker without end": lambda: JPEG[:2] + b"\xff" * 4_000_000 + JPEG[2:],
     "a million thumbnails": lambda: JPEG[:2] + b"\xff\xe1\0\x10Exif\0\0MM\0*\0\0\0\0" * 500_000 + JPEG[2:],
     "100 MiB where a row is": lambda: PNG[:33] + chunk(b"IDAT", zlib.compress(bytes(100 << 20))) + PNG[-12:],
     "EPS called PNG": lambda: PNG[:8] + b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9999 9999\n",
-    "EPS": lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9999 9999\n",
     "a GIF that lies": lambda: gif(8_000, 8_000, frame(8_000, 8_000)),
     "a GIF whose frame is larger": lambda: gif(10, 10, frame(60_000, 60_000)),
     "a GIF of a million frames": lambda: gif(100, 100, frame(100, 100) * 1_000_000),
-    "a GIF of a million comments": lambda: gif(100, 100, b"!\xfe\1a\0" * 1_000_000, frame(100, 100)),
     "a GIF of a comment without end": lambda: gif(100, 100, b"!\xfe" + (b"\xff" + b"a" * 255) * 100_000),
     "a WebP canvas that lies": lambda: webp(b"VP8X", bytes(4) + b"\xfe\x3f\0" * 2) + bytes(100),
     "a lossless WebP that lies": lambda: webp(b"VP8L", b"/" + struct.pack("<I", 7_999 | 7_999 << 14) + bytes(100)),
-    "a lossy WebP that lies": lambda: webp(b"VP8 ", b"\x10\2\0\x9d\1\x2a" + struct.pack("<HH", 8_000, 8_000) + bytes(100)),
     "an AVIF that lies": lambda: AVIF.replace(struct.pack(">II", 40, 40), struct.pack(">II", 8_000, 8_000)),
-    "the largest AVIF": lambda: AVIF.replace(struct.pack(">II", 40, 40), struct.pack(">II", 2**31, 2**31)),
     "a TIFF that lies": lambda: tiff(width=(256, 8_000), height=(257, 8_000)),
-    "a packed TIFF that lies": lambda: tiff(width=(256, 8_000), height=(257, 8_000), rows=(278, 8_000), packing=(259, 5)),
     "a fax that lies": lambda: tiff(
         width=(256, 8_000), height=(257, 8_000), rows=(278, 8_000), packing=(259, 4), bits=(258, 1)
     ),
     "a TIFF tile that lies": lambda: tiff(tile=(322, 30_000), height=(323, 30_000), at=(324, 400), size=(325, 100)),
-    "a packed tile that lies": lambda: tiff(w=(322, 30_000), h=(323, 30_000), at=(324, 400), size=(325, 100), packing=(259, 8)),
-    "a TIFF of 60,000 samples": lambda: tiff(samples=(277, 60_000)),
     "a TIFF of strips without end": lambda: tiff(rows=(278, 0), packing=(259, 5)),
     "a TIFF in a circle": lambda: tiff()[:118] + b"\x08\0\0\0" + tiff()[122:],
     "100 MiB in a TIFF strip": lambda: tiff(packing=(259, 8), size=(279, 200_000))[:400] + zlib.compress(bytes(100 << 20)),
     "a TIFF of a million tags": lambda: b"II*\0\x08\0\0\0\xff\xff" + struct.pack("<HHII", 270, 2, 2**31, 8) * 65_535,
-    "a BMP that lies": lambda: bmp(8_000, 8_000, 24, 0),
-    "a packed BMP that lies": lambda: bmp(8_000, 8_000, 8, 1),
+    "a BMP that lies": lambda: bmp(8_000, 8_000),
     "a PPM that lies": lambda: b"P6 8000 8000 255\n" + bytes(1000),
     "a PPM in words that lies": lambda: b"P3 8000 8000 255\n" + b"1 " * 1000,
     "a number without end": lambda: b"P5 " + b"9" * (1 << 20),
-    "a comment without end": lambda: b"P5 #" + b"x" * (4 << 20),
     "a million comments": lambda: b"P5 " + b"#\n" * 1_000_000,
-    "blanks without end": lambda: b"P5 " + b" " * (4 << 20),
-    "a million numbers": lambda: b"P2 4000 4000 255\n" + b"1 " * 1_000_000,
     "an array that lies": lambda: npy_header("(100000, 28, 28)"),
-    "an array of everything": lambda: npy_header(f"({2**62}, 784)"),
     "an array that is code": lambda: npy_header("__import__('os').abort()"),
     "brackets without end": lambda: npy_header("(" * 9_000),
 }
@@ -183,6 +148,7 @@ def test_bombs(bomb: str) -> None:
     log_result("C6", trials=costs.calls, note=f"{len(BOMBS)} bombs")
 
 
+@pytest.mark.skipif(not LONG, reason="a process of its own for the same files is part of the campaign")
 def test_lies_in_memory_that_was_used_before() -> None:
     """C6: also where malloc keeps what is freed, so that zeros are no longer the kernel's gift."""
     keeps = "glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296"
@@ -194,7 +160,7 @@ def test_lies_in_memory_that_was_used_before() -> None:
 
 def test_bombs_control(monkeypatch: pytest.MonkeyPatch) -> None:
     """C6: without the limit on pixels a small file does cost more than 64 MiB."""
-    data, costs = flat_png(9_000, 9_000, 0, 1), Costs()
+    data, costs = png(5_000, 5_000, bytes(5_001 * 5_000)), Costs()
     monkeypatch.setattr(formats, "MAX_PIXELS", 2**40)
     costs.of(image, data)
     assert not costs.are_low

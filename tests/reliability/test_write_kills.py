@@ -13,9 +13,6 @@ from tests.support.client import LONG, ForkServer, log_result
 from tests.support.faults import Fault
 from tests.support.resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
 
-QUICK = {"write", "replace"}
-"""The primitives after which the quick set kills: with a temporary file beside the target, and with the target in place."""
-
 
 @pytest.fixture(scope="module", params=["first save", "overwrite", "resume"])
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, data: Path) -> Case:
@@ -30,12 +27,12 @@ def primitives(forks: ForkServer, case: Case, home: Path) -> list[tuple[str, str
 
 
 def kills(ops: list[tuple[str, str]]) -> Iterator[Fault]:
-    """Yield the kills: before and after every primitive, or those of them that leave different stores."""
-    for k, (op, _name) in enumerate(ops):
+    """Yield the kills: before and after every primitive, or where a file has got its name and once where it is half written."""
+    quick = [k for k, (op, _name) in enumerate(ops) if op == "replace"] + [[op for op, _name in ops].index("write")]
+    for k in range(len(ops)) if LONG else quick:
+        yield Fault("kill", at=k, before=False)
         if LONG:
             yield Fault("kill", at=k)
-        if LONG or op in QUICK:
-            yield Fault("kill", at=k, before=False)
 
 
 def killed(forks: ForkServer, case: Case, home: Path, fault: Fault, *, in_place: bool = False) -> Path:
@@ -71,7 +68,7 @@ def test_killed_at_every_primitive(forks: ForkServer, case: Case, tmp_path: Path
     assert set(outcomes.values()) == case.digests
 
     files = sum(op == "replace" for op, _name in ops)
-    for k in range(files):
+    for k in range(files) if LONG else (0,):
         home = killed(forks, case, tmp_path / f"in_place{k}", Fault("kill", "write", at=k), in_place=True)
         with pytest.raises((AssertionError, CheckpointError)):
             check_old_or_new(home, old, new)
