@@ -1,6 +1,7 @@
 """Evaluation of networks, against independent calculations."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from mnistae.metrics import quality
 from mnistae.metrics.pca import PCA
 from mnistae.model.numpy_network import NumpyNetwork
 from mnistae.tasks import evaluation, noise
-from mnistae.tasks.evaluation import Evaluation, EvaluationOptions, Record
+from mnistae.tasks.evaluation import Evaluation, Record
 from mnistae.tasks.noise import DEFAULT_LEVELS, Noise
 
 
@@ -41,7 +42,7 @@ def values(result: Evaluation, metric: str) -> list[float]:
 def test_extremes_are_the_ends_of_the_errors(digits: dict[str, np.ndarray]) -> None:
     """The worst are in descending, the best in ascending order; reference, label, pixels and output belong together."""
     data, network = dataset(digits), make_network(0)
-    (result,) = evaluation.evaluate([network], data, Split.TEST, EvaluationOptions(extremes=3))
+    (result,) = evaluation.evaluate([network], data, Split.TEST, extremes=3)
     images = to_float(data.images(Split.TEST))
     errors = ((images - network.reconstruct(images)).astype(float) ** 2).mean(axis=1)
     order = np.argsort(errors)
@@ -58,7 +59,7 @@ def test_extremes_are_the_ends_of_the_errors(digits: dict[str, np.ndarray]) -> N
 def test_more_extremes_than_images_are_all_of_them(digits: dict[str, np.ndarray]) -> None:
     """A split of three images has three worst and three best."""
     few = {"test_images": digits["test_images"][:3], "test_labels": digits["test_labels"][:3]}
-    (result,) = evaluation.evaluate([make_network(0)], dataset(digits, **few), Split.TEST, EvaluationOptions(extremes=100))
+    (result,) = evaluation.evaluate([make_network(0)], dataset(digits, **few), Split.TEST, extremes=100)
     assert values(result, "worst_mse") == values(result, "best_mse")[::-1]
     assert len(values(result, "worst_mse")) == 3
 
@@ -81,7 +82,7 @@ def test_metrics_of_a_digit_are_those_of_its_images(digits: dict[str, np.ndarray
 def test_every_noise_is_measured_around_its_level(digits: dict[str, np.ndarray]) -> None:
     """Four kinds at five levels, including the default level; the values are those of an independent calculation."""
     data, network = dataset(digits), make_network(0)
-    (result,) = evaluation.evaluate([network], data, Split.TEST, EvaluationOptions(denoising=True))
+    (result,) = evaluation.evaluate([network], data, Split.TEST, denoising=True)
     rows = result.pivot("noisy_psnr", "denoised_psnr", "psnr_gain")
     items = [str(item) for _, item in rows]
     assert items[:5] == [f"uniform:{level}" for level in ("0.25", "0.5", "0.625", "0.75", "1")]
@@ -114,7 +115,7 @@ def test_activations_are_means_over_the_training_images(digits: dict[str, np.nda
 def test_knn_accuracy_is_that_of_brute_force(digits: dict[str, np.ndarray], split: Split) -> None:
     """The training codes classify the split; on the training split an image is not its own neighbour."""
     data, network = dataset(digits), make_network(0)
-    (result,) = evaluation.evaluate([network], data, split, EvaluationOptions(knn=5))
+    (result,) = evaluation.evaluate([network], data, split, knn=5)
     codes = network.encode(to_float(data.images(Split.TRAIN))).astype(float)
     queries = network.encode(to_float(data.images(split))).astype(float)
     distances = ((queries[:, None] - codes[None]) ** 2).sum(axis=2)
@@ -127,10 +128,10 @@ def test_knn_accuracy_is_that_of_brute_force(digits: dict[str, np.ndarray], spli
 
 def test_without_labels_the_rest_is_the_same(digits: dict[str, np.ndarray]) -> None:
     """No digits and no neighbours; the extremes have no labels; all other numbers are the same."""
-    options = EvaluationOptions(extremes=2, denoising=True, knn=5)
+    options: dict[str, Any] = {"extremes": 2, "denoising": True, "knn": 5}
     blank = {name: np.full(len(digits[name]), NO_LABEL, np.uint8) for name in ("train_labels", "test_labels")}
-    (labelled,) = evaluation.evaluate([make_network(0)], dataset(digits), Split.TEST, options)
-    (result,) = evaluation.evaluate([make_network(0)], dataset(digits, **blank), Split.TEST, options)
+    (labelled,) = evaluation.evaluate([make_network(0)], dataset(digits), Split.TEST, **options)
+    (result,) = evaluation.evaluate([make_network(0)], dataset(digits, **blank), Split.TEST, **options)
     kept = [one for one in labelled.records if one.label is None or "_mse" in one.metric]
     assert result.records == tuple(one._replace(label=None) for one in kept if one.metric != "knn_accuracy")
     assert result.worst
@@ -152,22 +153,20 @@ def test_images_without_a_label_are_left_out_of_knn(digits: dict[str, np.ndarray
     train[3:] = NO_LABEL
     test[1:] = NO_LABEL
     data = dataset(digits, train_labels=train, test_labels=test)
-    (result,) = evaluation.evaluate([make_network(0)], data, Split.TEST, EvaluationOptions(knn=5))
+    (result,) = evaluation.evaluate([make_network(0)], data, Split.TEST, knn=5)
     assert result.pivot("knn_accuracy") == {(None, 3): {"knn_accuracy": 1.0}}
     train[1:] = NO_LABEL
-    (single,) = evaluation.evaluate(
-        [make_network(0)], dataset(digits, train_labels=train), Split.TRAIN, EvaluationOptions(knn=5)
-    )
+    (single,) = evaluation.evaluate([make_network(0)], dataset(digits, train_labels=train), Split.TRAIN, knn=5)
     assert single.pivot("knn_accuracy") == {}  # the only labelled image has no neighbour
 
 
 def test_together_is_the_same_as_alone(digits: dict[str, np.ndarray]) -> None:
     """Networks of two sizes evaluated together get the same numbers as alone; PCA has the size of each."""
     data, networks = dataset(digits), [make_network(0), make_network(1, bottleneck=6)]
-    options = EvaluationOptions(denoising=True, knn=3)
-    together = evaluation.evaluate(networks, data, Split.TEST, options)
+    options: dict[str, Any] = {"denoising": True, "knn": 3}
+    together = evaluation.evaluate(networks, data, Split.TEST, **options)
     for network, result in zip(networks, together, strict=True):
-        (alone,) = evaluation.evaluate([network], data, Split.TEST, options)
+        (alone,) = evaluation.evaluate([network], data, Split.TEST, **options)
         assert result == alone
     pca = PCA.fit(to_float(data.images(Split.TRAIN)), 6)
     images = to_float(data.images(Split.TEST))
@@ -175,11 +174,9 @@ def test_together_is_the_same_as_alone(digits: dict[str, np.ndarray]) -> None:
     assert values(together[1], "pca_mse") == pytest.approx([expected], rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("options", "steps"), [(EvaluationOptions(), 0), (EvaluationOptions(knn=3), 3), (EvaluationOptions(denoising=True), 22)]
-)
+@pytest.mark.parametrize(("options", "steps"), [({}, 0), ({"knn": 3}, 3), ({"denoising": True}, 22)])
 def test_long_evaluations_report_their_progress(
-    digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch, options: EvaluationOptions, steps: int
+    digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], steps: int
 ) -> None:
     """From none to all steps are reported, but nothing where there is as little to do as for the test images of MNIST."""
     monkeypatch.setattr(evaluation, "SHORT", 3 * len(digits["test_images"]))
@@ -188,7 +185,7 @@ def test_long_evaluations_report_their_progress(
         [make_network(0)],
         dataset(digits),
         Split.TEST,
-        options,
-        lambda _what, done, total: seen.append((done, total)),
+        **options,
+        progress=lambda _what, done, total: seen.append((done, total)),
     )
     assert seen == [(done, steps) for done in range(steps + 1) if steps]

@@ -21,20 +21,16 @@ def strip(images: Array, *, columns: int | None = None, scale: int = UPSCALE) ->
 
     With `columns` they are in rows of that many images; the last row is padded with black.
     """
-    return _png(tile(images, columns or len(images), scale=scale))
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(tile(images, columns or len(images), scale=scale)).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
 
 
 def png(image: Array) -> bytes:
     """Return one image (784,) as PNG of 28×28 pixels."""
-    return _png(np.rint(image.reshape(SIDE, SIDE) * 255).astype(np.uint8))
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", optimize=True)
-    return stream.getvalue()
+    return strip(image[None], scale=1)
 
 
 def gif(images: Array, *, frames_per_second: float = 8) -> bytes:
@@ -44,8 +40,7 @@ def gif(images: Array, *, frames_per_second: float = 8) -> bytes:
     frames = images.reshape(len(images), -1, SIDE * SIDE)
     first, *rest = [Image.fromarray(tile(frame, COLUMNS)) for frame in frames]
     stream = io.BytesIO()
-    duration = round(1000 / frames_per_second)
-    first.save(stream, "GIF", save_all=True, append_images=rest, duration=duration, loop=0)
+    first.save(stream, "GIF", save_all=True, append_images=rest, duration=round(1000 / frames_per_second), loop=0)
     return stream.getvalue()
 
 

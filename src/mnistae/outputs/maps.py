@@ -53,8 +53,8 @@ def figure(shown: Embedding, classes: Sequence[str], title: str, network: Networ
     rows = list(centres(shown).values())
     groups = [(class_name(label, classes), shown.positions[shown.labels == label]) for label in labels]
     background = _grid(shown, network) if shown.method is Method.CODES else None
-    centred = {"centres": shown.positions[rows], "digits": to_float(shown.images[rows])}
-    return figures.code_map(title, groups, **centred, background=background)
+    digits = to_float(shown.images[rows])
+    return figures.code_map(title, groups, centres=shown.positions[rows], digits=digits, background=background)
 
 
 def _grid(shown: Embedding, network: Network) -> Array:

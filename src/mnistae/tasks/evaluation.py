@@ -36,15 +36,6 @@ SHORT = 30_000
 """Images times steps up to which no progress is reported: one network on the test images of MNIST, without options."""
 
 
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """Optional parts: the number of worst and best images, the noise grid, and k-nearest-neighbour accuracy."""
-
-    extremes: int = 0
-    denoising: bool = False
-    knn: int = 0
-
-
 class Record(NamedTuple):
     """One number: a metric, the label and the item that it refers to, if any, and the value.
 
@@ -101,26 +92,29 @@ def evaluate(
     networks: Sequence[Network],
     dataset: Dataset,
     split: Split,
-    options: EvaluationOptions | None = None,
+    *,
+    extremes: int = 0,
+    denoising: bool = False,
+    knn: int = 0,
     progress: Progress = no_progress,
 ) -> list[Evaluation]:
     """Evaluate networks on a split. Activations, PCA and neighbours are those of the training images. Raises DataError.
 
-    Progress is reported only if there is more to do than SHORT.
+    Optional are so many worst and best images, the noise grid, and the accuracy of k nearest neighbours. Progress is reported
+    only if there is more to do than SHORT.
     """
-    options = options or EvaluationOptions()
     if not dataset.has(Split.TRAIN):
         raise DataError(
             f"data set '{dataset.name}' has no training images, which PCA and the active units are computed from",
             hint="give both splits: a folder with the two files, or an .npz with x_train and x_test",
         )
     noise_grid = [LAB_NOISE]
-    if options.denoising:
+    if denoising:
         noise_grid = [(kind, level) for kind, levels in NOISE_LEVELS.items() for level in levels]
     done, total = itertools.count(), 1 + (len(noise_grid) + 1) * len(networks)
     images, labels = dataset.images(split), dataset.labels(split)
     train = (images, labels) if split is Split.TRAIN else (dataset.images(Split.TRAIN), dataset.labels(Split.TRAIN))
-    is_long = len(images) * (total + len(networks) * bool(options.knn)) > SHORT
+    is_long = len(images) * (total + len(networks) * bool(knn)) > SHORT
 
     def report() -> None:
         if is_long:
@@ -135,30 +129,30 @@ def evaluate(
     for kind, level in noise_grid:
         noisy = noises.add(data.images, kind, level=level, seed=0)  # one copy at a time, shared by all networks
         for own, network in zip(records, networks, strict=True):
-            own.extend(_denoising(network, data.images, noisy, (kind, level), is_listed=options.denoising))
+            own.extend(_denoising(network, data.images, noisy, (kind, level), is_listed=denoising))
             report()
     found = []
     for own, network in zip(records, networks, strict=True):
-        found.append(_evaluate(network, data, options, own))
+        found.append(_evaluate(network, data, own, extremes, knn))
         report()
     return found
 
 
-def _evaluate(network: Network, data: _EvalData, options: EvaluationOptions, shared: list[Record]) -> Evaluation:
+def _evaluate(network: Network, data: _EvalData, shared: list[Record], extremes: int, k: int) -> Evaluation:
     result = inference.reconstruct(network, data.images)
     codes = inference.encode_uint8(network, data.train)
     records = list(_quality(result.metrics, data.labels))
     records.append(Record("active_units", None, None, count_active(inference.unit_ranges(codes))))
     activations = codes.mean(axis=0, dtype=np.float64).tolist()
     records += [Record("mean_activation", None, unit, mean) for unit, mean in enumerate(activations)]
-    records += [*shared, *(_knn_accuracy(network, data, codes, options.knn) if options.knn else [])]
-    extremes: dict[str, Extremes] = {}
-    for name, sign in {"worst": -1, "best": 1}.items() if options.extremes else ():
+    records += [*shared, *(_knn_accuracy(network, data, codes, k) if k else [])]
+    ends: dict[str, Extremes] = {}
+    for name, sign in {"worst": -1, "best": 1}.items() if extremes else ():
         order = np.argsort(sign * result.metrics.mse, kind="stable")
-        found = extremes[name] = _extremes(data, result, order[: options.extremes])
+        found = ends[name] = _extremes(data, result, order[:extremes])
         errors = zip(found.images, found.reconstruction.metrics.mse.tolist(), strict=True)
         records += [Record(f"{name}_mse", image.label, image.name, mse) for image, mse in errors]
-    return Evaluation(data.split, tuple(records), extremes.get("worst"), extremes.get("best"), data.dataset.classes)
+    return Evaluation(data.split, tuple(records), ends.get("worst"), ends.get("best"), data.dataset.classes)
 
 
 def _quality(metrics: Metrics, labels: Bytes) -> Iterator[Record]:

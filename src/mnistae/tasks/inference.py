@@ -146,10 +146,6 @@ def traverse(network: Network, image: Array, ranges: Sequence[UnitRange], *, uni
 def unit_ranges(codes: Array) -> tuple[UnitRange, ...]:
     """Return the minimum and maximum activation of each bottleneck unit over codes (N, bottleneck), N > 0."""
     finite = np.nan_to_num(codes)  # non-finite weights produce non-finite codes
-    lows, highs = finite.min(axis=0), finite.max(axis=0)  # (bottleneck,) each
-    return tuple(UnitRange(_rounded(low), _rounded(high)) for low, high in zip(lows, highs, strict=True))
-
-
-def _rounded(activation: np.float32) -> float:
-    """Return an activation with six digits, the precision of float32."""
-    return float(f"{activation:.6g}") + 0.0  # turns -0 into 0
+    ends = np.stack([finite.min(axis=0), finite.max(axis=0)], axis=1)  # (bottleneck, 2)
+    # six digits, the precision of float32; adding 0 turns -0 into 0
+    return tuple(UnitRange(*(float(f"{end:.6g}") + 0.0 for end in unit)) for unit in ends)

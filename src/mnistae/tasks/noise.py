@@ -38,8 +38,6 @@ LEVEL_LABELS = {
 }
 """The meaning of the levels."""
 
-FRACTIONAL = {Noise.SALT_PEPPER, Noise.MASK}
-
 
 def check_level(kind: Noise, level: float | None) -> float:
     """Return the level to use. Raises UsageError."""
@@ -47,7 +45,7 @@ def check_level(kind: Noise, level: float | None) -> float:
         return DEFAULT_LEVELS[kind]
     if kind is Noise.NONE:
         raise UsageError("--level has no effect with --noise none", hint="leave one of them out")
-    highest = 1.0 if kind in FRACTIONAL else 100.0
+    highest = 1.0 if kind in {Noise.SALT_PEPPER, Noise.MASK} else 100.0
     if not (math.isfinite(level) and 0 <= level <= highest):
         raise UsageError(
             f"invalid value for --level: {level:g}", hint=f"must be a number from 0 to {highest:g} for {kind.value} noise"

@@ -30,7 +30,6 @@ SAMPLE_SIZE = 512
 SAVE_EVERY = 10.0
 """Seconds between two saves of a run in progress: the work that a kill can cost, in addition to the current epoch."""
 
-
 FINISHING = 2.0
 """Seconds allowed for the end of a run: the active units over all images, the last save, the figure."""
 
@@ -160,11 +159,14 @@ class Run:
 
     def _save(self, state: TrainingState | None = None) -> None:
         state = state or self._trainer.state()
-        has_trained = self.spec.state is None or len(state.history) > len(self.spec.state.history)
+        provenance = self.spec.provenance
+        if self.spec.state is None or len(state.history) > len(self.spec.state.history):
+            threads = torch.get_num_threads()
+            provenance = Provenance(self.spec.dataset.digest, str(self.spec.device), threads, _versions())
         metadata = Metadata(
             model=self.spec.model,
             training=self.spec.config,
-            provenance=_provenance(self.spec) if has_trained else self.spec.provenance,
+            provenance=provenance,
             history=tuple(self.history),
             active_units=count_active(self._unit_ranges) if self._unit_ranges else None,
             unit_ranges=self._unit_ranges,
@@ -192,15 +194,6 @@ def resume(name: str, *, epochs: int | None) -> tuple[TrainingState, Metadata, T
             hint=f"train a new run: --epochs {epochs} and another --name",
         )
     return state, metadata, longer
-
-
-def _provenance(spec: RunSpec) -> Provenance:
-    return Provenance(
-        data_digest=spec.dataset.digest,
-        device=str(spec.device),
-        threads=torch.get_num_threads(),
-        versions=_versions(),
-    )
 
 
 def _versions() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """`mnistae evaluate`: checkpoints measured over a whole split."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -19,7 +19,7 @@ from mnistae.data.sets.dataset import Split
 from mnistae.outputs.terminal.mosaic import mosaic
 from mnistae.store.runs import Checkpoint
 from mnistae.tasks import evaluation
-from mnistae.tasks.evaluation import EvaluationOptions, Extremes
+from mnistae.tasks.evaluation import Extremes
 
 MAX_CHECKPOINTS = 20
 MAX_EXTREMES = 100
@@ -82,18 +82,21 @@ def evaluate(
     if target is not None and target.format != EvaluationFormat.CSV:
         _check_figure(extremes or 0, len(references), denoising=denoising)
     results.refuse_to_overwrite_inputs(target, *references, source.dataset)
-    opened = [inputs.open_model(reporter, reference, source.device) for reference in references]
+    opened = [inputs.open_model(reporter, replace(source, checkpoint=reference)) for reference in references]
     _check_common_dataset([checkpoint for checkpoint, _ in opened], source.dataset)
     dataset = inputs.open_dataset_of(reporter, opened[0][0], source)
     inputs.warn_unlike_split(reporter, [checkpoint for checkpoint, _ in opened], dataset, split)
-    options = EvaluationOptions(extremes or 0, denoising, knn or 0)
+    networks = [network for _, network in opened]
     with reporter.progress(is_bytes=False) as progress:
-        evaluations = evaluation.evaluate([network for _, network in opened], dataset, split, options, progress)
+        evaluations = evaluation.evaluate(
+            networks, dataset, split, extremes=extremes or 0, denoising=denoising, knn=knn or 0, progress=progress
+        )
     reports = [Report(checkpoint, result) for (checkpoint, _), result in zip(opened, evaluations, strict=True)]
     for report in reports:
-        units = report.result.pivot("active_units", "bottleneck")[None, None]
+        units = report.result.pivot("active_units")[None, None]
         owner = f" of '{report.name}'" if len(reports) > 1 else ""
-        inputs.warn_dead(reporter, int(units["active_units"]), int(units["bottleneck"]), owner=owner)
+        metadata = replace(report.checkpoint.metadata, active_units=int(units["active_units"]), unit_ranges=None)
+        inputs.warn_dead(reporter, metadata, owner=owner)
     if len(reports) == 1 and evaluations[0].worst:
         _preview(reporter, evaluations[0].worst)
     _write(reporter, target, reports, dataset.name)

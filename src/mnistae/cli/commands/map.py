@@ -71,7 +71,7 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
     Projector (projector). Prints the path.
     """
     target = _target(reporter, source, options, out)
-    checkpoint, network = inputs.open_model(reporter, source.checkpoint, source.device)
+    checkpoint, network = inputs.open_model(reporter, source)
     method = _method(options.method, network)
     dataset = inputs.open_dataset_of(reporter, checkpoint, source)
     inputs.warn_unlike_split(reporter, [checkpoint], dataset, options.split)

@@ -20,7 +20,7 @@ from mnistae.store.runs import Checkpoint
 from mnistae.tasks import embedding, evaluation, inference
 from mnistae.tasks import noise as noises
 from mnistae.tasks.embedding import Embedding, Method, Sample, Selection
-from mnistae.tasks.evaluation import LAB_NOISE, NOISE_LEVELS, Evaluation, EvaluationOptions
+from mnistae.tasks.evaluation import LAB_NOISE, NOISE_LEVELS, Evaluation
 from mnistae.tasks.inference import Denoising, Reconstruction
 
 EXTREMES = 8
@@ -76,7 +76,7 @@ def collect(
     method = Method.CODES if network.config.bottleneck == 2 else Method.TSNE
     shown = embedding.embed((checkpoint.weights, network), dataset, Selection(split, CODES, method), progress)
     progress(f"evaluation on the {split} images of {dataset.name}", 0, None)
-    (own,) = evaluation.evaluate([network], dataset, split, EvaluationOptions(extremes=EXTREMES))
+    (own,) = evaluation.evaluate([network], dataset, split, extremes=EXTREMES)
     clean, (kind, level) = to_float(dataset.images(split)), LAB_NOISE
     denoised = denoiser.reconstruct(noises.add(clean, kind, level=level, seed=0))
     by_class = np.argsort(dataset.labels(split), kind="stable")

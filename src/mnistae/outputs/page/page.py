@@ -20,7 +20,6 @@ from mnistae.outputs.maps import class_name
 from mnistae.outputs.page import drawings, payload
 from mnistae.outputs.page.content import Content, train_command
 from mnistae.tasks import embedding
-from mnistae.tasks.evaluation import Extremes
 
 NEIGHBOURS = 10
 
@@ -79,21 +78,12 @@ def _values(content: Content) -> dict[str, Any]:
         "loss": drawings.loss_curve(content.checkpoint.metadata.history) if content.checkpoint.metadata.history else None,
         "total": own.pivot(*SUMMARY)[None, None],
         "by_class": [(class_name(label, classes), row, row["mse"] / worst) for label, row in rows],
-        "extremes": [("Worst", _rows(own.worst)), ("Best", _rows(own.best))],
         "map_classes": drawings.classes(content.map, classes),
         "map_title": embedding.TITLES[content.map.method],
         "map_points": len(drawings.shown_points(content.map)),
         "map_size": drawings.SIZE,
         "class_name": lambda label: "no label" if label is None else class_name(label, classes),
     }
-
-
-def _rows(extremes: Extremes | None) -> list[tuple[Any, ...]]:
-    """Return images with their reconstructions and errors."""
-    if extremes is None:
-        return []
-    found = extremes.reconstruction
-    return list(zip(extremes.images, found.originals, found.outputs, found.metrics.mse.tolist(), strict=True))
 
 
 def _png(image: NDArray[Any]) -> str:
