@@ -61,13 +61,10 @@ class _Pickled:
     """An object of a pickle that is not a tensor: a placeholder that is built in its place and only holds data."""
 
     name: ClassVar[str]
-    args: tuple[Any, ...]
     state: Any = None
 
-    def __new__(cls, *args: Any) -> "_Pickled":
-        made = super().__new__(cls)
-        made.args = args
-        return made
+    def __init__(self, *args: Any) -> None:
+        self.args = args
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
