@@ -1,7 +1,5 @@
 """Folders and patterns: the image files that they match, in natural order."""
 
-import errno
-import os
 from pathlib import Path
 
 import pytest
@@ -53,9 +51,7 @@ SUFFIXES = ".avif, .bmp, .gif, .jpeg, .jpg, .pgm, .png, .pnm, .ppm, .tif, .tiff,
         ("empty", "no images in 'empty'", f"looked for {SUFFIXES}, not in subfolders"),
         ("other", "no images in 'other'", f"found 2 .heic, 1 without suffix; looked for {SUFFIXES}, not in subfolders"),
         ("empty/*.png", "no files match 'empty/*.png'", "give existing files, or a folder of images"),
-        ("full", "'full' matches more than 3 files", "split the input, e.g. 'scans/1*.png'"),
         ("full/*", "'full/*' matches more than 3 files", "split the input, e.g. 'scans/1*.png'"),
-        ("closed", "cannot read directory 'closed': Permission denied", "check its permissions"),
     ],
 )
 def test_nothing_or_too_much(monkeypatch: pytest.MonkeyPatch, text: str, message: str, hint: str) -> None:
@@ -63,13 +59,6 @@ def test_nothing_or_too_much(monkeypatch: pytest.MonkeyPatch, text: str, message
     monkeypatch.setattr(patterns, "MAX_FILES", 3)
     Path("empty").mkdir()
     put("other/a.heic", "other/b.heic", "other/README", *(f"full/{k}.png" for k in range(4)))
-    Path("closed").mkdir()
-    if text == "closed":  # to everybody, root too
-
-        def closed(path: object) -> None:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-
-        monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(DataError) as caught:
         patterns.find(text)
     assert (caught.value.message, caught.value.hint) == (message, hint)

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -147,11 +148,14 @@ def test_an_exported_image_comes_back_to_the_bit(mode: str, raw: bool) -> None:
 
 
 def test_raw_changes_no_polarity_and_lays_transparency_on_black() -> None:
-    """With raw, dark on light stays dark on light, and what is transparent is 0."""
+    """With raw, dark on light stays dark on light, what is transparent is 0, and another size is refused."""
     dark = np.asarray(five(side=28))
     assert np.array_equal(read(saved(five(side=28)), raw=True)[0][0], dark / np.float32(255))
     shape = five((255, 255), (255, 0), mode="LA", side=28)
     assert np.array_equal(read(saved(shape), raw=True)[0][0], (255 - dark) / np.float32(255))
+    with pytest.raises(DataError, match="'x' is not 28x28 pixels") as caught:
+        read(saved(five()), raw=True)
+    assert "--raw" in caught.value.hint
 
 
 PNG, DEFLATED = saved(five()), saved(five(), "TIFF", compression="tiff_adobe_deflate")
@@ -205,20 +209,9 @@ def test_every_bad_kind_has_its_error(data: bytes, message: str, capfd: pytest.C
     assert capfd.readouterr() == ("", "")
 
 
-def test_raw_refuses_another_size() -> None:
-    """With raw nothing is scaled, so another size is refused, and the hint says how to have it scaled."""
-    with pytest.raises(DataError, match="'x' is not 28x28 pixels") as caught:
-        read(PNG, raw=True)
-    assert "--raw" in caught.value.hint
-
-
 def test_a_picture_that_memory_does_not_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Running out of memory while decoding is an expected failure, not a traceback."""
-
-    def greedy(picture: object) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr(decode, "_shrink", greedy)
+    monkeypatch.setattr(decode, "_shrink", Mock(side_effect=MemoryError))
     with pytest.raises(DataError, match="damaged or truncated image"):
         read(PNG)
 

@@ -37,8 +37,10 @@ def test_find(folder: Path, recursive: bool, images: list[str], skipped: str) ->
     assert found.skipped == skipped
 
 
-def test_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with too many files is refused before all are listed."""
+def test_limits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that cannot be read is refused, one with too many files before all are listed."""
+    with pytest.raises(DataError, match="cannot read directory 'missing': No such file"):
+        files.find("missing", recursive=True)
     monkeypatch.setattr(files, "MAX_FILES", 3)
     with pytest.raises(DataError, match="more than 3 files in "):
         files.find(str(folder), recursive=True)

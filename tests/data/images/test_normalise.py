@@ -1,4 +1,4 @@
-"""The normaliser: the same digit comes out whatever the picture around it, centred and scaled as in MNIST."""
+"""The normaliser: it gives the same digit whatever the picture around it, centred and scaled as in MNIST."""
 
 from collections.abc import Callable
 from functools import cache
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from mnistae.core.arrays import Array
 from mnistae.core.errors import DataError
 from mnistae.data.images.layout import bounds
-from mnistae.data.images.normalise import INVERTED, THICKENED, normalise
+from mnistae.data.images.normalise import INVERTED, NO_SHADES, THICKENED, UNCHANGED, normalise
 
 DIGITS = {
     "one": [[(0.56, 0.1), (0.46, 0.9)]],
@@ -91,15 +91,12 @@ def with_left(page: Array, columns: int, level: float) -> Array:
 
 
 CHANGES: dict[str, Callable[[Array], NDArray[np.floating]]] = {
-    "on grey": lambda ink: 0.6 - 0.3 * ink,
     "faint": lambda ink: 0.8 - 0.08 * ink,
     "off centre": lambda ink: np.pad(ink, ((150, 10), (20, 90))),
     "cut to the edge": lambda ink: 1 - ink[bounds(ink > 0.1)],
     "wide page": lambda ink: 1 - np.pad(ink, ((0, 0), (50, 250))),
-    "pencil": lambda ink: on_paper(ink, 0.3) * ramp(ink, 0.2, 0.1) + noise(ink, 0.02),
     "steep light": lambda ink: on_paper(ink, 0.6) * ramp(ink, 0.9, -0.3) + noise(ink, 0.02),
     "dark corners": lambda ink: on_paper(ink, 0.6) * ramp(ink, both=0.5) + noise(ink, 0.02),
-    "noise": lambda ink: on_paper(ink, 0.6) + noise(ink, 0.06),
     "chalk": lambda ink: 0.15 + 0.7 * ink * ramp(ink, 0.3) + noise(ink, 0.05),
     "dust": dusty,
     "a shadow": lambda ink: on_paper(np.pad(ink, 60), 0.7) * np.where(np.arange(280) < 170, 1, 0.75),
@@ -216,6 +213,46 @@ def test_a_picture_without_ink_is_refused(name: str) -> None:
     """Blank paper, however lit, rough or dusty, is a DataError that names the picture."""
     with pytest.raises(DataError, match=r"no digit found in 'page\.png'"):
         normalise(np.clip(BLANK[name], 0, 1), name="page.png")
+
+
+@pytest.mark.parametrize("name", DIGITS)
+@pytest.mark.parametrize(("sigma", "k"), [(0.0, 1), (0.2, 1), (0.6, 4)])
+def test_an_image_in_mnists_layout_is_unchanged(name: str, sigma: float, k: int) -> None:
+    """Not a value changes, with noise too, and if each pixel was repeated; dark on light it is inverted and no more."""
+    expected = np.clip(plain(name) + noise(plain(name), sigma), 0, 1)
+    image, notes = normalise(expected.repeat(k, axis=0).repeat(k, axis=1), name="x")
+    assert np.array_equal(image, expected)
+    assert notes == (UNCHANGED,)
+    image, notes = normalise(1 - expected, name="x")
+    assert np.abs(image - expected).max() < 1e-6
+    assert notes == (INVERTED,)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda five: np.roll(five, 3, axis=0), "the centre of mass is 3"),
+        (lambda five: np.kron(five, np.ones((2, 2)))[14:42, 14:42], "the digit is 28 pixels"),
+        (lambda five: np.pad(five.reshape(14, 2, 14, 2).mean(axis=(1, 3)), 7), "the digit is 11 pixels"),
+        (lambda five: 0.2 + 0.8 * five, "the background is not black"),
+        (lambda five: 0.5 * five, "the contrast is low"),
+    ],
+)
+def test_what_differs_from_mnists_layout_is_named(change: Callable[[Array], Array], reason: str) -> None:
+    """A 28x28 picture that is not laid out as in MNIST is normalised, and the note says why and how to keep it."""
+    image, notes = normalise(change(plain("five")).astype(np.float32), name="x")
+    assert notes[0].startswith(f"28x28, but {reason}")
+    assert "--raw" in notes[0]
+    assert max(image[bounds(image > 0)].shape) == 20
+
+
+def test_two_values_are_named() -> None:
+    """An image of black and white pixels in MNIST's layout keeps them, as 24 of MNIST do, and the note says what is missing."""
+    picture = np.rint(plain("one"))
+    image, notes = normalise(picture, name="x")
+    assert np.array_equal(image, picture)
+    assert notes == (UNCHANGED, NO_SHADES)
+    assert normalise(picture, name="x", is_bilevel=True)[1][0].startswith(f"28x28, but {NO_SHADES}")
 
 
 LEVELS = st.floats(0, 1, width=32)
