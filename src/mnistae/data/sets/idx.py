@@ -187,7 +187,9 @@ def _verified(entry: DatasetInfo, path: Path, name: str, hint: str) -> tuple[byt
     data = files.read_or_raise(path, limit=entry.max_content, family=DataError, what="the data file", hint=hint)
     kind = ""
     if path.name.lower().endswith(".gz"):
-        kind = "MD5" if _is_published_archive(entry, name, data) else ""
+        if not entry.sha256 and entry.torchvision not in {"", "EMNIST"}:  # EMNIST's sum is that of one archive of all files
+            md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+            kind = "MD5" if registry.archive_sums(entry).get(f"{name}.gz") == md5 else ""
         data = gunzip(data, limit=entry.max_content)
     digest = hashlib.sha256(data).hexdigest()
     if entry.sha256:
@@ -199,12 +201,6 @@ def _verified(entry: DatasetInfo, path: Path, name: str, hint: str) -> tuple[byt
     if entry.torchvision:
         raise DataError(f"not {entry.name}: '{path}' is a file of MNIST", hint="use it with --dataset mnist")
     return data, "SHA-256"
-
-
-def _is_published_archive(entry: DatasetInfo, name: str, data: bytes) -> bool:
-    if entry.sha256 or entry.torchvision in {"", "EMNIST"}:  # EMNIST's sum is that of one archive of all files
-        return False
-    return registry.archive_sums(entry).get(f"{name}.gz") == hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _certainty(entry: DatasetInfo, sums: Sequence[str]) -> str:
