@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
 import typer
 
@@ -55,6 +55,8 @@ class NetworkOptions:
         checkpoint_option("Checkpoint name or .safetensors file (default: the newest run, else the built-in `lab`)."),
     ] = None
     device: Annotated[str | None, device_option("NumPy on the CPU")] = None
+    default: ClassVar[str | None] = None
+    """The checkpoint instead of the newest run."""
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import typer
 from mnistae import api
 from mnistae.cli import console
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import DatasetOptions
+from mnistae.cli.groups import DatasetOptions, NetworkOptions
 from mnistae.core.arrays import Vector
 from mnistae.core.errors import DataError
-from mnistae.core.records import MNIST_STATS, UnitRange
+from mnistae.core.records import MNIST_STATS, Metadata
 from mnistae.data import references
 from mnistae.data.references import ImageRef, InputImage, SkippedImage
 from mnistae.data.sets import idx, registry, resolve
@@ -81,8 +81,7 @@ class Inputs:
                     raise item.error
                 self.failures.append(item)
                 pending = item.error
-        metadata = self.checkpoint.metadata
-        warn_dead(self.reporter, metadata.active_units, metadata.model.bottleneck, ranges=metadata.unit_ranges)
+        warn_dead(self.reporter, self.checkpoint.metadata)
         if not self.are_noisy:
             _warn_unlike_images(self.reporter, self.checkpoint, found)
 
@@ -98,23 +97,16 @@ class Inputs:
 
 
 def load_inputs(
-    reporter: Reporter,
-    images: Sequence[str],
-    source: DatasetOptions,
-    *,
-    default: str | None = None,
-    needs_all: bool = False,
-    are_noisy: bool = False,
+    reporter: Reporter, images: Sequence[str], source: DatasetOptions, *, needs_all: bool = False, are_noisy: bool = False
 ) -> Inputs:
-    """Return the checkpoint and the images that the arguments name; without -c the checkpoint is `default` or the newest.
+    """Return the checkpoint and the images that the arguments name.
 
     Invalid references are found before the first image is read. A file without a usable image is reported and skipped, unless
     the command `needs_all` or there is no other image. Images that are unlike the training images are reported unless they
     `are_noisy`.
     """
     parsed = [references.parse(image) for image in images]
-    model = open_model(reporter, source.checkpoint, source.device, default=default)
-    return Inputs(reporter, source, parsed, *model, needs_all, are_noisy)
+    return Inputs(reporter, source, parsed, *open_model(reporter, source), needs_all, are_noisy)
 
 
 def _warn_unlike_images(reporter: Reporter, checkpoint: Checkpoint, images: Sequence[tuple[str, Vector, Vector]]) -> None:
@@ -147,12 +139,10 @@ def _differences(checkpoint: Checkpoint, means: Vector, backgrounds: Vector) -> 
     return "; ".join(drift.differences(checkpoint.metadata.images or MNIST_STATS, means, backgrounds))
 
 
-def open_model(
-    reporter: Reporter, checkpoint: str | None, device: str | None, *, default: str | None = None
-) -> tuple[Checkpoint, Network]:
-    """Return a checkpoint, by default that of this name or the newest, and its network."""
-    model = api.load(default if checkpoint is None else checkpoint, device=device)
-    report_default(reporter, checkpoint, model.checkpoint)
+def open_model(reporter: Reporter, source: NetworkOptions) -> tuple[Checkpoint, Network]:
+    """Return the checkpoint given by name or path, or the default one, and its network."""
+    model = api.load(source.default if source.checkpoint is None else source.checkpoint, device=source.device)
+    report_default(reporter, source.checkpoint, model.checkpoint)
     return model.checkpoint, model.network
 
 
@@ -207,19 +197,12 @@ def describe_image(image: InputImage) -> dict[str, Any]:
     return {"image": image.name, "label": image.label, **named}
 
 
-def warn_dead(
-    reporter: Reporter,
-    active: int | None,
-    size: int,
-    *,
-    ranges: Sequence[UnitRange] | None = None,
-    owner: str = "",
-    advice: str = "",
-) -> None:
+def warn_dead(reporter: Reporter, metadata: Metadata, *, owner: str = "", advice: str = "") -> None:
     """Warn if a checkpoint has dead units, and list them where their ranges are known."""
+    active, size = metadata.active_units, metadata.model.bottleneck
     if active is None or active == size:
         return
-    dead = [str(unit) for unit, found in enumerate(ranges or ()) if found.is_dead]
+    dead = [str(unit) for unit, found in enumerate(metadata.unit_ranges or ()) if found.is_dead]
     numbers = f": {'unit' if len(dead) == 1 else 'units'} {', '.join(dead)}" if dead else ""
     verb = "is" if size - active == 1 else "are"
     reporter.warn(f"{size - active} of {size} bottleneck units{owner} {verb} dead (always zero){numbers}{advice}")

@@ -98,10 +98,9 @@ def _of_images(job: Inputs) -> Iterator[Block]:
 
 
 def _encode_split(reporter: Reporter, target: Destination, split: Split, source: DatasetOptions) -> None:
-    checkpoint, network = inputs.open_model(reporter, source.checkpoint, source.device)
+    checkpoint, network = inputs.open_model(reporter, source)
     data = inputs.open_dataset_of(reporter, checkpoint, source)
-    metadata = checkpoint.metadata
-    inputs.warn_dead(reporter, metadata.active_units, metadata.model.bottleneck, ranges=metadata.unit_ranges)
+    inputs.warn_dead(reporter, checkpoint.metadata)
     inputs.warn_unlike_split(reporter, [checkpoint], data, split)
     document = {"checkpoint": inputs.describe_checkpoint(checkpoint), "dataset": data.name, "failed": []}
     _write(reporter, target, _of_split(network, data, split), lambda: document)
@@ -155,7 +154,7 @@ def decode(codes: Codes = "-", *, source: NetworkOptions, out: ImageOutput, repo
     """
     target = _target(reporter, codes, out)
     results.refuse_to_overwrite_inputs(target, codes, source.checkpoint)
-    checkpoint, network = inputs.open_model(reporter, source.checkpoint, source.device)
+    checkpoint, network = inputs.open_model(reporter, source)
     name = "stdin" if codes == "-" else f"'{codes}'"
     with _open_codes(codes) as stream:
         blocks = code_io.read(stream, width=network.config.bottleneck, name=name, note=reporter.info)

@@ -1,7 +1,7 @@
 """`mnistae interpolate` and `mnistae traverse`: images decoded along a path between codes, or along the units of one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -160,7 +160,7 @@ def _ranges(reporter: Reporter, job: Inputs) -> tuple[Sequence[UnitRange], str |
     data = job.data
     reporter.info(f"unit ranges are not stored in this checkpoint; computed from the training images of {data.name}")
     ranges = inference.unit_ranges(inference.encode_uint8(job.network, data.images(Split.TRAIN)))
-    inputs.warn_dead(reporter, count_active(ranges), len(ranges), ranges=ranges)
+    inputs.warn_dead(reporter, replace(metadata, active_units=count_active(ranges), unit_ranges=ranges))
     return ranges, data.name
 
 

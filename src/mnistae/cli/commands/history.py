@@ -43,9 +43,17 @@ def history(references: Runs = None, *, out: HistoryOutput, reporter: Reporter) 
     is_figure = out.output is not None or out.format is not None
     target = results.resolve(reporter, out, stem=results.default_stem("history", [], references or [])) if is_figure else None
     results.refuse_to_overwrite_inputs(target, *(references or []))
-    found = _load(references or [default := os.environ.get("MNISTAE_CHECKPOINT") or None])
+    found: dict[str, Checkpoint] = {}
+    wanted: Sequence[str | None] = references or [os.environ.get("MNISTAE_CHECKPOINT") or None]
+    for reference in wanted:
+        checkpoint = runs.load(reference)
+        name = checkpoint.name or str(checkpoint.path)
+        if not checkpoint.metadata.history:
+            hint = "name a run that was trained here: see 'mnistae checkpoints list'"
+            raise CheckpointError(f"'{name}' was imported and has no loss history", hint=hint)
+        found[name] = checkpoint
     if not references:
-        inputs.report_default(reporter, default, next(iter(found.values())))
+        inputs.report_default(reporter, wanted[0], next(iter(found.values())))
     histories = {name: checkpoint.metadata.history for name, checkpoint in found.items()}
     documents = [
         {**inputs.describe_checkpoint(checkpoint), "history": [dataclasses.asdict(epoch) for epoch in histories[name]]}
@@ -60,18 +68,3 @@ def history(references: Runs = None, *, out: HistoryOutput, reporter: Reporter) 
     reporter.preview(lambda canvas: plot(canvas, losses))
     figure = figures.loss_curve(*histories.values(), names=list(histories))
     results.write_result(reporter, target, lambda kind: figures.render(figure, kind), {"runs": documents})
-
-
-def _load(references: Sequence[str | None]) -> dict[str, Checkpoint]:
-    """Return the checkpoints by name or path. Raises CheckpointError for one without a history."""
-    found: dict[str, Checkpoint] = {}
-    for reference in references:
-        checkpoint = runs.load(reference)
-        name = checkpoint.name or str(checkpoint.path)
-        if not checkpoint.metadata.history:
-            raise CheckpointError(
-                f"'{name}' was imported and has no loss history",
-                hint="name a run that was trained here: see 'mnistae checkpoints list'",
-            )
-        found[name] = checkpoint
-    return found

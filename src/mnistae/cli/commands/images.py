@@ -1,7 +1,7 @@
 """`mnistae reconstruct` and `mnistae denoise`: images beside what the network makes of them."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -27,6 +27,7 @@ class DenoiseInput(DatasetOptions):
     checkpoint: Annotated[
         str | None, checkpoint_option("Checkpoint name or .safetensors file (default: the built-in `denoise`).")
     ] = None
+    default: ClassVar[str | None] = builtin.DENOISE
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def denoise(images: Images, *, noise: NoiseOptions, source: DenoiseInput, out: F
         raise UsageError("--seed has no effect with --noise none", hint="leave one of them out")
     level, seed = noises.check_level(noise.noise, noise.level), noises.check_seed(noise.seed)
     target = results.for_images(reporter, images, source, out, suffixes=noise.suffixes())
-    job = inputs.load_inputs(reporter, images, source, default=builtin.DENOISE, are_noisy=are_noisy)
+    job = inputs.load_inputs(reporter, images, source, are_noisy=are_noisy)
     found = inference.denoise(job.network, references.stack(job.images), kind=noise.noise, level=level, seed=seed)
     columns = {"denoised": found.outputs} if are_noisy else {"noisy": found.noisy, "denoised": found.outputs}
     if not are_noisy:

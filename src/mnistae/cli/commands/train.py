@@ -208,7 +208,7 @@ def _report(reporter: Reporter, run: "Run") -> None:
     checkpoint = runs.load(run.spec.name)
     metadata, loss = checkpoint.metadata, run.history[-1].loss
     active, size = metadata.active_units, run.spec.model.bottleneck
-    inputs.warn_dead(reporter, active, size, ranges=metadata.unit_ranges, advice="; try another --seed")
+    inputs.warn_dead(reporter, metadata, advice="; try another --seed")
     reporter.info(f"loss {loss:.5f} after {_epochs(run)}, {active} of {size} bottleneck units active")
     document = {
         "checkpoint": inputs.describe_checkpoint(checkpoint),

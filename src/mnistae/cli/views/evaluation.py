@@ -76,10 +76,7 @@ def _document(report: Report) -> dict[str, Any]:
         **result.pivot(*SUMMARY)[None, None],
         "mean_activations": _values(result, "mean_activation"),
         "denoising": [{"noise": kind, "level": float(level), **row} for (kind, _, level), row in noises] or None,
-        **{
-            name: image_view.documents(one.images, one.reconstruction.metrics) if one else None
-            for name, one in extremes.items()
-        },
+        **{name: one and image_view.documents(one.images, one.reconstruction.metrics) for name, one in extremes.items()},
         "knn": next(({"k": k, "accuracy": row["knn_accuracy"]} for (_, k), row in result.pivot("knn_accuracy").items()), None),
     }
 
