@@ -35,19 +35,27 @@ OptionalName = Annotated[
 File = Annotated[
     Path, typer.Argument(metavar="FILE", help="A PyTorch checkpoint (.pth, .pt, .ckpt), a .safetensors file or an .npz.")
 ]
-InputRangeOption = Annotated[
-    InputRange,
-    typer.Option("--input-range", help="Range of the inputs; mnist: normalised by mean 0.1307 and deviation 0.3081."),
-]
-BottleneckOption = Annotated[Bottleneck, typer.Option("--bottleneck-activation", help="Activation of the bottleneck.")]
-OutputOption = Annotated[
-    Output, typer.Option("--output-activation", help="Activation of the output; tanh is for images from -1 to 1.")
-]
-NewName = Annotated[str | None, typer.Option("--name", help="Name of the run (default: the file name).")]
 PartOption = Annotated[Part, typer.Option("--part", help="Part of the network to export (ONNX only).")]
 
 
 ExportFormat = StrEnum("ExportFormat", ["ONNX", "NPZ", "SAFETENSORS"])
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """The run's name, and what the network was trained with."""
+
+    name: Annotated[str | None, typer.Option("--name", help="Name of the run (default: the file name).")] = None
+    input_range: Annotated[
+        InputRange,
+        typer.Option("--input-range", help="Range of the inputs; mnist: normalised by mean 0.1307 and deviation 0.3081."),
+    ] = InputRange.UNIT
+    bottleneck_activation: Annotated[
+        Bottleneck, typer.Option("--bottleneck-activation", help="Activation of the bottleneck.")
+    ] = Bottleneck.RELU
+    output_activation: Annotated[
+        Output, typer.Option("--output-activation", help="Activation of the output; tanh is for images from -1 to 1.")
+    ] = Output.SIGMOID
 
 
 @dataclass(frozen=True)
@@ -87,28 +95,20 @@ def path(name: OptionalName = None, *, reporter: Reporter) -> None:
     reporter.result([str(found.path)], {"path": str(found.path)})
 
 
-def import_(
-    file: File,
-    *,
-    name: NewName = None,
-    input_range: InputRangeOption = InputRange.UNIT,
-    bottleneck_activation: BottleneckOption = Bottleneck.RELU,
-    output_activation: OutputOption = Output.SIGMOID,
-    force: Force = False,
-    reporter: Reporter,
-) -> None:
+def import_(file: File, *, options: ImportOptions, force: Force = False, reporter: Reporter) -> None:
     """Import weights: any network of four linear layers, 784-h-b-h-784, whatever their names.
 
     A PyTorch file is read with weights_only=True: it cannot run code.
     """
-    if name is None and not names.is_valid(file.stem):
+    if options.name is None and not names.is_valid(file.stem):
         raise UsageError(f"the file name '{file.name}' does not give a valid run name", hint="choose one with --name NAME")
-    run_name = names.check(name if name is not None else file.stem)
+    run_name = names.check(file.stem if options.name is None else options.name)
     with runs.lock(run_name):
         runs.check_is_new(run_name, force=force, hint="replace it with --force, or choose another --name")
         from mnistae.store import importer
 
-        found = importer.read(file, Variant(input_range, bottleneck_activation, output_activation))
+        variant = Variant(options.input_range, options.bottleneck_activation, options.output_activation)
+        found = importer.read(file, variant)
         saved = runs.save_model(run_name, found.weights, found.metadata)
     model, trial = found.metadata.model, found.trial
     for note in found.notes:

@@ -22,24 +22,31 @@ from mnistae.tasks import evaluation
 from mnistae.tasks.evaluation import Extremes
 
 MAX_CHECKPOINTS = 20
-MAX_EXTREMES = 100
-MAX_NEIGHBOURS = 100
 
 Checkpoints = Annotated[
     list[str] | None, typer.Argument(metavar="CHECKPOINT", help="Checkpoints to compare.", show_default=False)
 ]
-SplitOption = Annotated[Split, typer.Option("--split", help="Images to measure on.")]
-ExtremesOption = Annotated[
-    int | None,
-    typer.Option("--extremes", metavar="N", help="Also list the N worst and N best reconstructions.", show_default=False),
-]
-DenoisingOption = Annotated[
-    bool, typer.Option("--denoising", help="Also report the PSNR gain for each kind of noise at five levels.")
-]
-KnnOption = Annotated[
-    int | None,
-    typer.Option("--knn", metavar="K", help="Also report k-nearest-neighbour accuracy on the codes.", show_default=False),
-]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Which images are measured, and what is reported besides."""
+
+    split: Annotated[Split, typer.Option("--split", help="Images to measure on.")] = Split.TEST
+    extremes: Annotated[
+        int | None, typer.Option("--extremes", metavar="N", help="Also list the N worst and N best reconstructions.")
+    ] = None
+    denoising: Annotated[
+        bool, typer.Option("--denoising", help="Also report the PSNR gain for each kind of noise at five levels.")
+    ] = False
+    knn: Annotated[
+        int | None, typer.Option("--knn", metavar="K", help="Also report k-nearest-neighbour accuracy on the codes.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        for option, value in (("--extremes", self.extremes), ("--knn", self.knn)):
+            if value is not None:
+                configs.check_integer(option, value, 1, 100)
 
 
 EvaluationFormat = StrEnum("EvaluationFormat", ["CSV", "PNG", "SVG", "PDF"])
@@ -56,15 +63,7 @@ class EvaluationOutput(OutputOptions):
 
 
 def evaluate(
-    checkpoints: Checkpoints = None,
-    split: SplitOption = Split.TEST,
-    extremes: ExtremesOption = None,
-    denoising: DenoisingOption = False,
-    knn: KnnOption = None,
-    *,
-    source: DatasetOptions,
-    out: EvaluationOutput,
-    reporter: Reporter,
+    checkpoints: Checkpoints = None, *, parts: Parts, source: DatasetOptions, out: EvaluationOutput, reporter: Reporter
 ) -> None:
     """Measure a checkpoint over the test set: MSE, PSNR and SSIM by digit, active units, PCA, denoising.
 
@@ -72,25 +71,21 @@ def evaluate(
     bottleneck has units and is fitted on the training images; mean activations are over the training images. Denoising uses the
     lab's noise, uniform in [-0.625, 0.625], with seed 0. On the training split, --knn is leave-one-out.
     """
-    for option, value, most in (("--extremes", extremes, MAX_EXTREMES), ("--knn", knn, MAX_NEIGHBOURS)):
-        if value is not None:
-            configs.check_integer(option, value, 1, most)
     references = choose_checkpoints(checkpoints or [], source.checkpoint, "CHECKPOINT arguments")
     if len(references) > MAX_CHECKPOINTS:
         raise UsageError(f"too many checkpoints: {len(references)}", hint=f"give at most {MAX_CHECKPOINTS}")
     target = None if out.output is None and out.format is None else results.resolve(reporter, out)
     if target is not None and target.format != EvaluationFormat.CSV:
-        _check_figure(extremes or 0, len(references), denoising=denoising)
+        _check_figure(parts, len(references))
     results.refuse_to_overwrite_inputs(target, *references, source.dataset)
     opened = [inputs.open_model(reporter, replace(source, checkpoint=reference)) for reference in references]
     _check_common_dataset([checkpoint for checkpoint, _ in opened], source.dataset)
     dataset = inputs.open_dataset_of(reporter, opened[0][0], source)
-    inputs.warn_unlike_split(reporter, [checkpoint for checkpoint, _ in opened], dataset, split)
+    inputs.warn_unlike_split(reporter, [checkpoint for checkpoint, _ in opened], dataset, parts.split)
     networks = [network for _, network in opened]
     with reporter.progress(is_bytes=False) as progress:
-        evaluations = evaluation.evaluate(
-            networks, dataset, split, extremes=extremes or 0, denoising=denoising, knn=knn or 0, progress=progress
-        )
+        optional = replace(parts, extremes=parts.extremes or 0, knn=parts.knn or 0)
+        evaluations = evaluation.evaluate(networks, dataset, **vars(optional), progress=progress)
     reports = [Report(checkpoint, result) for (checkpoint, _), result in zip(opened, evaluations, strict=True)]
     for report in reports:
         units = report.result.pivot("active_units")[None, None]
@@ -102,10 +97,10 @@ def evaluate(
     _write(reporter, target, reports, dataset.name)
 
 
-def _check_figure(extremes: int, checkpoints: int, *, denoising: bool) -> None:
-    if bool(extremes) == denoising:
+def _check_figure(parts: Parts, checkpoints: int) -> None:
+    if bool(parts.extremes) == parts.denoising:
         raise UsageError("a figure needs either --extremes or --denoising", hint="give one of them, or write CSV: -f csv")
-    if extremes and checkpoints > 1:
+    if parts.extremes and checkpoints > 1:
         raise UsageError("--extremes can be drawn for one checkpoint only", hint="name one, or draw --denoising")
 
 

@@ -83,37 +83,38 @@ class ResourceOptions:
         return self.started + seconds if seconds else math.inf
 
 
-Name = Annotated[str | None, typer.Option("--name", help="Name of the run (default: derived from the settings).")]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Resume the run --name, or begin it if there is none; without --name the newest run.")
-]
+@dataclass(frozen=True)
+class RunChoice:
+    """Which run is trained."""
+
+    name: Annotated[str | None, typer.Option("--name", help="Name of the run (default: derived from the settings).")] = None
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Resume the run --name, or begin it if there is none; without --name the newest run."),
+    ] = False
+    force: Force = False
+
+    def __post_init__(self) -> None:
+        if self.resume and self.force:
+            raise UsageError("--resume and --force cannot be combined", hint="leave one of them out")
+        if self.name is not None:
+            names.check(self.name)
 
 
 def train(
-    settings: TrainingOptions,
-    sizes: SizeOptions,
-    resources: ResourceOptions,
-    *,
-    name: Name = None,
-    resume: Resume = False,
-    force: Force = False,
-    reporter: Reporter,
+    settings: TrainingOptions, sizes: SizeOptions, resources: ResourceOptions, run: RunChoice, *, reporter: Reporter
 ) -> None:
     """Train the autoencoder and save it; print the checkpoint's path.
 
     Ctrl-C saves the last finished epoch; --resume continues from there and ends with the same files as an uninterrupted run.
     """
     devices.check_choice(resources.device or "auto")
-    if resume and force:
-        raise UsageError("--resume and --force cannot be combined", hint="leave one of them out")
-    if name is not None:
-        names.check(name)
     if settings.dataset is not None:
         settings = dataclasses.replace(settings, dataset=resolve.absolute(settings.dataset))
-    if not resume or _is_first(reporter, name, {**settings.given(), **sizes.given()}):
-        _train_new(reporter, name, settings, sizes, resources, force)
+    if not run.resume or _is_first(reporter, run.name, {**settings.given(), **sizes.given()}):
+        _train_new(reporter, run, settings, sizes, resources)
         return
-    run_name = runs.newest() if name is None else name
+    run_name = run.name or runs.newest()
     with runs.lock(run_name):
         _train(reporter, _resumed(reporter, run_name, settings, sizes, resources), resources)
 
@@ -129,15 +130,15 @@ def _is_first(reporter: Reporter, name: str | None, settings: Mapping[str, Any])
 
 
 def _train_new(
-    reporter: Reporter, name: str | None, settings: TrainingOptions, sizes: SizeOptions, resources: ResourceOptions, force: bool
+    reporter: Reporter, run: RunChoice, settings: TrainingOptions, sizes: SizeOptions, resources: ResourceOptions
 ) -> None:
     config = dataclasses.replace(configs.recipe(settings.recipe or Recipe.LAB), **settings.given())
     model = ModelConfig(**sizes.given())
     data = inputs.open_dataset(reporter, config.dataset, raw=config.raw)
-    run_name = name or names.default(model, config, dataset=data.name)
+    run_name = run.name or names.default(model, config, dataset=data.name)
     with runs.lock(run_name):
         resume = "--resume to continue it, " if (runs.folder(run_name) / runs.STATE).exists() else ""  # not an imported one
-        runs.check_is_new(run_name, force=force, hint=f"use {resume}--force to replace it, or another --name")
+        runs.check_is_new(run_name, force=run.force, hint=f"use {resume}--force to replace it, or another --name")
         from mnistae.training import run as training_run  # imports torch, which reporting a name that is taken does not need
 
         device = training_run.prepare_device(resources.device or "auto", config.precision)
