@@ -49,9 +49,13 @@ def _run() -> int:  # noqa: PLR0911 - one for each kind of exit
 
 def _usage_error(error: typer.TyperException) -> int:
     """Report an argument that Typer rejects, with the value, which pydantic's messages lack."""
-    message, hint = _one_line(error.format_message()).removesuffix("."), _usage_hint()
+    message = _one_line(error.format_message()).removesuffix(".")
     if not message:  # without arguments Typer has shown the help
         return ExitCode.USAGE
+    words = list(itertools.takewhile(str.isalpha, sys.argv[1:3]))
+    while words and not any(f"{name} ".startswith(f"{' '.join(words)} ") for name in app.COMMANDS):
+        words.pop()  # what is left is the longest valid beginning of the command
+    hint = f"run '{' '.join(['mnistae', *words])} --help'"
     value = str(getattr(error.__cause__, "errors", list)()[0]["input"]) if error.__cause__ else ""
     start, _, reason = message.partition("Input should be a valid ")
     if reason:
@@ -104,14 +108,6 @@ def _report(message: str, hint: str, code: ExitCode) -> int:
         with contextlib.suppress(MnistaeError, console.StdoutClosedError):
             console.write_json({"schema": console.SCHEMA, "error": failure})
     return code
-
-
-def _usage_hint() -> str:
-    """Name the help of the longest valid prefix of the command."""
-    words = list(itertools.takewhile(str.isalpha, sys.argv[1:3]))
-    while words and not any(f"{name} ".startswith(f"{' '.join(words)} ") for name in app.COMMANDS):
-        words.pop()
-    return f"run '{' '.join(['mnistae', *words])} --help'"
 
 
 def _one_line(text: str) -> str:

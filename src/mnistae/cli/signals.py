@@ -89,7 +89,10 @@ def deferred() -> Iterator[StopRequest]:
 
 def _raise(number: int, frame: FrameType | None) -> None:
     # An import may swallow the exception or crash in C code; and during one there is no work to save.
-    if _is_importing(frame):
+    caller = frame
+    while caller is not None and caller.f_code.co_filename != _IMPORTS:
+        caller = caller.f_back
+    if caller is not None:
         _end(number, frame)
     request = StopRequest()
     request(number, frame)
@@ -143,9 +146,3 @@ def _swap_handlers(old: object, new: "signal._HANDLER") -> None:
     for number in TERMINATION_SIGNALS:
         if signal.getsignal(number) is old:
             signal.signal(number, new)
-
-
-def _is_importing(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_code.co_filename != _IMPORTS:
-        frame = frame.f_back
-    return frame is not None

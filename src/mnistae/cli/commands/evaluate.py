@@ -19,7 +19,6 @@ from mnistae.data.sets.dataset import Split
 from mnistae.outputs.terminal.mosaic import mosaic
 from mnistae.store.runs import Checkpoint
 from mnistae.tasks import evaluation
-from mnistae.tasks.evaluation import Extremes
 
 MAX_CHECKPOINTS = 20
 
@@ -92,8 +91,9 @@ def evaluate(
         owner = f" of '{report.name}'" if len(reports) > 1 else ""
         metadata = replace(report.checkpoint.metadata, active_units=int(units["active_units"]), unit_ranges=None)
         inputs.warn_dead(reporter, metadata, owner=owner)
-    if len(reports) == 1 and evaluations[0].worst:
-        _preview(reporter, evaluations[0].worst)
+    if len(reports) == 1 and (worst := evaluations[0].worst):
+        names, shown = [image.name for image in worst.images], worst.reconstruction
+        reporter.preview(lambda canvas: mosaic(canvas, shown.originals, shown.outputs, names=names, titles=("reconstructed",)))
     _write(reporter, target, reports, dataset.name)
 
 
@@ -111,11 +111,6 @@ def _check_common_dataset(checkpoints: Sequence[Checkpoint], option: str | None)
         raise UsageError(
             f"the checkpoints were trained on different data sets: '{first}', '{second}'", hint=f"choose one: --dataset {first}"
         )
-
-
-def _preview(reporter: Reporter, worst: Extremes) -> None:
-    names, shown = [image.name for image in worst.images], worst.reconstruction
-    reporter.preview(lambda canvas: mosaic(canvas, shown.originals, shown.outputs, names=names, titles=("reconstructed",)))
 
 
 def _write(reporter: Reporter, target: Destination | None, reports: Sequence[Report], dataset: str) -> None:

@@ -15,7 +15,6 @@ from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import UsageError
 from mnistae.core.files import atomic
 from mnistae.data.sets.dataset import Split
-from mnistae.model.backend import Network
 from mnistae.outputs import figures, maps
 from mnistae.tasks import embedding
 from mnistae.tasks import noise as noises
@@ -72,7 +71,10 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
     """
     target = _target(reporter, source, options, out)
     checkpoint, network = inputs.open_model(reporter, source)
-    method = _method(options.method, network)
+    size = network.config.bottleneck
+    if options.method is Method.CODES and size != 2:
+        raise UsageError(f"invalid value for --method: 'codes' (the bottleneck is {size})", hint="use tsne or pca")
+    method = options.method or (Method.CODES if size == 2 else Method.TSNE)
     dataset = inputs.open_dataset_of(reporter, checkpoint, source)
     inputs.warn_unlike_split(reporter, [checkpoint], dataset, options.split)
     with reporter.progress(is_bytes=False) as progress:
@@ -124,10 +126,3 @@ def _target(reporter: Reporter, source: RunOptions, options: MapOptions, out: Ma
     folder = Path(out.output or f"{results.source_stem(reporter, [], source, options.suffixes())}-projector")
     atomic.check_writable(folder / "vectors.tsv")
     return results.Destination(folder, MapFormat.PROJECTOR)
-
-
-def _method(asked: Method | None, network: Network) -> Method:
-    size = network.config.bottleneck
-    if asked is Method.CODES and size != 2:
-        raise UsageError(f"invalid value for --method: '{asked}' (the bottleneck is {size})", hint="use tsne or pca")
-    return asked or (Method.CODES if size == 2 else Method.TSNE)
