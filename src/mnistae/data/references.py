@@ -85,7 +85,11 @@ def load(
     reference needs it, and its indices are checked before any file is read; `raw` skips the preprocessing of image files.
     Raises UsageError, and DataError for the data set.
     """
-    _check_stdin(refs)
+    if [ref.text for ref in refs].count(STDIN) > 1:
+        raise UsageError("'-' given more than once", hint="stdin can be read only once")
+    if any(ref.text == STDIN for ref in refs):
+        with contextlib.suppress(DataError):  # a closed stdin is reported in its place among the images
+            open_stdin()
     dataset = open_dataset() if needs_dataset(refs) else None
     indices = {ref: _index(ref, ref.number, dataset) for ref in refs if dataset is not None and ref.number is not None}
     for ref in refs:
@@ -167,15 +171,6 @@ def _from_file(path: str, notes: tuple[str, ...], *, is_stdin: bool, raw: bool) 
                 yield InputImage(path if count == 1 else f"{path}[{done}]", row, None, notes)
                 notes = ()
                 done += 1
-
-
-def _check_stdin(refs: Sequence[ImageRef]) -> None:
-    count = sum(ref.text == STDIN for ref in refs)
-    if count > 1:
-        raise UsageError("'-' given more than once", hint="stdin can be read only once")
-    if count:
-        with contextlib.suppress(DataError):  # a closed stdin is reported in its place among the images
-            open_stdin()
 
 
 def _correction(text: str) -> str:

@@ -72,7 +72,11 @@ def read_stream(
         raise DataError(f"cannot read '{name}': {error.strerror or error}", hint=GIVE_AN_IMAGE) from error
     image = _stretched(read_grey(data, name=name))
     if raw:
-        yield _unchanged(image, name)[np.newaxis], 1, image.notes
+        if image.grey.shape != (SIDE, SIDE):
+            hint = "remove --raw to have the digit cropped, scaled and centred"
+            raise DataError(f"'{name}' is not {SIDE}x{SIDE} pixels", hint=hint)
+        alpha = np.float32(1) if image.alpha is None else image.alpha
+        yield (image.grey * alpha)[np.newaxis], 1, image.notes
         return
     flat, notes = _flatten(image.grey, image.alpha)
     digit, more_notes = normalise(flat, name=name, is_bilevel=image.is_bilevel)
@@ -109,6 +113,8 @@ def _decode(data: bytes, kind: str, name: str) -> GreyImage:
     scale = values.Scale(values.WORD)
     if kind == "TIFF" and image.mode in {"I", "F"}:  # numbers of 32 bits, whose range the values have to show
         scale = values.choose(pixels.dtype, *values.extremes(pixels), name=name)
+    elif 0 < pixels.max() <= values.BYTE:
+        scale = values.Scale(values.BYTE, ("values of 16 bits up to 255, read as 8 bits",))
     return GreyImage(scale.to_unit(_shrink(pixels)), None, size, notes=notes + scale.notes)
 
 
@@ -137,19 +143,10 @@ def _shrink(image: NDArray[np.integer]) -> Array:
 
 
 def _stretched(image: GreyImage) -> GreyImage:
-    """Return an image of 8 bits with values 0 and 1, or of 16 bits with values up to 255, on the full scale."""
-    level = float(image.grey.max())
-    if not 0 < level <= 1.001 / 255:
+    """Return an image with values 0 and 1 of 255 on the full scale."""
+    if not 1 / 256 < image.grey.max() <= 1.001 / 255:
         return image
-    factor, note = (255, values.BINARY) if level > 1 / 256 else (257, "values of 16 bits up to 255, read as 8 bits")
-    return replace(image, grey=np.minimum(image.grey * np.float32(factor), 1), notes=(*image.notes, note))
-
-
-def _unchanged(image: GreyImage, name: str) -> Array:
-    if image.grey.shape != (SIDE, SIDE):
-        hint = "remove --raw to have the digit cropped, scaled and centred"
-        raise DataError(f"'{name}' is not {SIDE}x{SIDE} pixels", hint=hint)
-    return image.grey if image.alpha is None else image.grey * image.alpha
+    return replace(image, grey=np.minimum(image.grey * np.float32(255), 1), notes=(*image.notes, values.BINARY))
 
 
 def _flatten(grey: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
