@@ -157,15 +157,21 @@ def test_other_cache(source: Counted, monkeypatch: pytest.MonkeyPatch, version: 
 def wrong_answers(home: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """Damage each byte of a small cache file's header in turn; return how many damages change an answer."""
     counted = Counted(SMALL)
-    assert_same(counted.dataset(), SMALL)
+
+    def answers() -> list[object]:
+        dataset = counted.dataset()
+        rows = [array.tobytes() for split in Split for array in dataset.block(split, 0, 9)]
+        return [dataset.digest, dataset.classes, dataset.notes, *rows]
+
+    right = answers()
     [path] = (home / "cache").iterdir()
     monkeypatch.setattr(cache, "write", lambda *_args: None)  # mending the file each time takes long
     wrong = 0
     for at in range(CacheFile.open(path, SOURCE).data_start):
         flip(path, at)
         try:
-            assert_same(counted.dataset(), SMALL)
-        except (AssertionError, DataError, LookupError, ValueError):
+            wrong += answers() != right
+        except (DataError, LookupError, ValueError):
             wrong += 1
         flip(path, at)
     return wrong

@@ -192,7 +192,7 @@ LINE = text(LABELS[:1], ROWS[:1])
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        ("", "'{path}' is empty"),
+        ("\n\n", "'{path}' is empty"),
         (HEADER + "\n", "no images in '{path}': it has only a header"),
         (text(ROWS[:, :99]), "'{path}' has 99 columns, expected 784 pixels, a label and an index"),
         (text(LABELS, LABELS, LABELS, ROWS), "'{path}' has 787 columns, expected 784 pixels, a label and an index"),

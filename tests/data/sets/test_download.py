@@ -152,6 +152,13 @@ def test_mirror_that_fails_once(pauses: tuple[float, ...], folder: Path, monkeyp
     assert names_in(folder) == ([NAME] if pauses else [])
 
 
+def test_no_time_left(folder: Path) -> None:
+    """Once the time is over, no mirror is contacted."""
+    with Mirror(FILES) as mirror, pytest.raises(DataError, match="timed out"):
+        fetch_archive(archive_at(mirror), folder, limits=Limits(deadline=0.0))
+    assert mirror.requests == []
+
+
 def test_without_the_check_wrong_content_would_pass(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The table above is sensitive: with the comparison of sums taken out, other content is kept."""
     monkeypatch.setattr(download, "_compare", lambda *_: None)
