@@ -1,6 +1,7 @@
 """Image files: what is read, what is refused, and that nothing else can happen."""
 
 import errno
+import logging
 import os
 import struct
 import zlib
@@ -183,6 +184,7 @@ BAD: list[tuple[str, bytes, str]] = [
     ("lab tiff", saved(Image.new("LAB", (90, 90)), "TIFF"), "unsupported colour space LAB: 'x'"),
     ("jpeg tiff", saved(five(), "TIFF", compression="jpeg"), "unsupported TIFF compression 'jpeg': 'x'"),
     ("preview", saved(five(), "TIFF", tiffinfo={254: 1}), "only a preview found: 'x' (a raw photo?)"),
+    ("tiff of too many samples", saved(five(), "TIFF", tiffinfo={277: 60_000}), DAMAGED % "TIFF"),
     ("damaged tiff", DEFLATED[:100] + bytes(200) + DEFLATED[300:], DAMAGED % "TIFF"),
     ("truncated webp", saved(five(), "WEBP")[:200], DAMAGED % "WEBP"),
     ("truncated avif", saved(five(), "AVIF")[:200], DAMAGED % "AVIF"),
@@ -207,8 +209,11 @@ BAD: list[tuple[str, bytes, str]] = [
 
 
 @pytest.mark.parametrize(("data", "message"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
-def test_every_bad_kind_has_its_error(data: bytes, message: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_every_bad_kind_has_its_error(
+    data: bytes, message: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is not a picture of a digit is one DataError, with the source in quotes and a next step; no library adds to it."""
+    monkeypatch.setattr(logging.root, "handlers", [])  # as in the program, where messages of libraries go to stderr
     with pytest.raises(DataError) as caught:
         read(data)
     assert caught.value.message == message
