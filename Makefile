@@ -16,7 +16,6 @@ check:
 
 check-docs:
 	$(PYTHON) docs/generate.py --check
-	$(PYTHON) docs/architecture.py --check
 
 # The page's script: its faults and its format, with npm's tools, and axe-core for the tests. Skipped where npm cannot install them.
 NODE = build/node
@@ -32,7 +31,6 @@ fix: docs
 
 docs:
 	$(PYTHON) docs/generate.py
-	$(PYTHON) docs/architecture.py
 	mkdir -p build
 	MNISTAE_OFFLINE=1 $(PYTHON) -m mnistae report lab -o build/lab.html || echo 'build/lab.html: skipped, it needs MNIST'
 

@@ -1,8 +1,9 @@
-"""Write docs/cli.md and the table of completion from the application; with --check only test whether they are up to date.
+"""Write docs/cli.md, the table of modules in docs/architecture.md and the table of completion; --check only tests them.
 
-The page is generated from the commands, not from their help pages, whose layout changes with Typer's releases.
+docs/cli.md is generated from the commands, not from their help pages, whose layout changes with Typer's releases.
 """
 
+import ast
 import inspect
 import json
 import sys
@@ -19,7 +20,11 @@ from mnistae.cli.app import COMMANDS, load
 from mnistae.data.sets import registry
 from mnistae.model import device
 
-TARGET = Path(__file__).with_name("cli.md")
+DOCS = Path(__file__).resolve().parent
+PACKAGE = DOCS.parent / "src" / "mnistae"
+LAYERS = ("core", "data", "model", "metrics", "tasks", "store", "outputs", "training", "api.py", "cli", "__main__.py")
+"""The entries of the package, the lowest layer first, as in tests/test_floors.py."""
+
 GROUP_NAMES: dict[str, list[str] | str] = {"checkpoints": completion.CHECKPOINTS, "datasets": list(registry.NAMES)}
 """What the argument NAME of the commands of a group is."""
 
@@ -135,9 +140,26 @@ def values(command: str, parameter: Parameter) -> list[str] | str | None:
     return {"--dataset": list(registry.NAMES), "--device": ["auto", *device.AUTO_ORDER]}.get(name, [])
 
 
+def modules() -> str:
+    """Return the table of modules: one row per package and module, packages before their modules."""
+    files = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
+    files.sort(key=lambda path: (LAYERS.index(path.parts[0]), path.as_posix().replace("__init__.py", "")))
+    lines = ["| module | contents |", "|---|---|"]
+    for path in files:
+        text = ast.get_docstring(ast.parse((PACKAGE / path).read_text("utf-8"))) or ""
+        summary = text.partition("\n")[0].partition(". ")[0].removesuffix(".")
+        is_package = path.name == "__init__.py"
+        lines.append(
+            f"| **`{path.parent.as_posix()}/`** | **{summary}** |" if is_package else f"| `{path.as_posix()}` | {summary} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
     """Write or check the files; return the exit code."""
-    pages = {TARGET: document(), completion.TABLE: table()}
+    architecture = DOCS / "architecture.md"
+    above, heading, _ = architecture.read_text("utf-8").partition("## Modules\n\n")
+    pages = {DOCS / "cli.md": document(), completion.TABLE: table(), architecture: above + heading + modules()}
     if "--check" not in sys.argv[1:]:
         for path, text in pages.items():
             path.write_text(text, encoding="utf-8")
