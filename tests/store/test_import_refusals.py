@@ -17,7 +17,7 @@ from torch import Tensor
 from mnistae.model.network import Autoencoder
 from mnistae.store import foreign
 from tests.support.canary import Canary
-from tests.support.weight_files import SIZES, arrays, prefixed, refusal, weights
+from tests.support.weight_files import SIZES, arrays, prefixed, refusal, weights, zipped
 
 SAVE = foreign.SAVE_WEIGHTS
 AGAIN = "download or copy it again"
@@ -123,14 +123,6 @@ def test_sparse_and_quantised(tmp_path: Path) -> None:
 def safetensors_of(kind: str, bits: int) -> bytes:
     header = json.dumps({"a": {"dtype": kind, "shape": [8], "data_offsets": [0, bits]}}).encode()
     return struct.pack("<Q", len(header)) + header + bytes(bits)
-
-
-def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", compression) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return stream.getvalue()
 
 
 def saved(content: object, **options: Any) -> bytes:

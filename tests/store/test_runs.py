@@ -1,8 +1,6 @@
-import io
 import os
 import shlex
 import shutil
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 from mnistae.core.errors import CheckpointError, MnistaeError, OutputError, UsageError
 from mnistae.store import runs, verification
 from tests.support.saved_runs import HISTORY, IMPORTED, METADATA, arrays, refusal, save, tree
+from tests.support.weight_files import zipped
 
 DAMAGED = "retrain it, or copy the original again"
 
@@ -21,13 +20,6 @@ def store(home: Path) -> Path:
 
 
 LIST = "name a run of 'mnistae checkpoints list', or a .safetensors file"
-
-
-def zipped(name: str) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr(name, b"")
-    return stream.getvalue()
 
 
 def test_save_and_load(store: Path) -> None:
@@ -116,9 +108,9 @@ AGAIN = "download or copy it again, then import it: mnistae checkpoints import {
 @pytest.mark.parametrize(
     ("data", "kind", "hint"),
     [
-        (zipped("x/data.pkl"), "a PyTorch file", "import it first: mnistae checkpoints import {}"),
-        (zipped("a.npy"), "an .npz of arrays", "import it first: mnistae checkpoints import {}"),
-        (zipped("x/data.pkl")[:30], "a truncated or damaged zip archive, as PyTorch and NumPy write them", AGAIN),
+        (zipped({"x/data.pkl": b""}), "a PyTorch file", "import it first: mnistae checkpoints import {}"),
+        (zipped({"a.npy": b""}), "an .npz of arrays", "import it first: mnistae checkpoints import {}"),
+        (zipped({"x/data.pkl": b""})[:30], "a truncated or damaged zip archive, as PyTorch and NumPy write them", AGAIN),
         (b"", "empty", AGAIN),
         (b"GIF89a", "a GIF image", LIST),
     ],

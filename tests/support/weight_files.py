@@ -1,5 +1,7 @@
 """Weights as other programs save them, and what the importer says of them."""
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +33,11 @@ def refusal(path: Path) -> tuple[str, str]:
     with pytest.raises(CheckpointError) as failure:
         importer.read(path)
     return failure.value.message.replace(str(path), "FILE").removeprefix("cannot import 'FILE': "), failure.value.hint
+
+
+def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
