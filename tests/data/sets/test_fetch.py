@@ -46,11 +46,6 @@ def archives_of(entry: DatasetInfo, digits: Digits) -> dict[str, bytes]:
     return {"gzip.zip": collection.getvalue()}
 
 
-def md5s(archives: dict[str, bytes]) -> dict[str, str]:
-    """Return what torchvision's table would say of these archives."""
-    return {name: hashlib.md5(data, usedforsecurity=False).hexdigest() for name, data in archives.items()}
-
-
 @pytest.mark.parametrize("entry", DATASETS.values(), ids=DATASETS)
 def test_every_archive(entry: DatasetInfo, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each entry's archives are asked of https addresses alone, and each has a sum of its own."""
@@ -84,7 +79,8 @@ def test_fetch(name: str, digits: Digits, folder: Path, monkeypatch: pytest.Monk
         with pytest.raises(DataError, match=r"cannot download '.*': 127.0.0.1:\d+: checksum mismatch \(MD5\)"):
             download.fetch(entry, folder, no_progress)
         assert list(folder.iterdir()) == []
-        monkeypatch.setattr(registry, "archive_sums", lambda _entry: md5s(archives))
+        sums = {name: hashlib.md5(data, usedforsecurity=False).hexdigest() for name, data in archives.items()}
+        monkeypatch.setattr(registry, "archive_sums", lambda _entry: sums)
         mirror.requests.clear()
         download.fetch(entry, folder, no_progress)
         download.fetch(entry, folder, no_progress)
@@ -101,14 +97,6 @@ def test_disallowed_mirror(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             download.fetch(DATASETS[name], folder, no_progress)
 
 
-def zipped(path: Path, method: int = zipfile.ZIP_DEFLATED) -> Path:
-    """Write a zip of an archive and a member that is too large."""
-    with zipfile.ZipFile(path, "w", method) as archive:
-        archive.writestr("gzip/images.gz", bytes(range(256)) * 4)
-        archive.writestr("gzip/zeros", bytes(1 << 20))
-    return path
-
-
 @pytest.mark.parametrize(
     ("member", "method", "damage", "reason"),
     [
@@ -123,7 +111,10 @@ def test_unpack_damaged_zip(
     member: str, method: int, damage: Callable[[bytes], bytes] | None, reason: str, folder: Path
 ) -> None:
     """A zip that lacks a member, has a bomb, another method or damage leaves nothing but an error; so does a missing one."""
-    path = zipped(folder / "x.zip", method)
+    path = folder / "x.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("gzip/images.gz", bytes(range(256)) * 4)
+        archive.writestr("gzip/zeros", bytes(1 << 20))
     path.write_bytes(damage(path.read_bytes()) if damage else path.read_bytes())
     with pytest.raises(DataError, match=reason):
         download.unpack_zip(path, {member: "out"}, folder, max_bytes=20_000)

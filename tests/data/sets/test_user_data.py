@@ -45,6 +45,13 @@ def test_flat_folder(
     assert resolve.find(DATASETS[name]) == (tmp_path / folder if is_found else None)
 
 
+def save_npz(folder: Path, digits: Digits) -> None:
+    """Save the digits as Keras's mnist.npz."""
+    folder.mkdir(exist_ok=True)
+    named = {f"{'x' if 'images' in role else 'y'}_{role.split('_')[0]}": array for role, array in digits.items()}
+    np.savez(folder / "mnist.npz", **named)  # type: ignore[arg-type]  # NumPy's stub takes them for a flag
+
+
 def labelled(digits: Digits, split: str) -> np.ndarray:
     """Return one split as rows of a label and 784 pixels."""
     images = digits[f"{split}_images"]
@@ -80,9 +87,7 @@ def test_carriers(digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     write_idx(folder, digits)
     write_idx(nested / "MNIST" / "raw", digits, compress=True)
     csv.mkdir()
-    keras = {f"{'x' if 'images' in role else 'y'}_{role.split('_')[0]}": array for role, array in digits.items()}
-    (tmp_path / "npz").mkdir()
-    np.savez(tmp_path / "npz" / "mnist.npz", **keras)  # type: ignore[arg-type]  # NumPy's stub takes them for a flag
+    save_npz(tmp_path / "npz", digits)
     for split in ("train", "test"):
         np.savetxt(csv / f"{split}.csv", labelled(digits, split), fmt="%d", delimiter=",")
         for index, image in enumerate(digits[f"{split}_images"]):
@@ -105,9 +110,7 @@ def test_other_npz_as_mnist(
     digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: DatasetInfo, change: str
 ) -> None:
     """An mnist.npz of other content is not taken for MNIST."""
-    digits = digits | {change: digits[change][::-1]}
-    keras = {f"{'x' if 'images' in role else 'y'}_{role.split('_')[0]}": array for role, array in digits.items()}
-    np.savez(tmp_path / "mnist.npz", **keras)  # type: ignore[arg-type]  # as above
+    save_npz(tmp_path, digits | {change: digits[change][::-1]})
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path))
     with pytest.raises(DataError, match=f"is not the published content of mnist: {change} differ"):
         resolve.open_dataset("mnist").length(Split.TEST)
