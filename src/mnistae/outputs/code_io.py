@@ -19,7 +19,7 @@ from mnistae.core.arrays import Array
 from mnistae.core.errors import DataError
 from mnistae.core.files import kinds, npy, npz
 from mnistae.core.files.read import UnreadableError
-from mnistae.core.text import csv_text
+from mnistae.core.text import counted, csv_text
 from mnistae.outputs import code_text
 from mnistae.outputs.code_text import HINT, RIGHT_CHECKPOINT, Note
 
@@ -74,22 +74,30 @@ def read(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Ite
 
     `name` is the name of the source in messages; `note` is called with what was passed over or converted.
     """
+    done = 0
     try:
         start = stream.peek(kinds.SIZE)[: kinds.SIZE]
-        kind = kinds.describe(start)
         if start.startswith(npy.MAGIC[:1]):
-            yield from _read_npy(stream, width, name, note)
+            blocks = _read_npy(stream, width, name, note)
         elif start.startswith(b"PK"):
-            yield from _read_npz(stream, width, name, note)
-        elif kind is not None:
+            blocks = _read_npz(stream, width, name, note)
+        elif kind := kinds.describe(start):
             raise DataError(f"{name} is {kind} and contains no codes", hint=HINT)
         else:
-            yield from _in_blocks(code_text.rows(stream, width=width, name=name, note=note), width, name)
+            blocks = _in_blocks(code_text.rows(stream, width=width, name=name, note=note), width, name)
+        for block in blocks:
+            with np.errstate(over="ignore"):
+                codes: Array = block.astype(np.float32)
+            bad = np.flatnonzero(~np.isfinite(codes).all(axis=1))
+            if bad.size:
+                raise DataError(f"number that is not finite in code {done + int(bad[0])} in {name}", hint=HINT)
+            yield codes
+            done += len(codes)
     except OSError as error:
         raise DataError(f"cannot read codes from {name}: {error.strerror or error}", hint=HINT) from error
 
 
-def _read_npz(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[Array]:
+def _read_npz(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[NDArray[Any]]:
     data = stream.read(MAX_BYTES + 1)
     try:
         names = npz.names(data)
@@ -109,7 +117,7 @@ def _read_npz(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[
     yield from _read_npy(io.BytesIO(member), width, name, note)
 
 
-def _read_npy(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[Array]:
+def _read_npy(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[NDArray[Any]]:
     try:
         shape, is_fortran, dtype = npy.read_header(stream)
     except ValueError as error:
@@ -122,7 +130,7 @@ def _read_npy(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[
         raise DataError(reason, hint=f"expected real numbers of shape (n, {width}){advice}")
     count, row = 1 if is_single else shape[0], width * dtype.itemsize
     if len(shape) != 2:
-        note(f"{name}: array of shape {shape} read as {count:,} code{'s' * (count != 1)}")
+        note(f"{name}: array of shape {shape} read as {counted(count, 'code')}")
     if is_fortran and count:
         data = stream.read(min(count * row, MAX_BYTES) + 1)
         if len(data) != count * row:
@@ -134,28 +142,20 @@ def _read_npy(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[
         data = stream.read(rows * row)
         if len(data) < rows * row:
             raise DataError(f"{name} is truncated ({start:,} of {count:,} codes)", hint="recreate it")
-        yield _require_finite(np.frombuffer(data, dtype).reshape(rows, width), start, name)
+        yield np.frombuffer(data, dtype).reshape(rows, width)
     if stream.read(1):
         raise DataError(f"trailing data after {count:,} codes in {name}", hint="recreate it")
 
 
-def _in_blocks(values: Iterator[Sequence[Any]], width: int, name: str) -> Iterator[Array]:
-    for number, rows in enumerate(iter(lambda: list(itertools.islice(values, BLOCK)), [])):
+def _in_blocks(values: Iterator[Sequence[Any]], width: int, name: str) -> Iterator[NDArray[Any]]:
+    numbered = enumerate(values)
+    while rows := list(itertools.islice(numbered, BLOCK)):
         codes = []
-        for place, row in enumerate(rows, start=number * BLOCK):
+        for place, row in rows:
             if len(row) != width:
                 raise code_text.wrong_width(place, len(row), width, name)
             try:
                 codes.append([float(cell) for cell in row])
             except (TypeError, ValueError, OverflowError) as error:
                 raise DataError(f"not a number in code {place} in {name}: '{json.dumps(list(row))[:60]}'", hint=HINT) from error
-        yield _require_finite(np.array(codes), number * BLOCK, name)
-
-
-def _require_finite(codes: NDArray[Any], done: int, name: str) -> Array:
-    with np.errstate(over="ignore"):
-        array: Array = codes.astype(np.float32)
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
-    if bad.size:
-        raise DataError(f"number that is not finite in code {done + int(bad[0])} in {name}", hint=HINT)
-    return array
+        yield np.array(codes)

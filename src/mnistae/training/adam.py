@@ -10,9 +10,6 @@ from torch.optim.adam import adam
 
 from mnistae.core.config import Optimizer, TrainConfig
 
-EPSILON = 1e-8
-"""Added to the denominator: PyTorch's default."""
-
 
 class Adam:
     """The weights (n,), the first and second moments (n,) and the step count ()."""
@@ -36,7 +33,7 @@ class Adam:
             lr=learning_rate,
             beta1=self._config.beta1,
             beta2=self._config.beta2,
-            eps=EPSILON,
+            eps=1e-8,  # as by default in PyTorch
             weight_decay=self._config.weight_decay,
             decoupled_weight_decay=self._config.optimizer is Optimizer.ADAMW,
             amsgrad=False,

@@ -81,7 +81,8 @@ class Trainer:
                     f"training diverged in epoch {number} (loss {loss})",
                     hint=f"lower --lr (now {self.config.learning_rate:g})",
                 )
-            self._take_snapshot()
+            for kept, live in zip(self._snapshot, self._state_tensors, strict=True):
+                kept.copy_(live)
             self.history.append(EpochRecord(number, loss, rates[-1]))
             yield self.history[-1]
 
@@ -143,11 +144,6 @@ class Trainer:
             noisy.uniform_(-level, level, generator=self._generator).add_(targets).clamp_(0, MAX_PIXEL)
             return cast_into(inputs, noisy), targets
         return cast_into(inputs, targets), targets
-
-    @torch.no_grad()
-    def _take_snapshot(self) -> None:
-        for kept, live in zip(self._snapshot, self._state_tensors, strict=True):
-            kept.copy_(live)
 
     @torch.no_grad()
     def _is_finite(self) -> bool:
