@@ -41,7 +41,7 @@ def main() -> None:
         rates = schedules.learning_rates(config, [], bare.steps_per_epoch)
         seconds: dict[str, list[float]] = {"whole": [], "bare": []}
         with signals.deferred() as request:
-            epochs = session.epochs(request.is_set)
+            epochs = session.epochs(lambda: request.number is not None)
             for number in range(1, EPOCHS):
                 seconds["whole"].append(_seconds(lambda: next(epochs)))
                 seconds["bare"].append(_seconds(functools.partial(bare._run_epoch, number, rates, never_stop)))
