@@ -46,6 +46,10 @@ class Terminal:
         """Set the size of the window."""
         termios.tcsetwinsize(self._child, (lines, columns))
 
+    def type(self, text: str) -> None:
+        """Type text, or a key such as Ctrl-Z."""
+        os.write(self._parent, text.encode())
+
     def text(self) -> str:
         """Return what was written so far."""
         self._is_drained.clear()

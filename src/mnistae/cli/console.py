@@ -75,21 +75,26 @@ class Reporter:
     @contextlib.contextmanager
     def progress(self, *, is_bytes: bool = True) -> "Iterator[Progress]":
         """Yield a function that reports progress: as a bar of bytes or steps on a terminal, elsewhere as one line per item."""
+        report_once = functools.cache(self.info)
         if self.quiet or not can_redraw():
-            report_once = functools.cache(self.info)
             yield lambda what, _done, _total: report_once(what)
             return
         from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+        from mnistae.cli import foreground
+
         amount = DownloadColumn() if is_bytes else MofNCompleteColumn()
+        terminal = error_console()
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), amount, TimeRemainingColumn())
-        with Progress(*columns, console=error_console(), transient=True) as bar:
-            tasks: dict[str, Any] = {}
+        bar, tasks = Progress(*columns, console=terminal), {}
+        with foreground.live(bar, terminal, can_redraw) as is_visible:
 
             def show(what: str, done: int, total: int | None) -> None:
                 if what not in tasks:
                     tasks[what] = bar.add_task(safe_text(what), total=total)
                 bar.update(tasks[what], completed=done, total=total)
+                if not is_visible():
+                    report_once(what)
 
             yield show
 

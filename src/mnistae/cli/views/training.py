@@ -1,9 +1,10 @@
 """Training progress: a live bar with the losses so far on a terminal, one line per epoch elsewhere."""
 
+import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from mnistae.cli import console
@@ -23,27 +24,29 @@ COUNT_EVERY = 1.0
 
 def show_training(reporter: Reporter, run: "Run", should_stop: Callable[[], bool]) -> None:
     """Train the run and show each epoch when it ends."""
-    if not reporter.quiet and console.can_redraw():
-        _live_view(run, should_stop)
-        return
-    total = run.spec.config.epochs
-    started, shown = time.monotonic(), -math.inf
-    for epoch in run.epochs(should_stop):
-        now = time.monotonic()
-        if total <= MANY_EPOCHS or now - shown >= LINE_EVERY or epoch.number == total:
-            shown = now
-            reporter.info(
-                f"epoch {epoch.number:>{len(str(total))}}/{total}  loss {epoch.loss:.5f}  "
-                f"lr {epoch.learning_rate:g}  {run.images_per_epoch / (now - started):,.0f} images/s"
-            )
-        started = now
+    has_bar = not reporter.quiet and console.can_redraw()
+    total, shown = run.spec.config.epochs, -math.inf
+    with _bar(run) if has_bar else contextlib.nullcontext(lambda _epoch, _facts: False) as show:
+        started = time.monotonic()
+        for epoch in run.epochs(should_stop):
+            now = time.monotonic()
+            speed = run.images_per_epoch / (now - started)
+            facts = f"loss {epoch.loss:.5f}  lr {epoch.learning_rate:g}  {speed:,.0f} images/s"
+            is_due = total <= MANY_EPOCHS or now - shown >= LINE_EVERY or epoch.number == total
+            if not show(epoch.number, facts) and is_due:
+                shown = now
+                reporter.info(f"epoch {epoch.number:>{len(str(total))}}/{total}  {facts}")
+            started = time.monotonic()
 
 
-def _live_view(run: "Run", should_stop: Callable[[], bool]) -> None:
+@contextlib.contextmanager
+def _bar(run: "Run") -> Iterator[Callable[[int, str], bool]]:
+    """Yield a function that updates the bar and returns whether it is visible."""
     from rich.console import Group
-    from rich.live import Live
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.text import Text
+
+    from mnistae.cli import foreground
 
     columns = (
         TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
@@ -56,16 +59,16 @@ def _live_view(run: "Run", should_stop: Callable[[], bool]) -> None:
     task = bar.add_task("", total=run.spec.config.epochs, completed=len(run.history), facts="loss …")
     active, counted = 0, -math.inf
     has_bars = console.supports_unicode(sys.stderr)  # before rich replaces the stream
-    with Live(Group(bar, below), console=terminal, transient=True, refresh_per_second=10):
-        started = time.monotonic()
-        for epoch in run.epochs(should_stop):
-            now = time.monotonic()
-            speed = run.images_per_epoch / (now - started)
-            facts = f"loss {epoch.loss:.5f}  lr {epoch.learning_rate:g}  {speed:,.0f} images/s"
-            if now - counted >= COUNT_EVERY:
-                active, counted = run.count_active(), now
-            bar.update(task, completed=epoch.number, facts=facts)
+    with foreground.live(Group(bar, below), terminal, console.can_redraw) as is_visible:
+
+        def show(number: int, facts: str) -> bool:
+            nonlocal active, counted
+            if time.monotonic() - counted >= COUNT_EVERY:
+                active, counted = run.count_active(), time.monotonic()
+            bar.update(task, completed=number, facts=facts)
             units = f"{active} of {run.spec.model.bottleneck} units active"
             losses = sparkline([epoch.loss for epoch in run.history], terminal.width - len(units) - 2)
             below.plain = f"{losses}  {units}" if has_bars else units
-            started = time.monotonic()
+            return is_visible()
+
+        yield show
