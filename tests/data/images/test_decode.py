@@ -194,6 +194,8 @@ BAD: list[tuple[str, bytes, str]] = [
     ("text like a pgm", b"P5 is a kind of file", DAMAGED % "PPM"),
     ("a text bomb", PNG[:33] + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(9 << 20))) + PNG[33:], DAMAGED % "PNG"),
     ("bomb", png(50_000, 50_000, bytes(50_000)), "image too large: 'x'"),
+    ("81 megapixels", png(9_000, 9_000, b""), "image too large: 'x'"),
+    ("ppm that lies", b"P6 5000 5000 255\n", DAMAGED % "PPM"),
     ("strip", saved(Image.new("L", (2, 500))), "aspect ratio too extreme (2x500): 'x'"),
     ("white", saved(Image.new("L", (90, 90), 255)), "no digit found in 'x'"),
     ("nothing", saved(Image.new("RGBA", (90, 90))), "no digit found in 'x'"),

@@ -126,13 +126,6 @@ def test_other_digits_are_further_apart() -> None:
     assert min(apart(a, b) for i, a in enumerate(images) for b in images[:i]) > 0.06
 
 
-@pytest.mark.parametrize("name", DIGITS)
-@pytest.mark.parametrize("side", [60, 400])
-def test_the_size_of_the_picture_does_not_matter(name: str, side: int) -> None:
-    """A small drawing and a large one give the same image, but for what the small one cannot show."""
-    assert apart(digit(strokes(name, side)), plain(name)) < 0.02
-
-
 def dashed() -> Array:
     """Draw a hairline whose pixels are half and fully dark by turns, as sampling leaves it."""
     drawing = Image.new("L", (800, 800), 230)
