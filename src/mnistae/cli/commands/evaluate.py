@@ -83,8 +83,8 @@ def evaluate(
     inputs.warn_unlike_split(reporter, [checkpoint for checkpoint, _ in opened], dataset, parts.split)
     networks = [network for _, network in opened]
     with reporter.progress(is_bytes=False) as progress:
-        optional = replace(parts, extremes=parts.extremes or 0, knn=parts.knn or 0)
-        evaluations = evaluation.evaluate(networks, dataset, **vars(optional), progress=progress)
+        given = {name: value for name, value in vars(parts).items() if value is not None}
+        evaluations = evaluation.evaluate(networks, dataset, **given, progress=progress)
     reports = [Report(checkpoint, result) for (checkpoint, _), result in zip(opened, evaluations, strict=True)]
     for report in reports:
         units = report.result.pivot("active_units")[None, None]
