@@ -14,7 +14,6 @@ from mnistae.core.records import Metadata, TrainingState
 from mnistae.store import export, foreign, importer, variants
 from mnistae.store import format as checkpoint_format
 from mnistae.store.variants import InputRange, Variant
-from tests.conftest import REFERENCE
 from tests.support.weight_files import SIZES, arrays, prefixed, refusal, weights
 
 
@@ -159,10 +158,3 @@ def test_our_own_file(tmp_path: Path) -> None:
     steps = {name: np.zeros((), np.float32) for name in arrays()}
     path.write_bytes(checkpoint_format.encode_state(TrainingState(arrays(), arrays(), arrays(), steps, ()), ours))
     assert np.array_equal(importer.read(path).weights["fc4.bias"], arrays()["fc4.bias"])
-
-
-def test_reference() -> None:
-    """The weights that the lab was reported with are imported to the bit."""
-    if not REFERENCE.is_file():
-        pytest.skip(f"the lab's own weights are not at {REFERENCE}")
-    check_import(REFERENCE, torch.load(REFERENCE, weights_only=True), ModelConfig())

@@ -10,6 +10,8 @@ MAX_CHARACTERS = 200
 MAX_STEM = 80
 """Bytes of a file name's stem, without its digest."""
 
+_KEPT = {"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "So", "Sk"}  # letters, marks, numbers, emoji
+
 
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun: '1 class', '2,000 classes', '3 images'."""
@@ -37,18 +39,13 @@ def slug(words: Sequence[str], *, identity: Sequence[str] | None = None) -> str:
 
     It ends with a digest of `identity` if that is given, and of the words if it is too long for a file name.
     """
-    kept = ["".join(ch if _stays(ch) else " " for ch in word).strip("._ ").split() for word in words]
-    stem = "-".join("_".join(pieces) or "x" for pieces in kept)
+    kept = ["".join(ch if ch in "._" or unicodedata.category(ch) in _KEPT else " " for ch in word) for word in words]
+    stem = "-".join("_".join(word.strip("._ ").split()) or "x" for word in kept)
     short = stem.encode()[:MAX_STEM].decode(errors="ignore")
     if identity is None and short == stem:
         return stem
     digest = hashlib.sha256("\0".join(identity or words).encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{short}-{digest}"
-
-
-def _stays(character: str) -> bool:
-    # letters, marks, numbers and emoji
-    return character in "._" or unicodedata.category(character) in {"So", "Sk"} or unicodedata.category(character)[0] in "LMN"
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
