@@ -41,10 +41,6 @@ class StopRequest:
         self.number: int | None = None
         self._deadline = math.inf
 
-    def is_set(self) -> bool:
-        """Whether a signal has arrived: the training loop polls this."""
-        return self.number is not None
-
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
         if self.number is None:
@@ -84,7 +80,7 @@ def deferred() -> Iterator[StopRequest]:
         yield request
     finally:
         for number, handler in before.items():
-            signal.signal(number, request if request.is_set() and handler is _raise else handler)
+            signal.signal(number, request if request.number is not None and handler is _raise else handler)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -1,5 +1,6 @@
 """`mnistae checkpoints`: manage the runs in the store."""
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,7 +18,6 @@ from mnistae.core.files import permissions
 from mnistae.store import export as exports
 from mnistae.store import names, onnx_graph, runs, verification
 from mnistae.store.onnx_graph import Part
-from mnistae.store.runs import Checkpoint
 from mnistae.store.variants import Bottleneck, InputRange, Output, Variant
 
 COLUMNS = ("name", "hidden", "bottleneck", "epochs", "loss", "active_units", "dataset", "state")
@@ -175,24 +175,12 @@ def remove(checkpoint_names: Names, *, reporter: Reporter) -> None:
 def _entry(name: str) -> dict[str, Any] | None:
     """Return a run's row; None if it has been removed meanwhile."""
     try:
-        return _describe(name, runs.load(name))
+        checkpoint = runs.load(name)
     except CheckpointError:
-        pass
-    try:
-        reason = verification.verify(name)
-    except CheckpointError:
+        with contextlib.suppress(CheckpointError):
+            reason = verification.verify(name)
+            return {**dict.fromkeys(COLUMNS), "name": name, "state": _health(name, reason) if reason else "no model yet"}
         return None
-    state = _health(name, reason) if reason else "no model yet"
-    return {**dict.fromkeys(COLUMNS), "name": name, "state": state}
-
-
-def _health(name: str, reason: str | None) -> str:
-    if reason is None:
-        return "ok"
-    return "unreadable" if permissions.is_denied(runs.model_path(name)) else "damaged"
-
-
-def _describe(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
     training, history, model = checkpoint.metadata.training, checkpoint.metadata.history, checkpoint.metadata.model
     if checkpoint.is_builtin:
         state = "built-in"
@@ -210,3 +198,9 @@ def _describe(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
         "dataset": training.dataset if training else None,
         "state": state,
     }
+
+
+def _health(name: str, reason: str | None) -> str:
+    if reason is None:
+        return "ok"
+    return "unreadable" if permissions.is_denied(runs.model_path(name)) else "damaged"

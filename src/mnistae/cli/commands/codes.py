@@ -80,12 +80,17 @@ def encode(
         raise UsageError("give images or --split", hint="name images, or use --split train or --split test")
     target = results.resolve(reporter, out)
     results.refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset, images=images or [])
-    if split is not None:
-        _encode_split(reporter, target, split, source)
+    if split is None:
+        job = inputs.load_inputs(reporter, images or [], source)
+        _write(reporter, target, _of_images(job), job.describe)
+        job.exit_with_failures()
         return
-    job = inputs.load_inputs(reporter, images or [], source)
-    _write(reporter, target, _of_images(job), job.describe)
-    job.exit_with_failures()
+    checkpoint, network = inputs.open_model(reporter, source)
+    data = inputs.open_dataset_of(reporter, checkpoint, source)
+    inputs.warn_dead(reporter, checkpoint.metadata)
+    inputs.warn_unlike_split(reporter, [checkpoint], data, split)
+    document = {"checkpoint": inputs.describe_checkpoint(checkpoint), "dataset": data.name, "failed": []}
+    _write(reporter, target, _of_split(network, data, split), lambda: document)
 
 
 def _of_images(job: Inputs) -> Iterator[Block]:
@@ -95,15 +100,6 @@ def _of_images(job: Inputs) -> Iterator[Block]:
         has_classes = job.dataset is not None and bool(job.data.classes)
         classes = [image.class_name for image in images] if has_classes else None
         yield Block([image.name for image in images], [image.label for image in images], codes, classes)
-
-
-def _encode_split(reporter: Reporter, target: Destination, split: Split, source: DatasetOptions) -> None:
-    checkpoint, network = inputs.open_model(reporter, source)
-    data = inputs.open_dataset_of(reporter, checkpoint, source)
-    inputs.warn_dead(reporter, checkpoint.metadata)
-    inputs.warn_unlike_split(reporter, [checkpoint], data, split)
-    document = {"checkpoint": inputs.describe_checkpoint(checkpoint), "dataset": data.name, "failed": []}
-    _write(reporter, target, _of_split(network, data, split), lambda: document)
 
 
 def _of_split(network: Network, data: Dataset, split: Split) -> Iterator[Block]:
@@ -122,7 +118,11 @@ def _write(reporter: Reporter, target: Destination, rest: Iterator[Block], descr
     first = next(rest)  # finds invalid references before anything is written
     blocks = itertools.chain([first], rest)
     if target.path is None and reporter.as_json:
-        images = [row for block in blocks for row in _documents(block)]
+        images = []
+        for block in blocks:
+            named = [{}] * len(block.images) if block.classes is None else [{"class": name} for name in block.classes]
+            rows = zip(block.images, block.labels, named, block.codes.astype(float).tolist(), strict=True)
+            images += [{"image": image, "label": label, **name, "code": code} for image, label, name, code in rows]
         reporter.result([], {**describe(), "count": len(images), "output": None, "images": images})
         return
     sizes: list[int] = []
@@ -137,12 +137,6 @@ def _write(reporter: Reporter, target: Destination, rest: Iterator[Block], descr
 
     results.send(target, chunks())
     results.report_path(reporter, target, {**describe(), "count": sum(sizes)})
-
-
-def _documents(block: Block) -> list[dict[str, Any]]:
-    named = [{}] * len(block.images) if block.classes is None else [{"class": name} for name in block.classes]
-    rows = zip(block.images, block.labels, named, block.codes.astype(float).tolist(), strict=True)
-    return [{"image": image, "label": label, **name, "code": code} for image, label, name, code in rows]
 
 
 def decode(codes: Codes = "-", *, source: NetworkOptions, out: ImageOutput, reporter: Reporter) -> None:

@@ -191,7 +191,7 @@ def _train(reporter: Reporter, spec: "RunSpec", resources: ResourceOptions) -> N
         start = f"resuming '{spec.name}' after {_epochs(run)}" if run.history else f"training '{spec.name}'"
         reporter.info(f"{start} on {devices.describe(spec.device)}")
     with signals.deferred() as request:
-        show_training(reporter, run, request.is_set)
+        show_training(reporter, run, lambda: request.number is not None)
     if request.number is not None:
         hint = f"interrupted after epoch {len(run.history)}; resume with: mnistae train --resume --name {spec.name}"
         reporter.info(hint if run.history else "interrupted during the first epoch; nothing was saved")
