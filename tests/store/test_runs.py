@@ -141,6 +141,10 @@ def test_load_by_path(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for reference in (str(elsewhere), "mine.safetensors", "./mine.safetensors", "../work/mine.safetensors"):
         found = runs.load(reference)
         assert (found.path, found.name, found.metadata) == (Path(reference), None, METADATA)
+    shutil.copy(elsewhere, "mine")
+    assert runs.load("mine").name is None
+    save("mine")  # a run goes before a file of its name
+    assert runs.load("mine").name == "mine"
 
 
 @pytest.mark.parametrize(
