@@ -5,7 +5,6 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -34,7 +33,9 @@ def find(text: str) -> tuple[list[str], str]:
             hint = f"looked for {', '.join(sorted(files.SUFFIXES))}, not in subfolders"
             raise DataError(f"no images in '{text}'", hint=f"found {others}; {hint}" if others else hint)
     else:
-        found, others = list(itertools.islice(_glob(text), MAX_FILES + 1)), ""
+        paths = glob.iglob(text)  # noqa: PTH207 - Path.glob drops the "./" of "./a"
+        own = (path for path in paths if not _is_folder(path) and files.SYSTEM.isdisjoint(Path(path.lower()).parts))
+        found, others = list(itertools.islice(own, MAX_FILES + 1)), ""
         if not found:
             raise DataError(f"no files match '{text}'", hint="give existing files, or a folder of images")
     if len(found) > MAX_FILES:
@@ -57,12 +58,6 @@ def _is_folder(text: str) -> bool:
 
 def _is_same(folder: Path, other: str) -> bool:
     return folder.exists() and folder.samefile(other)
-
-
-def _glob(pattern: str) -> Iterator[str]:
-    for path in glob.iglob(pattern):  # noqa: PTH207 - Path.glob drops the "./" of "./a"
-        if not _is_folder(path) and files.SYSTEM.isdisjoint(part.lower() for part in Path(path).parts):
-            yield path
 
 
 def _natural_key(path: str) -> tuple[list[list[tuple[int, str]]], str]:

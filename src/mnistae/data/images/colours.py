@@ -28,17 +28,12 @@ def to_grey(rgb: Array, brightness: Array) -> tuple[Array, tuple[str, ...]]:
         return brightness, ()
     sample = pixels[:: len(pixels) // 4096 + 1]
     shades = np.unique(sample, axis=0)  # one of each, however much of the image is background
-    name = min(COLOUR_MAPS, key=lambda name: _distance(name, shades))
-    if _distance(name, shades) < TOLERANCE:
+    distance, name = min((float(_tree(name).query(shades)[0].mean()), name) for name in COLOUR_MAPS)
+    if distance < TOLERANCE:
         values = (_tree(name).query(pixels)[1] / 255).reshape(brightness.shape).astype(np.float32)
         if np.ptp(values) > MIN_SPAN:
             return values, (f"read the values of colour map '{name}'",)
     return brightness, (BY_BRIGHTNESS,)
-
-
-def _distance(name: str, shades: Array) -> float:
-    """Return the mean distance of colours (n, 3) from the nearest of a colour map."""
-    return float(_tree(name).query(shades)[0].mean())
 
 
 @functools.cache
