@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mnistae.core import config as configs
-from mnistae.core.arrays import Array, to_float
+from mnistae.core.arrays import Array, Indices, to_float
 from mnistae.core.config import PIXELS, ModelConfig
 from mnistae.core.records import Metadata, UnitRange
 from mnistae.data.references import InputImage, stack
@@ -26,6 +26,9 @@ from mnistae.tasks.inference import Denoising, Reconstruction
 EXTREMES = 8
 CODES = 5000
 """Codes that t-SNE places: those of `mnistae map`, whose cache is shared."""
+
+POINTS = 2500
+"""Codes of the map in the page, whose images are in it, too."""
 
 STARTS = 100
 """Test images to start from, in order of their classes."""
@@ -55,6 +58,7 @@ class Content:
     evaluation: Evaluation
     denoiser_mse: float
     map: Embedding
+    points: Indices
     ranges: Sequence[UnitRange]
     starts: Sample
     neighbours: Sample
@@ -96,6 +100,7 @@ def collect(
         evaluation=own,
         denoiser_mse=float(quality.mse(clean, denoised).mean()),
         map=shown,
+        points=embedding.spread(len(shown.codes), POINTS),
         ranges=ranges,
         starts=starts,
         neighbours=Sample.take(network, dataset, Split.TRAIN, embedding.spread(total, NEIGHBOURS)),

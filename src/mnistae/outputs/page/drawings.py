@@ -6,16 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from mnistae.core.arrays import NO_LABEL, Array, Indices
+from mnistae.core.arrays import Array, Indices, to_float
 from mnistae.core.records import EpochRecord
 from mnistae.outputs import maps
-from mnistae.tasks.embedding import Embedding, spread
+from mnistae.tasks.embedding import Embedding
 
 SIZE, MARGIN = 1000, 40
 """Side of the map, and its margin."""
-
-POINTS = 2500
-"""Codes of the map in the page, whose images are in it, too."""
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 280, 56, 40
 """Size of the loss curve, and the room for its axes."""
@@ -48,11 +45,6 @@ def _ticks(top: float) -> list[float]:
     return [round(step * k, 12) for k in range(1, int(top / step + 1e-9) + 1)]
 
 
-def shown_points(found: Embedding) -> Indices:
-    """Return the rows of the codes that the page shows."""
-    return spread(len(found.codes), POINTS)
-
-
 def places(found: Embedding) -> Array:
     """Return the places (N, 2) of all codes in the map, from its upper left."""
     low, high = found.positions.min(axis=0), found.positions.max(axis=0)
@@ -63,21 +55,13 @@ def places(found: Embedding) -> Array:
     return inside
 
 
-def classes(found: Embedding, names: Sequence[str]) -> list[dict[str, Any]]:
+def classes(found: Embedding, points: Indices, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return for each class its name, the path of its points, and the place and the image of its centre if it has a label."""
-    at, chosen = places(found), shown_points(found)
-    labels, centres = found.labels[chosen], maps.centres(found)
+    at, labels, centres = places(found), found.labels[points], maps.centres(found)
     drawn = []
     for number, label in enumerate(sorted({int(label) for label in labels})):
-        own = at[chosen[labels == label]]
-        row = None if label == NO_LABEL else centres[label]
-        drawn.append(
-            {
-                "name": maps.class_name(label, names),
-                "colour": number % 10,
-                "path": "".join(f"M{x:.0f} {y:.0f}h0" for x, y in own.tolist()),
-                "centre": None if row is None else at[row].tolist(),
-                "image": None if row is None else found.images[row],
-            }
-        )
+        path = "".join(f"M{x:.0f} {y:.0f}h0" for x, y in at[points[labels == label]].tolist())
+        drawn.append({"name": maps.class_name(label, names), "colour": number % 10, "path": path})
+        if label in centres:
+            drawn[-1] |= {"centre": at[centres[label]].tolist(), "image": to_float(found.images[centres[label]])}
     return drawn

@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mnistae import __version__
 from mnistae.core import records
-from mnistae.core.arrays import to_float
+from mnistae.core.arrays import Array
 from mnistae.core.text import escape
 from mnistae.model import layer_table
 from mnistae.model.layer_table import MEBIBYTE
@@ -78,15 +75,13 @@ def _values(content: Content) -> dict[str, Any]:
         "loss": drawings.loss_curve(content.checkpoint.metadata.history) if content.checkpoint.metadata.history else None,
         "total": own.pivot(*SUMMARY)[None, None],
         "by_class": [(class_name(label, classes), row, row["mse"] / worst) for label, row in rows],
-        "map_classes": drawings.classes(content.map, classes),
+        "map_classes": drawings.classes(content.map, content.points, classes),
         "map_title": embedding.TITLES[content.map.method],
-        "map_points": len(drawings.shown_points(content.map)),
         "map_size": drawings.SIZE,
         "class_name": lambda label: "no label" if label is None else class_name(label, classes),
     }
 
 
-def _png(image: NDArray[Any]) -> str:
-    """Return an image (784,), in [0, 1] or as bytes, as a data URL."""
-    pixels = to_float(image) if image.dtype == np.uint8 else image
-    return f"data:image/png;base64,{base64.b64encode(image_io.png(pixels)).decode()}"
+def _png(image: Array) -> str:
+    """Return an image (784,) as a data URL."""
+    return f"data:image/png;base64,{base64.b64encode(image_io.png(image)).decode()}"

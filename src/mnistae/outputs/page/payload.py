@@ -28,7 +28,7 @@ MAX_UNITS = 32
 
 def build(content: Content) -> dict[str, Any]:
     """Return the numbers that the script computes with, as JSON values."""
-    starts, near, points = content.starts, content.neighbours, drawings.shown_points(content.map)
+    starts, near, points = content.starts, content.neighbours, content.points
     active = [unit for unit, found in enumerate(content.ranges) if not found.is_dead]
     classes = content.dataset.classes
     shown = _names(content.map, classes)
