@@ -22,6 +22,8 @@ def quota(folder: str, number: int, period: int = 100_000) -> dict[str, str]:
         ("0::/a/b\n", {f"{V2}/a/b/cpu.max": "200000 100000\n", f"{V2}/a/cpu.max": "300000 100000\n"}, 2),
         ("0::/not/there\n", {f"{V2}/cpu.max": "400000 100000\n"}, 4),
         ("0::/\n", {f"{V2}/cpu.max": "100000 0\n"}, None),
+        ("0::/\n", {f"{V2}/cpu.max": "20000 100000\n"}, 1),
+        ("1:cpu:/\n0::/job\n", {**quota(V1, -1), f"{V2}/unified/job/cpu.max": "100000 100000\n"}, 1),
         ("5:memory:/\n3:cpu,cpuacct:/job\n", quota(f"{V1}/job", 100_000), 1),
         ("3:cpuacct,cpu:/docker/0\n0::/\n", quota(V1, 250_000), 3),
         ("3:cpu:/\n", quota(V1, -1), None),

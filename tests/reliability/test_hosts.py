@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import wait_until
+from tests.support.client import LONG, NEEDS_ROOT, wait_until
 from tests.support.terminals import Terminal
 
-MNISTAE = f"{sys.executable} -m mnistae"
+CPU_GROUPS = Path("/sys/fs/cgroup/cpu")  # version 1; version 2 does not let a process in the root group set a limit
+
 DRAWING = "[━╸╺]"
 SETTING = {"TERM": "xterm-256color", "PS1": "$ ", "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1"}
 
@@ -81,3 +82,49 @@ def test_a_bar_in_the_background_becomes_lines(shell: Terminal, tmp_path: Path, 
     assert "\x1b[?25l" in in_foreground  # its cursor is hidden again
     after("\x03", r"\$ $")
     assert shell.is_restored()
+
+
+@pytest.mark.skipif(not LONG or not shutil.which("tmux"), reason="part of the campaign, or tmux is missing")
+@pytest.mark.parametrize("columns", [20, 100])
+def test_a_bar_in_tmux(tmp_path: Path, columns: int) -> None:
+    """The bar stays on its lines at any width, with no client attached."""
+
+    def tmux(*words: object) -> str:
+        command = ["tmux", "-S", f"{tmp_path}/socket", "-f", "/dev/null", *map(str, words)]
+        return subprocess.run(
+            command, env={**os.environ, "LC_ALL": "C.UTF-8"}, capture_output=True, check=True, text=True
+        ).stdout
+
+    (tmp_path / "work.py").write_text(LONG_WORK["training"])
+    tmux("new-session", "-d", "-x", columns, "-y", 20, f"{sys.executable} {tmp_path}/work.py")
+    try:
+        wait_until(lambda: re.search(r"[2-9]\d/|epo.*loss 0", tmux("capture-pane", "-p")) is not None, 60)
+        lines = tmux("capture-pane", "-p").splitlines()
+        assert len([line for line in lines if "loss" in line]) == 1
+        assert len([line for line in lines if line]) == 2
+    finally:
+        tmux("kill-server")
+
+
+@NEEDS_ROOT
+@pytest.mark.skipif(not os.access(CPU_GROUPS / "cpu.cfs_quota_us", os.R_OK), reason="no control groups of version 1")
+def test_the_limit_of_a_control_group() -> None:
+    """The quota of the group above counts as well as its own."""
+    outer = CPU_GROUPS / f"mnistae-{os.getpid()}"
+    inner = outer / "inner"
+    try:
+        inner.mkdir(parents=True)
+    except OSError as error:
+        pytest.skip(f"control groups cannot be made: {error.strerror}")
+    try:
+        script = (
+            f"echo $$ > {inner}/cgroup.procs; exec {sys.executable} -c 'from mnistae.core import cpus; print(cpus.limit())'"
+        )
+        limits = []
+        for group, quota in ((outer, 250_000), (inner, 120_000), (outer, 200_000), (inner, 50_000)):
+            (group / "cpu.cfs_quota_us").write_text(str(quota))
+            limits.append(subprocess.run(["sh", "-c", script], capture_output=True, check=True, text=True).stdout.strip())
+        assert limits == ["3", "2", "2", "1"]
+    finally:
+        inner.rmdir()
+        outer.rmdir()

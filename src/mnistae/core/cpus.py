@@ -19,7 +19,8 @@ def _quotas(root: Path) -> Iterator[tuple[int, int]]:
             _number, controllers, group = line.split(":", 2)
             if controllers and "cpu" not in controllers.split(","):
                 continue
-            base, files = ("cpu", ("cpu.cfs_quota_us", "cpu.cfs_period_us")) if controllers else ("", ("cpu.max",))
+            files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if controllers else ("cpu.max",)
+            base = "cpu" if controllers else "unified" if (root / "sys/fs/cgroup/unified").is_dir() else ""
             place = PurePosixPath(group.lstrip("/"))
             for folder in (place, *place.parents):  # in a container the group itself is missing and only the root exists
                 with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
