@@ -10,6 +10,7 @@ from PIL import Image
 from tests.conftest import Cli
 
 CLASSES = ("Ankle boot", "cat", "dog")
+NOTE = "train: 12 images from 'train', 3 classes; test: 6 images from 'test', 3 classes"
 
 
 @pytest.fixture
@@ -23,37 +24,28 @@ def named(tmp_path: Path, digits: dict[str, np.ndarray]) -> str:
     return str(tmp_path / "named")
 
 
-def test_evaluate(cli: Cli, named: str) -> None:
-    """The rows of the table and the document have the names of the classes."""
-    document = json.loads(cli("evaluate", "-c", "lab", "--dataset", named, "--json", "--extremes", "1").out)
+def test_names_of_classes(cli: Cli, named: str) -> None:
+    """Rows of tables and documents, images and codes have the name of their class; what is encoded can be decoded again."""
+    data = ("--dataset", named)
+    document = json.loads(cli("evaluate", "-c", "lab", *data, "--json", "--extremes", "1").out)
     assert [(row["digit"], row["class"]) for row in document["digits"]] == list(enumerate(CLASSES))
     assert document["worst"][0]["class"] == CLASSES[document["worst"][0]["label"]]
     assert "class" not in document["total"]
-    lines = cli("evaluate", "-c", "lab", "--dataset", named).out.splitlines()
+    lines = cli("evaluate", "-c", "lab", *data).out.splitlines()
     assert [line.split("  ")[0].strip() for line in lines[2:6]] == ["class", *CLASSES]
-    assert "MSE of class dog" in cli("evaluate", "lab", "denoise", "--dataset", named).out
-
-
-@pytest.mark.parametrize("image", ["0", "train:0"])
-def test_reconstruct(cli: Cli, named: str, image: str) -> None:
-    """An image has its label and the name of its class."""
-    answer = cli("reconstruct", image, "-c", "lab", "--dataset", named, "--json")
+    assert "MSE of class dog" in cli("evaluate", "lab", "denoise", *data).out
+    answer = cli("reconstruct", "train:0", "-c", "lab", *data, "--json")
     assert {key: json.loads(answer.out)["images"][0][key] for key in ("label", "class")} == {"label": 0, "class": "Ankle boot"}
-    assert "using data set" in answer.err
-    assert "train: 12 images from 'train', 3 classes; test: 6 images from 'test', 3 classes" in answer.err
-
-
-def test_encode(cli: Cli, named: str) -> None:
-    """JSON lines and CSV have the class after the label, from indices and from a split; the CSV is decoded again."""
-    lines = cli("encode", "--split", "test", "-c", "lab", "--dataset", named).out.splitlines()
+    assert NOTE in answer.err
+    lines = cli("encode", "--split", "test", "-c", "lab", *data).out.splitlines()
     assert [json.loads(line)["class"] for line in lines] == [*CLASSES, *CLASSES]
-    row = json.loads(cli("encode", "test:5", "-c", "lab", "--dataset", named, "--json").out)["images"][0]
-    assert (row["label"], row["class"]) == (2, "dog")
-    csv = cli("encode", "0", "-c", "lab", "--dataset", named, "-f", "csv", "-o", "codes.csv")
-    assert csv.code == 0
-    header, first = Path("codes.csv").read_text().splitlines()
+    header, first = cli("encode", "0", "-c", "lab", *data, "-f", "csv").out.splitlines()
     assert (header.split(",")[:4], first.split(",")[:3]) == (["image", "label", "class", "c0"], ["0", "0", "Ankle boot"])
+    Path("codes.csv").write_text(f"{header}\n{first}\n")
     assert cli("decode", "codes.csv", "-c", "lab", "--json").code == 0
+    document = json.loads(cli("datasets", "verify", named, "--json").out)
+    assert (document["images"], document["labels"]) == ({"train": 12, "test": 6}, {"train": 3, "test": 3})
+    assert (document["classes"], document["notes"]) == (list(CLASSES), [NOTE])
 
 
 def test_raw_is_recorded(cli: Cli, tmp_path: Path, digits: dict[str, np.ndarray]) -> None:
@@ -67,12 +59,3 @@ def test_raw_is_recorded(cli: Cli, tmp_path: Path, digits: dict[str, np.ndarray]
         answer = cli(*words)
         assert (answer.code, "not inverted" in answer.err) == (0, True)
     assert "inverted all images" in cli("evaluate", "-c", "r", "--dataset", tmp_path / "inverted").err
-
-
-def test_verify(cli: Cli, named: str) -> None:
-    """The verification lists splits, labels, classes and notes."""
-    document = json.loads(cli("datasets", "verify", named, "--json").out)
-    assert document["images"] == {"train": 12, "test": 6}
-    assert document["labels"] == {"train": 3, "test": 3}
-    assert document["classes"] == list(CLASSES)
-    assert document["notes"] == ["train: 12 images from 'train', 3 classes; test: 6 images from 'test', 3 classes"]

@@ -11,14 +11,8 @@ from tests.conftest import Cli, run_cli, run_in_pty
 SCREEN = {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "LC_ALL": "C.UTF-8", "COLORTERM": ""}
 
 DRAWING = [
-    ("reconstruct", "1", "2"),
-    ("denoise", "1", "-c", "tiny"),
-    ("denoise", "1", "-c", "tiny", "--noise", "none"),
-    ("interpolate", "1", "2"),
-    ("interpolate", "1", "2", "-n", "50", "-f", "npy"),
-    ("traverse", "1", "--unit", "0"),
-    ("decode", "codes.csv"),
-    ("decode", "codes.csv", "-o", "folder/"),
+    *("reconstruct 1 2", "denoise 1 -c tiny", "denoise 1 -c tiny --noise none", "interpolate 1 2", "traverse 1 --unit 0"),
+    *("interpolate 1 2 -n 50 -f npy", "decode codes.csv", "decode codes.csv -o folder/"),
 ]
 
 
@@ -28,10 +22,10 @@ def codes(cli: Cli, trained: str) -> None:
     assert cli("encode", *[f"test:{k}" for k in range(30)], "-o", "codes.csv").code == 0
 
 
-@pytest.mark.parametrize("words", DRAWING, ids=" ".join)
-def test_a_terminal_gets_the_pictures(words: tuple[str, ...]) -> None:
-    """Grey half-blocks, no wider than 80 columns and no taller than the screen, with colours reset at the end."""
-    code, text = run_in_pty(*words, **SCREEN)
+@pytest.mark.parametrize("words", DRAWING)
+def test_a_terminal_gets_the_pictures(words: str) -> None:
+    """Grey half-blocks, no wider than 80 columns and no taller than the screen, with colours reset at the end; a pipe none."""
+    code, text = run_in_pty(*words.split(), **SCREEN)
     assert code == 0, text
     assert "▀" in text
     assert "\x1b[38;5;" in text
@@ -40,53 +34,43 @@ def test_a_terminal_gets_the_pictures(words: tuple[str, ...]) -> None:
     assert len(lines) <= 24
     assert text.rindex("\x1b[0m") > text.rindex("\x1b[38;")
     assert Path(lines[-1]).exists()  # the result comes last
+    done = run_cli(*words.split(), env={**os.environ, **SCREEN})
+    assert done.returncode == 0
+    assert not re.search("▀|[-.:=+*#%@]{6}|\x1b", (done.stdout + done.stderr).decode())
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"LC_ALL": "C"}, {"TERM": "vt100"}], ids=str)
 def test_without_colour_pictures_are_characters(environment: dict[str, str]) -> None:
     """Without colours or Unicode the preview is plain ASCII."""
-    code, text = run_in_pty("reconstruct", "1", **{**SCREEN, **environment})
-    assert code == 0
-    assert text.isascii()
-    assert "\x1b[38;" not in text
+    code, text = run_in_pty("reconstruct", "1", **SCREEN | environment)
+    assert (code, text.isascii(), "\x1b[38;" in text) == (0, True, False)
     assert re.search("[#%@]{2}", text)
 
 
-@pytest.mark.parametrize("words", DRAWING, ids=" ".join)
-def test_a_pipe_gets_no_pictures(words: tuple[str, ...]) -> None:
-    """In a pipe or a file, stderr has only notes and tables."""
-    done = run_cli(*words, env={**os.environ, **SCREEN})
-    assert done.returncode == 0
-    assert not re.search("▀|[-.:=+*#%@]{6}|\x1b", (done.stdout + done.stderr).decode())
-
-
-def test_a_wide_terminal_gets_all_units() -> None:
-    """A row for each unit if eight frames fit side by side; otherwise only the table."""
-    wide = {**SCREEN, "COLUMNS": "140", "LINES": "80"}
-    text = run_in_pty("traverse", "1", **wide)[1]
-    assert all(re.search(rf"^unit {unit}\b", text, re.MULTILINE) for unit in range(8))
-    assert "▀" in text
-    assert "▀" not in run_in_pty("traverse", "1", **SCREEN)[1]
-
-
-def test_evaluate_shows_the_worst_above_its_table() -> None:
-    """The worst images are shown beside their reconstructions, above the table."""
-    text = run_in_pty("evaluate", "--extremes", "2", **SCREEN)[1]
-    assert "▀" in text
-    assert text.rindex("▀") < text.index("active bottleneck units")
-    assert "▀" not in run_in_pty("evaluate", **SCREEN)[1]
-
-
-def test_quiet_shows_nothing_and_json_shows_what_tables_do() -> None:
-    """-q prints only the path; --json keeps the preview on stderr."""
-    assert run_in_pty("interpolate", "1", "2", "-q", **SCREEN) == (0, "interpolate-1-2.png\r\n")
-    assert "▀" in run_in_pty("reconstruct", "1", "--json", **SCREEN)[1]
-    assert "▀" not in run_in_pty("reconstruct", "1", "--json", "-q", **SCREEN)[1]
+@pytest.mark.parametrize(
+    ("words", "size", "is_drawn"),
+    [
+        ("traverse 1", ("140", "80"), True),
+        ("traverse 1", ("80", "24"), False),
+        ("evaluate --extremes 2", ("80", "24"), True),
+        ("evaluate", ("80", "24"), False),
+        ("interpolate 1 2 -q", ("80", "24"), False),
+        ("reconstruct 1 --json", ("80", "24"), True),
+        ("reconstruct 1 --json -q", ("80", "24"), False),
+    ],
+)
+def test_when_pictures_are_shown(words: str, size: tuple[str, str], is_drawn: bool) -> None:
+    """All units if eight frames fit side by side, the worst images above the table, with --json too, never with -q."""
+    text = run_in_pty(*words.split(), **SCREEN | {"COLUMNS": size[0], "LINES": size[1]})[1]
+    assert ("▀" in text) is is_drawn
+    assert "active bottleneck units" not in text[: text.rfind("▀") + 1]
+    assert words != "interpolate 1 2 -q" or text == "interpolate-1-2.png\r\n"
+    assert size[1] == "24" or all(re.search(rf"^unit {unit}\b", text, re.MULTILINE) for unit in range(8))
 
 
 def test_training_has_a_live_bar(tiny: Path, home: Path) -> None:
     """It shows the run so far, is cleared, and does not change the run's bytes."""
-    words = ("train", "--dataset", tiny, "-e", 60, "-b", 256, "--name", "live", "--force")
+    words = ("train", "--dataset", tiny, "-e", 60, "-b", 256, "--hidden", 16, "--name", "live", "--force")
     code, text = run_in_pty(*words, **SCREEN)
     assert code == 0
     assert re.search(r"[▁-█]{30,}  [1-8] of 8 units active", text)

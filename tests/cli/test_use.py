@@ -24,62 +24,53 @@ def document(answer: Result) -> Any:
 @pytest.mark.parametrize(
     ("words", "path"),
     [
-        (("reconstruct", "1", "2"), "reconstruct-1-2.png"),
-        (("reconstruct", "train:1"), "reconstruct-train_1.png"),
-        (("reconstruct", "digit:3/2", "-c", "tiny"), "reconstruct-digit_3_2-tiny.png"),
-        (("reconstruct", "1", "-f", "svg"), "reconstruct-1.svg"),
-        (("denoise", "1", "2", "-c", "tiny"), "denoise-1-2-tiny.png"),
-        (
-            ("denoise", "1", "-c", "tiny", "--noise", "mask", "--level", "0.2", "--seed", "5"),
-            "denoise-1-tiny-mask-level0.2-seed5.png",
-        ),
-        (("interpolate", "1", "2"), "interpolate-1-2.png"),
-        (("interpolate", "1", "2", "--steps", "4", "-f", "gif"), "interpolate-1-2-steps4.gif"),
-        (("interpolate", "1", "2", "-f", "strip"), "interpolate-1-2-strip.png"),
-        (("traverse", "digit:3"), "traverse-digit_3.png"),
-        (("traverse", "1", "--unit", "0", "-n", "3", "-c", "tiny", "-f", "strip"), "traverse-1-tiny-unit0-steps3-strip.png"),
+        ("reconstruct digit:3/2 -c tiny -f svg", "reconstruct-digit_3_2-tiny.svg"),
+        ("denoise 1 2 -c tiny", "denoise-1-2-tiny.png"),
+        ("denoise 1 -c tiny --noise mask --level 0.2 --seed 5", "denoise-1-tiny-mask-level0.2-seed5.png"),
+        ("interpolate 1 2", "interpolate-1-2.png"),
+        ("interpolate 0 1 --closed -f strip", "interpolate-0-1-closed-strip.png"),
+        ("interpolate 0 1 -n 5 -f gif --ping-pong --fps 20", "interpolate-0-1-steps5-fps20-ping_pong.gif"),
+        ("traverse digit:3 -f npy", "traverse-digit_3.npy"),
+        ("traverse 1 --unit 0 -n 3 -c tiny -f strip", "traverse-1-tiny-unit0-steps3-strip.png"),
     ],
-    ids=str,
 )
-def test_default_name_follows_from_the_arguments(cli: Cli, trained: str, words: tuple[str, ...], path: str) -> None:
-    """The same command rewrites the same file with the same bytes, and prints only its path."""
-    first = cli(*words)
-    assert (first.code, first.out) == (0, f"{path}\n"), first.err
-    before = Path(path).read_bytes()
-    assert cli(*words).code == 0
-    assert Path(path).read_bytes() == before
+def test_default_name_follows_from_the_arguments(cli: Cli, trained: str, words: str, path: str) -> None:
+    """Standard output is the path alone."""
+    answer = cli(*words.split())
+    assert (answer.code, answer.out) == (0, f"{path}\n"), answer.err
+    assert Path(path).is_file()
 
 
-def test_reconstruct_measures_each_image(cli: Cli, trained: str) -> None:
-    """MSE, PSNR and SSIM are a table on stderr and numbers in the document; --json without -o draws nothing."""
-    shown = cli("reconstruct", "1", "test:2")
-    told = document(cli("reconstruct", "1", "test:2", "--json"))
+def test_interpolate_has_its_options(cli: Cli, trained: str) -> None:
+    """A closed path ends where it began, without that frame; a GIF goes back without both ends; slerp takes another way."""
+    for words in ("0 1 2 0", "0 1 2 --closed", "0 1 2 --slerp"):
+        assert cli("interpolate", *words.split(), "-n", 5, "-o", f"{words[6:]}.npy").code == 0
+    opened, closed, curved = (np.load(f"{name}.npy") for name in ("0", "--closed", "--slerp"))
+    assert (closed == opened[:-1]).all()
+    assert np.allclose(curved[::4], opened[:9:4], atol=1e-5)
+    assert not np.allclose(curved, opened[:9], atol=1e-4)
+    document = json.loads(cli("interpolate", 0, 1, 2, "--closed", "--json").out)
+    assert (document["closed"], len(document["codes"]), len(document["images"])) == (True, 3, 3)
+    assert cli("interpolate", 0, 1, "-n", 5, "--ping-pong", "--fps", 20, "-o", "x.gif").code == 0
+    with Image.open("x.gif") as gif:
+        assert (gif.n_frames, gif.info["duration"]) == (8, 50)  # type: ignore[attr-defined]
 
+
+def test_reconstruct_measures_each_image(cli: Cli, trained: str, digits: dict[str, np.ndarray]) -> None:
+    """MSE, PSNR and SSIM are a table on stderr and numbers in the document; photos are preprocessed, unless --raw."""
+    Image.fromarray(255 - digits["train_images"][3]).resize((280, 280)).save("photo.png")
+    Image.fromarray(digits["train_images"][3]).save("small.png")
+    shown = cli("reconstruct", "1", "photo.png", "-o", "x.png")
+    assert "photo.png: " in shown.err
     assert shown.err.splitlines()[-3].split() == ["image", "label", "MSE", "PSNR", "SSIM"]
-    images = told["images"]
-    assert [image["image"] for image in images] == ["1", "test:2"]
-    one = images[0]
+    told = document(cli("reconstruct", "1", "3", "small.png", "--raw", "--json"))
+    assert (told["output"], told["dataset"]) == (None, "tiny")
+    one, digit, file = told["images"]
     assert shown.err.splitlines()[-2].split() == ["1", "0", f"{one['mse']:.6f}", f"{one['psnr']:.2f}", f"{one['ssim']:.4f}"]
     assert one["psnr"] == pytest.approx(-10 * np.log10(one["mse"]))
-    assert told["output"] is None
-    assert told["dataset"] == "tiny"
-    assert document(cli("reconstruct", "1", "--json", "-o", "x.png"))["output"] == "x.png"
-    assert Path("x.png").exists()
-
-
-def test_own_picture_is_told_about(cli: Cli, trained: str, digits: dict[str, np.ndarray]) -> None:
-    """A photo is preprocessed, with the steps on stderr; a 28x28 image is not, nor is any with --raw."""
-    big = Image.fromarray(255 - digits["train_images"][3]).resize((280, 280))
-    big.save("photo.png")
-    Image.fromarray(digits["train_images"][3]).save("small.png")
-
-    photo = cli("reconstruct", "photo.png", "--json")
-    assert "photo.png: " in photo.err
-    same = document(cli("reconstruct", "small.png", "3", "--json"))["images"]
-    assert same[0]["mse"] == pytest.approx(same[1]["mse"], rel=1e-6)
-    raw = document(cli("reconstruct", "small.png", "--raw", "--json"))["images"]
-    assert raw[0]["mse"] == pytest.approx(same[1]["mse"], rel=1e-6)
+    assert (file["image"], file["mse"]) == ("small.png", pytest.approx(digit["mse"], rel=1e-6))
     assert cli("reconstruct", "photo.png", "--raw").code == 4
+    assert document(cli("reconstruct", "1", "--json", "-o", "y.png"))["output"] == "y.png"
 
 
 def test_denoise_tells_before_and_after(cli: Cli, trained: str) -> None:
@@ -94,43 +85,6 @@ def test_denoise_tells_before_and_after(cli: Cli, trained: str) -> None:
     none = document(cli("denoise", "1", "-c", "tiny", "--noise", "none", "--json"))
     assert (none["noisy"], none["denoised"]) == (None, None)
     assert cli("denoise", "1", "-c", "tiny", "--noise", "none").code == 0
-
-
-def test_interpolation_ends_are_reconstructions(cli: Cli, trained: str) -> None:
-    """The first and last frame equal the reconstructions; segments share the frame between them."""
-    assert cli("interpolate", "1", "2", "--steps", 8, "-o", "frames.npy").code == 0
-    frames = np.load("frames.npy")
-    assert frames.shape == (8, 28, 28)
-    told = document(cli("reconstruct", "1", "2", "--json"))["images"]
-    pixels = digits_of(cli)
-    for frame, image, measured in zip((frames[0], frames[-1]), pixels, told, strict=True):
-        assert ((frame - image) ** 2).mean() == pytest.approx(measured["mse"], rel=1e-5)
-    assert cli("interpolate", "1", "2", "0", "--steps", 8, "-o", "three.npy").code == 0
-    assert np.load("three.npy").shape == (15, 28, 28)
-    np.testing.assert_allclose(np.load("three.npy")[:8], frames, rtol=0, atol=1e-6)
-
-
-def digits_of(_cli: Cli) -> list[np.ndarray]:
-    """Return training images 1 and 2 of the tiny data."""
-    from mnistae.data.sets import glyphs
-
-    images, _ = glyphs.draw(3, seed=0)
-    return [images[1] / np.float32(255), images[2] / np.float32(255)]
-
-
-def test_evaluate_tells_everything(cli: Cli, trained: str) -> None:
-    """MSE, PSNR and SSIM by digit and in total, active units, PCA and denoising; the digits add up to the total."""
-    told = document(cli("evaluate", "--json"))
-    rows, total = told["digits"], told["total"]
-    assert [row["digit"] for row in rows] == list(range(10))
-    assert sum(row["count"] for row in rows) == total["count"] == 100
-    mean = sum(row["mse"] * row["count"] for row in rows) / 100
-    assert mean == pytest.approx(total["mse"])
-    assert 0 <= told["active_units"] <= told["bottleneck"] == 8
-    assert told["denoised_mse"] > 0
-    shown = cli("evaluate", "--split", "train")
-    assert shown.out.splitlines()[0] == "tiny on the training images of tiny"
-    assert shown.out.splitlines()[2].split() == ["digit", "images", "MSE", "PSNR", "SSIM"]
 
 
 def test_summary_is_the_labs_table(cli: Cli) -> None:
@@ -180,6 +134,8 @@ def test_the_labs_own_weights(cli: Cli, real_mnist: Path) -> None:
     assert test["pca_mse"] == pytest.approx(0.0375, abs=1e-4)
     assert test["noisy_mse"] == pytest.approx(0.0676, abs=1e-4)
     assert test["denoised_mse"] == pytest.approx(0.0455, abs=1e-4)
+    highs = [unit["high"] for unit in document(cli("traverse", 1, "-n", 2, "--json"))["units"]]
+    assert (len(highs), max(highs)) == (8, pytest.approx(85.75, abs=0.01))
     labels = [image["label"] for image in document(cli("reconstruct", "1", "2", "--json"))["images"]]
     assert labels == [0, 4]
     for words in (("reconstruct", "1", "2"), ("denoise", "1", "2", "-c", "lab"), ("interpolate", "1", "2", "--steps", "8")):
