@@ -108,17 +108,19 @@ def refuse_to_overwrite_inputs(target: Destination | None, *others: str | None, 
 
 
 def write_result(
-    reporter: Reporter, target: Destination | None, render: Callable[[str], bytes], document: dict[str, Any]
+    reporter: Reporter, target: Destination | None, render: Callable[[str], bytes | dict[str, bytes]], document: dict[str, Any]
 ) -> None:
-    """Render and write the file and print its path, which the document holds under `output`."""
+    """Render and write the file, or a folder of files by name, and print its path, which the document has under `output`."""
     if target is None:
         reporter.result([], {**document, "output": None})
         return
     data = render(target.format)
+    files = {"": data} if isinstance(data, bytes) else data
     if target.path is None:
-        send(target, [data])
+        send(target, files.values())
     else:
-        atomic.write_bytes(target.path, data)
+        for name, content in files.items():
+            atomic.write_bytes(target.path / name, content)
     report_path(reporter, target, document)
 
 

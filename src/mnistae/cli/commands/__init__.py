@@ -1,1 +1,1 @@
-"""The commands, one module each."""
+"""The commands: a module for each, or for those that share a shape."""

@@ -102,17 +102,14 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
         rows = zip(shown.names, shown.labels.tolist(), shown.positions.astype(float).tolist(), strict=True)
         points = [{"image": name, "label": None if k == NO_LABEL else k, "x": x, "y": y} for name, k, (x, y) in rows]
         document["points"] = points
-    elif target.path is not None and target.format == MapFormat.PROJECTOR:
-        for name, data in maps.projector_files(shown, dataset.classes).items():
-            atomic.write_bytes(target.path / name, data)
-        results.report_path(reporter, target, document)
-        return
-    title = f"{checkpoint.name or checkpoint.path.name}: {title}"
 
-    def render(kind: str) -> bytes:
+    def render(kind: str) -> bytes | dict[str, bytes]:
         if kind == "csv":
             return maps.as_csv(shown).encode("utf-8", "surrogateescape")
-        return figures.render(maps.figure(shown, dataset.classes, title, network), kind)
+        if kind == "projector":
+            return maps.projector_files(shown, dataset.classes)
+        name = checkpoint.name or checkpoint.path.name
+        return figures.render(maps.figure(shown, dataset.classes, f"{name}: {title}", network), kind)
 
     results.write_result(reporter, target, render, document)
 
