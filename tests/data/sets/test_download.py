@@ -181,7 +181,7 @@ def test_file_under_the_final_name(planted: bytes, requests: int, folder: Path) 
 
 
 def test_folder_that_cannot_be_written(folder: Path) -> None:
-    """A folder that cannot be is said at once, before any mirror is asked."""
+    """A folder that cannot be written is reported before any mirror is contacted."""
     (folder / "file").write_text("")
     with Mirror(FILES) as mirror:
         with pytest.raises(OutputError):
@@ -206,7 +206,7 @@ def test_full_disk_does_not_ask_the_next_mirror(folder: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
 def test_what_the_caller_raises_passes_through(error: type[BaseException], folder: Path) -> None:
-    """An interrupt, or a bar that cannot be drawn, is no fault of the mirror's; nothing is left behind."""
+    """An interrupt or a failing progress bar ends the download, without another mirror and without leftover files."""
 
     def interrupted(_name: str, received: int, _total: int | None) -> None:
         if received:
@@ -236,7 +236,7 @@ def test_progress(folder: Path) -> None:
 
 
 def test_lock_that_is_never_released(folder: Path) -> None:
-    """A lock that somebody sits on delays a download; it cannot prevent it."""
+    """A lock that is never released delays a download, but does not prevent it."""
     limits = replace(PATIENT, deadline=1.0)
     with filelock.FileLock(folder / f".{NAME}.lock"), Mirror(FILES) as mirror:
         thread = threading.Thread(target=fetch_archive, args=(archive_at(mirror), folder), kwargs={"limits": limits})

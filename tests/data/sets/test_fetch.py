@@ -1,4 +1,4 @@
-"""What is missing of a data set is downloaded, all of it, nothing else, and with a sum to check it by."""
+"""The missing files of a data set are downloaded and verified, and no others."""
 
 import gzip
 import hashlib
@@ -48,7 +48,7 @@ def archives_of(entry: DatasetInfo, digits: Digits) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("entry", DATASETS.values(), ids=DATASETS)
 def test_every_archive(entry: DatasetInfo, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each entry's archives are asked of https addresses alone, and each has a sum of its own."""
+    """All archives of an entry have https addresses, and each has a checksum of its own."""
     asked: list[Archive] = []
 
     def fetch(archive: Archive, into: Path, **_options: object) -> Path:
@@ -59,8 +59,8 @@ def test_every_archive(entry: DatasetInfo, folder: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(download, "fetch_archive", fetch)
     monkeypatch.setattr(download, "unpack_zip", lambda _path, members, _folder, **_options: unpacked.update(members))
     download.fetch(entry, folder, no_progress)
-    brought = [name for archive in asked for name in (unpacked.values() if archive.name.endswith(".zip") else [archive.name])]
-    assert brought == [f"{name}.gz" for name in entry.files]
+    fetched = [name for archive in asked for name in (unpacked.values() if archive.name.endswith(".zip") else [archive.name])]
+    assert fetched == [f"{name}.gz" for name in entry.files]
     sums = {archive.content_sha256 or archive.md5 for archive in asked}
     assert len(sums - {None}) == len(asked)
     for archive in asked:

@@ -43,7 +43,7 @@ def test_damaged_file(tmp_path: Path, digits: Digits, entry: DatasetInfo, name: 
 
 
 def test_counts_that_differ(tmp_path: Path, digits: Digits) -> None:
-    """A label too few is found even in files that are sound by themselves."""
+    """A missing label is found even if each file is valid by itself."""
     folder = write_idx(tmp_path / "a", {**digits, "test_labels": digits["test_labels"][1:]})
     with pytest.raises(DataError) as caught:
         idx.read(dataclasses.replace(MNIST, sha256={}), folder)
@@ -75,7 +75,7 @@ def test_archive_sums(
     ("place", "error"), [("", None), ("FashionMNIST/raw", "not fashion-mnist: "), ("KMNIST/raw", "not kmnist: ")]
 )
 def test_mnist_under_another_name(tmp_path: Path, entry: DatasetInfo, digits: Digits, place: str, error: str | None) -> None:
-    """MNIST's own files are recognised: a folder of them is said to be MNIST, and another data set cannot consist of them."""
+    """MNIST's own files are recognised, and refused as another data set."""
     write_idx(tmp_path / place, digits)
     found = idx.detect(tmp_path) or (entry, tmp_path)
     if error is None:
@@ -118,7 +118,7 @@ def test_emnist(tmp_path: Path, digits: Digits, name: str, labels: tuple[int, in
 
 
 def test_missing_file(tiny: Path, entry: DatasetInfo) -> None:
-    """A file that is gone is named, with the command that brings it."""
+    """A missing file is named, with the command that downloads it."""
     (tiny / FILES[3]).unlink()
     with pytest.raises(DataError) as caught:
         idx.read(entry, tiny)
@@ -156,7 +156,7 @@ def test_detect(tmp_path: Path, digits: Digits, place: str, start: str, name: st
 
 
 def test_several(tmp_path: Path, digits: Digits) -> None:
-    """A folder of several data sets is none: one has to be named."""
+    """In a folder of several data sets, one has to be named."""
     for name in ("MNIST", "KMNIST"):
         write_idx(tmp_path / name / "raw", digits)
     with pytest.raises(DataError, match=r"several data sets in '.*': mnist, kmnist"):

@@ -34,7 +34,7 @@ def test_classes() -> None:
 
 @each_entry
 def test_mirrors_are_those_of_torchvision(entry: DatasetInfo) -> None:
-    """A mirror of torchvision that works is the first here, over https."""
+    """The first mirror is torchvision's, over https."""
     table = getattr(torchvision.datasets, entry.torchvision)
     known = {
         "EMNIST": getattr(table, "url", ""),

@@ -1,4 +1,4 @@
-"""A data set is found where the user has it, then where we have it, then on a mirror, and never guessed at."""
+"""A data set is looked for in the user's folder, then in our own, then on a mirror."""
 
 import gzip
 import json
@@ -142,7 +142,7 @@ def test_flat_folder_under_another_name(tiny: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_user_folder_without_it(own: Path, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A MNISTAE_DATA_DIR that lacks the data set is said, whether there is another copy or not."""
+    """If MNISTAE_DATA_DIR lacks the data set, a note says so, whether there is another copy or not."""
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "notes.txt").touch()
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / "theirs"))

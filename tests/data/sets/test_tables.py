@@ -88,8 +88,8 @@ def test_npz_with_wrong_members(tmp_path: Path, few: Digits, changes: dict[str, 
     assert not Path("ran").exists()
 
 
-def test_the_canary_sings() -> None:
-    """What the test above plants does run where somebody unpickles it."""
+def test_without_protection_the_object_runs() -> None:
+    """The test above is sensitive: the object in its files runs when it is unpickled."""
     np.load(io.BytesIO(npy(np.array([CANARY]))), allow_pickle=True)
     assert Path("ran").exists()
 
