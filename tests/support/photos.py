@@ -98,7 +98,6 @@ PHOTOS: dict[str, Maker] = {
     "black ink on transparent background": lambda digit: saved(transparent(drawn(digit, 150, page=220), 0)),
     "white ink on transparent background": lambda digit: saved(transparent(drawn(digit, 150, page=220), 255)),
     "16 bits": lambda digit: saved(sixteen_bits(drawn(digit, 200, page=260))),
-    "16 bits in a PGM": lambda digit: saved(sixteen_bits(drawn(digit, 200, page=260)), "PPM"),
     "tiny": lambda digit: saved(on_paper(drawn(digit, 20))),
     "small": lambda digit: saved(on_paper(drawn(digit, 36))),
     "huge": lambda digit: saved(on_paper(drawn(digit, 1500, page=3000, at=(0.35, 0.55))), "JPEG"),
@@ -114,12 +113,7 @@ PHOTOS: dict[str, Maker] = {
     "a thin pen": lambda digit: saved(on_paper(pressed(drawn(digit, 200, page=260), 3, thick=False))),
     "tilted": lambda digit: saved(on_paper(tilted(drawn(digit, 200, page=300), 6))),
     "squared paper": lambda digit: saved(on_paper(ruled(drawn(digit, 200, page=300)))),
-    "palette": lambda digit: saved(
-        on_paper(drawn(digit, 150, page=220)).convert("P", palette=Image.Palette.ADAPTIVE, colors=8)
-    ),
     "two colours": lambda digit: saved(on_paper(drawn(digit, 200, page=300)).point(lambda v: 255 * (v > 128)).convert("1")),
-    "BMP": lambda digit: saved(on_paper(drawn(digit, 150, page=220)).convert("RGB"), "BMP"),
-    "PGM": lambda digit: saved(on_paper(drawn(digit, 150, page=220)), "PPM"),
     "28x28, dark on light": lambda digit: saved(on_paper(drawn(digit, 28))),
 }
 """Every kind of photo by its name: the file made of a digit (28, 28), light on dark."""
