@@ -133,12 +133,15 @@ class ForkServer:
         )
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Send one request and return the answer."""
+        """Send one request and return its answer. That of an earlier one, which a time limit has interrupted, is skipped."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
+        number = next(self._counter)
+        self._process.stdin.write(json.dumps({**request, "number": number}) + "\n")
         self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        answer: dict[str, Any] = {}
+        while answer.get("number") != number:
+            answer = json.loads(self._process.stdout.readline())
         return answer
 
     def start(

@@ -5,6 +5,8 @@ It reads a request a line from standard input and answers a line on standard out
     {"start": {"argv": [...], "env": {...}, "cwd": FOLDER, "out": FILE, "err": FILE, ...}}  →  {"pid": PID}
     {"wait": PID, "timeout": SECONDS}  →  {"code": CODE}, minus the signal's number if it was killed, null after the time
 
+and "number": N in both, so that each answer is known by its request.
+
 The child is the product: the same `main()` with the same signals, only that its modules are in memory already.
 """
 
@@ -29,7 +31,7 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         answer = {"pid": start(request["start"])} if "start" in request else {"code": wait(request["wait"], request["timeout"])}
-        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.write(json.dumps({**answer, "number": request["number"]}) + "\n")
         sys.stdout.flush()
     for pid in children:
         os.kill(pid, signal.SIGKILL)
