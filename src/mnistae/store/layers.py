@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mnistae.core.config import PIXELS, ModelConfig
@@ -123,9 +123,8 @@ def _check_biases(layers: Sequence[Layer], arrays: Arrays) -> None:
 def _check_others(layers: Sequence[Layer], config: ModelConfig, used: Collection[str], arrays: Arrays) -> None:
     """Raise CheckpointError for what may change the network's output: layers that lead to it, and arrays among its own."""
     if any(layer.shape[0] in {PIXELS, config.hidden, config.bottleneck} for layer in layers):
-        raise CheckpointError(
-            f"there are more than four layers: {_list([layer.matrix for layer in layers], arrays)}", hint=_ONLY
-        )
+        found = _list([layer.matrix for layer in layers], arrays)
+        raise CheckpointError(f"there are more than four layers: {found}", hint=_ONLY)
     homes = {name.rpartition("/")[0] for name in used}
     known = {*used, *(name for layer in layers for name in (layer.matrix, layer.bias))}
     others = [name for name in arrays if name not in known and arrays[name].ndim]
@@ -135,7 +134,7 @@ def _check_others(layers: Sequence[Layer], config: ModelConfig, used: Collection
         raise CheckpointError(f"{reason}: {_list(odd, arrays)}", hint=_ONLY)
 
 
-def _list(names: Iterable[str], arrays: Arrays) -> str:
+def _list(names: Collection[str], arrays: Arrays) -> str:
     """Return names and shapes of arrays for a message."""
-    first = [safe_text(f"{name} {tuple(arrays[name].shape)}") for name in itertools.islice(names, LISTED + 1)]
-    return ", ".join([*first[:LISTED], *(["…"] if len(first) > LISTED else [])]) or "no arrays"
+    first = [safe_text(f"{name} {tuple(arrays[name].shape)}") for name in list(names)[:LISTED]]
+    return ", ".join(first + ["…"] * (len(names) > LISTED)) or "no arrays"
