@@ -70,7 +70,7 @@ def check_end(forks: ForkServer, whole: ReferenceRun, home: Path) -> None:
 def test_killed_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """A1: SIGKILL at random moments, resumed until done: the bytes of the uninterrupted run."""
     rng = random.Random(1)
-    kills, goal, runs = 0, trials(20, 1000), 0
+    kills, goal, runs = 0, trials(8, 1000), 0
     while kills < goal:
         home = tmp_path / str(runs)
         kills += kill_often(forks, whole, home, iter([rng.uniform(0, whole.seconds) for _ in range(5)]))
@@ -81,7 +81,7 @@ def test_killed_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_pa
 
 def test_fifty_kills_of_one_run(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """A8: one run killed again and again, long before its end, ends with the same bytes and without leftover files."""
-    epochs, kills, goal = trials(100, 800), 0, trials(5, 50)
+    epochs, kills, goal = trials(60, 800), 0, trials(3, 50)
     words = tuple(epochs if word == EPOCHS else word for word in whole.words)
     long = train_reference(forks, tmp_path / "long", words)
     for k in range(runs := trials(1, 5)):

@@ -18,15 +18,15 @@ import numpy as np
 import pytest
 
 from mnistae.core.errors import DataError
-from mnistae.core.files import atomic
 from mnistae.data.sets import cache, resolve
 from mnistae.data.sets.dataset import Split
 from mnistae.data.sets.registry import DATASETS
 from tests.conftest import write_idx
 from tests.support.canary import Canary
 from tests.support.client import ForkServer, is_clean_error, log_result, trials
-from tests.support.downloads import archives, collection, is_right, leftovers, sums
+from tests.support.downloads import archives, collection, is_right, sums
 from tests.support.http_mirror import BEHAVIOURS, Handler, Mirror
+from tests.support.resumable import leftovers
 
 ONLINE: dict[str, str | None] = {"MNISTAE_OFFLINE": "0"}
 FETCH = ("datasets", "fetch", "mnist", "-q")
@@ -104,7 +104,7 @@ def test_eight_cold_starts(forks: ForkServer, files: dict[str, bytes], slow_mirr
             locked, free = tmp_path / f"locked{k}", tmp_path / f"free{k}"
             assert start_at_once(forks, FETCH, locked, mirror, tiny) == len(files)
             assert sorted(mirror.requests) == sorted(f"/{name}" for name in files)
-            asked = start_at_once(forks, FETCH, free, mirror, tiny, ("downloads.lock_nothing", None))
+            asked = start_at_once(forks, FETCH, free, mirror, tiny, ("no_locks", 0))
             assert asked <= STARTS * len(files)
             assert is_right(locked, files)
             assert is_right(free, files)
@@ -126,25 +126,12 @@ def test_eight_cold_starts_of_one_archive_for_all(
     monkeypatch.setitem(BEHAVIOURS, "in pieces", slow)
     with Mirror({"gzip.zip": data}, "in pieces") as mirror:
         for k in range(rounds):
-            for steps, most in (((published,), 1), ((published, ("downloads.lock_nothing", None)), STARTS)):
+            for steps, most in (((published,), 1), ((published, ("no_locks", 0)), STARTS)):
                 home = tmp_path / f"{k}-{most}"
                 assert 1 <= start_at_once(forks, ("datasets", "fetch", "emnist-digits", "-q"), home, mirror, *steps) <= most
                 found = {path.name: path.read_bytes() for path in (home / "home" / "datasets" / "emnist-digits").iterdir()}
                 assert found == right
     log_result("D4", trials=2 * rounds, note=f"rounds of {STARTS} processes on EMNIST's zip, half of them without locks")
-
-
-def test_download_leaves_others_alone(forks: ForkServer, files: dict[str, bytes], slow_mirror: Mirror, tmp_path: Path) -> None:
-    """D3: only leftovers of the locked target are removed, not those of other downloads."""
-    folder = tmp_path / "home" / "datasets" / "mnist"
-    folder.mkdir(parents=True)
-    own, foreign = (atomic.temp_path(folder / name) for name in (next(iter(files)), "other.gz"))
-    own.touch()
-    foreign.touch()
-    with slow_mirror as mirror:
-        env = {**ONLINE, "MNISTAE_MIRROR": mirror.url}
-        forks.run(*FETCH, home=tmp_path, env=env, before=(("downloads.be_tiny", {"sha256": sums(files)}),))
-    assert (own.exists(), foreign.exists()) == (False, True)
 
 
 COMMANDS = [

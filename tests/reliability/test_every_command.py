@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnistae.cli import console
 from mnistae.cli.app import COMMANDS
 from mnistae.store import runs
 from tests.conftest import Cli
@@ -20,16 +19,9 @@ from tests.support.invocations import INVOCATIONS, Parameter, create_fixtures, p
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
 
-SCREENS = ("pipe", "terminal")
 SHORT = [re.sub("[\0\ud800-\udfff]", "", text) for text in HOSTILE if len(text) < 100]
 MANY = ["".join(SHORT[k::3]) for k in range(3)]
 """All that is hostile, in three texts that a process can be given."""
-
-
-def watch(monkeypatch: pytest.MonkeyPatch, reporter: str) -> None:
-    """Let the commands take their streams for a terminal, or not."""
-    if reporter == "terminal":
-        monkeypatch.setattr(console, "is_terminal", lambda _stream: True)
 
 
 def test_table_has_every_command() -> None:
@@ -52,10 +44,8 @@ def spellings(parameter: Parameter, foreign: str) -> list[str]:
     return [foreign, f"./{foreign}", f"{foreign}.safetensors"]
 
 
-@pytest.mark.parametrize("reporter", SCREENS)
-def test_every_parameter(cli: Cli, trained: str, reporter: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_parameter(cli: Cli, trained: str, reporter: str) -> None:
     """T12: no value of any parameter of any command gets an escape onto the screen, or ends in an unexpected error."""
-    watch(monkeypatch, reporter)
     tried = 0
     for number, parameter in enumerate(parameters() if LONG else parameters()[reporter == "terminal" :: 2]):
         for foreign in (*MANY, *SHORT) if LONG else MANY[number % 3 :][:1]:
@@ -84,15 +74,11 @@ def test_every_parameter_takes_markup_for_text(cli: Cli, trained: str) -> None:
     log_result("T13", trials=tried, note="every parameter of every command")
 
 
-@pytest.mark.parametrize("reporter", SCREENS)
-def test_files_of_hostile_names(
-    cli: Cli, trained: str, home: Path, digits: dict[str, np.ndarray], reporter: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_of_hostile_names(cli: Cli, trained: str, home: Path, digits: dict[str, np.ndarray], reporter: str) -> None:
     """T12: data, pictures, those in a folder or behind a pattern, checkpoints, codes and results may be named anyhow.
 
     Every command works all the same. Programs at the end of a pipe get the names as they are, people never.
     """
-    watch(monkeypatch, reporter)
     tried = 0
     for foreign in (*MANY, *MARKUP) if LONG else (MANY[reporter == "pipe"] + MARKUP[0],):
         substitutions = create_fixtures(Path(), foreign.replace("/", ""), digits, runs.model_path(trained))

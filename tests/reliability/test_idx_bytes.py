@@ -3,9 +3,10 @@
 import dataclasses
 import gzip
 import itertools
+import operator
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,24 @@ from mnistae.data.sets.registry import DATASETS, ROLES, DatasetInfo
 from tests.conftest import Cli, write_idx
 from tests.support.client import LONG, is_clean_error, log_result, trials
 from tests.support.http_mirror import Mirror
-from tests.support.idx_damage import DAMAGES
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)
 
 Digits = dict[str, np.ndarray]
 MNIST = DATASETS["mnist"]
 FILES = MNIST.files
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    **{f"{size} bytes": operator.itemgetter(slice(size)) for size in (0, 1, 3, 4, 7, 8, 15, 16, 17)},
+    "half": lambda data: data[: len(data) // 2],
+    "-1": lambda data: data[:-1],
+    "+1": lambda data: data + b"\0",
+    "bad magic": lambda data: b"\0\0\7" + data[3:],
+    "dims swapped": lambda data: data[:4] + data[8:12] + data[4:8] + data[12:],
+    "count + 1": lambda data: data[:4] + (int.from_bytes(data[4:8], "big") + 1).to_bytes(4, "big") + data[8:],
+    "one value 10": lambda data: data[:-1] + b"\x0a",
+    "HTML": lambda _data: b"<!doctype html><title>Log in</title>",
+    "left packed": gzip.compress,
+}
 
 
 @pytest.fixture
@@ -55,7 +67,7 @@ def write_afresh(folder: Path, digits: Digits) -> None:
 def test_damaged_files(cli: Cli, mirror: Mirror, digits: Digits, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """C7: whatever is wrong with our own copy, it is refused offline and fetched again online, and then it is right."""
     tried, folder = 0, home / "datasets" / "mnist"
-    for what in itertools.islice(damaged_folders(folder, digits), 0, None, trials(4, 1)):
+    for what in itertools.islice(damaged_folders(folder, digits), 0, None, trials(6, 1)):
         monkeypatch.setenv("MNISTAE_OFFLINE", "1")
         refused = cli("datasets", "verify", "mnist")
         assert (refused.code, refused.out, is_clean_error(refused)) == (4, "", True), what
@@ -65,7 +77,7 @@ def test_damaged_files(cli: Cli, mirror: Mirror, digits: Digits, home: Path, mon
         arrays = idx.read(DATASETS["mnist"], folder).arrays
         assert all(arrays[role].tobytes() == digits[role].tobytes() for role in ROLES), what
         tried += 1
-    assert tried == trials(20, 4 * 18 + 6)
+    assert tried == trials(13, 4 * 18 + 6)
     log_result("C7", trials=tried, note="refused offline with exit 4; fetched again online, to the bit")
 
 
@@ -101,16 +113,16 @@ def found_bytes(entry: DatasetInfo, folder: Path, number: int) -> int:
 
 def test_single_bytes(tmp_path: Path, digits: Digits, entry: DatasetInfo) -> None:
     """C8: one changed byte anywhere in a raw file is found; without the sums hardly any is."""
-    folder, number = write_idx(tmp_path / "a", digits), trials(1000, 10_000)
+    folder, number = write_idx(tmp_path / "a", digits), trials(200, 10_000)
     assert found_bytes(entry, folder, number) == number
-    blind = found_bytes(dataclasses.replace(MNIST, torchvision="", sha256={}), folder, 500)
-    assert blind < 300
-    log_result("C8", trials=number, control=f"sums not compared: {500 - blind} of 500 changes taken")
+    blind = found_bytes(dataclasses.replace(MNIST, torchvision="", sha256={}), folder, 100)
+    assert blind < 60
+    log_result("C8", trials=number, control=f"sums not compared: {100 - blind} of 100 changes taken")
 
 
 def test_single_bytes_of_the_real_files(tmp_path: Path, real_mnist: Path) -> None:
     """C8: one changed byte of the real MNIST is found."""
-    number = trials(8, 100)
+    number = trials(3, 100)
     for name in FILES:
         (tmp_path / name).write_bytes(gzip.decompress((real_mnist / f"{name}.gz").read_bytes()))
     assert found_bytes(MNIST, tmp_path, number) == number

@@ -1,4 +1,4 @@
-"""Rows F8 and F9 of the fault matrix: the rules of Windows, and the ways in which Python is run."""
+"""Rows F8 and F9 of the fault matrix: a file that Windows holds, and the ways in which Python is run."""
 
 import contextlib
 import os
@@ -6,48 +6,17 @@ import subprocess
 import sys
 import time
 import zipfile
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import mnistae
 from mnistae.core.files import atomic
-from mnistae.store import names
 from tests.support.client import LONG, ForkServer, log_result, trials
 from tests.support.resumable import digest
 
 CONSOLE_SCRIPT = Path(sys.executable).with_name("mnistae")
-
-
-WINDOWS = (
-    "CON",
-    "con.txt",
-    "nul",
-    "LPT1",
-    "COM9.x",
-    "a.",
-    "a\\b",
-    "C:",
-    "a:b",
-    "..",
-    "a*",
-    "a?",
-    'a"',
-    "a<b",
-    "a|b",
-    " a",
-    "a ",
-)
-
-
-def test_rules_of_windows() -> None:
-    """F8: names that Windows reserves are refused, and those that are accepted are plain names there."""
-    assert [name for name in WINDOWS if names.is_valid(name)] == []
-    for name in ("lab-mnist-seed0", "C.1", "console", "x" * 64):
-        assert names.is_valid(name)
-        assert PureWindowsPath(name).parts == (name,)
-    log_result("F8", trials=len(WINDOWS) + 4, note="reserved names")
 
 
 @pytest.mark.parametrize(("failures", "waits"), [(0, 0), (2, 2), (4, 4), (5, None)])
@@ -65,7 +34,7 @@ def test_scanner_on_windows(monkeypatch: pytest.MonkeyPatch, failures: int, wait
     with contextlib.nullcontext() if waits is not None else pytest.raises(PermissionError):
         atomic._replace(Path("a"), Path("b"))
     assert slept == [0.25] * (4 if waits is None else waits)
-    log_result("F8", trials=1, note="and a file that is held")
+    log_result("F8", trials=1, note="a file that is held; tests/store/test_names.py has the reserved names")
 
 
 @pytest.mark.parametrize("flags", [("-W", "error"), ("-O",), ("-OO",), ("-I",), ("-X", "dev")][: trials(1, 5)], ids=" ".join)

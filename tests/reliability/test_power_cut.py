@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.client import LONG, ForkServer, log_result
 from tests.support.disk import History, Tree, read_tree, write_tree
-from tests.support.resumable import NEVER, Case, finish, make_case
+from tests.support.resumable import NEVER, Case, finish, make_case, neither
 
 STORE = "home/checkpoints/"
 
@@ -18,7 +18,7 @@ def recorded(forks: ForkServer, base: Path, home: Path, words: tuple[object, ...
     shutil.copytree(base, home)
     before = read_tree(home)
     log = home.parent / f"{home.name}.log"
-    hooks = (("without", list(without)), ("record_disk", [str(home), str(log)]))
+    hooks = (("without", [f"core.files.atomic.{name}" for name in without]), ("disk.record", [str(home), str(log)]))
     ended = forks.run(*words, home=home, save_every=NEVER, before=hooks)
     assert ended.code == 0, ended.err
     return History(before, home, log)
@@ -38,7 +38,7 @@ def is_bad(tree: Tree, old: dict[str, bytes], new: dict[str, bytes], *, is_over:
     found = files(tree)
     if is_over:
         return found != new
-    return any(found.get(name) not in {old.get(name), new.get(name)} for name in old.keys() | new.keys() | found.keys())
+    return bool(neither(found, old, new))
 
 
 def states(history: History) -> Iterator[tuple[Tree, bool]]:

@@ -20,6 +20,7 @@ from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_r
 from tests.support.faults import Fault, injected, write_in_place
 from tests.support.resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
 from tests.support.saved_runs import METADATA, state
+from tests.support.saved_runs import tree as saved_tree
 
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE)
 
@@ -33,32 +34,27 @@ def save(seed: int) -> None:
     runs.save("one", state(seed), METADATA)
 
 
-def files(store: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
-
-
-def lay_out(store: Path, old: dict[str, bytes]) -> None:
+def start_over(store: Path, old: dict[str, bytes]) -> None:
     shutil.rmtree(store, ignore_errors=True)
-    for name, data in old.items():
-        (store / name).parent.mkdir(parents=True, exist_ok=True)
-        (store / name).write_bytes(data)
+    if old:
+        save(0)
 
 
 def saved_under(store: Path, old: dict[str, bytes], fault: Fault) -> dict[str, bytes]:
     """Save on top of `old` with one fault, which must be reported, and return the files."""
-    lay_out(store, old)
+    start_over(store, old)
     with injected(fault), pytest.raises(OutputError, match=r"^cannot (write|make) ") as failure:
         save(9)
     assert os.strerror(fault.errno) in failure.value.message
-    return files(store)
+    return saved_tree(store)
 
 
 def check_every_error(store: Path, old: dict[str, bytes]) -> int:
     """Let every primitive of a save fail with every error; return how many failures that were."""
-    lay_out(store, old)
+    start_over(store, old)
     with injected() as shim:
         save(9)
-    new, count = files(store), len(shim.calls)
+    new, count = saved_tree(store), len(shim.calls)
     for code in ERRORS if LONG else ERRORS[:2]:
         for k in range(count):
             found = saved_under(store, old, Fault("error", at=k, errno=code))
@@ -78,7 +74,7 @@ def careless(fd: int) -> None:
 def test_every_error_at_every_primitive(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """B1: whichever call of a save fails, with whichever error, every file is old or new, and there are no others."""
     save(0)
-    old = files(store)
+    old = saved_tree(store)
     count = check_every_error(store, {}) + check_every_error(store, old)
     defects: dict[str, Callable[..., None]] = {"write_bytes": write_in_place, "_fsync": careless, "discard": lambda _self: None}
     for name, defect in defects.items():
@@ -151,7 +147,7 @@ def test_close_and_fsync(forks: ForkServer, case: Case, undisturbed: Path, tmp_p
 
 
 def test_slow_and_interrupted_disks(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
-    """A disk that takes a byte at a time, is interrupted a thousand times a second or takes seconds to sync gets the same bytes."""
+    """A disk that takes a byte at a time, is interrupted at each millisecond or syncs for seconds gets the same bytes."""
     slow = disturbed(forks, case, tmp_path / "slow", Fault("slow", "fsync", seconds=trials(1, 2)))
     assert slow.code == 0
     assert slow.seconds > trials(1, 2)

@@ -233,7 +233,7 @@ def play(second: PeerProcess, examples: int, steps: int) -> None:
 
 def test_store(second: PeerProcess) -> None:
     """G4: whatever is done to the store, and wherever processes die, it holds what is durable and nothing else."""
-    examples, steps = trials(12, 200), trials(40, 50)
+    examples, steps = trials(6, 200), trials(40, 50)
     play(second, examples, steps)
     log_result("G4", trials=examples * steps, note=f"{examples} examples of up to {steps} steps")
 

@@ -29,7 +29,7 @@ def test_image_numbers(cli: Cli, trained: str, command: str, monkeypatch: pytest
     """C9: an invalid image number is a usage error in every command; the last image is valid."""
     monkeypatch.setenv("MNISTAE_CHECKPOINT", trained)
     tried = 0
-    for number in NUMBERS:
+    for number in NUMBERS if LONG else NUMBERS[TAKES_IMAGES.index(command) :: len(TAKES_IMAGES)]:
         for word in (number, f"test:{number}", f"train:{number}", f"digit:{number}", f"digit:3/{number}"):
             words = (command, word) if word.startswith("--") else (command, "--", word)
             answer = cli(*words, "0") if command == "interpolate" else cli(*words)
@@ -103,10 +103,10 @@ def test_numbers_out_of_range(cli: Cli, trained: str, tiny: Path, home: Path) ->
     before, tried = sorted(home.rglob("*")), 0
     for words, (least, most) in INTEGERS.items():
         extra = ("--dataset", str(tiny)) if words[0] == "train" else ()
-        for value in (least - 1, most + 1, -1 if least == 1 else -2, 2**31 if most < 2**31 else 2**63, 10**30):
+        for value in (least - 1, most + 1, -1 if least == 1 else -2, 2**31 if most < 2**31 else 2**63, 10**30)[: trials(2, 5)]:
             assert refused(cli, (*words, str(value), *extra), f" from {least:,} to {most:,}"), (words, value)
             tried += 1
-        for text in NO_INTEGERS:
+        for text in NO_INTEGERS if LONG else NO_INTEGERS[len(words) + least :: 5]:
             assert refused(cli, (*words, text, *extra), "--help"), (words, text)
             tried += 1
     for words, (values, hint) in FLOATS.items():
@@ -163,16 +163,14 @@ def test_unsafe_names(cli: Cli, trained: str, home: Path, tmp_path: Path) -> Non
         assert not names.is_valid(name), name
         if "\0" in name:
             continue  # no process can be given it
-        for words in commands:
+        for words in commands if LONG else commands[len(name) % 5 :][:1]:
             answer = cli(*words, name)
             assert answer.code == 2, (words, name, answer.err)
     assert sorted(tmp_path.rglob("*")) == before
     log_result("T7", trials=len(UNSAFE), note=f"{len(UNSAFE)} known attacks in 5 commands")
 
 
-FRAGMENTS = st.sampled_from(
-    ["..", "/", "\\", ".", "~", "-", "\0", "\n", "con", "a", "C:", "%2e", " ", "\u2215", ".safetensors"]
-)
+FRAGMENTS = st.sampled_from(["..", "/", "\\", ".", "~", "-", "\0", "\n", "con", "a", "C:", "%2e", " ", ".safetensors"])
 ANY_NAME = st.text(st.characters(exclude_categories=[]), max_size=80) | st.lists(FRAGMENTS, max_size=8).map("".join)
 
 
@@ -189,16 +187,16 @@ def test_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """T7: of any texts the store takes those that name a folder in it, and no others."""
     tried: list[bool] = []
 
-    @settings(max_examples=trials(1000, 10_000), deadline=None, derandomize=not LONG, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=trials(200, 10_000), deadline=None, derandomize=not LONG, suppress_health_check=list(HealthCheck))
     @given(ANY_NAME)
     def try_one(name: str) -> None:
         tried.append(leaves(name))
-        assert not tried[-1] or names.check is str
 
     try_one()
-    monkeypatch.setattr(names, "check", str)
+    assert not any(tried)
     number = len(tried)
+    monkeypatch.setattr(names, "check", str)
     try_one()
-    seen = sum(tried[number:])
-    assert seen > 100
+    seen = sum(tried)
+    assert seen > number / 10
     log_result("T7", trials=number, control=f"names not checked: {seen} of {len(tried) - number} texts lead out of the store")

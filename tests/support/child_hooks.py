@@ -1,12 +1,14 @@
-"""Hooks that a child of the fork server runs before the command, for `before=(("NAME", argument),)` of `ForkServer.start`."""
+"""Hooks and bad conditions for a child of the fork server, for `before=(("NAME", argument),)` of `ForkServer.start`."""
 
+import importlib
 import json
 import os
-import pickle
+import resource
 import signal
 import sys
-from collections.abc import Callable
+import time
 from pathlib import Path
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 from tests.support import faults
@@ -23,12 +25,11 @@ def write_in_place(_argument: object) -> None:
 
 
 def without(functions: list[str]) -> None:
-    """Replace functions of the atomic writer by ones that do nothing."""
-    from mnistae.core.files import atomic
-
-    for function in functions:
-        assert callable(vars(atomic)[function])
-        vars(atomic)[function] = lambda *_args: None
+    """Replace functions, named as MODULE.FUNCTION, by ones that do nothing."""
+    for module, _, function in (name.rpartition(".") for name in functions):
+        inside = vars(importlib.import_module(f"mnistae.{module}"))
+        assert callable(inside[function])
+        inside[function] = lambda *_args: None
 
 
 def interrupt(seconds: float) -> None:
@@ -55,55 +56,134 @@ def audit(log: str) -> None:
     sys.addaudithook(note)
 
 
-class Recorder:
-    """Records every change below a folder, with the data, for disk.py to replay."""
-
-    def __init__(self, root: str, log: str) -> None:
-        self._root, self._log = root, Path(log).open("wb")  # noqa: SIM115 - until the process ends
-        self._names: dict[int, str] = {}
-        for name in ("open", "write", "posix_fallocate", "fsync", "mkdir", "rename", "replace", "unlink", "remove", "rmdir"):
-            setattr(os, name, self._recorded(name, getattr(os, name)))
-
-    def _recorded(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:
-            path = self._path(args[0], options.get("dir_fd"))
-            is_new = not os.path.lexists(path)
-            result = real(*args, **options)
-            if name == "open":
-                self._names[result] = path
-            if path.startswith(self._root):
-                self._note(name, path, args, is_new=is_new, result=result)
-            return result
-
-        return call
-
-    def _path(self, target: Any, folder: int | None) -> str:
-        if isinstance(target, int):
-            return self._names.get(target, "")
-        return str(
-            Path(self._names[folder], os.fsdecode(target)) if folder is not None else Path(os.fsdecode(target)).absolute()
-        )
-
-    def _note(self, name: str, path: str, args: tuple[Any, ...], *, is_new: bool, result: Any) -> None:
-        if name == "open":
-            if is_new:
-                self._take_snapshot("create", path)
-            elif args[1] & os.O_TRUNC:
-                self._take_snapshot("truncate", path)
-        elif name == "write":
-            self._take_snapshot("write", path, bytes(args[1][:result]))
-        elif name == "posix_fallocate":
-            self._take_snapshot("reserve", path, args[2])
-        elif name in {"rename", "replace"}:
-            self._take_snapshot("rename", path, str(Path(os.fsdecode(args[1])).absolute()))
-        else:
-            self._take_snapshot({"remove": "unlink"}.get(name, name), path)
-
-    def _take_snapshot(self, *op: object) -> None:
-        pickle.dump(op, self._log)
-        self._log.flush()
+def limit(bounds: dict[str, int]) -> None:
+    """Set resource limits by name, such as NOFILE or NPROC; AS is what may be added to the memory in use."""
+    for name, bound in bounds.items():
+        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if name == "AS" else 0
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (in_use + bound, in_use + bound))
 
 
-def record_disk(root_and_log: list[str]) -> None:
-    """Record what this process changes below a folder."""
-    Recorder(*root_and_log)
+def drop_privileges(user: int) -> None:
+    """Become another user, and let matplotlib look for that user's folders again."""
+    import matplotlib as mpl
+
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+    inside = vars(mpl)
+    inside["get_configdir"] = lambda: inside["_get_config_or_cache_dir"](inside["_get_xdg_config_dir"])
+    inside["get_cachedir"] = lambda: inside["_get_config_or_cache_dir"](inside["_get_xdg_cache_dir"])
+
+
+def standard_output(kind: str) -> None:
+    """Make standard output a pipe without a reader, or a full disk."""
+    if kind == "gone":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(writer, 1)
+    os.close(writer)
+
+
+def clock(kind: str) -> None:
+    """Shift the wall clock by decades, stop it, or let it jump at every call; the monotonic clock is unchanged."""
+    real, calls = time.time, [0]
+
+    def now() -> float:
+        calls[0] += 1
+        shifts: dict[str, float] = {
+            "ten years ahead": 10 * 365 * 86400.0,
+            "ten years behind": -10 * 365 * 86400.0,
+            "backwards": -3600.0 * calls[0],
+            "to and fro": 86400.0 if calls[0] % 2 else -86400.0,
+            "zero": -real(),
+        }
+        return real() + shifts[kind]
+
+    vars(time)["time"] = now
+    vars(time)["time_ns"] = lambda: int(now() * 1e9)
+
+
+def no_locks(number: int) -> None:
+    """Let every lock succeed, or fail with the error number if it is not zero."""
+    import fcntl
+
+    def flock(_fd: int, _operation: int) -> None:
+        if number:
+            raise OSError(number, os.strerror(number))
+
+    vars(fcntl)["flock"] = flock
+
+
+def no_memory(at: int) -> None:
+    """Raise MemoryError in the `at`-th function of the product that is called inside its error boundary."""
+    from mnistae.cli import main, signals
+
+    left = [at]
+    inside: list[bool] = []
+
+    def watch(frame: FrameType, event: str, _argument: object) -> None:
+        module = frame.f_globals.get("__name__", "")
+        if event != "call" or not module.startswith("mnistae.") or module == signals.__name__:
+            return
+        left[0] -= bool(inside)
+        inside.extend([True] if frame.f_code is main._run.__code__ else [])
+        if left[0] == 0:
+            sys.setprofile(None)
+            raise MemoryError
+
+    sys.setprofile(watch)
+
+
+def not_finite(place: tuple[str, int, str]) -> None:
+    """Put NaN or an infinity into the loss, the gradient, the weights or the moments, after the k-th step from 0."""
+    where, at, value = place
+    import torch
+
+    from mnistae.training.adam import Adam
+    from mnistae.training.step import ManualBackprop
+
+    count = [-1]
+    step, update = ManualBackprop.__call__, Adam.step
+
+    def step_with_fault(self: ManualBackprop, *args: Any) -> Any:
+        count[0] += 1
+        loss = step(self, *args)
+        if count[0] == at and where == "gradient":
+            self.gradient[17] = float(value)
+        return loss * float(value) if count[0] == at and where == "loss" else loss
+
+    def update_with_fault(self: Adam, *args: Any) -> None:
+        update(self, *args)
+        if count[0] == at and where in {"weights", "first", "second"}:
+            with torch.no_grad():
+                (self._weights if where == "weights" else getattr(self, where))[17] = float(value)
+
+    setattr(ManualBackprop, "__call__", step_with_fault)  # noqa: B010 - for mypy
+    setattr(Adam, "step", update_with_fault)  # noqa: B010 - for mypy
+
+
+def disable_finite_check(_argument: object) -> None:
+    """Remove the check that numbers are finite, as a negative control of the training loop."""
+    from mnistae.training import loop
+
+    vars(loop)["math"] = SimpleNamespace(isfinite=lambda _number: True)
+    setattr(loop.Trainer, "_is_finite", lambda _self: True)  # noqa: B010 - for mypy
+
+
+def no_more_memory_at_step(at: int) -> None:
+    """Let the device run out of memory in the `at`-th step."""
+    import torch
+
+    from mnistae.training.step import ManualBackprop
+
+    count, step = [0], ManualBackprop.__call__
+
+    def full_step(self: ManualBackprop, *args: Any) -> Any:
+        count[0] += 1
+        if count[0] == at:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
+        return step(self, *args)
+
+    setattr(ManualBackprop, "__call__", full_step)  # noqa: B010 - for mypy

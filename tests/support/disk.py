@@ -6,10 +6,12 @@ length at all. Each name that was created, renamed or removed may be in its old 
 
 import copy
 import itertools
+import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 Tree = dict[str, bytes | None]
 """Relative paths with their content; None for a folder."""
@@ -183,3 +185,57 @@ def _read(log: Path) -> Iterator[tuple[str, ...]]:
     with log.open("rb") as stream:
         while stream.peek():
             yield pickle.load(stream)
+
+
+class Recorder:
+    """Records every change below a folder, with the data, for History to replay."""
+
+    def __init__(self, root: str, log: str) -> None:
+        self._root, self._log = root, Path(log).open("wb")  # noqa: SIM115 - until the process ends
+        self._names: dict[int, str] = {}
+        for name in ("open", "write", "posix_fallocate", "fsync", "mkdir", "rename", "replace", "unlink", "remove", "rmdir"):
+            setattr(os, name, self._recorded(name, getattr(os, name)))
+
+    def _recorded(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            path = self._path(args[0], options.get("dir_fd"))
+            is_new = not os.path.lexists(path)
+            result = real(*args, **options)
+            if name == "open":
+                self._names[result] = path
+            if path.startswith(self._root):
+                self._note(name, path, args, is_new=is_new, result=result)
+            return result
+
+        return call
+
+    def _path(self, target: Any, folder: int | None) -> str:
+        if isinstance(target, int):
+            return self._names.get(target, "")
+        return str(
+            Path(self._names[folder], os.fsdecode(target)) if folder is not None else Path(os.fsdecode(target)).absolute()
+        )
+
+    def _note(self, name: str, path: str, args: tuple[Any, ...], *, is_new: bool, result: Any) -> None:
+        if name == "open":
+            if is_new:
+                self._take_snapshot("create", path)
+            elif args[1] & os.O_TRUNC:
+                self._take_snapshot("truncate", path)
+        elif name == "write":
+            self._take_snapshot("write", path, bytes(args[1][:result]))
+        elif name == "posix_fallocate":
+            self._take_snapshot("reserve", path, args[2])
+        elif name in {"rename", "replace"}:
+            self._take_snapshot("rename", path, str(Path(os.fsdecode(args[1])).absolute()))
+        else:
+            self._take_snapshot({"remove": "unlink"}.get(name, name), path)
+
+    def _take_snapshot(self, *op: object) -> None:
+        pickle.dump(op, self._log)
+        self._log.flush()
+
+
+def record(root_and_log: list[str]) -> None:
+    """Record what this process changes below a folder."""
+    Recorder(*root_and_log)
