@@ -43,10 +43,9 @@ MAX_SIDE = 2**16
 
 def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> "Figure":
     """Figure 1 of the lab: the training loss by epoch; for several runs with a legend of their `names`."""
-    with _neutral_style():
+    with _new_figure(6.4, 4.0) as figure:
         from matplotlib.ticker import MaxNLocator
 
-        figure = _new_figure(6.4, 4.0)
         axes = figure.subplots()
         for history in histories:
             marker = "o" if len(history) == 1 else None
@@ -84,8 +83,7 @@ def interpolations(originals: Array, frames: Array) -> "Figure":
     `originals` is (K, 784), `frames` (K - 1, steps, 784).
     """
     segments, columns = len(frames), frames.shape[1] + 2
-    with _neutral_style():
-        figure = _new_figure(1.1 * columns, 1.35 * segments)
+    with _new_figure(1.1 * columns, 1.35 * segments) as figure:
         figure.set_layout_engine("none")
         axes = figure.add_axes((0, 0, 1, 1))  # one for all images: creating an axes takes as long as drawing ten
         for segment in range(segments):
@@ -102,8 +100,7 @@ def gallery(sections: Sequence[tuple[str, Sequence[str], Reconstruction]]) -> "F
     """Sections of a heading, captions and images, each above its reconstruction, at most GALLERY_COLUMNS per row."""
     columns = min(GALLERY_COLUMNS, max(len(captions) for _, captions, _ in sections))
     rows = [-(-len(captions) // columns) for _, captions, _ in sections]
-    with _neutral_style():
-        figure = _new_figure(max(1.15 * columns, 2.6), 2.5 * sum(rows) + 0.35 * len(sections))
+    with _new_figure(max(1.15 * columns, 2.6), 2.5 * sum(rows) + 0.35 * len(sections)) as figure:
         parts = figure.subfigures(len(sections), 1, squeeze=False, height_ratios=rows)
         for (heading, captions, found), part, count in zip(sections, parts.ravel(), rows, strict=True):
             part.suptitle(heading)
@@ -121,8 +118,7 @@ def gallery(sections: Sequence[tuple[str, Sequence[str], Reconstruction]]) -> "F
 def psnr_gains(curves: Sequence[tuple[str, Mapping[tuple[Noise, float], float]]]) -> "Figure":
     """PSNR gains by kind and level of noise, in decibels: one panel per kind, one line over the level per named network."""
     kinds = list(dict.fromkeys(kind for _, gains in curves for kind, _ in gains))
-    with _neutral_style():
-        figure = _new_figure(7.2, 5.4)
+    with _new_figure(7.2, 5.4) as figure:
         panels = figure.subplots(-(-len(kinds) // 2), 2, sharey=True, squeeze=False)
         for kind, axes in zip(kinds, panels.ravel(), strict=False):
             axes.axhline(0, color="black", linewidth=0.8)
@@ -145,8 +141,7 @@ def traversals(units: Sequence[int], values: Array, frames: Array, own: Array) -
     A triangle marks the image's own activation, `own` (U,), unless the range is a single value.
     """
     count, steps = values.shape
-    with _neutral_style():
-        figure = _new_figure(1.05 * steps + 0.75, 1.35 * count + 0.25)
+    with _new_figure(1.05 * steps + 0.75, 1.35 * count + 0.25) as figure:
         axes = figure.subplots()
         for row in range(count):
             top = row * 1.3  # a frame is 1 wide and 1 high; the rest is for its value
@@ -169,10 +164,9 @@ def code_map(
     The first classes have a digit (784,) at their centre (2,). `background` (h, w) in [0, 1] is an image behind all positions;
     without one the axes have no scale.
     """
-    with _neutral_style():
+    with _new_figure(8, 7) as figure:
         from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-        figure = _new_figure(8, 7)
         axes = figure.subplots()
         for k, (_, positions) in enumerate(classes):
             colour, marker = CLASS_COLOURS[k % 10], CLASS_MARKERS[(k + k // 10) % 10]
@@ -208,8 +202,7 @@ def render(figure: "Figure", kind: str) -> bytes:
 def _rows(columns: Sequence[tuple[str, Array]]) -> "Figure":
     """Lay out images in titled columns."""
     count = len(columns[0][1])
-    with _neutral_style():
-        figure = _new_figure(2.6 * len(columns), 2.7 * count + 0.1)
+    with _new_figure(2.6 * len(columns), 2.7 * count + 0.1) as figure:
         grid = figure.subplots(count, len(columns), squeeze=False)
         for k, row in enumerate(grid):
             for axes, (title, images) in zip(row, columns, strict=True):
@@ -225,12 +218,15 @@ def _show(axes: "Axes", image: Array, *, left: float = -0.5, top: float = -0.5) 
     axes.set_axis_off()
 
 
-def _new_figure(width: float, height: float) -> "Figure":
-    from matplotlib.figure import Figure
+@contextlib.contextmanager
+def _new_figure(width: float, height: float) -> Iterator["Figure"]:
+    with _neutral_style():
+        from matplotlib.figure import Figure
 
-    if max(width, height) * DPI >= MAX_SIDE:
-        raise UsageError(f"figure too large: {width:,.0f} by {height:,.0f} inches", hint="use fewer images, units or --steps")
-    return Figure(figsize=(width, height), layout="constrained")
+        if max(width, height) * DPI >= MAX_SIDE:
+            size = f"{width:,.0f} by {height:,.0f} inches"
+            raise UsageError(f"figure too large: {size}", hint="use fewer images, units or --steps")
+        yield Figure(figsize=(width, height), layout="constrained")
 
 
 @contextlib.contextmanager
