@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,3 +129,34 @@ def test_the_limit_of_a_control_group() -> None:
     finally:
         inner.rmdir()
         outer.rmdir()
+
+
+@pytest.mark.skipif(not LONG, reason="part of the campaign")
+def test_a_notebook_kernel(tiny: Path, home: Path) -> None:
+    """A cell gets a line for each epoch without control characters, and interrupting the kernel saves the work."""
+    pytest.importorskip("ipykernel")
+    manager, client = pytest.importorskip("jupyter_client.manager").start_new_kernel()
+    train = f"!{sys.executable} -m mnistae train --dataset {tiny} --hidden 16 --name"
+    try:
+        shown = ""
+
+        def collect(message: dict[str, Any]) -> None:
+            nonlocal shown
+            shown += message["content"].get("text", "")
+            if "/9000" in message["content"].get("text", "") and "interrupted" not in shown:
+                manager.interrupt_kernel()
+
+        client.execute_interactive(f"{train} cell -e 2", output_hook=collect, timeout=100)
+        assert re.search(r"epoch 1/2 .*\r\nepoch 2/2 .*\r\n", shown)
+        client.execute_interactive(f"{train} stopped -e 9000", output_hook=collect, timeout=100)
+        saved = home / "checkpoints" / "stopped" / "state.safetensors"
+        wait_until(saved.exists)
+        assert saved.exists()  # the cell shows no more of the training's lines
+        client.execute_interactive(
+            "import mnistae; print(mnistae.load('cell').encode([[0.5] * 784]).shape)", output_hook=collect
+        )
+        assert "(1, 8)" in shown
+        assert not re.search(r"[^\n\r -~]|Traceback", shown)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
