@@ -24,10 +24,8 @@ ROUNDS = 60
 def products(dtype: torch.dtype, device: torch.device) -> Callable[[], None]:
     """Return the forward products of fc1 and fc4, their weight gradients and fc4's input gradient, on fixed arrays."""
     generator = torch.Generator().manual_seed(0)
-    x, h, d4, d1, w1, w4 = (
-        torch.rand(shape, generator=generator).to(device, dtype)
-        for shape in (*((BATCH, size) for size in (PIXELS, HIDDEN, PIXELS, HIDDEN)), (HIDDEN, PIXELS), (PIXELS, HIDDEN))
-    )
+    shapes = [(BATCH, PIXELS), (BATCH, HIDDEN), (BATCH, PIXELS), (BATCH, HIDDEN), (HIDDEN, PIXELS), (PIXELS, HIDDEN)]
+    x, h, d4, d1, w1, w4 = (torch.rand(shape, generator=generator).to(device, dtype) for shape in shapes)
     outs = [torch.empty_like(like) for like in (h, x, w1, w4, h)]
 
     def run() -> None:

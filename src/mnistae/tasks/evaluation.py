@@ -147,7 +147,8 @@ def _evaluate(network: Network, data: _EvalData, shared: list[Record], extremes:
     records += [Record("mean_activation", None, unit, mean) for unit, mean in enumerate(activations)]
     records += [*shared, *(_knn_accuracy(network, data, codes, k) if k else [])]
     ends: dict[str, Extremes] = {}
-    for name, sign in {"worst": -1, "best": 1}.items() if extremes else ():
+    signs = {"worst": -1, "best": 1} if extremes else {}
+    for name, sign in signs.items():
         order = np.argsort(sign * result.metrics.mse, kind="stable")
         found = ends[name] = _extremes(data, result, order[:extremes])
         errors = zip(found.images, found.reconstruction.metrics.mse.tolist(), strict=True)
