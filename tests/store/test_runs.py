@@ -49,7 +49,7 @@ def test_newest_first(store: Path) -> None:
     shutil.copytree(store / "b", store / "0-copied")
     assert runs.run_names() == ["recent", "b", "a", "c", "0-copied"]
     runs.mark_newest("a")
-    assert (store / ".recent").read_text() == "a\nrecent\nb\nc\n"
+    assert (store / ".recent").read_text() == "a\nrecent\nb\nc\n0-copied\n"
     assert runs.newest() == runs.load(None).name == "a"
 
 

@@ -188,14 +188,13 @@ def remove(name: str) -> None:
             atomic.remove(trash)
         except OSError as error:
             raise _cannot("remove", home, error, hint=CHECK) from error
-    _write_recent([other for other in _read_recent() if other != name])
 
 
 def mark_newest(name: str) -> None:
     """Make `name` the newest run."""
-    recent = _read_recent()
-    if recent[:1] != [name]:
-        _write_recent([name, *(other for other in recent if other != name)])
+    if _read_recent()[:1] != [name]:
+        others = [other for other in run_names() if other != name]
+        atomic.write_text(paths.checkpoints_dir() / RECENT_FILE, "".join(f"{run}\n" for run in [name, *others]))
 
 
 @contextlib.contextmanager
@@ -274,7 +273,3 @@ def _read_recent() -> list[str]:
             raise _cannot_read(path, error) from error
         return []
     return [line for line in dict.fromkeys(data.decode("ascii", "replace").splitlines()) if names.is_valid(line)]
-
-
-def _write_recent(recent: list[str]) -> None:
-    atomic.write_text(paths.checkpoints_dir() / RECENT_FILE, "".join(f"{name}\n" for name in recent))
