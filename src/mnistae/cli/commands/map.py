@@ -14,11 +14,11 @@ from mnistae.core import config as configs
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import UsageError
 from mnistae.core.files import atomic
-from mnistae.data.sets.dataset import Split
+from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.outputs import figures, maps
 from mnistae.tasks import embedding
 from mnistae.tasks import noise as noises
-from mnistae.tasks.embedding import Method, Selection
+from mnistae.tasks.embedding import Embedding, Method, Selection
 
 DEFAULT_COUNT = 5000
 MAX_COUNT = 60_000
@@ -80,24 +80,13 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
     with reporter.progress(is_bytes=False) as progress:
         what = Selection(options.split, options.count, method, options.seed)
         shown = embedding.embed((checkpoint.weights, network), dataset, what, progress)
-    total = dataset.length(options.split)
+    document = {"checkpoint": inputs.describe_checkpoint(checkpoint), **_document(dataset, what, shown)}
     title = f"{options.split.text} images of {dataset.name}, {embedding.TITLES[method]}"
-    reporter.info(f"{len(shown.codes):,} of {total:,} {title}")
-    accuracy = shown.accuracy(NEIGHBOURS)
-    if accuracy is not None:
-        reporter.info(f"{NEIGHBOURS} nearest neighbours in the map predict the class of {accuracy:.1%} of the images")
+    reporter.info(f"{document['count']:,} of {document['total']:,} {title}")
+    if document["accuracy"] is not None:
+        share = f"{document['accuracy']:.1%}"
+        reporter.info(f"{NEIGHBOURS} nearest neighbours in the map predict the class of {share} of the images")
     reporter.preview(lambda canvas: maps.as_text(canvas, shown, dataset.classes))
-    document: dict[str, Any] = {
-        "checkpoint": inputs.describe_checkpoint(checkpoint),
-        "dataset": dataset.name,
-        "split": options.split,
-        "method": method,
-        "seed": options.seed,
-        "count": len(shown.codes),
-        "total": total,
-        "neighbours": NEIGHBOURS,
-        "accuracy": accuracy,
-    }
     if target is None:
         rows = zip(shown.names, shown.labels.tolist(), shown.positions.astype(float).tolist(), strict=True)
         points = [{"image": name, "label": None if k == NO_LABEL else k, "x": x, "y": y} for name, k, (x, y) in rows]
@@ -112,6 +101,19 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
         return figures.render(maps.figure(shown, dataset.classes, f"{name}: {title}", network), kind)
 
     results.write_result(reporter, target, render, document)
+
+
+def _document(dataset: Dataset, what: Selection, shown: Embedding) -> dict[str, Any]:
+    return {
+        "dataset": dataset.name,
+        "split": what.split,
+        "method": what.method,
+        "seed": what.seed,
+        "count": len(shown.codes),
+        "total": dataset.length(what.split),
+        "neighbours": NEIGHBOURS,
+        "accuracy": shown.accuracy(NEIGHBOURS),
+    }
 
 
 def _target(reporter: Reporter, source: RunOptions, options: MapOptions, out: MapOutput) -> results.Destination | None:
