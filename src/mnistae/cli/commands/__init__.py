@@ -1,1 +1,1 @@
-"""The commands: a module for each, or for those that share a shape."""
+"""The commands: one module each, or one for several commands that work alike."""
