@@ -36,6 +36,8 @@ for _name in filter(SURROUNDINGS.match, list(os.environ)):
 # One thread in this process and in those it starts: a run's bytes depend on their number, and tests compare runs.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+os.umask(0o022)  # tests compare the permissions of files
+
 # A shell makes background jobs ignore SIGINT, and nohup SIGHUP: the tests' child processes would inherit that.
 for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
