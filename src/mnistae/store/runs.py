@@ -272,4 +272,4 @@ def _read_recent() -> list[str]:
         if permissions.is_denied(path):
             raise _cannot_read(path, error) from error
         return []
-    return [line for line in dict.fromkeys(data.decode("ascii", "replace").splitlines()) if names.is_valid(line)]
+    return list(dict.fromkeys(data.decode("ascii", "replace").splitlines()))
