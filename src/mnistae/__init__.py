@@ -1,10 +1,10 @@
 """A toolkit for a small MNIST autoencoder: a command line, and a Python API with the same functions on arrays."""
 
-from typing import TYPE_CHECKING
-
 __version__ = "0.1.0"
 
 __all__ = ["MnistaeError", "Model", "load", "read_dataset", "train"]
+
+TYPE_CHECKING = False  # that of `typing`, which a file of the user may hide
 
 if TYPE_CHECKING:
     from mnistae.api import Model, load, read_dataset, train

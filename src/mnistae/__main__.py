@@ -1,6 +1,5 @@
 """The entry point: `mnistae`, and `python -m mnistae`."""
 
-import contextlib
 import os
 import sys
 
@@ -31,6 +30,8 @@ def main() -> None:
 
 def _sanitize_environment() -> None:
     """Remove settings that make libraries fail on import, and let no character make a message fail."""
+    import contextlib  # by now a file of the user in its place is named
+
     for name in ("TERMINAL_WIDTH", "COLUMNS", "LINES"):
         width = os.environ.get(name, "1")
         if not (width.isascii() and width.isdigit() and len(width) < 10):  # int() refuses 4,301 digits

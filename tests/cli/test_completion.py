@@ -33,12 +33,15 @@ def store(home: Path) -> Path:
         ("bogus ", []),
         ("train --recipe ", ["lab", "fast", "best", "denoise"]),
         ("train --recipe=f", ["--recipe=fast"]),
+        ("train --recipe='f", ["--recipe=fast"]),
         ("train --res", ["--resume"]),
         ("train --recipe fast --rec", []),
         ("train --resume --name ", RUNS),
         ("train --dataset ", list(registry.NAMES)),
         ("train --device ", ["auto", "cuda", "xpu", "mps", "cpu"]),
         ("reconstruct ", []),
+        ("reconstruct -- -", []),
+        ("evaluate -- run-a ", RUNS),
         ("denoise 1 --noise s", ["salt-pepper"]),
         ("evaluate run-a ", RUNS),
         ("history 'run-", ["run-a", "run-b"]),
@@ -61,6 +64,7 @@ def test_an_unreadable_store_offers_what_is_built_in(home: Path) -> None:
     assert list(completion.candidates(["summary", "-c"], "")) == ["denoise", "lab"]
 
 
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize(
     ("shell", "variables", "expected"),
     [
@@ -75,19 +79,13 @@ def test_an_unreadable_store_offers_what_is_built_in(home: Path) -> None:
     ],
 )
 def test_answers(
-    store: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    shell: str,
-    variables: dict[str, str],
-    expected: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shell: str, variables: dict[str, str], expected: str
 ) -> None:
     """Each shell asks and gets its answer in its own form; bash splits words at = and at colons."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert completion.answer(shell) == 0
     assert capsys.readouterr().out == expected
-    assert store.is_dir()
 
 
 @pytest.mark.parametrize(("line", "code"), [("mnistae train --recipe ", 0), ("mnistae reconstruct ", 1)])
@@ -130,8 +128,8 @@ def test_installation_keeps_the_users_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("blocked", [".bashrc", ".bash_completions", ""])
-def test_installation_that_cannot_be_done_names_the_way_out(tmp_path: Path, blocked: str) -> None:
-    """A start-up file or a folder that cannot be written, and a shell without completion, are exit 7 with a way out."""
+def test_installation_that_fails_has_a_hint(tmp_path: Path, blocked: str) -> None:
+    """A start-up file or a folder that cannot be written, and a shell without completion, are exit 7 with a hint."""
     message, hint = f"cannot write '{tmp_path}/{blocked}", 'reads when it starts: eval "$(mnistae --show-completion)"'
     if not blocked:
         message, hint = "no completion for the shell 'dash'", "hint: start bash, zsh or fish, and run it there"

@@ -141,6 +141,8 @@ def test_full_disk(unbuffered: str, words: list[str], completing: str, code: int
     [
         ("random", "x = 1", ("reconstruct", "1"), "random.py' is imported instead"),
         ("numpy", "x = 1", ("reconstruct", "1"), "numpy.py' is imported instead"),
+        ("typing", "x = 1", ("--version",), "typing.py' is imported instead"),
+        ("pydantic", "raise ValueError('no')", ("reconstruct", "1"), "pydantic.py' is imported instead"),
         ("json", "raise ValueError('no')", ("reconstruct", "1"), "json.py' is imported instead"),
         ("torch", "raise OSError('no CUDA')", ("doctor",), "torch cannot be imported: OSError: no CUDA"),
         ("elsewhere", "x = 1", ("summary",), "fc1"),

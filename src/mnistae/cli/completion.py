@@ -60,9 +60,9 @@ def candidates(words: list[str], word: str) -> dict[str, str]:
     parameters = commands[" ".join(words[:depth])][1]
     option, equals, value = word.partition("=")
     before, start = (option, f"{option}=") if equals and option in parameters else (["", *words[depth:]][-1], "")
-    word = value if start else word.lstrip("\"'")
+    word = (value if start else word).lstrip("\"'")
     asked = before if parameters.get(before, ["", None])[1] is not None else ""
-    if word.startswith("-") and not asked:
+    if word.startswith("-") and not asked and "--" not in words:  # after which there are only arguments
         found = {option: about for option, (about, _) in parameters.items() if option and option not in words}
     elif asked in parameters:
         values = parameters[asked][1]
