@@ -44,15 +44,11 @@ def test_the_newest_run_is_the_default(cli: Cli, trained: str, other: str, monke
     assert cli("history", path).out == cli("history", "tiny").out.replace("tiny,", f"{path},")
 
 
-def test_a_figure_of_several_runs(cli: Cli, trained: str, other: str) -> None:
-    """With -o or --format the curves are drawn as a figure; -o - writes the same bytes."""
+def test_figures(cli: Cli, trained: str, other: str, home: Path) -> None:
+    """With -o or --format the curves are a figure; that of one run is figure 1 of the lab: the bytes of its loss.png."""
     assert cli("history", trained, other, "-f", "svg").out == "history-tiny-other.svg\n"
     assert run_cli("history", trained, other, "-f", "svg", "-o", "-").stdout == Path("history-tiny-other.svg").read_bytes()
-
-
-def test_a_figure_of_one_run_is_the_runs_own(cli: Cli, trained: str, home: Path) -> None:
-    """The figure of one run is figure 1 of the lab: the bytes of its loss.png."""
-    assert json.loads(cli("history", "-o", "one.png", "--json").out)["output"] == "one.png"
+    assert json.loads(cli("history", trained, "-o", "one.png", "--json").out)["output"] == "one.png"
     assert Path("one.png").read_bytes() == (home / "checkpoints" / trained / "loss.png").read_bytes()
 
 
