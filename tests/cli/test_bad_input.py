@@ -123,6 +123,7 @@ TABLE: list[tuple[str, int, str]] = [
     ("encode 1 -o x.txt", 2, "unsupported output format: 'txt'"),
     ("decode nowhere.npy", 4, "cannot read codes from 'nowhere.npy'"),
     ("decode many", 4, "too many codes in 'many' for one image or GIF (max 1,000)"),
+    ("decode readable.png", 4, "no codes in 'readable.png'"),
     ("decode four", 4, "code 0 in 'four' has 4 values, expected 8"),
     ("decode many -o many", 2, "no file extension"),
     ("decode many -o d/ -f gif", 2, "--format cannot be combined with a folder"),
