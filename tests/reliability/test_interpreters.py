@@ -54,7 +54,7 @@ def test_packed_package(tmp_path: Path, tiny: Path) -> None:
     """F9: the package runs from a zip archive, which is read-only."""
     root = Path(mnistae.__file__).parent
     with zipfile.ZipFile(tmp_path / "mnistae.zip", "w") as archive:
-        for path in root.rglob("*.py"):
+        for path in (*root.rglob("*.py"), *root.rglob("*.json")):
             archive.write(path, path.relative_to(root.parent))
     code = "import mnistae.__main__ as m; assert '.zip' in m.__file__; m.main()"
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "mnistae.zip")}

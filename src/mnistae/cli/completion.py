@@ -6,6 +6,7 @@ The scripts and the variables by which they ask are Typer's.
 import contextlib
 import json
 import os
+import pkgutil
 import re
 import shlex
 import sys
@@ -49,7 +50,7 @@ def answer(shell: str) -> int:
 
 def table() -> dict[str, Any]:
     """Return the contents of TABLE."""
-    found: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(pkgutil.get_data("mnistae.cli", TABLE.name) or b"")  # from a zip archive too
     return found
 
 
