@@ -1,4 +1,4 @@
-"""`mnistae reconstruct` and `mnistae denoise`: images beside what the network makes of them."""
+"""`mnistae reconstruct` and `mnistae denoise`: images beside the network's outputs."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
