@@ -67,7 +67,8 @@ class Parameter:
     def about(self) -> str:
         """The help with default and environment variable."""
         has_default = self.default not in {None, False, inspect.Parameter.empty}
-        facts = [f"default `{getattr(self.default, 'value', self.default)}`"] if has_default else []
+        default = " ".join(self.default) if isinstance(self.default, tuple) else getattr(self.default, "value", self.default)
+        facts = [f"default `{default}`"] if has_default else []
         facts += [f"environment `{self.info.envvar}`"] if self.info.envvar else []
         return f"{self.info.help} ({', '.join(facts)})" if facts else str(self.info.help)
 

@@ -118,7 +118,7 @@ TABLE: list[tuple[str, int, str]] = [
         for time in ("=", "0s", "5", "1.5h", "-1m", "5m1h", "h")
     ),
     # codes
-    ("encode", 2, "give images or --split"),
+    ("encode", 2, "no images given"),
     ("encode 1 --split test", 2, "images and --split cannot be combined"),
     ("encode 1 -o x.txt", 2, "unsupported output format: 'txt'"),
     ("decode nowhere.npy", 4, "cannot read codes from 'nowhere.npy'"),

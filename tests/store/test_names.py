@@ -9,12 +9,14 @@ from mnistae.core.errors import UsageError
 from mnistae.store import names
 
 HINT = "use up to 64 letters, digits, dots, dashes and underscores; start with a letter or digit"
+RESERVED, ENDING = "Windows reserves this name: choose another", "do not end it in a dot or in .safetensors"
 
 GOOD = ["0", "Lab_2.1-x", "a..b", "a-", "x" * 64, "recent", "console", "lpt10", "model.safetensors.old", "safetensors"]
+WINDOWS = ("CON", "con", "Prn", "AUX", "nul", "COM1", "com0", "LPT9", "con.txt", "NUL.a.b", "aux.")
 BAD = [
     *("", " ", ".", "..", ".hidden", "-rf", "_a", "~root", "a b", "a/b", "../up", "a\\b", "C:x", "a.", "x" * 65),
     *("a\n", "a\0", "\x1b[2J", "a*", "$HOME", "%00", "ä", "\u0661", "a\u202eb", "a\udcff"),
-    *("CON", "con", "Prn", "AUX", "nul", "COM1", "com0", "LPT9", "con.txt", "NUL.a.b", "aux."),
+    *WINDOWS,
     "lab.safetensors",  # would be read as a path
 ]
 
@@ -28,7 +30,9 @@ def test_table(name: str, is_good: bool) -> None:
         return
     with pytest.raises(UsageError) as failure:
         names.check(name)
-    assert (failure.value.message, failure.value.hint) == (f"invalid run name: '{name}'", HINT)
+    assert failure.value.message == f"invalid run name: '{name}'"
+    is_ending = name in {"a.", "lab.safetensors"}
+    assert failure.value.hint == (RESERVED if name in WINDOWS else ENDING if is_ending else HINT)
 
 
 @pytest.mark.parametrize(

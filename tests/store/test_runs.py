@@ -19,7 +19,7 @@ def store(home: Path) -> Path:
     return home / "checkpoints"
 
 
-LIST = "name a run of 'mnistae checkpoints list', or a .safetensors file"
+LIST = "name a run from 'mnistae checkpoints list', or a .safetensors file"
 
 
 def test_save_and_load(store: Path) -> None:

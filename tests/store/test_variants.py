@@ -127,7 +127,7 @@ def test_short_training_is_not_called_another_network() -> None:
     """A network after a few steps is poor, and no other variant is suggested."""
     warning = variants.try_on_digits(trained(DEFAULT, 10), DEFAULT).warning
     assert warning
-    assert warning.endswith("short training, other images, or another network")
+    assert warning.endswith("perhaps little training, other images, or another network")
 
 
 @pytest.mark.parametrize("dead", [0, 4, 7])

@@ -16,6 +16,7 @@ from mnistae.cli.groups import DatasetOptions, NetworkOptions
 from mnistae.core.arrays import Vector
 from mnistae.core.errors import DataError
 from mnistae.core.records import MNIST_STATS, Metadata
+from mnistae.core.text import counted
 from mnistae.data import references
 from mnistae.data.references import ImageRef, InputImage, SkippedImage
 from mnistae.data.sets import idx, registry, resolve
@@ -115,7 +116,7 @@ def _warn_unlike_images(reporter: Reporter, checkpoint: Checkpoint, images: Sequ
     for name, reasons in odd[:MAX_WARNINGS]:
         reporter.warn(f"'{name}' is unlike the training images: {reasons}")
     if len(odd) > MAX_WARNINGS:
-        reporter.warn(f"images unlike the training images that are not listed: {len(odd) - MAX_WARNINGS}")
+        reporter.warn(f"also unlike the training images: {counted(len(odd) - MAX_WARNINGS, 'more image')}")
     if images and not odd:
         _, means, backgrounds = zip(*images, strict=True)
         warn_unlike(reporter, checkpoint, "the images", np.concatenate(means), np.concatenate(backgrounds))

@@ -82,7 +82,8 @@ def _format_of(path: Path, options: OutputOptions) -> str:
             hint = f"add one, or give --format {'|'.join(formats)}"
             raise UsageError(f"cannot infer the format of '{path}': no file extension", hint=hint)
         if extension not in formats:
-            raise UsageError(f"unsupported output format: '{extension}'", hint=f"choose one of: {', '.join(formats)}")
+            hint = f"choose one of: {', '.join(formats)}" if len(formats) > 1 else f"use .{formats[0]}"
+            raise UsageError(f"unsupported output format: '{extension}'", hint=hint)
         return extension
     if extension in formats and extension != _extension(options.format):
         raise UsageError(f"extension of '{path}' does not match --format {options.format}", hint="leave --format out")

@@ -90,7 +90,8 @@ def read(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Ite
                 codes: Array = block.astype(np.float32)
             bad = np.flatnonzero(~np.isfinite(codes).all(axis=1))
             if bad.size:
-                raise DataError(f"number that is not finite in code {done + int(bad[0])} in {name}", hint=HINT)
+                reason = f"code {done + int(bad[0])} in {name} has a value that is not finite in float32"
+                raise DataError(reason, hint="correct or remove this code (counted from 0)")
             yield codes
             done += len(codes)
     except OSError as error:
@@ -126,7 +127,7 @@ def _read_npy(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[
     if dtype.kind not in "fiu" or not (is_single or (shape and sizes == [width][: width > 1])):
         advice = f"; {RIGHT_CHECKPOINT}" if len(shape) == 2 and dtype.kind in "fiu" else ""
         advice = "; transpose the array" if len(shape) == 2 and shape[0] == width else advice
-        reason = f"array of shape {shape} and type {dtype} in {name}"
+        reason = f"unsupported array of shape {shape} and type {dtype} in {name}"
         raise DataError(reason, hint=f"expected real numbers of shape (n, {width}){advice}")
     count, row = 1 if is_single else shape[0], width * dtype.itemsize
     if len(shape) != 2:

@@ -82,7 +82,8 @@ def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Metad
     try:
         tensors = safetensors.numpy.load(data)
     except safetensors.SafetensorError as error:
-        raise _damaged(str(error)) from error
+        reason = str(error).removeprefix("Error while deserializing: ")
+        raise _damaged(f"truncated or damaged safetensors file ({reason})") from error
     if fields.pop("digest") != _digest(tensors, fields):
         raise _damaged("checksum mismatch")
     if not all(np.isfinite(array).all() for array in tensors.values()):

@@ -18,10 +18,12 @@ def is_valid(name: str) -> bool:
 def check(name: str) -> str:
     """Return `name` if it is valid; invalid names are rejected, never altered. Raises UsageError."""
     if not is_valid(name):
-        raise UsageError(
-            f"invalid run name: '{name}'",
-            hint="use up to 64 letters, digits, dots, dashes and underscores; start with a letter or digit",
-        )
+        hint = "use up to 64 letters, digits, dots, dashes and underscores; start with a letter or digit"
+        if _RESERVED.fullmatch(name):
+            hint = "Windows reserves this name: choose another"
+        elif _VALID.fullmatch(name):
+            hint = "do not end it in a dot or in .safetensors"
+        raise UsageError(f"invalid run name: '{name}'", hint=hint)
     return name
 
 

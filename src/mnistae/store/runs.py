@@ -34,7 +34,7 @@ CHECK = "check the folder's permissions"
 
 LISTED = 7  # names in a hint
 
-_NAME_ONE = "name a run of 'mnistae checkpoints list', or a .safetensors file"
+_NAME_ONE = "name a run from 'mnistae checkpoints list', or a .safetensors file"
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ class Trial:
         better = f". MSE {self.best_mse:.4f} with {self.best}: {way}"
         pca = f"PCA with {self.active} components: {self.pca_mse:.4f}"
         poor = f"MSE {self.mse:.4f} on {self.digits} ({pca}), assuming {self.assumed}"
-        return poor + (better if is_better else ": short training, other images, or another network")
+        return poor + (better if is_better else "; perhaps little training, other images, or another network")
 
     def document(self) -> dict[str, Any]:
         """Return the trial for a JSON document."""

@@ -15,6 +15,7 @@ from mnistae.core.config import ModelConfig, Precision, Schedule, TrainConfig
 from mnistae.core.errors import DataError, UsageError
 from mnistae.core.files import atomic
 from mnistae.core.records import EpochRecord, Metadata, Provenance, TrainingState, UnitRange, count_active
+from mnistae.core.text import counted
 from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.model import backend
 from mnistae.model import device as devices
@@ -190,7 +191,7 @@ def resume(name: str, *, epochs: int | None) -> tuple[TrainingState, Metadata, T
         )
     if config.schedule is Schedule.LINEAR:
         raise UsageError(
-            f"cannot extend run '{name}': its schedule is fixed to {config.epochs} epochs",
+            f"cannot extend run '{name}': its schedule is fixed to {counted(config.epochs, 'epoch')}",
             hint=f"train a new run: --epochs {epochs} and another --name",
         )
     return state, metadata, longer

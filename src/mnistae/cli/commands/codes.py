@@ -77,7 +77,7 @@ def encode(
     if images and split is not None:
         raise UsageError("images and --split cannot be combined", hint="leave one of them out")
     if not images and split is None:
-        raise UsageError("give images or --split", hint="name images, or use --split train or --split test")
+        raise UsageError("no images given", hint="name images, or use --split train or --split test")
     target = results.resolve(reporter, out)
     results.refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset, images=images or [])
     if split is None:

@@ -14,7 +14,7 @@ from mnistae.data.sets.registry import DatasetInfo
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(registry.DATASETS)}.", show_default=True)]
 NameOrPath = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, or a path to data.")]
-Raw = Annotated[bool, typer.Option("--raw", help="Do not invert images of other sizes than 28x28.")]
+Raw = Annotated[bool, typer.Option("--raw", help="Do not invert images whose size is not 28x28.")]
 
 
 def list_(*, reporter: Reporter) -> None:

@@ -64,7 +64,7 @@ class EvaluationOutput(OutputOptions):
 def evaluate(
     checkpoints: Checkpoints = None, *, parts: Parts, source: DatasetOptions, out: EvaluationOutput, reporter: Reporter
 ) -> None:
-    """Measure a checkpoint over the test set: MSE, PSNR and SSIM by digit, active units, PCA, denoising.
+    """Measure a checkpoint on the test set: MSE, PSNR and SSIM by digit, active units, PCA, denoising.
 
     Several checkpoints are compared column by column. PSNR is computed from the mean MSE. PCA has as many components as the
     bottleneck has units and is fitted on the training images; mean activations are over the training images. Denoising uses the

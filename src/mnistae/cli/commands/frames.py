@@ -37,7 +37,7 @@ class PathOptions:
         typer.Option(
             "--steps",
             "-n",
-            help="Frames per segment, including both ends. A strip, GIF or array contains a frame of two segments once.",
+            help="Frames per segment, including both ends. Strips, GIFs and arrays omit repeated ends.",
         ),
     ] = 8
     closed: Annotated[bool, typer.Option("--closed", help="Close the path: end at the first image.")] = False

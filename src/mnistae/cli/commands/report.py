@@ -41,7 +41,7 @@ class PageOutput(OutputOptions):
 
 
 def report(images: Images = DEFAULT_IMAGES, *, source: RunOptions, out: PageOutput, reporter: Reporter) -> None:
-    """Write the lab's report of a network as one HTML file, with the network in it.
+    """Write the lab's report on a network as one HTML file, with the network in it.
 
     The page needs no server and no network connection. It has the layer table, the training settings, the lab's figures, an
     evaluation and a map of the codes; and in a browser the network itself: sliders for the units, interpolation, noise, and a

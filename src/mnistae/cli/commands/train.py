@@ -48,7 +48,7 @@ class TrainingOptions(Settings):
         str | None, typer.Option("--dataset", metavar="NAME|PATH", help="Data set to train on (default: mnist).")
     ] = None
     raw: Annotated[
-        bool | None, typer.Option("--raw", help="Do not invert images of other sizes than 28x28.", show_default=False)
+        bool | None, typer.Option("--raw", help="Do not invert images whose size is not 28x28.", show_default=False)
     ] = None
     seed: Annotated[int | None, typer.Option("--seed", help="Random seed (default: 0).")] = None
     precision: Annotated[
@@ -90,7 +90,7 @@ class RunChoice:
     name: Annotated[str | None, typer.Option("--name", help="Name of the run (default: derived from the settings).")] = None
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Resume the run --name, or begin it if there is none; without --name the newest run."),
+        typer.Option("--resume", help="Resume the run --name, or start it if it is new; without --name, the newest run."),
     ] = False
     force: Force = False
 

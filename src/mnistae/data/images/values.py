@@ -76,6 +76,8 @@ def choose(dtype: np.dtype, low: float, high: float, *, name: str) -> Scale:
     divisor = next((full for full, above in scales.items() if above < high <= full * (1 + slack)), 0)
     if not divisor or low < -slack * divisor or (dtype == np.int8 and divisor > 1):
         expected = "0 to 255 or 0 to 65535" if is_whole else "0 to 1 or 0 to 255"
+        if is_whole and low >= 0 and BYTE < high <= _WHOLE[WORD]:
+            expected = f"0 to {BYTE}, or up to {WORD} with a highest value of at least {_WHOLE[WORD] + 1}"
         found = f"{dtype.name} values from {low:g} to {high:g}, expected {expected}: '{name}'"
         raise DataError(found, hint=_advice(dtype, low, high))
     notes = []

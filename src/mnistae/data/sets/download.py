@@ -33,7 +33,7 @@ MAX_REDIRECTS = 3
 EMNIST_ARCHIVE = "gzip.zip"
 """EMNIST comes as one archive of 560 MB that holds all its variants."""
 
-_MANUAL_HINT = "put the files into a folder and set MNISTAE_DATA_DIR to it, or use other digits: mnistae train --dataset glyphs"
+_MANUAL_HINT = "put the files into a folder and set MNISTAE_DATA_DIR to it, or use the built-in digits: --dataset glyphs"
 
 
 @dataclass(frozen=True)

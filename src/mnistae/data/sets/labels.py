@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mnistae.core.arrays import NO_LABEL, Bytes
 from mnistae.core.errors import DataError
+from mnistae.core.text import counted
 
 MAX_TEXT = 1024
 """Bytes of a label."""
@@ -62,7 +63,7 @@ def _flat(array: NDArray[Any], split: str, count: int, notes: list[str]) -> NDAr
     """Return labels of any shape as (N,), None if they are no classes."""
     rows = array.reshape(-1) if array.size == count else array
     if (length := len(np.atleast_1d(rows))) != count:
-        raise DataError(f"{count} {split} images but {length} labels", hint="give one per image, or leave them out")
+        raise DataError(f"{count} {split} images but {counted(length, 'label')}", hint="give one label per image, or none")
     if rows.ndim == 1 and rows.dtype.kind in "buifUS" and rows.dtype.itemsize <= MAX_TEXT:
         return rows
     if rows.ndim == 2 and rows.dtype.kind in "buif" and (rows.max(axis=1) == 1).all() and ((rows != 0).sum(axis=1) == 1).all():

@@ -57,7 +57,8 @@ def read(paths: Sequence[str], *, raw: bool = False, progress: Progress = no_pro
         first, others = found.failures[0], len(found.failures) - 1
         more = f" (and {others:,} more of {len(paths):,} images)" if others else ""
         raise DataError(
-            f"{first.message}{more}", hint="replace it with an undamaged copy; every image of a data set must be read"
+            f"{first.message}{more}",
+            hint="replace it with an undamaged copy, or remove it; every image of a data set must be readable",
         )
     notes = _composite(rows, found)
     if found.coloured:

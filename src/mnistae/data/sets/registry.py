@@ -108,7 +108,7 @@ DATASETS: dict[str, DatasetInfo] = {
         ),
         _emnist("digits", "280,000 handwritten digits (2017)"),
         _emnist("mnist", "70,000 handwritten digits of EMNIST (2017)"),
-        _emnist("letters", "145,600 handwritten letters, capital or small (2017)", ("N/A", *_LETTERS)),
+        _emnist("letters", "145,600 handwritten letters, upper and lower case (2017)", ("N/A", *_LETTERS)),
         _emnist("balanced", "131,600 handwritten characters of 47 classes (2017)", _BALANCED),
         _emnist("bymerge", "814,255 handwritten characters of 47 classes (2017)", _BALANCED),
         _emnist("byclass", "814,255 handwritten characters of 62 classes (2017)", f"0123456789{_LETTERS.upper()}{_LETTERS}"),
