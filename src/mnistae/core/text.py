@@ -10,7 +10,7 @@ MAX_CHARACTERS = 200
 MAX_STEM = 80
 """Bytes of a file name's stem, without its digest."""
 
-_KEPT = {"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "So", "Sk"}  # letters, marks, numbers, emoji
+_KEPT = ("L", "M", "N", "So", "Sk")  # letters, marks, numbers, emoji
 
 
 def counted(count: int, noun: str) -> str:
@@ -39,7 +39,7 @@ def slug(words: Sequence[str], *, identity: Sequence[str] | None = None) -> str:
 
     It ends with a digest of `identity` if that is given, and of the words if it is too long for a file name.
     """
-    kept = ["".join(ch if ch in "._" or unicodedata.category(ch) in _KEPT else " " for ch in word) for word in words]
+    kept = ["".join(ch if ch in "._" or unicodedata.category(ch).startswith(_KEPT) else " " for ch in word) for word in words]
     stem = "-".join("_".join(word.strip("._ ").split()) or "x" for word in kept)
     short = stem.encode()[:MAX_STEM].decode(errors="ignore")
     if identity is None and short == stem:
