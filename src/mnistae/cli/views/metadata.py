@@ -10,7 +10,8 @@ def rows(metadata: Metadata) -> list[tuple[str, str]]:
     """Return the origin of a checkpoint as names and values."""
     found = [("source", metadata.source)]
     if metadata.training:
-        found += [(key.replace("_", " "), str(value)) for key, value in dataclasses.asdict(metadata.training).items()]
+        settings = dataclasses.asdict(metadata.training)
+        found += [(key.replace("_", " "), _shown(value)) for key, value in settings.items()]
     if metadata.history:
         found += [("epochs done", str(len(metadata.history))), ("last loss", f"{metadata.history[-1].loss:.5f}")]
     if metadata.active_units is not None:
@@ -20,6 +21,10 @@ def rows(metadata: Metadata) -> list[tuple[str, str]]:
         found += [(f"{what} version" if what != "cpu" else what, value) for what, value in provenance.versions.items()]
         found.append(("data digest", provenance.data_digest))
     return found
+
+
+def _shown(value: object) -> str:
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
 def document(metadata: Metadata) -> dict[str, Any]:
