@@ -34,10 +34,10 @@ def junk(tmp_path: Path) -> Path:
 
 TABLE: list[tuple[str, int, str]] = [
     # images; bad files are tested in data/, numbers in reliability/test_words_and_numbers.py
-    ("reconstruct", 2, "Missing argument"),
+    ("reconstruct", 2, "missing argument"),
     ("reconstruct - -", 2, "'-' given more than once"),
     ("reconstruct train: 1", 2, "invalid image reference: 'train:'"),
-    ("reconstruct -1", 2, "No such option: -1"),
+    ("reconstruct -1", 2, "no such option: -1"),
     ("interpolate 1", 2, "interpolation needs at least two images"),
     ("traverse 1 2", 2, "unexpected extra argument: '2'"),
     ("traverse own.npy", 2, "traverse takes exactly one image, got 3"),
@@ -73,21 +73,21 @@ TABLE: list[tuple[str, int, str]] = [
     ("reconstruct 1 -o =", 7, "'.' is a folder, not a file"),
     ("reconstruct 1 -o x.png -f svg", 2, "extension of 'x.png' does not match --format svg"),
     ("reconstruct 1 -o fifo.png", 7, "'fifo.png' is not a regular file"),
-    ("denoise 1 -f gif", 2, "Invalid value for '--format' / '-f': 'gif' is not one of"),
+    ("denoise 1 -f gif", 2, "invalid value for '--format' / '-f': 'gif' is not one of"),
     *((f"{command} -o x.gif", 2, "unsupported output format: 'gif'") for command in ("map", "evaluate", "history")),
     ("map -f projector -o -", 2, "-f projector writes a folder"),
     *((f"evaluate {words}", 2, "a figure needs either") for words in ("-o x.png", "-o x.png --extremes 2 --denoising")),
     ("evaluate tiny tiny -o x.png --extremes 2", 2, "--extremes can be drawn for one checkpoint only"),
-    ("checkpoints export", 2, "Missing option '--output'"),
+    ("checkpoints export", 2, "missing option '--output'"),
     ("checkpoints export -o x.npz -f onnx", 2, "does not match --format onnx"),
     ("checkpoints export -o x.npz --part encoder", 2, "--part applies to ONNX only, not to npz"),
     ("checkpoints export -o x.onnx --part middle", 2, "'middle' is not one of"),
     # options that do not go together, and values that are none
     ("denoise 1 --noise none --level 0.3", 2, "--level has no effect with --noise none"),
     ("denoise 1 --noise none --seed 3", 2, "--seed has no effect with --noise none"),
-    ("denoise 1 --level abc", 2, "Invalid value for '--level': 'abc' is not a number"),
-    ("train --epochs 1_000x", 2, "Invalid value for '--epochs' / '-e': '1_000x' is not an integer"),
-    ("train --recipe quick", 2, "Invalid value for '--recipe': 'quick' is not one of"),
+    ("denoise 1 --level abc", 2, "invalid value for '--level': 'abc' is not a number"),
+    ("train --epochs 1_000x", 2, "invalid value for '--epochs' / '-e': '1_000x' is not an integer"),
+    ("train --recipe quick", 2, "invalid value for '--recipe': 'quick' is not one of"),
     ("map --method codes", 2, "invalid value for --method: 'codes' (the bottleneck is 8)"),
     ("interpolate 0 1 --fps 12", 2, "apply to GIF output only"),
     ("interpolate 0 1 --ping-pong -o x.png", 2, "apply to GIF output only"),
@@ -128,9 +128,9 @@ TABLE: list[tuple[str, int, str]] = [
     ("decode many -o many", 2, "no file extension"),
     ("decode many -o d/ -f gif", 2, "--format cannot be combined with a folder"),
     # commands
-    ("trian", 2, "No such command 'trian'. Did you mean 'train'?"),
-    ("train --epoch 3", 2, "No such option"),
-    ("checkpoints rm", 2, "No such command 'rm'"),
+    ("trian", 2, "no such command 'trian'. Did you mean 'train'?"),
+    ("train --epoch 3", 2, "no such option"),
+    ("checkpoints rm", 2, "no such command 'rm'"),
 ]
 HINTS = {
     "train --resume --name nobody": "add settings to begin it, such as --recipe lab",

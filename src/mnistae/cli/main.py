@@ -66,7 +66,7 @@ def _usage_error(error: typer.TyperException) -> int:
         hint = f"indices count from 0, and a file name that begins with '-' needs './' before it; {hint}"
     if re.fullmatch(r"No such option: (-q|--quiet|--json)", message):
         hint = f"options follow the command: mnistae reconstruct 1 {message.rpartition(' ')[2]}"
-    return _report(message, hint, ExitCode.USAGE)
+    return _report(message[:1].lower() + message[1:], hint, ExitCode.USAGE)  # as all other messages
 
 
 def _expand_home() -> None:
