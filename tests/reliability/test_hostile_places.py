@@ -73,8 +73,15 @@ def test_other_users(forks: ForkServer, tmp_path: Path, tiny: Path) -> None:
         assert is_clean_error(ended)
     listed = forks.run("checkpoints", "list", home=place, env=env, before=(("drop_privileges", 65534),))
     assert (listed.code, re.findall(r"^r .* (\w+)$", listed.out, re.MULTILINE)) == (0, ["unreadable"])
+    (store / "r").chmod(0o755)
+    state = store / "r" / "state.safetensors"
+    state.chmod(0o600)
+    verified = forks.run("checkpoints", "verify", "r", home=place, env=env, before=(("drop_privileges", 65534),))
+    assert verified.err.endswith("hint: check the folder's permissions\n")  # not: remove it
+    shown = forks.run("reconstruct", state, home=place, env=env, before=(("drop_privileges", 65534),))
+    assert f"hint: '{state}' belongs to user 'root'" in shown.err
     assert forks.run("checkpoints", "verify", "r", home=tmp_path).code == 0
-    log_result("T17", trials=5, note="as `nobody`, in another user's store")
+    log_result("T17", trials=7, note="as `nobody`, in another user's store")
 
 
 def test_messages_keep_secrets(forks: ForkServer, tmp_path: Path) -> None:

@@ -203,4 +203,5 @@ def _entry(name: str) -> dict[str, Any] | None:
 def _health(name: str, reason: str | None) -> str:
     if reason is None:
         return "ok"
-    return "unreadable" if permissions.is_denied(runs.model_path(name)) else "damaged"
+    model = runs.model_path(name)
+    return "unreadable" if any(map(permissions.is_denied, (model, model.with_name(runs.STATE)))) else "damaged"

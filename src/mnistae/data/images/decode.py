@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mnistae.core.arrays import Array
 from mnistae.core.config import SIDE
 from mnistae.core.errors import DataError
-from mnistae.core.files import npy
+from mnistae.core.files import npy, permissions
 from mnistae.core.files import read as files
 from mnistae.data.images import arrays_io, colours, formats, values
 from mnistae.data.images.formats import GIVE_AN_IMAGE
@@ -49,7 +49,7 @@ def open_path(path: Path) -> io.BufferedReader:
         if isinstance(error.__context__, FileNotFoundError):
             hint = "give an existing file, or an image of the data set, such as test:0"
             raise DataError(f"no such image: '{path}'", hint=hint) from error
-        raise DataError(f"cannot read '{path}': {error}", hint=GIVE_AN_IMAGE) from error
+        raise DataError(f"cannot read '{path}': {error}", hint=permissions.hint(path, GIVE_AN_IMAGE)) from error
 
 
 def read_stream(
