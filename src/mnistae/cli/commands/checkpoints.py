@@ -48,7 +48,9 @@ class ImportOptions:
     name: Annotated[str | None, typer.Option("--name", help="Name of the run (default: the file name).")] = None
     input_range: Annotated[
         InputRange,
-        typer.Option("--input-range", help="Range of the inputs; mnist: normalised by mean 0.1307 and deviation 0.3081."),
+        typer.Option(
+            "--input-range", help="Range of the inputs; mnist: normalised by mean 0.1307 and standard deviation 0.3081."
+        ),
     ] = InputRange.UNIT
     bottleneck_activation: Annotated[
         Bottleneck, typer.Option("--bottleneck-activation", help="Activation of the bottleneck.")
@@ -71,6 +73,8 @@ def list_(*, reporter: Reporter) -> None:
     found = [entry for name in runs.checkpoint_names() if (entry := _entry(name))]
     rows = [["-" if entry[column] is None else entry[column] for column in COLUMNS] for entry in found]
     for row in rows:
+        if isinstance(loss := row[COLUMNS.index("loss")], float):
+            row[COLUMNS.index("loss")] = f"{loss:.5f}"
         row[COLUMNS.index("dataset")] = Path(str(row[COLUMNS.index("dataset")])).name  # the end of a path is enough here
     reporter.result(format_table([[column.replace("_", " ") for column in COLUMNS], *rows]), {"checkpoints": found})
 
@@ -187,7 +191,7 @@ def _entry(name: str) -> dict[str, Any] | None:
     elif training is None:
         state = "imported"
     else:
-        state = "finished" if len(history) >= training.epochs else f"of {training.epochs} epochs"
+        state = "finished" if len(history) >= training.epochs else f"unfinished, of {training.epochs} epochs"
     return {
         "name": name,
         "hidden": model.hidden,

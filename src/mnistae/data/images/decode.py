@@ -93,7 +93,7 @@ def read_grey(data: bytes, *, name: str) -> GreyImage:
         raise
     # Foreign bytes: damaged ones make Pillow and NumPy raise a dozen kinds of error, MemoryError among them.
     except Exception as error:
-        raise DataError(f"damaged or truncated image: '{name}' ({kind})", hint=GIVE_AN_IMAGE) from error
+        raise DataError(f"damaged or truncated image: '{name}' ({kind})", hint="replace it with an undamaged copy") from error
 
 
 def _decode(data: bytes, kind: str, name: str) -> GreyImage:
