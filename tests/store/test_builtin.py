@@ -41,7 +41,7 @@ def test_own_run_goes_before_a_built_in_one() -> None:
 
 
 def test_built_in_checkpoints_stay(cli: Cli) -> None:
-    """They cannot be removed nor resumed, and are listed as what they are."""
+    """They cannot be removed nor resumed, and are listed as what they are; a run that hides one is reported."""
     before = runs.load("lab").path.read_bytes()
     removed = cli("checkpoints", "remove", "lab")
     assert (removed.code, removed.err.splitlines()[0]) == (
@@ -53,6 +53,9 @@ def test_built_in_checkpoints_stay(cli: Cli) -> None:
     assert [(row["name"], row["state"]) for row in rows] == [("lab", "built-in"), ("denoise", "built-in")]
     assert cli("checkpoints", "verify", "lab").code == 0
     assert runs.load("lab").path.read_bytes() == before
+    imports = ("checkpoints", "import", str(runs.load("denoise").path), "--name", "lab", "--force")
+    shown = ["hides the built-in checkpoint" in cli(*imports).err for _ in range(2)]
+    assert shown == [True, False]
 
 
 def test_works_right_after_installation(home: Path) -> None:

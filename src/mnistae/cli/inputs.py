@@ -23,6 +23,7 @@ from mnistae.data.sets import idx, registry, resolve
 from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.data.sets.registry import DatasetInfo
 from mnistae.model.backend import Network
+from mnistae.store import runs
 from mnistae.store.runs import Checkpoint
 from mnistae.tasks import drift
 
@@ -151,6 +152,12 @@ def report_default(reporter: Reporter, given: str | None, found: Checkpoint) -> 
     """Say which checkpoint is used if none was given."""
     if given is None:
         reporter.info(f"using {'built-in checkpoint' if found.is_builtin else 'the newest run'} '{found.name}'")
+
+
+def report_hidden(reporter: Reporter, name: str) -> None:
+    """Say so if a new run of this name hides a built-in checkpoint."""
+    if runs.is_builtin(name):
+        reporter.info(f"the new run '{name}' hides the built-in checkpoint of that name")
 
 
 def open_dataset(reporter: Reporter, reference: str, *, raw: bool = False) -> Dataset:

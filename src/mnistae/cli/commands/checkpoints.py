@@ -113,6 +113,7 @@ def import_(file: File, *, options: ImportOptions, force: Force = False, reporte
 
         variant = Variant(options.input_range, options.bottleneck_activation, options.output_activation)
         found = importer.read(file, variant)
+        inputs.report_hidden(reporter, run_name)
         saved = runs.save_model(run_name, found.weights, found.metadata)
     model, trial = found.metadata.model, found.trial
     for note in found.notes:

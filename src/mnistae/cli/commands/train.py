@@ -139,6 +139,7 @@ def _train_new(
     with runs.lock(run_name):
         resume = "--resume to continue it, " if (runs.folder(run_name) / runs.STATE).exists() else ""  # not an imported one
         runs.check_is_new(run_name, force=run.force, hint=f"use {resume}--force to replace it, or another --name")
+        inputs.report_hidden(reporter, run_name)
         from mnistae.training import run as training_run  # imports torch, which reporting a name that is taken does not need
 
         device = training_run.prepare_device(resources.device or "auto", config.precision)
