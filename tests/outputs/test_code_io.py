@@ -143,7 +143,7 @@ BAD = {
     b"[1,2,1e39]": "not finite",
     b"[1,2,[]]": "not a number",
     b"[1,2,": "malformed or truncated JSON",
-    b"[" * 9000 + b"]" * 9000: "malformed or truncated JSON",
+    b"[" * 200_000 + b"]" * 200_000: "malformed or truncated JSON",
     b"[" + b"1" * MAX_JSON: "line or code longer than",
     b"1" * 2 * MAX_ROW: "line or code longer than",
     b'1,"\n' + b'","\n' * MAX_ROW: "line or code longer than",
