@@ -19,8 +19,9 @@ check-docs:
 
 # The page's script: its faults and its format, with npm's tools, and axe-core for the tests. Skipped where npm cannot install them.
 NODE = build/node
+LIMIT = $(shell command -v timeout > /dev/null && echo timeout 60)
 check-script:
-	@if timeout 60 npm install --fetch-retries 0 --fetch-timeout 20000 --silent --no-audit --no-fund --prefix $(NODE) axe-core@4 eslint@9 prettier@3 2> /dev/null; then \
+	@if $(LIMIT) npm install --fetch-retries 0 --fetch-timeout 20000 --silent --no-audit --no-fund --prefix $(NODE) axe-core@4 eslint@9 prettier@3 2> /dev/null; then \
 		$(NODE)/node_modules/.bin/eslint src/mnistae/outputs/page && \
 		$(NODE)/node_modules/.bin/prettier --print-width 128 --check 'src/mnistae/outputs/page/*.js'; \
 	else echo 'check-script: skipped, npm is missing or cannot install eslint, prettier and axe-core'; fi

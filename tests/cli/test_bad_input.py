@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import Cli, run_cli
+from tests.conftest import Cli, run_cli, write_idx
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -17,7 +17,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def junk(tmp_path: Path) -> Path:
+def junk(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
     """A working directory full of invalid files."""
     folder = tmp_path / "work"
     (folder / "text.png").write_text("this is no picture")
@@ -27,6 +27,9 @@ def junk(tmp_path: Path) -> Path:
     (folder / "file").write_text("a file where a folder belongs")
     (folder / "readable.png").write_bytes(b"")
     np.save(folder / "own.npy", np.zeros((3, 28, 28), np.uint8))
+    np.save(folder / "nan.npy", np.full((3, 28, 28), np.nan, np.float32))
+    images = write_idx(folder / "cut", digits) / "train-images-idx3-ubyte"
+    images.write_bytes(images.read_bytes()[:-1])
     (folder / "junk.pth").write_bytes(b"PK\x03\x04 not really")
     os.mkfifo(folder / "fifo.png")
     return folder
@@ -93,6 +96,10 @@ TABLE: list[tuple[str, int, str]] = [
     ("interpolate 0 1 --ping-pong -o x.png", 2, "apply to GIF output only"),
     ("interpolate 0 1 --closed --ping-pong -f gif", 2, "cannot be combined"),
     ("train --dataset own.npy --precision tf32 --device cpu", 2, "TF32 requires CUDA"),
+    ("train --dataset own.npy --device cuda:99", 5, "device 'cuda:99' is not available"),
+    ("reconstruct 1 -c file", 3, "'file' is not a checkpoint of mnistae: it is of an unknown format"),
+    ("train --dataset nan.npy", 4, "NaN or infinite values"),
+    ("train --dataset cut", 4, "train-images-idx3-ubyte"),
     ("reconstruct 1 --device cuda:x", 2, "unknown device: 'cuda:x'"),
     ("reconstruct 1 --device cuda:99", 5, "device 'cuda:99' is not available: "),
     # data
@@ -165,6 +172,7 @@ def test_bad_input_is_one_line_and_a_hint(
     assert "Traceback" not in answer.err
     assert answer.out == ""
     told = cli(*arguments, "--json")
+    assert told.code in {0, code}
     if told.code:  # without a figure some of it is allowed
         document = json.loads(told.out)
         assert (document["schema"], document["error"]["exit"]) == (1, told.code)
@@ -176,7 +184,9 @@ def test_bad_input_is_one_line_and_a_hint(
 @pytest.mark.parametrize("words", ["reconstruct 1 -o -", "history -o -", "encode 1 -o -", "encode 1 -f npy", "evaluate -f csv"])
 def test_document_is_alone_on_stdout(cli: Cli, trained: str, words: str) -> None:
     """--json cannot be combined with another result on stdout."""
-    assert "cannot be combined" in json.loads(cli(*words.split(), "--json").out)["error"]["message"]
+    told = cli(*words.split(), "--json")
+    assert told.code == 2
+    assert "cannot be combined" in json.loads(told.out)["error"]["message"]
 
 
 def test_damaged_checkpoint_is_refused_everywhere(cli: Cli, trained: str, home: Path) -> None:

@@ -119,6 +119,14 @@ def test_axes_of_length_one_are_dropped(shape: tuple[int, ...]) -> None:
     assert notes == [f"x: array of shape {shape} read as {array.size // 3} code{'s' * (array.size > 3)}"]
 
 
+def test_array_beside_the_codes() -> None:
+    """Other arrays of an .npz are skipped, whatever their size."""
+    notes: list[str] = []
+    images = np.zeros(code_io.MAX_BYTES // 4 + 1, np.float32)
+    assert read(npz_of(codes=np.ones((2, 3)), images=images), notes).tolist() == [[1, 1, 1]] * 2
+    assert notes == ["x: array 'codes' read, skipped: images"]
+
+
 def archive(name: str) -> bytes:
     with zipfile.ZipFile(stream := io.BytesIO(), "w") as file:
         file.writestr(name, b"")

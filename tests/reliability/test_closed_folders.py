@@ -146,7 +146,7 @@ def replaced_by_link(home: Path) -> None:
 @pytest.mark.parametrize("happens", [moved, replaced_by_file, replaced_by_link, removed, run_moved][: trials(3, 5)])
 def test_store_goes_away(forks: ForkServer, data: Path, tmp_path: Path, happens: Callable[[Path], None]) -> None:
     """A store that disappears during training is recreated, or the run exits with 7 and the reason; it never loops."""
-    words = ("train", "--dataset", data, "-e", trials(20, 40), "-b", 256, "--hidden", 64, "--name", "r", "-q")
+    words = ("train", "--dataset", data, "-e", 40, "-b", 256, "--hidden", 64, "--name", "r", "-q")
     running = forks.start(*words, home=tmp_path)
     wait_until((run_folder(tmp_path) / "model.safetensors").exists)
     happens(tmp_path)

@@ -172,6 +172,7 @@ def test_removal_while_others_read(forks: ForkServer, tmp_path: Path, monkeypatc
     for k in range(trials(20, 500)):
         with runs.lock("goes"):
             child_workers.save("goes", k)
+            assert k or forks.run("checkpoints", "remove", "goes", home=tmp_path).code == 8
         time.sleep(0.01)
         runs.remove("goes")
     (tmp_path / "stop").touch()

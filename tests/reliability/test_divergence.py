@@ -24,6 +24,7 @@ def check(forks: ForkServer, home: Path, whole: ReferenceRun, ended: Result, epo
     assert is_clean_error(ended), ended.err
     assert "diverged" in ended.err
     check_store(home)
+    assert run_folder(home).exists() == bool(epochs)
     history = run_folder(home) / "history.csv"
     assert (len(history.read_text().splitlines()) if history.exists() else 1) == epochs + 1
     resumed = forks.run(*resume_args(home, whole), home=home)

@@ -75,6 +75,13 @@ def test_variables(forks: ForkServer, tmp_path: Path, tiny: Path) -> None:
     log_result("T11", trials=len(chosen), note="see F2")
 
 
+@pytest.mark.parametrize("value", [HUGE, "abc"], ids=["huge", "garbage"])
+def test_widths_for_help(value: str) -> None:
+    """F2: a width that int() does not take, which Typer reads when it shows help, is ignored."""
+    sizes = dict.fromkeys(("TERMINAL_WIDTH", "COLUMNS", "LINES"), value)
+    assert run_process("--help", env={**os.environ, **sizes}).returncode == 0
+
+
 def test_variables_in_every_command(
     forks: ForkServer, tmp_path: Path, trained_store: Path, digits: dict[str, np.ndarray]
 ) -> None:

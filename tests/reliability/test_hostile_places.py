@@ -73,6 +73,8 @@ def test_other_users(forks: ForkServer, tmp_path: Path, tiny: Path) -> None:
         assert is_clean_error(ended)
     listed = forks.run("checkpoints", "list", home=place, env=env, before=(("drop_privileges", 65534),))
     assert (listed.code, re.findall(r"^r .* (\w+)$", listed.out, re.MULTILINE)) == (0, ["unreadable"])
+    device = forks.run("reconstruct", "/dev/null", "-c", "denoise", home=place, env=env, before=(("drop_privileges", 65534),))
+    assert ("not a regular file" in device.err, "belongs to" in device.err) == (True, False), "no permission is missing"
     (store / "r").chmod(0o755)
     state = store / "r" / "state.safetensors"
     state.chmod(0o600)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mnistae.core import cpus
 from tests.support.client import LONG, NEEDS_ROOT, wait_until
 from tests.support.terminals import Terminal
 
@@ -109,6 +110,7 @@ def test_a_bar_in_tmux(tmp_path: Path, columns: int) -> None:
 
 @NEEDS_ROOT
 @pytest.mark.skipif(not os.access(CPU_GROUPS / "cpu.cfs_quota_us", os.R_OK), reason="no control groups of version 1")
+@pytest.mark.skipif(cpus.limit() is not None, reason="a control group limits the tests themselves")
 def test_the_limit_of_a_control_group() -> None:
     """The quota of the group above counts as well as its own."""
     outer = CPU_GROUPS / f"mnistae-{os.getpid()}"

@@ -106,6 +106,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "a GIF of a comment without end": lambda: gif(100, 100, b"!\xfe" + (b"\xff" + b"a" * 255) * 100_000),
     "a WebP canvas that lies": lambda: webp(b"VP8X", bytes(4) + b"\xfe\x3f\0" * 2) + bytes(100),
     "a lossless WebP that lies": lambda: webp(b"VP8L", b"/" + struct.pack("<I", 7_999 | 7_999 << 14) + bytes(100)),
+    "a lossy WebP that lies": lambda: webp(b"VP8 ", b"\x10\2\0\x9d\1\x2a" + struct.pack("<HH", 8_000, 8_000) + bytes(100)),
     "an AVIF that lies": lambda: AVIF.replace(struct.pack(">II", 40, 40), struct.pack(">II", 8_000, 8_000)),
     "a TIFF that lies": lambda: tiff(width=(256, 8_000), height=(257, 8_000)),
     "a fax that lies": lambda: tiff(

@@ -97,12 +97,12 @@ def test_few_files_from_the_start() -> None:
 
 
 VARIABLES = [
-    *(("OMP_NUM_THREADS", value) for value in ("0", "abc", "1000")),
+    *(("OMP_NUM_THREADS", value) for value in ("1000", "0", "abc")),
     *(("CUDA_VISIBLE_DEVICES", value) for value in ("", "99", "garbage")),
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), VARIABLES[: trials(0, 6)])
+@pytest.mark.parametrize(("name", "value"), VARIABLES[: trials(1, 6)])
 def test_threads_and_devices(words: tuple[object, ...], home: Path, name: str, value: str) -> None:
     """F5: whatever the numbers of threads and devices are, a whole process trains."""
     done = run_process(*words, env={**os.environ, name: value})

@@ -1,6 +1,7 @@
 """Rows A6 and A7 of the fault matrix: a resume after something has changed, or without a usable state."""
 
 import dataclasses
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +29,16 @@ def described_as(name: str, change: Callable[[Provenance], Provenance]) -> None:
     atomic.write_bytes(path, checkpoint_format.encode_state(state, metadata))
 
 
+VERSIONS = ("torch", "mnistae", "cpu")
+
+
+def with_version(provenance: Provenance, name: str) -> Provenance:
+    """Return the provenance of a run that was started with another version of one component."""
+    return dataclasses.replace(provenance, versions={**provenance.versions, name: "0.0"})
+
+
 CHANGES: dict[str, tuple[Callable[[Provenance], Provenance], tuple[str, ...], int, str]] = {
-    "torch": (lambda p: dataclasses.replace(p, versions={**p.versions, "torch": "0.0"}), (), 0, "torch was '0.0' and is '"),
+    **{name: (functools.partial(with_version, name=name), (), 0, f"{name} was '0.0' and is '") for name in VERSIONS},
     "device": (lambda p: dataclasses.replace(p, device="cuda:0"), ("--device", "cpu"), 0, "device was 'cuda:0' and is 'cpu'"),
     "absent device": (lambda p: dataclasses.replace(p, device="cuda:7"), (), 5, "error: device 'cuda:7' is not available"),
     "data": (lambda p: dataclasses.replace(p, data_digest="0" * 64), (), 4, "data set has changed since this run was trained"),

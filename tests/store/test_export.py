@@ -116,12 +116,15 @@ def test_a_graph_that_computes_something_else_is_refused(part: Part, monkeypatch
     assert refusal(export.encode, weights, "onnx", part) == (OutputError, message, REPORT)
 
 
+@pytest.mark.parametrize("change", ["a bit", "one more", "one less"])
 @pytest.mark.parametrize("kind", ["npz", "safetensors"])
-def test_arrays_that_change_on_the_way_are_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With one bit turned between writing and reading back, the export is not let through."""
+def test_arrays_that_change_on_the_way_are_refused(kind: str, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one bit or one array changed between writing and reading back, the export is not let through."""
     weights = network(SMALL)[1]
     changed = {name: array.copy() for name, array in weights.items()}
-    changed["fc4.bias"].view(np.uint32)[5] ^= 1
+    bias = changed.pop("fc4.bias") if change == "one less" else changed["fc4.bias"]
+    bias.view(np.uint32)[5] ^= change == "a bit"
+    changed |= {"other": bias} if change == "one more" else {}
     monkeypatch.setattr(np if kind == "npz" else safetensors.numpy, "load", lambda _stored: changed)
     message = f"export failed verification: the {kind} export differs from the checkpoint's arrays"
     assert refusal(export.encode, weights, kind) == (OutputError, message, REPORT)

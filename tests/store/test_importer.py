@@ -99,6 +99,13 @@ def test_what_others_write(tmp_path: Path, content: object, notes: tuple[str, ..
     check_import(tmp_path / "lab.pth", weights(), notes=notes)
 
 
+def test_one_array_under_two_names(tmp_path: Path) -> None:
+    """Two layers may share an array, such as one of zeros."""
+    shared = {"fc1.bias": (zeros := np.zeros(SIZES.hidden, np.float32)), "fc3.bias": zeros}
+    torch.save(arrays() | shared, tmp_path / "lab.pth")
+    check_import(tmp_path / "lab.pth", weights() | {name: torch.from_numpy(array) for name, array in shared.items()})
+
+
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions(tmp_path: Path, kind: torch.dtype) -> None:
     """Weights of other floating-point types are converted to float32."""

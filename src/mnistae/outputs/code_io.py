@@ -110,7 +110,7 @@ def _read_npz(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[
             found = f"{name} has {len(arrays)} arrays, none of them called 'codes': {', '.join(arrays[:8])}"
             raise DataError(found, hint="save the codes alone, or as np.savez(FILE, codes=...)")
         wanted = "codes.npy" if len(names) > 1 else names[0]
-        member = npz.unpack(data, wanted, limit=MAX_BYTES)[wanted]
+        member = npz.unpack(data, wanted, limit=MAX_BYTES, ignore_others=True)[wanted]
     except UnreadableError as error:
         raise DataError(f"cannot read the .npz file {name}: {error}", hint="recreate it, or save the codes as .npy") from error
     if len(names) > 1:

@@ -52,8 +52,10 @@ def encode(weights: Weights, kind: str, part: Part = Part.WHOLE) -> bytes:
 
         data = safetensors.numpy.save(arrays, {"format": "pt"})  # required by some PyTorch tools
         stored = safetensors.numpy.load(data)
-    is_same = [stored[name].dtype == array.dtype and np.array_equal(stored[name], array) for name, array in arrays.items()]
-    if not all(is_same):
+    is_same = stored.keys() == arrays.keys() and all(
+        stored[name].dtype == array.dtype and np.array_equal(stored[name], array) for name, array in arrays.items()
+    )
+    if not is_same:
         raise OutputError(f"export failed verification: the {kind} export differs from the checkpoint's arrays", hint=_BUG)
     return data
 

@@ -197,7 +197,8 @@ def _arrays(item: object, name: str, seen: set[object], depth: int = 0) -> Itera
         place = item.data_ptr(), item.shape, item.stride()
     if place in seen or depth > MAX_DEPTH:
         return
-    seen.add(place)
+    if not isinstance(item, _Pickled):
+        seen.add(place)
     if isinstance(item, torch.Tensor):
         yield name, item
     elif isinstance(item, _Pickled):

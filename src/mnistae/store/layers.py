@@ -75,10 +75,7 @@ def _sizes(layers: Sequence[Layer], arrays: Arrays) -> ModelConfig:
     """Return the only sizes for which there are four matrices."""
     found = Counter(layer.shape for layer in layers)
     chains = [
-        (hidden, bottleneck)
-        for bottleneck, hidden in found
-        if bottleneck != PIXELS
-        and Counter([(hidden, PIXELS), (bottleneck, hidden), (hidden, bottleneck), (PIXELS, hidden)]) <= found
+        (hidden, bottleneck) for bottleneck, hidden in found if bottleneck != PIXELS and _has_all(found, hidden, bottleneck)
     ]
     if not chains:
         raise CheckpointError(f"no network 784-h-b-h-784 found; it contains {_list(arrays, arrays)}", hint=HINT)
@@ -89,6 +86,11 @@ def _sizes(layers: Sequence[Layer], arrays: Arrays) -> ModelConfig:
         return ModelConfig(*chains[0])
     except UsageError as error:
         raise CheckpointError(f"unsupported network size ({error.message})", hint=error.hint) from error
+
+
+def _has_all(found: Counter[tuple[int, int]], hidden: int, bottleneck: int) -> bool:
+    needed = Counter([(hidden, PIXELS), (bottleneck, hidden), (hidden, bottleneck), (PIXELS, hidden)])
+    return all(found[shape] >= number for shape, number in needed.items())  # `<=` would go through all of `found` each time
 
 
 def _choose(config: ModelConfig, layers: Sequence[Layer]) -> list[Layer]:

@@ -30,6 +30,14 @@ def test_unsupported_operations(tmp_path: Path, name: str, k: int, code: int) ->
     assert (tmp_path / "file").read_bytes() == NEW
 
 
+def test_missing_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A root that is missing, as a Windows drive can be, is an error of the system."""
+    monkeypatch.setattr(os.path, "lexists", lambda _path: False)
+    monkeypatch.setattr(Path, "is_dir", lambda _path: False)
+    with pytest.raises(OSError, match="exists"):  # here there is a root
+        atomic.make_dirs(Path("/"))
+
+
 def test_no_reservation_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A platform without posix_fallocate is written to as well."""
     monkeypatch.delattr(os, "posix_fallocate", raising=False)

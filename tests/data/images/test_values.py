@@ -82,6 +82,7 @@ def test_first_image_is_not_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         (DIGIT.astype(np.int8) // 2 + 64, "int8 values from 0 to 127, expected", "uint8"),
         (DIGIT.astype(np.uint16) * 4, "uint16 values from 0 to 1020, expected", "scale it"),
         (DIGIT.astype(int) * 300, "int64 values from 0 to 76500, expected", "scale it"),
+        (DIGIT.astype(np.uint64) - np.uint64(1), "uint64 values from 0 to 1.84467e+19, expected", "scale it"),
         (UNIT + 0j, "unsupported array type complex64: 'x'", "uint8"),
         (UNIT.astype(str), "unsupported array type <U32: 'x'", "uint8"),
         (UNIT.astype(object), "unsupported array type object: 'x'", "pickled"),

@@ -123,7 +123,7 @@ def make_dirs(folder: Path) -> None:
     """Make `folder` and those above it that are missing, their names as durable as a file's. Raises OSError."""
     if folder.is_dir():
         return
-    if not os.path.lexists(folder.parent):
+    if folder.parent != folder and not os.path.lexists(folder.parent):
         make_dirs(folder.parent)
     folder.mkdir(exist_ok=True)
     fsync_dir(folder.parent)

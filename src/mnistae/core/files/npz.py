@@ -14,16 +14,16 @@ def names(data: bytes) -> list[str]:
         return archive.namelist()
 
 
-def unpack(data: bytes, ending: str, *, limit: int) -> dict[str, bytes]:
+def unpack(data: bytes, ending: str, *, limit: int, ignore_others: bool = False) -> dict[str, bytes]:
     """Return the members whose names have this ending, of an archive that unpacks to at most `limit` bytes.
 
-    Raises UnreadableError.
+    With `ignore_others` only they count. Raises UnreadableError.
     """
     with _opened(data) as archive:
-        entries = archive.infolist()
+        entries = [entry for entry in archive.infolist() if not ignore_others or entry.filename.endswith(ending)]
         if sum(entry.file_size for entry in entries) > limit:
             raise UnreadableError(f"it unpacks to more than {limit / 2**20:.0f} MiB")
-        if len(entries) > len(archive.NameToInfo):
+        if len({entry.filename for entry in entries}) < len(entries):
             raise UnreadableError("two members have the same name")
         for entry in entries:
             if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:

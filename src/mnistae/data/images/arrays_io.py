@@ -103,4 +103,6 @@ def _measure(stream: IO[bytes], dtype: np.dtype, size: int) -> tuple[float, floa
 
 def _widened(low: float, high: float, block: NDArray[np.generic]) -> tuple[float, float]:
     """Return the extremes of a block and the values before it; NaN if there is one."""
-    return float(block.min(initial=low)), float(block.max(initial=high))
+    if not block.size:
+        return low, high
+    return float(np.minimum(low, block.min())), float(np.maximum(high, block.max()))

@@ -49,7 +49,8 @@ def open_path(path: Path) -> io.BufferedReader:
         if isinstance(error.__context__, FileNotFoundError):
             hint = "give an existing file, or an image of the data set, such as test:0"
             raise DataError(f"no such image: '{path}'", hint=hint) from error
-        raise DataError(f"cannot read '{path}': {error}", hint=permissions.hint(path, GIVE_AN_IMAGE)) from error
+        hint = permissions.hint(path, GIVE_AN_IMAGE) if permissions.is_denied(path) else GIVE_AN_IMAGE
+        raise DataError(f"cannot read '{path}': {error}", hint=hint) from error
 
 
 def read_stream(

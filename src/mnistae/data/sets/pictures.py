@@ -13,7 +13,6 @@ import numpy as np
 from mnistae.core.arrays import Array, Bytes, to_bytes
 from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.errors import DataError
-from mnistae.core.files import permissions
 from mnistae.core.files import read as files
 from mnistae.core.text import counted
 from mnistae.data.images import decode, formats, values
@@ -73,8 +72,7 @@ def _read(path: str, index: int, found: _Findings) -> Bytes:
     try:
         data = files.read_bytes(Path(path), limit=formats.MAX_FILE_BYTES)
     except files.UnreadableError as error:
-        hint = permissions.hint(path, formats.GIVE_AN_IMAGE)
-        raise DataError(f"cannot read '{path}': {error}", hint=hint) from error
+        raise DataError(f"cannot read '{path}': {error}", hint=formats.GIVE_AN_IMAGE) from error
     if (plain := _plain(data)) is not None:
         found.sizes[SIDE, SIDE] += 1
         return plain
