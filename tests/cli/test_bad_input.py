@@ -78,6 +78,7 @@ TABLE: list[tuple[str, int, str]] = [
     ("reconstruct 1 -o fifo.png", 7, "'fifo.png' is not a regular file"),
     ("denoise 1 -f gif", 2, "invalid value for '--format' / '-f': 'gif' is not one of"),
     *((f"{command} -o x.gif", 2, "unsupported output format: 'gif'") for command in ("map", "evaluate", "history")),
+    ("map tiny --dataset folder.png -f projector -o folder.png", 2, "output would overwrite the input 'folder.png'"),
     ("map -f projector -o -", 2, "-f projector writes a folder"),
     *((f"evaluate {words}", 2, "a figure needs either") for words in ("-o x.png", "-o x.png --extremes 2 --denoising")),
     ("evaluate tiny tiny -o x.png --extremes 2", 2, "--extremes can be drawn for one checkpoint only"),

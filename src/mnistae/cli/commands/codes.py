@@ -28,6 +28,7 @@ from mnistae.outputs import code_io, image_io
 from mnistae.outputs.code_io import Block
 from mnistae.outputs.terminal.mosaic import mosaic
 from mnistae.store.runs import Checkpoint
+from mnistae.tasks import drift
 
 IMAGE_BATCH = 64
 """Images that are read before their codes are passed on."""
@@ -72,7 +73,7 @@ def encode(
     """Encode images into codes: JSON lines, CSV or an array (npy).
 
     The codes go to stdout as they are computed, or with -o to a file, whose path is printed. A .npy header contains the row
-    count, so an array is written after the last image has been read.
+    count, so without --split an array is written after the last image has been read.
     """
     if images and split is not None:
         raise UsageError("images and --split cannot be combined", hint="leave one of them out")
@@ -88,9 +89,9 @@ def encode(
     checkpoint, network = inputs.open_model(reporter, source)
     data = inputs.open_dataset_of(reporter, checkpoint, source)
     inputs.warn_dead(reporter, checkpoint.metadata)
-    inputs.warn_unlike_split(reporter, [checkpoint], data, split)
     document = {"checkpoint": inputs.describe_checkpoint(checkpoint), "dataset": data.name, "failed": []}
-    _write(reporter, target, _of_split(network, data, split), lambda: document)
+    blocks = _of_split(reporter, checkpoint, network, data, split)
+    _write(reporter, target, blocks, lambda: document, count=data.length(split))
 
 
 def _of_images(job: Inputs) -> Iterator[Block]:
@@ -102,7 +103,9 @@ def _of_images(job: Inputs) -> Iterator[Block]:
         yield Block([image.name for image in images], [image.label for image in images], codes, classes)
 
 
-def _of_split(network: Network, data: Dataset, split: Split) -> Iterator[Block]:
+def _of_split(reporter: Reporter, checkpoint: Checkpoint, network: Network, data: Dataset, split: Split) -> Iterator[Block]:
+    """Yield the codes, then warn if the images are unlike the training images."""
+    found = []
     for start in range(0, data.length(split), code_io.BLOCK):
         images, labels = data.block(split, start, start + code_io.BLOCK)
         yield Block(
@@ -111,10 +114,23 @@ def _of_split(network: Network, data: Dataset, split: Split) -> Iterator[Block]:
             network.encode(to_float(images)),
             [data.class_name(label) for label in labels] if data.classes else None,
         )
+        found.append(drift.brightness(images))
+    means, backgrounds = map(np.concatenate, zip(*found, strict=True))
+    inputs.warn_unlike(reporter, checkpoint, f"the {split.text} images of '{data.name}'", means, backgrounds)
 
 
-def _write(reporter: Reporter, target: Destination, rest: Iterator[Block], describe: Callable[[], dict[str, Any]]) -> None:
-    """Write the codes as they are computed; an array is collected first. `describe` is called at the end."""
+def _write(
+    reporter: Reporter,
+    target: Destination,
+    rest: Iterator[Block],
+    describe: Callable[[], dict[str, Any]],
+    *,
+    count: int | None = None,
+) -> None:
+    """Write the codes as they are computed; an array is collected first if their `count` is unknown.
+
+    `describe` is called at the end.
+    """
     first = next(rest)  # finds invalid references before anything is written
     blocks = itertools.chain([first], rest)
     if target.path is None and reporter.as_json:
@@ -128,9 +144,10 @@ def _write(reporter: Reporter, target: Destination, rest: Iterator[Block], descr
     sizes: list[int] = []
 
     def chunks() -> Iterator[bytes]:
-        collected = list(blocks) if target.format == "npy" else []  # the header contains the row count
-        count = sum(len(block.images) for block in collected)
-        yield code_io.header(target.format, count, first.codes.shape[1], has_classes=first.classes is not None)
+        # the header of an array contains the row count
+        collected = list(blocks) if target.format == "npy" and count is None else []
+        total = sum(len(block.images) for block in collected) if count is None else count
+        yield code_io.header(target.format, total, first.codes.shape[1], has_classes=first.classes is not None)
         for block in collected or blocks:
             sizes.append(len(block.images))
             yield code_io.format_block(target.format, block)

@@ -124,4 +124,6 @@ def _target(reporter: Reporter, source: RunOptions, options: MapOptions, out: Ma
         raise UsageError("-f projector writes a folder, not a stream", hint="name a folder with -o")
     folder = Path(out.output or f"{results.source_stem(reporter, [], source, options.suffixes())}-projector")
     atomic.check_writable(folder / "vectors.tsv")
-    return results.Destination(folder, MapFormat.PROJECTOR)
+    target = results.Destination(folder, MapFormat.PROJECTOR)
+    results.refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset)
+    return target
