@@ -115,8 +115,8 @@ def walked(substitutions: Mapping[str, str], kind: str, reads: int) -> Iterator[
             continue  # a run that is missing is started, with another data set
         code = 7 if invocation.writes else reads if invocation.needs_run else invocation.code
         is_closed = kind == "no right to enter"  # a store that cannot be read is not an empty one
-        if invocation.command == ("checkpoints list" if is_closed else "checkpoints remove"):
-            code = 3  # `import` cannot make the run to be removed
+        if invocation.command in (("checkpoints list", "denoise") if is_closed else ("checkpoints remove",)):
+            code = 3  # `import` cannot make the run to be removed, and a run could hide the built-in `denoise`
         yield invocation.words(substitutions), code
 
 

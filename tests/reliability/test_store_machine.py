@@ -55,6 +55,7 @@ class Store(RuleBasedStateMachine):
         self.order: list[str] | None = []
         self.number = 0
         self.clock = time.time
+        self.sound: dict[Path, tuple[bytes, set[Any]]] = {}  # what a damaged file held, and its number
 
     @initialize()
     def outside(self) -> None:
@@ -127,11 +128,14 @@ class Store(RuleBasedStateMachine):
         path = runs.folder(name) / file
         if not path.exists():
             return
-        content = bytearray(path.read_bytes())
+        before = path.read_bytes()
+        content = bytearray(before)
         content[int(at * len(content))] ^= 1 << bit
         path.write_bytes(content)
-        is_mended = kept[name] == {("damaged", bytes(content))}
-        kept[name] = {("damaged", path.read_bytes())} if not is_mended else kept[name]
+        if kept[name] != {("damaged", before)}:
+            self.sound[path] = before, kept[name]
+        whole, numbers = self.sound[path]
+        kept[name] = numbers if content == whole else {("damaged", bytes(content))}
 
     @precondition(lambda self: (self.home / "checkpoints" / runs.RECENT_FILE).exists())
     @rule(bit=st.integers(0, 6), at=st.floats(0, 1, exclude_max=True))
