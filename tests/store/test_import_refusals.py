@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnistae.model.network import Autoencoder
 from mnistae.store import foreign
@@ -204,3 +204,14 @@ def test_cut_short(tmp_path: Path, zipped: bool) -> None:
     for end in [*range(0, 1000, 29), *range(1000, len(data), 9973), len(data) - 1]:
         path.write_bytes(data[:end])
         refusal(path)
+
+
+def test_programs_that_torch_wrote(tmp_path: Path) -> None:
+    """A compiled and an exported program are named, and what torch warns of does not reach the user."""
+    script, exported = tmp_path / "script.pt", tmp_path / "program.pt2"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(nn.Linear(2, 2)).save(str(script))  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+        torch.export.save(torch.export.export(nn.Linear(2, 2), (torch.zeros(1, 2),)), exported)
+    assert "TorchScript" in refusal(script)[0]
+    assert refusal(exported)[0] == PROGRAM
