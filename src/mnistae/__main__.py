@@ -30,7 +30,7 @@ def main() -> None:
 
 def _sanitize_environment() -> None:
     """Remove settings that make libraries fail on import, and let no character make a message fail."""
-    import contextlib  # by now a file of the user in its place is named
+    import contextlib  # late: from here on a user's file in its place is reported
 
     for name in ("TERMINAL_WIDTH", "COLUMNS", "LINES"):
         width = os.environ.get(name, "1")

@@ -123,9 +123,18 @@ def _warn_unlike_images(reporter: Reporter, checkpoint: Checkpoint, images: Sequ
         warn_unlike(reporter, checkpoint, "the images", np.concatenate(means), np.concatenate(backgrounds))
 
 
-def warn_unlike_split(reporter: Reporter, checkpoints: Iterable[Checkpoint], dataset: Dataset, split: Split) -> None:
-    """Warn if the images of a split are unlike those that the checkpoints were trained on."""
-    brightness = drift.brightness(dataset.images(split))
+def warn_unlike_split(
+    reporter: Reporter,
+    checkpoints: Iterable[Checkpoint],
+    dataset: Dataset,
+    split: Split,
+    brightness: tuple[Vector, Vector] | None = None,
+) -> None:
+    """Warn if the images of a split are unlike those that the checkpoints were trained on.
+
+    `brightness` are their means and backgrounds, if those have been measured already.
+    """
+    brightness = brightness or drift.brightness(dataset.images(split))
     for checkpoint in checkpoints:
         warn_unlike(reporter, checkpoint, f"the {split.text} images of '{dataset.name}'", *brightness)
 

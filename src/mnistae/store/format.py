@@ -23,7 +23,7 @@ ADAM_STATE = ("exp_avg", "exp_avg_sq", "step")
 
 
 def encode_model(weights: Weights, metadata: Metadata) -> bytes:
-    """Return the bytes of a model file: the eight weight tensors under their plain names and nothing else."""
+    """Return the bytes of a model file: these tensors under their plain names, and the metadata."""
     import safetensors.numpy
 
     fields = _to_json(metadata)

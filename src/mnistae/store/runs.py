@@ -243,8 +243,8 @@ def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
     except CheckpointError as error:
         from mnistae.store import foreign  # needed for a refusal only
 
-        own = {foreign.SAFETENSORS, *([foreign.UNKNOWN] if path.suffix == ".safetensors" else [])}
-        if name is None and (kind := foreign.identify(data)) not in own:
+        kind = foreign.SAFETENSORS if name is not None else foreign.identify(data)
+        if kind != foreign.SAFETENSORS and (kind != foreign.UNKNOWN or path.suffix != ".safetensors"):
             raise foreign.not_ours(path, kind, otherwise=_NAME_ONE) from error
         raise CheckpointError(f"cannot use checkpoint '{path}': {error.message}", hint=error.hint) from error
 

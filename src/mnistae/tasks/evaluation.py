@@ -100,8 +100,8 @@ def evaluate(
 ) -> list[Evaluation]:
     """Evaluate networks on a split. Activations, PCA and neighbours are those of the training images. Raises DataError.
 
-    Optional are so many worst and best images, the noise grid, and the accuracy of k nearest neighbours. Progress is reported
-    only if there is more to do than SHORT.
+    `extremes` adds that many worst and best images, `denoising` the noise grid, `knn` the accuracy of that many nearest
+    neighbours. Progress is reported only if there is more to do than SHORT.
     """
     if not dataset.has(Split.TRAIN):
         raise DataError(

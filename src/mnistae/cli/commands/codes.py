@@ -116,7 +116,7 @@ def _of_split(reporter: Reporter, checkpoint: Checkpoint, network: Network, data
         )
         found.append(drift.brightness(images))
     means, backgrounds = map(np.concatenate, zip(*found, strict=True))
-    inputs.warn_unlike(reporter, checkpoint, f"the {split.text} images of '{data.name}'", means, backgrounds)
+    inputs.warn_unlike_split(reporter, [checkpoint], data, split, (means, backgrounds))
 
 
 def _write(

@@ -69,7 +69,7 @@ class Split(StrEnum):
 class Dataset:
     """The arrays of one source. Single images read one block of the cache, whole splits read all of it, both verified.
 
-    `fingerprint` is JSON that changes whenever the files behind `build` do, and `how_found` are the notes on their place.
+    `fingerprint` is JSON that changes whenever the files behind `build` do; `how_found` has notes on how they were found.
     """
 
     name: str

@@ -205,7 +205,7 @@ def _glyphs(progress: Progress) -> Dataset:
 
 
 def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
-    from mnistae.data.sets import folders, tables  # only the data sets in files of the user need them
+    from mnistae.data.sets import folders, tables  # only a user's own files need them
 
     if not path.is_dir():
         return Dataset(path.name, str(path), _fingerprint("file", tables.members(path)), lambda: tables.read(path))
