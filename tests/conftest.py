@@ -144,11 +144,19 @@ def mirror(entry: "DatasetInfo", digits: dict[str, np.ndarray], monkeypatch: pyt
         yield served
 
 
+@pytest.fixture(scope="session")
+def mnist_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of the tests on the real MNIST: 55 MB, once for each worker."""
+    return tmp_path_factory.mktemp("mnist")
+
+
 @pytest.fixture
-def real_mnist(monkeypatch: pytest.MonkeyPatch) -> Path:
+def real_mnist(monkeypatch: pytest.MonkeyPatch, home: Path, mnist_cache: Path) -> Path:
     """The real MNIST, if it is in ../shared."""
     if not REAL_MNIST.is_dir():
         pytest.skip(f"the real MNIST is not at {REAL_MNIST}")
+    home.mkdir()
+    (home / "cache").symlink_to(mnist_cache)
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(REAL_MNIST))
     return REAL_MNIST
 
@@ -251,7 +259,7 @@ def glyphs_home(tmp_path_factory: pytest.TempPathFactory, forks: client.ForkServ
 @pytest.fixture
 def trained(trained_store: Path, home: Path) -> str:
     """The name of a run in this test's own store."""
-    shutil.copytree(trained_store, home)
+    shutil.copytree(trained_store, home, dirs_exist_ok=True)
     return "tiny"
 
 

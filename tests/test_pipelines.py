@@ -74,7 +74,7 @@ def site(
     Path("photos/torn.png").write_text("no picture")
     is_terminal = request.param == "terminal"
     if not is_terminal and REAL_MNIST.is_dir():
-        monkeypatch.setenv("MNISTAE_DATA_DIR", str(REAL_MNIST))
+        request.getfixturevalue("real_mnist")
         return Site("mnist", "lab", is_terminal)
     monkeypatch.setenv("MNISTAE_HOME", str(request.getfixturevalue("glyphs_home")))
     monkeypatch.setenv("MNISTAE_CHECKPOINT", "fast")

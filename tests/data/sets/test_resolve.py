@@ -192,6 +192,7 @@ def test_glyphs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_real_mnist(real_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real MNIST is what it is known to be, and the same from archives and from raw files."""
+    monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / "uncached"))
     dataset = resolve.open_dataset("mnist")
     assert [dataset.length(split) for split in Split] == [60_000, 10_000]
     assert dataset.labels(Split.TRAIN)[:5].tolist() == [5, 0, 4, 1, 9]
