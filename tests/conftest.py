@@ -2,7 +2,6 @@
 
 import dataclasses
 import gzip
-import hashlib
 import inspect
 import os
 import re
@@ -123,22 +122,20 @@ def tiny(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
 @pytest.fixture
 def entry(digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> "DatasetInfo":
     """MNIST's entry with the sums of the tiny files, in the catalogue."""
-    from mnistae.data.sets.registry import DATASETS, ROLES
+    from mnistae.data.sets.registry import DATASETS
+    from tests.support.downloads import archives, sums
 
-    files = zip(ROLES, DATASETS["mnist"].files, strict=True)
-    sums = {name: hashlib.sha256(idx_bytes(digits[role])).hexdigest() for role, name in files}
-    monkeypatch.setitem(DATASETS, "mnist", dataclasses.replace(DATASETS["mnist"], sha256=sums))
+    monkeypatch.setitem(DATASETS, "mnist", dataclasses.replace(DATASETS["mnist"], sha256=sums(archives(digits))))
     return DATASETS["mnist"]
 
 
 @pytest.fixture
 def mirror(entry: "DatasetInfo", digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> "Iterator[Mirror]":
     """A mirror of the tiny files as MNIST's, and the network allowed."""
-    from mnistae.data.sets.registry import ROLES
+    from tests.support.downloads import archives
     from tests.support.http_mirror import Mirror
 
-    files = zip(ROLES, entry.files, strict=True)
-    with Mirror({f"{name}.gz": gzip.compress(idx_bytes(digits[role])) for role, name in files}) as served:
+    with Mirror(archives(digits)) as served:
         monkeypatch.setenv("MNISTAE_OFFLINE", "0")
         monkeypatch.setenv("MNISTAE_MIRROR", served.url)
         yield served

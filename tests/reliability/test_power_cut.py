@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import LONG, ForkServer, log_result
-from tests.support.disk import History, Tree, read_tree, write_tree
-from tests.support.resumable import NEVER, Case, finish, make_case, neither
+from tests.support.disk import Tree, states, write_tree
+from tests.support.resumable import NEVER, finish, make_case, neither
+from tests.support.resumable import tree as stored
 
 STORE = "home/checkpoints/"
 
 
-def recorded(forks: ForkServer, base: Path, home: Path, words: tuple[object, ...], without: tuple[str, ...] = ()) -> History:
-    """Run a command on a copy of the store and return what it did to the disk."""
+def recorded(forks: ForkServer, base: Path, home: Path, words: tuple[object, ...], without: tuple[str, ...] = ()) -> Path:
+    """Run a command on a copy of the store and return the log of what it did to the disk."""
     shutil.copytree(base, home)
-    before = read_tree(home)
     log = home.parent / f"{home.name}.log"
     hooks = (("without", [f"core.files.atomic.{name}" for name in without]), ("disk.record", [str(home), str(log)]))
     ended = forks.run(*words, home=home, save_every=NEVER, before=hooks)
     assert ended.code == 0, ended.err
-    return History(before, home, log)
+    return log
 
 
 def files(tree: Tree) -> dict[str, bytes]:
@@ -35,29 +35,17 @@ def files(tree: Tree) -> dict[str, bytes]:
 
 def is_bad(tree: Tree, old: dict[str, bytes], new: dict[str, bytes], *, is_over: bool) -> bool:
     """Whether a file is neither old nor new, or, once the command has said that it is done, not new."""
-    found = files(tree)
-    if is_over:
-        return found != new
-    return bool(neither(found, old, new))
+    return files(tree) != new if is_over else bool(neither(files(tree), old, new))
 
 
-def states(history: History) -> Iterator[tuple[Tree, bool]]:
+def different(log: Path) -> Iterator[tuple[Tree, bool]]:
     """Yield what may be on the disk after a cut at every moment, each once, and whether the command was over by then."""
     seen = set()
-    for at in reversed(range(len(history.ops) + 1)):
-        for tree in history.states(at):
-            is_over = at == len(history.ops)
-            key = (frozenset(files(tree).items()), frozenset(name for name in tree if name.endswith(".tmp")), is_over)
-            if key not in seen:
-                seen.add(key)
-                yield tree, is_over
-
-
-def is_seen(forks: ForkServer, case: Case, home: Path, without: str, new: dict[str, bytes]) -> bool:
-    """Whether a bad state is found where one of the two flushes is taken out."""
-    history = recorded(forks, case.base, home, case.words, (without,))
-    old = files(read_tree(case.base))
-    return any(is_bad(tree, old, new, is_over=is_over) for tree, is_over in states(history))
+    for tree, is_over in states(log):
+        key = (frozenset(files(tree).items()), frozenset(name for name in tree if name.endswith(".tmp")), is_over)
+        if key not in seen:
+            seen.add(key)
+            yield tree, is_over
 
 
 @pytest.mark.parametrize("kind", ["first save", "overwrite"])
@@ -66,10 +54,10 @@ def test_power_cut_in_a_save(forks: ForkServer, kind: str, data: Path, tmp_path:
     case = make_case(forks, kind, tmp_path, data)
     if kind == "first save":
         shutil.rmtree(case.base / "home")  # the folders of a first start are made too
-    history = recorded(forks, case.base, tmp_path / "done", case.words)
-    old, new = files(read_tree(case.base)), files(read_tree(tmp_path / "done"))
+    log = recorded(forks, case.base, tmp_path / "done", case.words)
+    old, new = stored(case.base), stored(tmp_path / "done")
     count, digests = 0, dict[frozenset[tuple[str, bytes]], str]()
-    for tree, is_over in states(history):
+    for tree, is_over in different(log):
         count += 1
         assert not is_bad(tree, old, new, is_over=is_over)
         key = frozenset(files(tree).items())
@@ -78,8 +66,9 @@ def test_power_cut_in_a_save(forks: ForkServer, kind: str, data: Path, tmp_path:
             digests[key] = finish(forks, case, tmp_path / "cut")
             shutil.rmtree(tmp_path / "cut")
     assert set(digests.values()) == case.digests
-    flushes = ("_fsync", "fsync_dir")
-    assert all(is_seen(forks, case, tmp_path / flush, flush, new) for flush in flushes)
+    for flush in ("_fsync", "fsync_dir"):
+        log = recorded(forks, case.base, tmp_path / flush, case.words, (flush,))
+        assert any(is_bad(tree, old, new, is_over=is_over) for tree, is_over in different(log))
     log_result("A3", trials=count, control="one of the two fsyncs left out: seen 2 times of 2", note=f"{kind}: {count} states")
 
 
@@ -95,15 +84,15 @@ def test_power_cut_in_a_removal(forks: ForkServer, data: Path, tmp_path: Path) -
     """In every state that a power cut may leave, the run is there as a whole or gone as a whole, and the other untouched."""
     base = make_case(forks, "resume", tmp_path, data).base
     shutil.copytree(base / STORE / "r", base / STORE / "s")
-    old = files(read_tree(base))
+    old = stored(base)
     words = ("checkpoints", "remove", "r")
     count = 0
-    for tree, is_over in states(recorded(forks, base, tmp_path / "done", words)):
+    for tree, is_over in different(recorded(forks, base, tmp_path / "done", words)):
         count += 1
         assert not is_half_removed(tree, old, is_over=is_over)
         write_tree(tmp_path / "cut", tree)
         assert forks.run("checkpoints", "verify", home=tmp_path / "cut").code == 0
         shutil.rmtree(tmp_path / "cut")
-    unflushed = states(recorded(forks, base, tmp_path / "unflushed", words, ("fsync_dir",)))
+    unflushed = different(recorded(forks, base, tmp_path / "unflushed", words, ("fsync_dir",)))
     assert any(is_half_removed(tree, old, is_over=is_over) for tree, is_over in unflushed)
     log_result("A3", trials=count, control="the folder's fsync left out: seen 1 time of 1", note=f"removal: {count} states")

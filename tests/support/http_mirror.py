@@ -9,12 +9,13 @@ A file is found by the last part of the path that is asked for. `mirror.behaviou
 
 import atexit
 import gzip
+import itertools
 import os
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self, cast
@@ -83,21 +84,28 @@ class Handler(BaseHTTPRequestHandler):
             Handler(inner, self.client_address, self.server)
         self.close_connection = True
 
-    def answer(self, body: bytes, *, status: int = 200, length: int | None = None, **headers: str) -> None:
+    def answer(self, body: bytes, *, status: int = 200, length: int | None = None, **headers: Any) -> None:
         """Send `body` under a Content-Length that may be a lie."""
-        self.start(status, Content_Length=str(len(body) if length is None else length), **headers)
-        self.wfile.write(body)
+        self.send([body], status=status, Content_Length=str(len(body) if length is None else length), **headers)
 
-    def start(self, status: int = 200, **headers: str) -> None:
-        """Send the head of an answer."""
+    def send(self, pieces: Iterable[bytes], *, status: int = 200, pause: float = 0.0, **headers: str) -> None:
+        """Send an answer in pieces, with a pause after each, until all are sent or the mirror closes."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
+        for piece in pieces:
+            self.wfile.write(piece)
+            if self.mirror.closing.wait(pause):
+                return
 
-    def wait(self, seconds: float = 60.0) -> bool:
-        """Do nothing for a while; say whether the mirror is closing."""
-        return self.mirror.closing.wait(seconds)
+    def redirect(self, location: str, status: int = 302) -> None:
+        """Lead to another address; {name} in it is the file's name."""
+        self.answer(HTML, status=status, Location=location.format(name=self.path.rpartition("/")[2]))
+
+    def wait(self, seconds: float = 60.0) -> None:
+        """Do nothing for a while, or until the mirror closes."""
+        self.mirror.closing.wait(seconds)
 
     def reset(self) -> None:
         """Break the connection off in the rudest way, with RST."""
@@ -121,7 +129,7 @@ class _Server(ThreadingHTTPServer):
         """Say nothing: clients hang up on this mirror all the time, and should."""
 
 
-Behaviour = Callable[[Handler, bytes], None]
+Behaviour = Callable[[Handler, bytes], object]
 
 
 @cache
@@ -133,147 +141,98 @@ def closed_url() -> str:
     return f"http://127.0.0.1:{holder.getsockname()[1]}/"
 
 
-def bomb(size: int) -> bytes:
-    """Return a gzip stream of `size` zeros, a thousandth as long."""
-    return gzip.compress(bytes(size))
+def _changed(change: Callable[[bytes], bytes], **options: Any) -> Behaviour:
+    """Answer with other bytes than those of the file."""
+    return lambda handler, body: handler.answer(change(body), **options)
 
 
-def _chunk(piece: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(piece), piece)
+def _status(status: int) -> Behaviour:
+    return _changed(lambda _body: HTML, status=status, Retry_After="3600")
 
 
-def _chunked(handler: Handler, body: bytes, *, is_whole: bool = True) -> None:
-    handler.start(Transfer_Encoding="chunked")
-    half = len(body) // 2
-    handler.wfile.write(_chunk(body[:half]))
-    if is_whole:
-        handler.wfile.write(_chunk(body[half:]) + _chunk(b""))
+def _part(percent: int, then: Callable[[Handler], object]) -> Behaviour:
+    """Announce the whole file, send a part of it, and do something else."""
+
+    def behave(handler: Handler, body: bytes) -> None:
+        handler.answer(body[: len(body) * percent // 100], length=len(body))
+        then(handler)
+
+    return behave
 
 
-def _reset(handler: Handler, body: bytes, *, percent: int) -> None:
-    if percent:
-        handler.start(Content_Length=str(len(body)))
-        handler.wfile.write(body[: max(1, len(body) * percent // 100)])
-    handler.reset()
+def _to(location: str) -> Behaviour:
+    return lambda handler, _body: handler.redirect(location)
 
 
-def _stall(handler: Handler, body: bytes, *, sent: float) -> None:
-    handler.start(Content_Length=str(len(body)))
-    handler.wfile.write(body[: int(len(body) * sent)])
-    handler.wait()
-
-
-def _silent(handler: Handler, _body: bytes) -> None:
-    handler.wait()
-
-
-def _drip(handler: Handler, body: bytes) -> None:
-    handler.start(Content_Length=str(len(body)))
-    for byte in body:
-        handler.wfile.write(bytes([byte]))
-        if handler.wait(0.05):
-            return
-
-
-def _endless(handler: Handler, _body: bytes) -> None:
-    handler.start()
-    handler.wfile.write(b"\x1f\x8b\x08\x08" + bytes(6))  # a sound gzip stream so far: its file name follows
-    while not handler.mirror.closing.is_set():
-        handler.wfile.write(b"x" * (1 << 16))
-
-
-def _kept_open(handler: Handler, body: bytes) -> None:
-    handler.answer(body)
-    handler.wait()
+def _chunks(body: bytes) -> list[bytes]:
+    halves = body[: len(body) // 2], body[len(body) // 2 :], b""
+    return [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in halves]
 
 
 def _slow(handler: Handler, body: bytes) -> None:
-    handler.wait(0.3)
-    handler.answer(body)
-
-
-def _unsized(handler: Handler, body: bytes) -> None:
-    handler.start()
-    handler.wfile.write(body)
-
-
-def _not_http(handler: Handler, _body: bytes) -> None:
-    handler.wfile.write(b"220 ready for \x1b[31mmail\r\n" * 3)
-
-
-def _redirect(handler: Handler, _body: bytes, *, location: str, status: int = 302) -> None:
-    handler.answer(HTML, status=status, Location=location.format(name=handler.path.rpartition("/")[2]))
-
-
-def _endless_redirect(handler: Handler, _body: bytes) -> None:
-    handler.start(302, Location="/again" + handler.path)
-    while not handler.mirror.closing.is_set():
-        handler.wfile.write(b"x" * (1 << 16))
+    step = len(body) // 8 + 1
+    pieces = [body[start : start + step] for start in range(0, len(body), step)]
+    handler.send(pieces, pause=0.02, Content_Length=str(len(body)))
 
 
 def _moved(handler: Handler, body: bytes) -> None:
     if handler.path.startswith("/new/"):
         handler.answer(body)
     else:
-        _redirect(handler, body, location="/new/{name}", status=301)
+        handler.redirect("/new/{name}", status=301)
 
 
-def _answer(handler: Handler, body: bytes, *, change: Callable[[bytes], bytes]) -> None:
-    handler.answer(change(body))
-
-
-def _status(handler: Handler, _body: bytes, *, status: int) -> None:
-    handler.answer(HTML, status=status, Retry_After="3600")
-
+ENDLESS = itertools.repeat(b"x" * (1 << 16))
+GZIP_HEAD = b"\x1f\x8b\x08\x08" + bytes(6)  # of a sound stream: its file name follows
 
 BEHAVIOURS: dict[str, Behaviour] = {
     # These deliver the file.
-    "good": lambda handler, body: handler.answer(body),
-    "proxy": lambda handler, body: handler.answer(body),
+    "good": Handler.answer,
+    "proxy": Handler.answer,
     "slow": _slow,
-    "chunked": _chunked,
-    "unsized": _unsized,
-    "kept open": _kept_open,
+    "chunked": lambda handler, body: handler.send(_chunks(body), Transfer_Encoding="chunked"),
+    "unsized": lambda handler, body: handler.send([body]),
+    "kept open": _part(100, Handler.wait),
     "moved": _moved,
-    "recompressed": partial(_answer, change=lambda body: gzip.compress(gzip.decompress(body), 1, mtime=1)),
+    "recompressed": _changed(lambda body: gzip.compress(gzip.decompress(body), 1, mtime=1)),
     # These answer with something else.
-    "html": partial(_answer, change=lambda _body: HTML),
-    "404": partial(_status, status=404),
-    "403": partial(_status, status=403),
-    "500": partial(_status, status=500),
-    "503": partial(_status, status=503),
-    "206": lambda handler, body: handler.answer(body, status=206),
-    "not http": _not_http,
+    "html": _changed(lambda _body: HTML),
+    "404": _status(404),
+    "403": _status(403),
+    "500": _status(500),
+    "503": _status(503),
+    "206": partial(Handler.answer, status=206),
+    "not http": lambda handler, _body: handler.wfile.write(b"220 ready for \x1b[31mmail\r\n" * 3),
     # These break off, fall silent or never end.
-    "truncated": lambda handler, body: handler.answer(body[: len(body) // 2], length=len(body)),
-    "truncated chunked": partial(_chunked, is_whole=False),
-    "truncated unsized": lambda handler, body: _unsized(handler, body[: len(body) // 2]),
-    "reset at 0 %": partial(_reset, percent=0),
-    "reset at 1 %": partial(_reset, percent=1),
-    "reset at 50 %": partial(_reset, percent=50),
-    "reset at 99 %": partial(_reset, percent=99),
-    "silent": _silent,
-    "stall after headers": partial(_stall, sent=0.0),
-    "stall mid body": partial(_stall, sent=0.5),
-    "drip": _drip,
-    "endless": _endless,
-    "announced too long": lambda handler, body: handler.answer(body, length=1 << 40),
+    "truncated": _part(50, lambda _handler: None),
+    "truncated chunked": lambda handler, body: handler.send(_chunks(body)[:1], Transfer_Encoding="chunked"),
+    "truncated unsized": lambda handler, body: handler.send([body[: len(body) // 2]]),
+    "reset at 0 %": lambda handler, _body: handler.reset(),
+    "reset at 1 %": _part(1, Handler.reset),
+    "reset at 50 %": _part(50, Handler.reset),
+    "reset at 99 %": _part(99, Handler.reset),
+    "silent": lambda handler, _body: handler.wait(),
+    "stall after headers": _part(0, Handler.wait),
+    "stall mid body": _part(50, Handler.wait),
+    "drip": lambda handler, body: handler.send((bytes([byte]) for byte in body), pause=0.05, Content_Length=str(len(body))),
+    "endless": lambda handler, _body: handler.send(itertools.chain([GZIP_HEAD], ENDLESS)),
+    "announced too long": partial(Handler.answer, length=1 << 40),
     # These lead astray.
-    "redirect loop": partial(_redirect, location="/again/{name}"),
-    "endless redirect": _endless_redirect,
-    "redirect to http elsewhere": partial(_redirect, location=f"http://{ELSEWHERE}/{{name}}"),
-    "redirect to ftp": partial(_redirect, location=f"ftp://{ELSEWHERE}/{{name}}"),
-    "redirect to file": partial(_redirect, location="file:///etc/hostname"),
-    "redirect to nonsense": partial(_redirect, location="https://[oops/{name}"),
+    "redirect loop": _to("/again/{name}"),
+    "endless redirect": lambda handler, _body: handler.send(ENDLESS, status=302, Location="/again" + handler.path),
+    "redirect to http elsewhere": _to(f"http://{ELSEWHERE}/{{name}}"),
+    "redirect to ftp": _to(f"ftp://{ELSEWHERE}/{{name}}"),
+    "redirect to file": _to("file:///etc/hostname"),
+    "redirect to nonsense": _to("https://[oops/{name}"),
     "redirect to nowhere": lambda handler, _body: handler.answer(HTML, status=302),
     # These deliver a file that is not the published one.
-    "wrong bytes": partial(_answer, change=lambda body: bytes(byte ^ 0xFF for byte in body)),
-    "one bit": partial(_answer, change=lambda body: body[:-9] + bytes([body[-9] ^ 1]) + body[-8:]),
-    "not gzip": partial(_answer, change=gzip.decompress),
-    "cut gzip": partial(_answer, change=lambda body: body[:-4]),
-    "trailing garbage": partial(_answer, change=lambda body: body + b"garbage"),
-    "second member": partial(_answer, change=lambda body: body + gzip.compress(b"")),
-    "bomb": partial(_answer, change=lambda _body: bomb(1 << 22)),
-    "other content": partial(_answer, change=lambda body: gzip.compress(gzip.decompress(body)[::-1])),
-    "empty": partial(_answer, change=lambda _body: b""),
+    "wrong bytes": _changed(lambda body: bytes(byte ^ 0xFF for byte in body)),
+    "one bit": _changed(lambda body: body[:-9] + bytes([body[-9] ^ 1]) + body[-8:]),
+    "not gzip": _changed(gzip.decompress),
+    "cut gzip": _changed(lambda body: body[:-4]),
+    "trailing garbage": _changed(lambda body: body + b"garbage"),
+    "second member": _changed(lambda body: body + gzip.compress(b"")),
+    "bomb": _changed(lambda _body: gzip.compress(bytes(1 << 22))),
+    "other content": _changed(lambda body: gzip.compress(gzip.decompress(body)[::-1])),
+    "empty": _changed(lambda _body: b""),
 }

@@ -18,6 +18,7 @@ import pytest
 from mnistae.core.errors import DataError, OutputError
 from mnistae.data.sets import download
 from mnistae.data.sets.download import Archive, Limits, fetch_archive
+from tests.support.client import log_result
 from tests.support.http_mirror import BEHAVIOURS, Mirror, closed_url
 
 NAME = "train-images-idx3-ubyte.gz"
@@ -95,7 +96,7 @@ def test_good_mirror(behaviour: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("behaviour", BAD)
 def test_bad_mirror(behaviour: str, folder: Path, hosts: list[str]) -> None:
-    """Where every mirror fails, an error gives a reason for each, and no file is left; a good one after it delivers."""
+    """D1, D2 and T9: where every mirror fails, an error has a reason for each, and no file is left; a good one delivers."""
     with Mirror(FILES, behaviour) as mirror, Mirror(FILES) as good:
         with pytest.raises(DataError) as caught:
             fetch_archive(archive_at(mirror, mirror), folder, limits=LIMITS)
@@ -110,6 +111,9 @@ def test_bad_mirror(behaviour: str, folder: Path, hosts: list[str]) -> None:
     assert "MNISTAE_DATA_DIR" in caught.value.hint
     assert "--dataset glyphs" in caught.value.hint
     assert hosts == []
+    log_result("D1", trials=1, note=f"{len(BAD)} kinds of answer, and mirrors that are not there")
+    log_result("D2", trials=1, note="a reason a mirror")
+    log_result("T9", trials=2, note="the trials of D1 and D2")
 
 
 @pytest.mark.parametrize(
@@ -122,12 +126,17 @@ def test_bad_mirror(behaviour: str, folder: Path, hosts: list[str]) -> None:
     ],
 )
 def test_mirror_that_is_not_there(base: str, reason: str, folder: Path) -> None:
-    """A mirror that cannot be reached, or may not be asked, is an error that does not repeat its password."""
+    """D1, D2: a mirror that cannot be reached, or may not be asked, is an error without its password; a good one delivers."""
     base = closed_url() if base == "closed" else base
     with pytest.raises(DataError) as caught:
         fetch_archive(archive_at(base), folder, limits=LIMITS)
     assert reason in caught.value.message
     assert "secret" not in caught.value.message
+    with Mirror(FILES) as good:
+        fetch_archive(archive_at(base, good), folder, limits=LIMITS)
+    assert_only_the_file(folder)
+    log_result("D1", trials=1)
+    log_result("D2", trials=1)
 
 
 @pytest.mark.parametrize(("behaviour", "requests"), [("503", 3), ("one bit", 3), ("404", 1)])
@@ -160,11 +169,12 @@ def test_no_time_left(folder: Path) -> None:
 
 
 def test_without_the_check_wrong_content_would_pass(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table above is sensitive: with the comparison of sums taken out, other content is kept."""
+    """D1: the table above is sensitive: with the comparison of sums taken out, other content is kept."""
     monkeypatch.setattr(download, "_compare", lambda *_: None)
     with Mirror(FILES, "other content") as mirror:
         path = fetch_archive(archive_at(mirror), folder, limits=LIMITS)
     assert gzip.decompress(path.read_bytes()) != CONTENT
+    log_result("D1", trials=0, control="the comparison of sums left out: seen 1 time of 1")
 
 
 @pytest.mark.parametrize(("planted", "requests"), [(ARCHIVE, 0), (b"garbage", 1), (gzip.compress(CONTENT[::-1]), 1)])
