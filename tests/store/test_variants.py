@@ -149,6 +149,13 @@ def test_reference() -> None:
     assert trial.warning is None
 
 
+def test_a_rectified_bottleneck_is_not_called_linear() -> None:
+    """As linear the built-in network has a smaller error, by 0.1 %: a wrong option is still answered with the defaults."""
+    trial = variants.try_on_digits(runs.load(builtin.LAB).weights, Variant(InputRange.SYMMETRIC))
+    assert trial.best == DEFAULT
+    assert str(trial.warning).endswith("import them without these options")
+
+
 def test_import_with_options(cli: Cli) -> None:
     """The options convert the weights; without them the same file warns, in the document too, and -q is silent."""
     weights = trained(Variant(InputRange.MNIST), 200)
