@@ -51,7 +51,8 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {
         (weights() | {"fc1.bias": torch.empty(16, device="meta")}, "'fc1.bias' is not a dense tensor"),
         (weights() | {"fc1.bias": torch.zeros(17)}, "'fc1.bias' has the shape (17,), not (16,)"),
     ],
-    "save zeros where a layer has no bias": [
+    "name each bias like its matrix, as in fc1.weight and fc1.bias; save zeros where a layer has none": [
+        (without("fc1.bias") | {"c1": torch.zeros(16)}, "no bias found for 'fc1', among c1 (16,)"),
         (without("fc1.bias", "fc2.bias"), "no bias found for 'fc1', 'fc2'"),
         (weights() | {"fc1.bias": 3}, "no bias found for 'fc1'"),
     ],
@@ -62,7 +63,16 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {
         ),
         (deep(784, 16, 2, 16, 784) | {f"b.{k}": v for k, v in deep(784, 9, 3, 9, 784).items()}, None),
     ],
+    "number the layers in their order, as in fc1 to fc4": [
+        (
+            {f"{('down1', 'down2', 'up1', 'up2')[int(k[0])]}{k[1:]}": v for k, v in deep(784, 9, 9, 9, 784).items()},
+            "'down2' and 'up1' have the same shape, and their order is unclear",
+        ),
+    ],
     "only networks of four linear layers, 784-h-b-h-784, can be imported": [
+        (weights() | {"logvar.weight": torch.zeros(2, 16)}, "more than one matrix of shape (2, 16): 'fc2', 'logvar'"),
+        (weights() | {"mean": torch.zeros(1, 784)}, "the network may have more than its four layers: mean (1, 784)"),
+        ([*weights().items(), ("act", torch.ones(1))], "the network may have more than its four layers: 8/1 (1,)"),
         (deep(784, 32, 16, 2, 16, 32, 784), "there are more than four layers: 2.weight (2, 16), 3.weight (16, 2)"),
         (weights() | BATCH_NORM, "the network has batch normalisation: bn.weight (16,), bn.bias (16,), bn.running_mean (16,)"),
         (
@@ -95,6 +105,7 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {
         ({"cfg": {"args": argparse.Namespace(z=8)}}, "refused: 'cfg/args' is a pickled object of type 'argparse.Namespace'"),
         ({"net": weights(), "steps": range(3)}, "refused: 'steps' is a pickled object of type 'builtins.range'"),
         ([0.5] * 5000, "it contains too many objects"),
+        ([torch.zeros(3)] * 101, "it contains too many arrays"),
         (weights() | {"x": Canary(Path("mark"))}, f"refused: it contains pickled objects of type '{Path.__module__}.Path'"),
     ],
 }
@@ -104,6 +115,7 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {
 def test_other_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hint: str) -> None:
     """What is not one network of the lab's, in finite numbers, is refused with the reason."""
     monkeypatch.setattr(foreign, "MAX_OPERATIONS", 5000)  # the same at a 100th of the size
+    monkeypatch.setattr(foreign, "MAX_ARRAYS", 100)
     for content, message in REFUSALS[hint]:
         torch.save(content, tmp_path / "lab.pth")
         found = refusal(tmp_path / "lab.pth")
@@ -165,10 +177,18 @@ FILES: dict[str, list[tuple[bytes, str]]] = {
         (zipped({"x/data.pkl": b"", "x/constants.pkl": b""}), "it is a TorchScript archive, which contains a program"),
         (zipped({"x/archive_format": b""}), PROGRAM),
         (pickle.dumps({"a": 1}), "it is a Python pickle"),
+        (
+            saved(nn.Linear(2, 2), _use_new_zipfile_serialization=False),
+            "refused: it contains pickled objects of type 'torch.nn.modules.linear.Linear'",
+        ),
     ],
     foreign.SAVE_KERAS: [(b"\x89HDF\r\n\x1a\n" + bytes(100), "it is an HDF5 file")],
     "save the arrays by name: np.savez(FILE, **arrays)": [(b"\x93NUMPY\x01\0", "it is an .npy array")],
-    "unpack it, and give the file in it": [(zipped({"notes.txt": b""}), "it is a zip archive of 'notes.txt'")],
+    "unpack it, and give the file in it": [
+        (zipped({"notes.txt": b""}), "it is a zip archive of 'notes.txt'"),
+        (bytes(257) + b"ustar\x0000", "it is a tar archive"),
+        (b"BZh91AY&SY", "it is a bzip2 archive"),
+    ],
     "save it again with torch.save and its default protocol": [
         (saved(weights(), pickle_protocol=4), "it is written with pickle protocol 4, which cannot be read safely")
     ],

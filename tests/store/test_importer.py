@@ -78,6 +78,8 @@ OPTIMIZER = {"state": {n: {"exp_avg": tensor} for n, tensor in enumerate(weights
         (renamed("1", "2", "3", "4", weight="W", bias="b"), None),
         (renamed("enc_1", "enc_2", "dec_1", "dec_2", weight="_w", bias="_b"), mapping("enc_1", "enc_2", "dec_1", "dec_2")),
         (list(weights().values()), mapping("0", "2", "4", "6")),
+        (sorted(weights().values(), key=lambda tensor: -tensor.ndim), mapping("0", "1", "2", "3")),
+        (weights() | {"losses": torch.rand(50)}, ("left out: 'losses'",)),
         (arrays(), ()),
         ({"net": weights(), "best": np.float64(0.02), "losses": np.arange(3.0), "when": [np.int64(3)]}, None),
         ({"net": weights(), "log": collections.defaultdict(list, loss=[1.0]), "version": torch.__version__}, under("net/")),
@@ -99,11 +101,11 @@ def test_what_others_write(tmp_path: Path, content: object, notes: tuple[str, ..
     check_import(tmp_path / "lab.pth", weights(), notes=notes)
 
 
-def test_one_array_under_two_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("zeros", [np.zeros(SIZES.hidden, np.float32), torch.zeros(SIZES.hidden)], ids=["array", "tensor"])
+def test_one_array_under_two_names(tmp_path: Path, zeros: object) -> None:
     """Two layers may share an array, such as one of zeros."""
-    shared = {"fc1.bias": (zeros := np.zeros(SIZES.hidden, np.float32)), "fc3.bias": zeros}
-    torch.save(arrays() | shared, tmp_path / "lab.pth")
-    check_import(tmp_path / "lab.pth", weights() | {name: torch.from_numpy(array) for name, array in shared.items()})
+    torch.save(weights() | {"fc1.bias": zeros, "fc3.bias": zeros}, tmp_path / "lab.pth")
+    check_import(tmp_path / "lab.pth", weights() | dict.fromkeys(("fc1.bias", "fc3.bias"), torch.zeros(SIZES.hidden)))
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])

@@ -101,6 +101,7 @@ def test_no_store(store: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> N
     assert not os.path.lexists(store)
 
 
+LARGE = "if it has weights of another program, import it first: mnistae checkpoints import big.pth"
 AGAIN = "download or copy it again, then import it: mnistae checkpoints import {}"
 
 
@@ -151,6 +152,8 @@ def test_load_by_path(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ("reference", "kind", "message", "hint"),
     [
         ("three", CheckpointError, "no such checkpoint: 'three'", "available: two, one, lab, denoise"),
+        ("OnE-2", CheckpointError, "no such checkpoint: 'OnE-2'", "did you mean 'one'?"),
+        ("big.pth", CheckpointError, "cannot use checkpoint 'big.pth': it is larger than 64 MiB", LARGE),
         ("", UsageError, "empty checkpoint name", "leave out -c and MNISTAE_CHECKPOINT to use the newest run"),
         ("x/y", CheckpointError, "no such checkpoint file: 'x/y'", "run 'mnistae checkpoints list' for the names of runs"),
         ("here/", CheckpointError, "cannot use checkpoint 'here': it is a folder", LIST),
@@ -162,6 +165,8 @@ def test_refusals(store: Path, reference: str, kind: type[MnistaeError], message
     """A missing or damaged checkpoint is reported in one line that names it, with a hint."""
     save("one", "two")
     Path("here").mkdir()
+    Path("big.pth").touch()
+    os.truncate("big.pth", 64 * 2**20 + 1)
     Path("text.safetensors").write_text("text")
     (store / "two" / "model.safetensors").write_bytes(b"")
     message = message.format(store=store, cut="truncated or not a safetensors file")

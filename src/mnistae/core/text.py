@@ -1,6 +1,7 @@
 """Untrusted text made safe for a terminal, file names made from arguments, and CSV."""
 
 import csv
+import difflib
 import hashlib
 import io
 import unicodedata
@@ -17,6 +18,19 @@ def counted(count: int, noun: str) -> str:
     """Return a number with its noun: '1 class', '2,000 classes', '3 images'."""
     ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
     return f"{count:,} {noun}{ending}"
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Return names as text, at most four of them, and how many more there are."""
+    ordered = list(names)
+    return ", ".join(f"'{name}'" for name in ordered[:4]) + (f" and {len(ordered) - 4} more" if len(ordered) > 4 else "")
+
+
+def suggestion(name: str, valid: Iterable[str], *, otherwise: str) -> str:
+    """Return the hint for an unknown name: the valid one that is most like it, or else this text."""
+    names = {one.lower(): one for one in valid}
+    close = difflib.get_close_matches(name.lower(), names, n=1)
+    return f"did you mean '{names[close[0]]}'?" if close else otherwise
 
 
 def safe_text(text: object) -> str:

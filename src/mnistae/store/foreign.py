@@ -6,7 +6,7 @@ import pickletools
 import shlex
 import warnings
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING  # names of Python 2, which pickles of protocol 2 have
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +22,9 @@ from mnistae.store import format as checkpoint_format
 MAX_FILE = 256 * 2**20
 MAX_OPERATIONS = 500_000
 """Operations of a pickle: one for each number in a list, about fifty for each tensor."""
+
+MAX_ARRAYS = 10_000
+"""One array may be listed any number of times, for one operation each."""
 
 MAX_NAMES = 50
 """Classes and functions named in a pickle."""
@@ -50,7 +53,7 @@ _HINTS = (
     (SAVE_KERAS, ("Keras", "HDF5")),
     (COPY_AGAIN, ("empty", "truncated", "web page", "pointer")),
     ("save the arrays by name: np.savez(FILE, **arrays)", (".npy",)),
-    ("unpack it, and give the file in it", ("gzip", "7-Zip", "zip archive of")),
+    ("unpack it, and give the file in it", ("archive",)),
 )
 _ONNX = tuple(b"\x08" + bytes([version, tag]) for version in range(1, 32) for tag in (0x12, 0x1A, 0x22, 0x3A, 0x42))
 _HARMLESS = ("numpy.core.multiarray.", "numpy._core.multiarray.", "numpy.dtype", "torch.torch_version.")
@@ -82,7 +85,7 @@ def identify(data: bytes) -> str:
         return "an ONNX model"
     if data[8:9] == b"{" and (data[:1] != b"\x80" or data[9:10] == b'"'):
         return SAFETENSORS
-    return kinds.describe(data[: kinds.SIZE]) or UNKNOWN
+    return kinds.describe(data[: kinds.SIZE]) or ("a tar archive" if data[257:262] == b"ustar" else UNKNOWN)
 
 
 def _identify_archive(data: bytes) -> str:
@@ -157,12 +160,12 @@ def _load_pytorch(data: bytes, pickled: bytes) -> dict[str, Any]:
         pairs: list[Any] = [(placeholder, name) for name, placeholder in safe.items()]
         with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(pairs):
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        return {name or "it": array for name, array in _arrays(content, "", set())}
+        return {name or "it": array for name, array in _without_copies(_arrays(content, "", set()))}
     except CheckpointError:
         raise
     except Exception as error:  # foreign bytes: torch raises a dozen kinds
         reason, hint = f"it is {PYTORCH} that is truncated, damaged or has unusual contents", HINT
-        if odd := next((name for name in names if not name.startswith(_PLAIN)), None):
+        if odd := next((name for name in names if name.startswith("torch.nn.modules.") or not name.startswith(_PLAIN)), None):
             reason, hint = f"refused: it contains pickled objects of type '{odd}'", SAVE_WEIGHTS
         elif pickled[:1] == b"\x80" and pickled[1] != 2:
             reason = f"it is written with pickle protocol {pickled[1]}, which cannot be read safely"
@@ -188,28 +191,45 @@ def _globals(pickled: bytes) -> list[str]:
 def _arrays(item: object, name: str, seen: set[object], depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Yield the arrays and tensors in nested containers by their full names, without those of optimizers.
 
-    A tensor or container that is reached by two names is yielded once, as that of a module that is registered twice.
+    A container that is reached by two names is entered once.
     """
     import torch
 
-    place: object = id(item)
-    if isinstance(item, torch.Tensor) and item.layout == torch.strided and item.device.type == "cpu":
-        place = item.data_ptr(), item.shape, item.stride()
-    if place in seen or depth > MAX_DEPTH:
+    if id(item) in seen or depth > MAX_DEPTH:
         return
-    if not isinstance(item, _Pickled):
-        seen.add(place)
     if isinstance(item, torch.Tensor):
         yield name, item
     elif isinstance(item, _Pickled):
         if (array := _to_array(item, name)) is not None:
             yield name, array
     elif isinstance(item, Mapping | list | tuple):
+        seen.add(id(item))
         pairs = item.items() if isinstance(item, Mapping) else enumerate(item)
         is_optimizer = isinstance(item, Mapping) and {"state", "param_groups"} <= item.keys()
         for key, value in () if is_optimizer else pairs:
             own = str(key).replace("/", ".")
             yield from _arrays(value, f"{name}/{own}" if name else own, seen, depth + 1)
+
+
+def _without_copies(arrays: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield arrays without those of a module that is registered under a second name; single tensors may be shared."""
+    modules: dict[str, list[tuple[str, Any]]] = {}
+    for number, (name, array) in enumerate(arrays):
+        if number == MAX_ARRAYS:
+            raise CheckpointError("it contains too many arrays", hint=SAVE_WEIGHTS)
+        modules.setdefault(name.rpartition(".")[0], []).append((name, array))
+    seen: set[object] = set()
+    for module, members in modules.items():
+        places = {_place(array) for _, array in members}
+        if not module or not places <= seen:
+            yield from members
+        seen |= places
+
+
+def _place(array: Any) -> object:
+    """Return what two tensors with the same elements in memory have in common."""
+    is_dense = not isinstance(array, np.ndarray) and str(array.layout) == "torch.strided" and array.device.type == "cpu"
+    return (array.data_ptr(), array.shape, array.stride()) if is_dense else id(array)
 
 
 def _to_array(item: _Pickled, name: str) -> NDArray[np.floating] | None:

@@ -20,6 +20,8 @@ _PART = re.compile(r"\A(.*)(?<![a-z])(?:(?:weights?|kernel|w)|(bias|biases|b))(?
 _PARAMETRISED = re.compile(r"parametrizations\.|weight_(?:g|orig|mask)$")
 
 _ALONE = "save the weights of one network alone, 784-h-b-h-784: torch.save(model.state_dict(), FILE)"
+_BIAS = "name each bias like its matrix, as in fc1.weight and fc1.bias; save zeros where a layer has none"
+_NUMBER = "number the layers in their order, as in fc1 to fc4"
 _ONLY = "only networks of four linear layers, 784-h-b-h-784, can be imported"
 _APPLY = "apply it before saving, with remove_parametrizations, remove_weight_norm, remove_spectral_norm or prune.remove"
 
@@ -62,13 +64,18 @@ def _layers(arrays: Arrays) -> Iterator[Layer]:
     parts = {name: _PART.match(name) for name in arrays}
     biases = {part[1] + part[3]: name for name, part in parts.items() if part and part[2]}
     columns = set(biases.values())  # of one column, or one row
-    # without such names a bias follows its matrix
-    following = {} if any(parts.values()) else dict(itertools.pairwise(arrays))
+    following = {} if any(parts.values()) else _pairs(arrays)
     for name, array in arrays.items():
         if array.ndim == 2 and name not in columns:
             key, after = _PART.sub(r"\1\3", name), following.get(name)
             bias = after if after and arrays[after].ndim == 1 else biases.get(key)
             yield Layer(key.lstrip("./").rstrip("./_") or name, name, bias, (array.shape[0], array.shape[1]))
+
+
+def _pairs(arrays: Arrays) -> dict[str, str]:
+    """Return the biases by their matrices, for names that do not tell: one for each in their order, or else the next array."""
+    matrices, vectors = ([name for name, array in arrays.items() if array.ndim == ndim] for ndim in (2, 1))
+    return dict(zip(matrices, vectors, strict=True) if len(matrices) == len(vectors) else itertools.pairwise(arrays))
 
 
 def _sizes(layers: Sequence[Layer], arrays: Arrays) -> ModelConfig:
@@ -101,16 +108,30 @@ def _choose(config: ModelConfig, layers: Sequence[Layer]) -> list[Layer]:
         alike = [layer for layer in layers if layer.shape == shape]
         if len(alike) > shapes.count(shape):
             names = ", ".join(f"'{layer.name}'" for layer in alike[:LISTED])
-            raise CheckpointError(safe_text(f"more than one matrix of shape {shape}: {names}"), hint=_ALONE)
-        alike.sort(key=lambda layer: ("dec" in layer.name.lower(), [*map(int, re.findall(r"\d{1,9}", layer.name))]))
-        chosen.append(next(layer for layer in alike if layer not in chosen))
+            # a second network has a second fc1; a variational one has two heads
+            raise CheckpointError(
+                safe_text(f"more than one matrix of shape {shape}: {names}"), hint=_ONLY if chosen else _ALONE
+            )
+        ordered = sorted(alike, key=lambda layer: [*map(int, re.findall(r"\d{1,9}", layer.name))])
+        ordered.sort(key=_is_decoder)
+        differing = {(_is_decoder(layer), re.sub(r"\d", "", layer.name)) for layer in alike}
+        if ordered != alike and len(differing) == 2 and len({is_decoder for is_decoder, _ in differing}) == 1:
+            first, second = (safe_text(layer.name) for layer in alike)
+            raise CheckpointError(f"'{first}' and '{second}' have the same shape, and their order is unclear", hint=_NUMBER)
+        chosen.append(next(layer for layer in ordered if layer not in chosen))
     return chosen
+
+
+def _is_decoder(layer: Layer) -> bool:
+    return "dec" in layer.name.lower()
 
 
 def _check_biases(layers: Sequence[Layer], arrays: Arrays) -> None:
     missing = ", ".join(f"'{layer.name}'" for layer in layers if layer.bias is None)
     if missing:
-        raise CheckpointError(safe_text(f"no bias found for {missing}"), hint="save zeros where a layer has no bias")
+        vectors = [name for name, array in arrays.items() if array.ndim == 1 and name not in {layer.bias for layer in layers}]
+        reason = f"no bias found for {missing}, among {_list(vectors, arrays)}" if vectors else f"no bias found for {missing}"
+        raise CheckpointError(safe_text(reason), hint=_BIAS)
     found = {layer: tuple(arrays[layer.bias].shape) for layer in layers if layer.bias}
     wrong = [
         layer for layer, shape in found.items() if shape not in {layer.shape[:1], (1, layer.shape[0]), (layer.shape[0], 1)}
@@ -127,13 +148,19 @@ def _check_others(layers: Sequence[Layer], config: ModelConfig, used: Collection
     if any(layer.shape[0] in {PIXELS, config.hidden, config.bottleneck} for layer in layers):
         found = _list([layer.matrix for layer in layers], arrays)
         raise CheckpointError(f"there are more than four layers: {found}", hint=_ONLY)
-    homes = {name.rpartition("/")[0] for name in used}
-    known = {*used, *(name for layer in layers for name in (layer.matrix, layer.bias))}
-    others = [name for name in arrays if name not in known and arrays[name].ndim]
-    if odd := [name for name in others if name.rpartition("/")[0] in homes or "running_mean" in name]:
+    homes = set(map(_home, used))
+    known = {*used, *(name for layer in layers if layer.bias or layer.shape[0] > 1 for name in (layer.matrix, layer.bias))}
+    widths = {1, PIXELS, config.hidden, config.bottleneck}
+    others = [name for name in arrays if name not in known and (arrays[name].ndim > 1 or {*arrays[name].shape} & widths)]
+    if odd := [name for name in others if _home(name) in homes or "running_mean" in name]:
         is_normalised = any("running_mean" in name for name in odd)
         reason = "the network has batch normalisation" if is_normalised else "the network may have more than its four layers"
         raise CheckpointError(f"{reason}: {_list(odd, arrays)}", hint=_ONLY)
+
+
+def _home(name: str) -> str:
+    """Return the name of the mapping that an array is in; lists of pairs, one for each layer, have one home."""
+    return re.sub(r"\d", "", name.rpartition("/")[0])
 
 
 def _list(names: Collection[str], arrays: Arrays) -> str:

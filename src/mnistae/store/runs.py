@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from mnistae.core.files import atomic, permissions
 from mnistae.core.files import read as files
 from mnistae.core.files.lock import exclusive_lock
 from mnistae.core.records import Metadata, TrainingState, Weights
-from mnistae.core.text import csv_text
+from mnistae.core.text import csv_text, suggestion
 from mnistae.store import builtin, names
 from mnistae.store import format as checkpoint_format
 
@@ -237,7 +238,11 @@ def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
     except files.UnreadableError as error:
         if permissions.is_denied(path):
             raise _cannot_read(path, error) from error
-        raise CheckpointError(f"cannot use checkpoint '{path}': {error}", hint=_NAME_ONE) from error
+        hint = _NAME_ONE
+        if name is None and path.is_file():  # too large for a checkpoint
+            command = f"mnistae checkpoints import {shlex.quote(str(path))}"
+            hint = f"if it has weights of another program, import it first: {command}"
+        raise CheckpointError(f"cannot use checkpoint '{path}': {error}", hint=hint) from error
     try:
         return decode(data)
     except CheckpointError as error:
@@ -262,7 +267,7 @@ def _missing(path: Path, name: str | None) -> CheckpointError:
 def _unknown(name: str, available: list[str]) -> CheckpointError:
     more = f" and {len(available) - LISTED} more: mnistae checkpoints list" if len(available) > LISTED else ""
     hint = f"available: {', '.join(available[:LISTED])}{more}" if available else "there are no runs: run 'mnistae train'"
-    return CheckpointError(f"no such checkpoint: '{name}'", hint=hint)
+    return CheckpointError(f"no such checkpoint: '{name}'", hint=suggestion(name, available, otherwise=hint))
 
 
 def _read_recent() -> list[str]:

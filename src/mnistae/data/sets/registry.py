@@ -1,10 +1,10 @@
 """The data sets known by name: their files, mirrors, checksums and classes."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mnistae.core.errors import UsageError
+from mnistae.core.text import suggestion
 
 GLYPHS = "glyphs"
 DEFAULT = "mnist"
@@ -137,6 +137,5 @@ def unknown(name: str, *, takes_paths: bool = True) -> UsageError:
     if name == GLYPHS:
         return UsageError("'glyphs' is built in and has no folder", hint="use it with 'mnistae train --dataset glyphs'")
     valid = NAMES if takes_paths else tuple(DATASETS)
-    close = difflib.get_close_matches(name.lower(), valid, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"valid names: {', '.join(valid)}{'; or a path' if takes_paths else ''}"
-    return UsageError(f"unknown data set: '{name}'", hint=hint)
+    otherwise = f"valid names: {', '.join(valid)}{'; or a path' if takes_paths else ''}"
+    return UsageError(f"unknown data set: '{name}'", hint=suggestion(name, valid, otherwise=otherwise))
