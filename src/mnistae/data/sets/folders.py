@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mnistae.core.arrays import NO_LABEL, Bytes
-from mnistae.core.text import counted
+from mnistae.core.text import counted, quoted
 from mnistae.data.images.files import FolderFiles
 from mnistae.data.sets import pictures
 from mnistae.data.sets.dataset import Arrays, Content, Progress, Split, no_progress
@@ -20,11 +20,12 @@ Folders = tuple[str, ...]
 DIGITS = {str(digit) for digit in range(10)}
 
 _VALIDATION = "validation"
-_SPLIT = re.compile(
-    r"(?:\w*mnist[-_ ]?)?(?:(?P<train>train|training|trn)|(?P<test>test|testing|tst|t10k|eval|evaluation)"
-    r"|(?P<validation>val|valid|validation|dev))(?:[-_ ]?(?:set|images|imgs|data|split))?",
-    re.IGNORECASE,
+_WORDS = (
+    r"(?i:(?P<train>training|train|trn)|(?P<test>testing|test|tst|t10k|evaluation|eval)"
+    r"|(?P<validation>validation|validate|valid|val|dev))"
 )
+_SPLIT = re.compile(rf"(?i:\w*mnist[-_ ]?)?{_WORDS}(?i:[-_ ]?(?:set|images|imgs|data|split))?")
+_MENTION = re.compile(rf"(?:(?<![a-zA-Z])|(?<=[a-z])(?=[A-Z])){_WORDS}(?![a-z])")
 _CONTAINERS = {"images", "image", "imgs", "img", "data"}  # a single folder of this name is not a class
 
 
@@ -42,7 +43,8 @@ def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progres
     """Return the data set of the images `found` in the folder `path`. Raises DataError."""
     members, notes = _choose_test(_members([(name, Path(name).relative_to(path).parts[:-1]) for name in found.images]))
     used = [member for split in Split for member in _in_order([one for one in members if one.split == split])]
-    names = _class_names(used)
+    names, merged = _class_names(used)
+    notes += [f"merged {counted(len(merged), 'folder')} that the classes are in: {quoted(merged)}"] if merged else []
     labels, classes = number_classes({name for name in names if name is not None})
     rows, conversions = pictures.read([member.path for member in used], raw=raw, progress=progress)
     numbers = np.array([NO_LABEL if name is None else labels.get(name, NO_LABEL) for name in names], np.uint8)
@@ -52,31 +54,51 @@ def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progres
         chosen = np.array([member.split == split for member in used])
         if chosen.any():
             arrays |= {f"{split}_images": rows[chosen], f"{split}_labels": numbers[chosen]}
-            places = dict.fromkeys(f"'{member.folder}'" for member in used if member.split == split and member.folder)
-            summary.append(_summary(split, ", ".join(places), numbers[chosen]))
+            places = dict.fromkeys(member.folder for member in used if member.split == split and member.folder)
+            summary.append(_summary(split, quoted(places), numbers[chosen]))
     lowered = Counter(name.lower() for name in labels)
     if twins := [f"'{name}'" for name in labels if lowered[name.lower()] > 1]:
         notes.append(f"class folders that differ only in case are different classes: {', '.join(twins)}")
-    notes += [f"passed over {found.skipped} (not images)"] if found.skipped else []
+    if not any(member.folder for member in used) and {_mention(Path(member.path).stem) for member in used} >= set(Split):
+        notes.append("file names with 'train' and 'test' are not read as splits")
+    notes += [f"passed over {found.skipped} (unsupported extensions)"] if found.skipped else []
     return Content(arrays, classes, ("; ".join(summary), *notes, *conversions))
 
 
 def _members(images: Sequence[tuple[str, Folders]]) -> list[_Member]:
     """Return the images, given their paths and the folders that they are in, by split: train/7/a.png or 7/train/a.png."""
     base = _wrapper([folders for _, folders in images])
-    inner = [folders[len(base) :] if folders[: len(base)] == base else () for _, folders in images]
-    depth = next((k for k in (0, 1) if any(len(own) > k and _split_of(own[k]) for own in inner)), None)
+    inner = [_below(base, folders) for _, folders in images]
+    depth, splits = _split_level(inner)
     if depth is None:
         return [_Member(path, Split.TRAIN, "", own) for (path, _), own in zip(images, inner, strict=True)]
     members = []
     for (path, _), own in zip(images, inner, strict=True):
-        split = _split_of(own[depth]) if len(own) > depth else None
+        split = splits.get(own[depth]) if len(own) > depth else None
         within = own[:depth] + own[depth + 1 :]
-        if split and within and _split_of(within[0]) == split:  # trainingSet/trainingSet/7/a.png
+        if split and within and _mention(within[0]) == split:  # trainingSet/trainingSet/7/a.png
             within = within[1:]
         folder = "/".join((*base, *("*",) * depth, own[depth])) if split else ""
         members.append(_Member(path, split, folder, within))
-    return members
+    inside = _wrapper([member.within for member in members if member.split])  # train/images/7/a.png
+    return [replace(member, within=_below(inside, member.within)) for member in members]
+
+
+def _split_level(folders: Sequence[Folders]) -> tuple[int | None, dict[str, str | None]]:
+    """Return at which of the two upper levels folders are splits, and which: by usual names, or names that mention several."""
+    levels = [{own[k] for own in folders if len(own) > k} for k in (0, 1)]
+    for k, level in enumerate(levels):
+        if usual := {name: _mention(name) for name in level if _SPLIT.fullmatch(name)}:
+            return k, usual
+    for k, level in enumerate(levels):
+        mentions = {name: _mention(name) for name in level}
+        if len({*mentions.values()} - {None}) > 1:
+            return k, mentions
+    return None, {}
+
+
+def _below(base: Folders, folders: Folders) -> Folders:
+    return folders[len(base) :] if folders[: len(base)] == base else ()
 
 
 def _in_order(members: Sequence[_Member]) -> Sequence[_Member]:
@@ -88,9 +110,11 @@ def _in_order(members: Sequence[_Member]) -> Sequence[_Member]:
     return [numbers[key] for key in sorted(numbers)]
 
 
-def _split_of(folder: str) -> str | None:
-    match = _SPLIT.fullmatch(folder)
-    return match.lastgroup if match else None
+def _mention(name: str) -> str | None:
+    """Return the only split that a name mentions, as '01_train' and 'MNIST - testing' do."""
+    match = _SPLIT.fullmatch(name)
+    found = {match.lastgroup} if match else {word.lastgroup for word in _MENTION.finditer(name)}
+    return found.pop() if len(found) == 1 else None
 
 
 def _wrapper(images: Sequence[Folders]) -> Folders:
@@ -98,9 +122,9 @@ def _wrapper(images: Sequence[Folders]) -> Folders:
     tops = {own[0] for own in images if own}
     nested = {own[1] for own in images if len(own) > 1}
     top = next(iter(tops), "")
-    if len(tops) != 1 or not nested or _split_of(top) or top in DIGITS:
+    if len(tops) != 1 or not nested or _SPLIT.fullmatch(top) or top in DIGITS:
         return ()
-    if any(len(own) == 1 for own in images) and not any(map(_split_of, nested)):
+    if any(len(own) == 1 for own in images) and not any(map(_mention, nested)):
         return ()
     return (top, *_wrapper([own[1:] for own in images]))
 
@@ -122,13 +146,17 @@ def _choose_test(members: Sequence[_Member]) -> tuple[list[_Member], list[str]]:
     return [replace(member, split=Split.TEST) if member.split == _VALIDATION else member for member in members], notes
 
 
-def _class_names(members: Sequence[_Member]) -> list[str | None]:
-    """Return the class of each image: its first folder, or its last one if those are digits and the first are not."""
+def _class_names(members: Sequence[_Member]) -> tuple[list[str | None], list[str]]:
+    """Return the class of each image: its first folder, or its last one if those are digits and the first are not.
+
+    The folders above the classes are returned as well, if there are several.
+    """
     first, last = ({member.within[end] for member in members if member.within} for end in (0, -1))
     if len(first) == 1 and {name.lower() for name in first | last} <= _CONTAINERS:
-        return [None] * len(members)
+        return [None] * len(members), []
     end = -1 if last <= DIGITS and not first <= DIGITS else 0
-    return [member.within[end] if member.within else None for member in members]
+    above = {"/".join(member.within[:end]) for member in members if end} - {""}
+    return [member.within[end] if member.within else None for member in members], sorted(above) if len(above) > 1 else []
 
 
 def _summary(split: str, folders: str, labels: Bytes) -> str:

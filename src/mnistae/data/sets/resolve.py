@@ -15,6 +15,7 @@ from mnistae.core import paths
 from mnistae.core.arrays import NO_LABEL, flatten, to_bytes
 from mnistae.core.errors import DataError
 from mnistae.core.files import permissions
+from mnistae.core.text import quoted
 from mnistae.data.images import arrays_io, files
 from mnistae.data.sets import idx, registry
 from mnistae.data.sets.dataset import Arrays, Content, Dataset, Progress, no_progress
@@ -102,7 +103,7 @@ def find(entry: DatasetInfo) -> Path | None:
         if len(missing) < len(entry.files):
             found = [name for name in entry.files if name not in missing]
             raise DataError(
-                f"incomplete {entry.name} in '{folder}': found {_quoted(found)}, but not {_quoted(missing)}",
+                f"incomplete {entry.name} in '{folder}': found {quoted(found)}, but not {quoted(missing)}",
                 hint="add what is missing, with or without .gz, or unset MNISTAE_DATA_DIR to download the data set",
             )
         if entry.name == registry.DEFAULT and (folder / KERAS_FILE).is_file():
@@ -120,14 +121,8 @@ def _not_in_user_dir(entry: DatasetInfo) -> tuple[str, ...]:
         return (f"the files in MNISTAE_DATA_DIR '{base}' have the names of several data sets: {place}",)
     with contextlib.suppress(OSError):  # a folder that cannot be listed
         there = sorted(name for name in os.listdir(base) if not name.startswith("."))  # noqa: PTH208
-        found = f"found {_quoted(there)}" if there else "it is empty"
-    return (f"no {entry.name} in MNISTAE_DATA_DIR '{base}': looked for {_quoted(entry.files)}; {found}",)
-
-
-def _quoted(names: Iterable[str]) -> str:
-    """Return the first names as text."""
-    ordered = list(names)
-    return ", ".join(f"'{name}'" for name in ordered[:4]) + (f" and {len(ordered) - 4} more" if len(ordered) > 4 else "")
+        found = f"found {quoted(there)}" if there else "it is empty"
+    return (f"no {entry.name} in MNISTAE_DATA_DIR '{base}': looked for {quoted(entry.files)}; {found}",)
 
 
 def download_dir(entry: DatasetInfo) -> Path:
@@ -227,7 +222,10 @@ def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
     try:
         stats = [(str(path), stat.st_size, stat.st_mtime_ns) for path in members for stat in [path.stat()]]
     except OSError as error:
-        raise DataError(f"cannot read the data set: {error}", hint="check the folder's permissions") from error
+        reason, hint = error.strerror, "check the folder's permissions"
+        if os.path.islink(error.filename):  # noqa: PTH114
+            reason, hint = "broken link", "remove it, or restore the file that it leads to"
+        raise DataError(f"cannot read '{error.filename}': {reason}", hint=hint) from error
     return [kind, hashlib.sha256(json.dumps(stats).encode()).hexdigest()]
 
 
