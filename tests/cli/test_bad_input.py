@@ -141,7 +141,7 @@ TABLE: list[tuple[str, int, str]] = [
     ("checkpoints rm", 2, "no such command 'rm'"),
 ]
 HINTS = {
-    "train --resume --name nobody": "add settings to begin it, such as --recipe lab",
+    "train --resume --name nobody": "add settings to start it, such as --recipe lab",
     "train --resume -e 1": "leave --epochs out to train up to 2, or use --epochs 3 for 1 more",
     "trian": "run 'mnistae --help'",
     "train --epoch 3": "run 'mnistae train --help'",

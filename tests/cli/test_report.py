@@ -11,7 +11,7 @@ def test_page_and_document(cli: Cli, trained: str) -> None:
     words = ("report", "tiny", "--images", 3, "test:4")
     answer = cli(*words)
     assert (answer.code, answer.out) == (0, "report-3-test_4-tiny.html\n"), answer.err
-    assert "report on tiny: 3." in answer.err
+    assert "report: 3." in answer.err
     page = Path(answer.out.strip()).read_bytes()
     text = page.decode()
     assert "<title>tiny: report</title>" in text

@@ -157,12 +157,12 @@ def folder_of(digits: Digits, *names: str) -> list[str]:
 
 
 def test_a_folder_gives_its_pictures(digits: Digits) -> None:
-    """They come in natural order, and the first one has the note on the files passed over."""
+    """They come in natural order, and the first one has the note on the skipped files."""
     names = folder_of(digits, "s/1.png", "s/10.png", "s/a.pgm")
     Path("s/a.heic").touch()
     pictures = resolve(digits, "s", raw=True)
     assert [(picture.name, picture.notes) for picture in pictures] == [
-        (name, () if k else ("passed over 1 .heic in 's'",)) for k, name in enumerate(names)
+        (name, () if k else ("skipped 1 .heic in 's'",)) for k, name in enumerate(names)
     ]
     np.testing.assert_array_equal(references.stack(pictures), digits["test_images"][:3].reshape(3, 784) / np.float32(255))
 
@@ -227,16 +227,16 @@ def test_an_array_that_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
     *images, failure = load_stdin(monkeypatch, holding(npy(np.tile(RAMP, (34, 1, 1)))[:-1]))
     assert [image.name for image in images] == [f"-[{k}]" for k in range(64)]
     assert isinstance(failure, SkippedImage)
-    assert failure.error.message == "truncated or oversized .npy file: 'standard input'"
+    assert failure.error.message == "truncated or oversized .npy file: 'stdin'"
 
 
 @pytest.mark.parametrize(
     ("stream", "message"),
     [
         (None, "stdin is closed"),
-        (io.TextIOWrapper(WriteOnly()), "cannot read 'standard input': Bad file descriptor"),
-        (holding(b""), "'standard input' is empty"),
-        (holding(b"<!doctype html>"), "unsupported image format: 'standard input', a web page or XML document"),
+        (io.TextIOWrapper(WriteOnly()), "cannot read 'stdin': Bad file descriptor"),
+        (holding(b""), "'stdin' is empty"),
+        (holding(b"<!doctype html>"), "unsupported image format: 'stdin', a web page or XML document"),
     ],
 )
 def test_no_image_on_standard_input(monkeypatch: pytest.MonkeyPatch, stream: object, message: str) -> None:

@@ -151,7 +151,7 @@ def _from_files(ref: ImageRef, *, raw: bool) -> Iterator[InputImage | SkippedIma
     except DataError as error:
         yield SkippedImage(ref.text, error)
         return
-    notes = (f"passed over {others} in '{ref.text}'",) if others else ()
+    notes = (f"skipped {others} in '{ref.text}'",) if others else ()
     for path in paths:
         try:
             for image in _from_file(path, notes, is_stdin=ref.text == STDIN, raw=raw):
@@ -165,7 +165,7 @@ def _from_file(path: str, notes: tuple[str, ...], *, is_stdin: bool, raw: bool) 
     """Yield the images of a file; `notes` are added to those of the first one."""
     done = 0
     with contextlib.nullcontext(open_stdin()) if is_stdin else decode.open_path(Path(path)) as stream:
-        for images, count, steps in decode.read_stream(stream, name="standard input" if is_stdin else path, raw=raw):
+        for images, count, steps in decode.read_stream(stream, name="stdin" if is_stdin else path, raw=raw):
             notes = steps + notes
             for row in images.reshape(-1, PIXELS):
                 yield InputImage(path if count == 1 else f"{path}[{done}]", row, None, notes)

@@ -111,7 +111,7 @@ def test_axes_of_length_one(shape: tuple[int, ...]) -> None:
         ((5, 28, 28, 3), "colour"),
         ((5, 3, 28, 28), "colour"),
         ((5, 32, 32), "32x32 pixels: resize them to 28x28"),
-        ((5, 785), "it has a column more than 784 pixels"),
+        ((5, 785), "it has one column more than 784 pixels"),
         ((2, 5, 28, 28), "(n, 28, 28) or (n, 784)"),
     ],
 )

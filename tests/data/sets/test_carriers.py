@@ -123,7 +123,7 @@ def test_labels_in_a_csv_file(tmp_path: Path, columns: tuple[np.ndarray, ...]) -
     for header in ("", "label" if len(columns) == 1 else ",label"):
         found = csv_file.read_labels(text(*columns, header=header).encode(), tmp_path)
         assert found.tolist() == columns[-1].astype(str).tolist()
-    with pytest.raises(DataError, match="more than a column of labels in"):
+    with pytest.raises(DataError, match="more than one column of labels in"):
         csv_file.read_labels(text(LABELS, LABELS).encode(), tmp_path)
 
 
@@ -202,7 +202,7 @@ LINE = text(LABELS[:1], ROWS[:1])
         (LINE.replace(",0,", ",-7,", 1), "float32 values from -7 to 255, expected 0 to 1 or 0 to 255: '{path}'"),
         (LINE.replace(",0,", ",nan,", 1), "array with NaN or infinite values: '{path}'"),
         ("\ufeff" + LINE.replace("", "\0"), "cannot read the data set '{path}': it is not UTF-8 text"),
-        (text(LABELS, ROWS, np.ones(N, int)), "786 columns, but it is not certain which has the labels: '{path}'"),
+        (text(LABELS, ROWS, np.ones(N, int)), "786 columns, but it is unclear which one holds the labels: '{path}'"),
         (LINE + "1" * 70_000, "cannot read the data set '{path}': line 2 is longer than 64 KiB"),
     ],
 )

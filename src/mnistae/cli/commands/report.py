@@ -58,6 +58,6 @@ def report(images: Images = DEFAULT_IMAGES, *, source: RunOptions, out: PageOutp
         content = contents.collect((job.checkpoint, job.network), denoiser, dataset, job.images, progress)
     data = page.render(content, view.rows(job.checkpoint.metadata))
     why = f" for {sum(array.size for array in job.checkpoint.weights.values()):,} weights" if len(data) > USUAL_SIZE else ""
-    reporter.info(f"report on {dataset.name}: {len(data) / 1e6:.1f} MB{why}")
+    reporter.info(f"report: {len(data) / 1e6:.1f} MB{why}")
     document = {**job.describe(), "dataset": dataset.name, "bytes": len(data)}
     results.write_result(reporter, target, lambda _kind: data, document)

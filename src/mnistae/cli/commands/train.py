@@ -73,7 +73,7 @@ class ResourceOptions:
         if self.threads is not None:
             configs.check_integer("--threads", self.threads, 1, 4096)
         if self.time is not None and not math.isfinite(self.deadline):
-            raise UsageError(f"invalid value for --time: '{self.time}'", hint="use h, m and s, as in 55m, 90s or 1h30m")
+            raise UsageError(f"invalid value for --time: '{self.time}'", hint="give a time above 0, such as 55m, 90s or 1h30m")
 
     @property
     def deadline(self) -> float:
@@ -124,7 +124,7 @@ def _is_first(reporter: Reporter, name: str | None, settings: Mapping[str, Any])
     if name is None or runs.exists(name) or (runs.is_builtin(name) and not settings):
         return False
     if not settings:
-        raise CheckpointError(f"no such checkpoint: '{name}'", hint="add settings to begin it, such as --recipe lab")
+        raise CheckpointError(f"no such checkpoint: '{name}'", hint="add settings to start it, such as --recipe lab")
     reporter.info(f"there is no run '{name}' yet: starting it")
     return True
 

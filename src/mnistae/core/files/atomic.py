@@ -213,7 +213,7 @@ def _machine() -> str:
     return f"{zlib.crc32(name):08x}"
 
 
-def check_writable(path: Path, *, hint: str = "choose another place with -o") -> None:
+def check_writable(path: Path, *, hint: str = "choose another location with -o") -> None:
     """Raise OutputError now if `path` can be seen not to be writable, before any work is spent on it."""
     with _output_errors(path):  # no permission to look there, a name that is too long, a loop of links
         folder = _follow(path).parent.absolute()
@@ -252,7 +252,7 @@ def _output_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-        hint = "free some space or choose another place" if is_full else "choose another place"
+        hint = "free some space or choose another location" if is_full else "choose another location"
         raise OutputError(f"cannot write '{path}': {reason}", hint=hint) from error
 
 

@@ -85,7 +85,7 @@ def _advice(sides: tuple[int, ...], limit: int) -> str:
     if sides[-3:] in {(SIDE, SIDE, 3), (SIDE, SIDE, 4), (3, SIDE, SIDE), (4, SIDE, SIDE)}:
         return "its images are in colour: convert them to grey, for example by their mean over the colours"
     if sides[1:] == (PIXELS + 1,):
-        return f"it has a column more than {PIXELS} pixels: if that has the labels, save it as an array of its own"
+        return f"it has one column more than {PIXELS} pixels: if that holds the labels, save it as a separate array"
     if len(sides) == 3 and sides[0] > 0 and min(sides[1:]) >= 8 and max(sides[1:]) <= 1024:
         return f"its images have {sides[1]}x{sides[2]} pixels: resize them to {SIDE}x{SIDE}"
     return f"give {ARRAY}; 1 to {limit:,} images"

@@ -81,7 +81,7 @@ def open_image(data: bytes, kind: str, name: str) -> "Image":
     if kind == "WEBP":
         _check_size(_webp_size(data), len(data), kind, name)  # before libwebp makes room for two frames
     if kind in {"WEBP", "AVIF"} and not features.check(kind.lower()):
-        raise DataError(f"this build of Pillow does not read {kind}: '{name}'", hint=f"install a later Pillow, or {CONVERT}")
+        raise DataError(f"this build of Pillow does not read {kind}: '{name}'", hint=f"install a newer Pillow, or {CONVERT}")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it reports damage there, and thus on stderr, before it raises
     try:
         image: Image.Image = Image.open(_ReadLimiter(data), formats=(kind,))

@@ -70,7 +70,7 @@ def choose(dtype: np.dtype, low: float, high: float, *, name: str) -> Scale:
     if dtype.kind == "b":
         return Scale(1)
     if not math.isfinite(low) or not math.isfinite(high):
-        raise DataError(f"array with NaN or infinite values: '{name}'", hint="replace them, for example by numpy.nan_to_num")
+        raise DataError(f"array with NaN or infinite values: '{name}'", hint="replace them, for example with numpy.nan_to_num")
     is_whole = dtype.kind in "ui"
     slack, scales = (0, _WHOLE) if is_whole else (SLACK, _FLOATS)
     divisor = next((full for full, above in scales.items() if above < high <= full * (1 + slack)), 0)

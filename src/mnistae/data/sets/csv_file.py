@@ -102,7 +102,7 @@ def _choose(roles: dict[int, str], sheet: _Sheet) -> tuple[int | None, tuple[str
     found = [place for place in roles if sheet.names[place] in LABEL_NAMES][:1]
     found = found or [place for place, role in roles.items() if role == "labels"]
     if len(found) > 1:
-        what = f"{len(sheet.names)} columns, but it is not certain which has the labels: '{sheet.path}'"
+        what = f"{len(sheet.names)} columns, but it is unclear which one holds the labels: '{sheet.path}'"
         raise DataError(what, hint="add a header in which it is named 'label', or remove the column that is no pixel or label")
     roles |= {place: "other values" for place, role in roles.items() if role == "labels" and place not in found}
     notes = [f"column {place + 1} read as {role}" for place, role in roles.items()] or ["all columns are pixels"]
@@ -114,7 +114,7 @@ def read_labels(data: bytes, path: Path) -> NDArray[np.str_]:
     lines, separator = _lines(data, path)
     rows = [[cell.strip("\"'") for cell in _cells(text, separator)] for _, text in lines]
     if {len(row) for row in rows} not in ({1}, {2}) or (len(rows[0]) == 2 and len({index for index, _ in rows}) < len(rows)):
-        raise DataError(f"more than a column of labels in '{path}'", hint="save one label per row")
+        raise DataError(f"more than one column of labels in '{path}'", hint="save one label per row")
     texts = [row[-1] for row in rows]
     return np.array(texts[texts[0].lower() in LABEL_NAMES or (not is_number(texts[0]) and is_number(texts[-1])) :])
 

@@ -70,7 +70,7 @@ def _flat(array: NDArray[Any], split: str, count: int, notes: list[str]) -> NDAr
         notes.append(f"{split} labels read from one-hot rows of {rows.shape[1]}")
         return np.asarray(rows.argmax(axis=1))
     notes.append(
-        f"{split} labels left out: shape {array.shape}, type {array.dtype}: neither numbers nor texts nor one-hot rows"
+        f"{split} labels left out: shape {array.shape}, type {array.dtype}: neither numbers nor strings nor one-hot rows"
     )
     return None
 

@@ -45,11 +45,11 @@ _HINT = f"give a folder of images, an .npy of shape (n, 28, 28), an .npz with {L
 
 _CONVERSIONS = {
     "an Excel workbook": "save its sheet as CSV",
-    "a Python pickle": "loading a pickle runs the code in it: where you trust it, load it and save it by numpy.savez",
-    "a PyTorch file": "load it with torch.load(FILE, weights_only=True) and save its tensors by numpy.savez",
-    "an HDF5 file": "read it with h5py and save its arrays by numpy.savez",
-    "a MATLAB file": "numpy.savez('new.npz', x=..., y=...) of what scipy.io.loadmat(FILE) returns",
-    "a Parquet file": "pandas.read_parquet(FILE).to_csv('new.csv', index=False), or save its images as PNG files",
+    "a Python pickle": "loading a pickle runs the code in it: if you trust it, load it and save its arrays with numpy.savez",
+    "a PyTorch file": "load it with torch.load(FILE, weights_only=True) and save its tensors with numpy.savez",
+    "an HDF5 file": "read it with h5py and save its arrays with numpy.savez",
+    "a MATLAB file": "load it with scipy.io.loadmat and save its arrays: numpy.savez('new.npz', x=..., y=...)",
+    "a Parquet file": "convert it: pandas.read_parquet(FILE).to_csv('new.csv', index=False), or save its images as PNG files",
     "a zip archive": "unpack it and give the folder or the file in it",
 }
 
