@@ -74,6 +74,9 @@ RECORDS = [{"c2": code[2], "c0": code[0], "c1": code[1]} for code in CODES]
         ('"' + ROWS.strip().replace(",", '", "').replace("\n", '"\n\n"') + '"', ""),
         ("sep=;\n" + ROWS.replace(",", ";"), ""),
         (ROWS.replace("\n", ",\n"), ""),
+        (ROWS.replace(",", " | "), ""),
+        (ROWS.replace("\n", "\n,,\n", 2), "x: 2 rows without values skipped"),
+        ("image,c0,c1,c2\n#1.png," + ROWS.replace("\n", "\n#2.png,", 2) + "#,\n", ""),
         ("# by hand, 3 codes\n \n" + ROWS + "# end\n", ""),
     ],
 )
@@ -146,6 +149,7 @@ def npz_of(**arrays: object) -> bytes:
 BAD = {
     b"[1,2]\n": "code 0 in x has 2 values, expected 3",
     b"[1,2,3]\n[1,2,3,4]": "code 1 in x has 4 values, expected 3",
+    b"[]": "code 0 in x has 0 values",
     b'{"code": 1}\n': "without a code",
     b"[1,2,NaN]": "not finite",
     b"[1,2,1e39]": "not finite",
@@ -185,6 +189,8 @@ BAD = {
     npy_of(np.ones((5, 3), order="F"))[:-1]: "x is truncated or oversized, or in Fortran order",
     npz_of(z=np.zeros((2, 3)), labels=np.zeros(2)): "x has 2 arrays, none of them called 'codes': z, labels",
     archive("x/data.pkl"): "x is a PyTorch file, not an",
+    archive("xl/workbook.xml"): "x is a spreadsheet, not an",
+    b"BZh91AY&SY": "x is a bzip2 archive, not a file of codes",
 }
 
 

@@ -82,7 +82,8 @@ def read(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Ite
         elif start.startswith(b"PK"):
             blocks = _read_npz(stream, width, name, note)
         elif kind := kinds.describe(start):
-            raise DataError(f"{name} is {kind} and contains no codes", hint=HINT)
+            hint = "unpack it, and give the file in it" if "archive" in kind else HINT
+            raise DataError(f"{name} is {kind}, not a file of codes", hint=hint)
         else:
             blocks = _in_blocks(code_text.rows(stream, width=width, name=name, note=note), width, name)
         for block in blocks:
@@ -105,7 +106,10 @@ def _read_npz(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[
         arrays = [one.removesuffix(".npy") for one in names if one.endswith(".npy")]
         if len(arrays) < len(names) or not names:
             kind = "PyTorch file" if any(one.endswith("/data.pkl") for one in names) else "zip archive"
-            raise DataError(f"{name} is a {kind}, not an .npz of arrays", hint="save the codes: np.save(FILE, codes)")
+            kind = "spreadsheet" if "xl/workbook.xml" in names else kind
+            raise DataError(
+                f"{name} is a {kind}, not an .npz of arrays", hint="save the codes: np.save(FILE, codes), or as CSV"
+            )
         if len(arrays) > 1 and "codes" not in arrays:
             found = f"{name} has {len(arrays)} arrays, none of them called 'codes': {', '.join(arrays[:8])}"
             raise DataError(found, hint="save the codes alone, or as np.savez(FILE, codes=...)")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from mnistae.core.errors import DataError
+from mnistae.core.text import counted
 
 MAX_ROW = 1 << 16
 """Limit of a row of a table in characters, over all its lines."""
@@ -32,10 +33,10 @@ Note = Callable[[str], None]
 
 
 class _Lines(Iterator[str]):
-    """The lines of a text, with a limit on the characters `used` since the last value was complete."""
+    """The lines of a text, with a limit on the characters `used` since the last complete value, and the number of `empty` rows."""
 
     def __init__(self, text: io.TextIOWrapper, name: str, limit: int) -> None:
-        self.text, self.name, self.limit, self.used = text, name, limit, 0
+        self.text, self.name, self.limit, self.used, self.empty = text, name, limit, 0, 0
 
     def __next__(self) -> str:
         line = self.text.readline(self.limit + 1)
@@ -113,7 +114,7 @@ def _codes_of(value: Any, width: int, name: str) -> Iterator[Sequence[Any]]:
 def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Sequence[str]]:
     """Yield the values of each row of a table."""
     first = next((line for line in lines if line.strip() and not line.startswith(("#", "sep="))), "")
-    delimiter = next((mark for mark in ";\t," if mark in first), " ")
+    delimiter = next((mark for mark in ";\t,|" if mark in first), " ")
     source: Iterable[str] = itertools.chain([first], lines)
     if delimiter == " ":
         source = (line.strip() for line in source)
@@ -130,14 +131,20 @@ def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Se
             has_commas = True
             note(f"{name}: commas read as decimal points")
         yield [cell.replace(",", ".") for cell in code]
+    if head and lines.empty:
+        note(f"{name}: {counted(lines.empty, 'row')} without values skipped")
 
 
 def _cells(reader: Iterable[list[str]], lines: _Lines) -> Iterator[list[str]]:
-    """Yield the rows of a table without blank lines and comments."""
+    """Yield the rows of a table without blank lines and comments; in our own tables, a name of an image may begin with #."""
+    first: list[str] = []
     try:
         for row in reader:
             lines.used = 0
-            if any(row) and not row[0].startswith("#"):
+            lines.empty += len(row) > 1 and not any(row)
+            is_image = first[:1] == ["image"] and len(row) == len(first)
+            if any(row) and (is_image or not row[0].startswith("#")):
+                first = first or row
                 yield row
     except csv.Error as error:
         raise DataError(f"malformed table in {lines.name}: {error}", hint=HINT) from error
@@ -190,8 +197,10 @@ def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Seq
 
 def wrong_width(index: int, found: int, width: int, name: str) -> DataError:
     """Return the error of a code of `found` values where the checkpoint has a bottleneck of `width`."""
-    hint = RIGHT_CHECKPOINT
-    if found == 2 * width:
+    hint = RIGHT_CHECKPOINT if found else HINT
+    if found == 1:
+        hint += "; the numbers of a code belong in one line"
+    elif found == 2 * width:
         hint += "; if the decimal points are commas, separate the values by semicolons"
     elif found in {width + 1, width + 2}:
         hint += f"; if only some of the columns are the code, name them c0 to c{width - 1} in a header"
