@@ -7,12 +7,21 @@ import pytest
 
 from mnistae.cli import console
 from tests.conftest import write_idx
+from tests.support.client import ForkServer
+from tests.support.resumable import ReferenceRun, train_reference
 
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray]) -> Path:
     """The tiny data set, for runs that several tests compare with: a checkpoint contains its path. No test changes it."""
     return write_idx(tmp_path_factory.mktemp("data") / "data", digits)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, data: Path) -> ReferenceRun:
+    """An undisturbed run of four epochs of three batches, with a state after each epoch. No test changes it."""
+    words = ("train", "--dataset", data, "-e", 4, "-b", 256, "--hidden", 64, "--name", "r", "-q")
+    return train_reference(forks, tmp_path_factory.mktemp("whole"), words)
 
 
 @pytest.fixture(params=["pipe", "terminal"])

@@ -9,31 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from mnistae.core.files import atomic
 from mnistae.store import format as checkpoint_format
 from tests.support.client import ForkServer, log_result, trials, wait_until
 from tests.support.faults import Fault
-from tests.support.resumable import (
-    NEVER,
-    ReferenceRun,
-    check_store,
-    digest,
-    leftovers,
-    resume_args,
-    run_folder,
-    train_reference,
-)
-
-EPOCHS = 4
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, data: Path) -> ReferenceRun:
-    """Three batches an epoch, a state after each."""
-    words = ("train", "--dataset", data, "-e", EPOCHS, "-b", 256, "--hidden", 64, "--name", "r", "-q")
-    return train_reference(forks, tmp_path_factory.mktemp("whole"), words)
+from tests.support.resumable import ReferenceRun, check_store, leftovers, resume, resume_args, run_folder, train_reference
 
 
 def saved_at(home: Path) -> int:
@@ -59,14 +40,6 @@ def kill_often(
     return hits
 
 
-def check_end(forks: ForkServer, whole: ReferenceRun, home: Path) -> None:
-    """Let a run end: with the bytes of the undisturbed one, and without leftover files."""
-    ended = forks.run(*resume_args(home, whole), home=home, save_every=NEVER)
-    assert ended.code == 0, ended.err
-    assert digest(home) == whole.digest, home
-    assert leftovers(home) == []
-
-
 def test_killed_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """A1: SIGKILL at random moments, resumed until done: the bytes of the uninterrupted run."""
     rng = random.Random(1)
@@ -74,7 +47,7 @@ def test_killed_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_pa
     while kills < goal:
         home = tmp_path / str(runs)
         kills += kill_often(forks, whole, home, iter([rng.uniform(0, whole.seconds) for _ in range(5)]))
-        check_end(forks, whole, home)
+        assert resume(forks, home, whole) == whole.digest
         runs += 1
     log_result("A1", trials=kills, note=f"kills that hit a running process, in {runs} runs")
 
@@ -82,21 +55,21 @@ def test_killed_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_pa
 def test_fifty_kills_of_one_run(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """A8: one run killed again and again, long before its end, ends with the same bytes and without leftover files."""
     epochs, kills, goal = trials(60, 800), 0, trials(3, 50)
-    words = tuple(epochs if word == EPOCHS else word for word in whole.words)
+    words = tuple(epochs if word == 4 else word for word in whole.words)
     long = train_reference(forks, tmp_path / "long", words)
     for k in range(runs := trials(1, 5)):
         rng, home = random.Random(k), tmp_path / str(k)
         kills += kill_often(forks, long, home, iter([rng.uniform(0, 0.02) for _ in range(goal)]), after_save=True)
         state, _ = checkpoint_format.decode_state((run_folder(home) / "state.safetensors").read_bytes())
         assert 0 < len(state.history) < epochs  # so every kill met it before its end
-        check_end(forks, long, home)
+        assert resume(forks, home, long) == long.digest
     assert kills == goal * runs
     log_result("A8", trials=runs, note=f"runs of {goal} kills each")
 
 
 def test_without_the_optimizers_state_the_bytes_differ(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """A1, A5, the negative control: a killed run that continues without Adam's moments ends with other bytes, with them not."""
-    cuts = range(1, trials(2, EPOCHS))
+    cuts = range(1, trials(2, 4))
     for k in cuts:
         exact, forgetful = whole.give_cache(tmp_path / f"exact{k}"), tmp_path / f"forgetful{k}"
         # the writes of an epoch end with a rename each: some of the first, and all of the others, come after a state
@@ -104,10 +77,8 @@ def test_without_the_optimizers_state_the_bytes_differ(forks: ForkServer, whole:
         assert ended.code == -signal.SIGKILL
         shutil.copytree(exact, forgetful)
         forget(run_folder(forgetful) / "state.safetensors")
-        for home in (exact, forgetful):
-            assert forks.run(*resume_args(home, whole), home=home).code == 0
-        assert digest(exact) == whole.digest
-        assert digest(forgetful) != whole.digest
+        assert resume(forks, exact, whole) == whole.digest
+        assert resume(forks, forgetful, whole) != whole.digest
     seen = f"seen {len(cuts)} times of {len(cuts)}"
     log_result("A1", trials=0, control=f"Adam's moments dropped after a kill: {seen}")
     log_result("A5", trials=len(cuts), control=f"Adam's moments dropped: {seen}")

@@ -5,17 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import ForkServer, Result, is_clean_error, log_result, trials
-from tests.support.resumable import ReferenceRun, check_store, digest, resume_args, run_folder, train_reference
+from tests.support.resumable import ReferenceRun, check_store, resume, run_folder
 
-EPOCHS, STEPS = 4, 3
+STEPS = 3
 PLACES = ("loss", "gradient", "weights", "first", "second")
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, data: Path) -> ReferenceRun:
-    """A run of four epochs of three steps."""
-    words = ("train", "--dataset", data, "-e", EPOCHS, "-b", 256, "--hidden", 64, "--name", "r", "-q")
-    return train_reference(forks, tmp_path_factory.mktemp("whole"), words)
 
 
 def check(forks: ForkServer, home: Path, whole: ReferenceRun, ended: Result, epochs: int) -> None:
@@ -23,13 +16,10 @@ def check(forks: ForkServer, home: Path, whole: ReferenceRun, ended: Result, epo
     assert ended.code == 6, ended.err
     assert is_clean_error(ended), ended.err
     assert "diverged" in ended.err
-    check_store(home)
     assert run_folder(home).exists() == bool(epochs)
     history = run_folder(home) / "history.csv"
     assert (len(history.read_text().splitlines()) if history.exists() else 1) == epochs + 1
-    resumed = forks.run(*resume_args(home, whole), home=home)
-    assert resumed.code == 0, resumed.err
-    assert digest(home) == whole.digest
+    assert resume(forks, home, whole) == whole.digest
 
 
 def test_not_finite(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:

@@ -10,21 +10,9 @@ import pytest
 
 from tests.conftest import run_process
 from tests.support.client import ForkServer, Result, is_clean_error, log_result, trials
-from tests.support.resumable import ReferenceRun, check_store, digest, resume_args, train_reference
+from tests.support.resumable import ReferenceRun, check_store, digest, resume
 
 MIB = 2**20
-
-
-@pytest.fixture(scope="module")
-def words(data: Path) -> tuple[object, ...]:
-    """A run of three epochs."""
-    return ("train", "--dataset", data, "-e", 3, "-b", 256, "--name", "r", "-q")
-
-
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, words: tuple[object, ...]) -> ReferenceRun:
-    """The same run, undisturbed."""
-    return train_reference(forks, tmp_path_factory.mktemp("reference"), words)
 
 
 def succeeded_or_reported(ended: Result) -> bool:
@@ -32,40 +20,35 @@ def succeeded_or_reported(ended: Result) -> bool:
     return ended.code == 0 or (ended.code is not None and ended.code > 0 and is_clean_error(ended))
 
 
-def test_little_memory(forks: ForkServer, words: tuple[object, ...], reference: ReferenceRun, tmp_path: Path) -> None:
+def test_little_memory(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """F4: with any amount of memory a run ends well or with a line; the store is whole, and a resume gives the same bytes."""
     steps = [2**k * MIB for k in range(10)] + [3 * 2**k * MIB for k in range(8)]
     steps = sorted(steps)[:: trials(14, 1)]
     failed = aborted = 0
     for step in steps:
         home = tmp_path / str(step)
-        ended = forks.run(*words, home=home, before=(("limit", {"AS": step}),))
+        ended = forks.run(*whole.words, home=home, before=(("limit", {"AS": step}),))
         # safetensors is Rust, which aborts where Python raises MemoryError: a kill like any other
         is_aborted = ended.code == -signal.SIGABRT and ended.err.startswith("memory allocation of")
         assert succeeded_or_reported(ended) or is_aborted, (step, ended.code, ended.err)
         aborted += is_aborted
         failed += ended.code != 0
-        check_store(home)
-        again = forks.run(*resume_args(home, reference), home=home)
-        assert again.code == 0, again.err
-        assert digest(home) == reference.digest
+        assert resume(forks, home, whole) == whole.digest
     assert 0 < failed < len(steps), "some of them are too little, and not all"
     note = f"1 to 512 MiB more than at the start: {failed} times too little, of which safetensors aborted {aborted}"
     log_result("F4", trials=len(steps), note=note)
 
 
-def test_memory_errors(forks: ForkServer, words: tuple[object, ...], reference: ReferenceRun, tmp_path: Path) -> None:
+def test_memory_errors(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """F4: a MemoryError in any function of the product ends in a line, and costs nothing that was saved."""
     places = [int(3000 ** (k / 24)) for k in range(1, 26)][:: trials(9, 1)]
     failed = 0
     for place in places:
         home = tmp_path / str(place)
-        ended = forks.run(*words, home=home, before=(("no_memory", place),))
+        ended = forks.run(*whole.words, home=home, before=(("no_memory", place),))
         assert succeeded_or_reported(ended), (place, ended.code, ended.err)
         failed += ended.code != 0
-        check_store(home)
-        assert forks.run(*resume_args(home, reference), home=home).code == 0
-        assert digest(home) == reference.digest
+        assert resume(forks, home, whole) == whole.digest
     assert failed > len(places) // 2
     log_result("F4", trials=len(places), note=f"MemoryError in the k-th function that is called: {failed} times the end")
 
@@ -73,9 +56,9 @@ def test_memory_errors(forks: ForkServer, words: tuple[object, ...], reference: 
 @pytest.mark.parametrize(
     "bounds", [{"NOFILE": 6}, {"STACK": 256 * 1024}, {"NOFILE": 16}, {"NPROC": 1}, {"NOFILE": 32}][: trials(2, 5)], ids=str
 )
-def test_limits(forks: ForkServer, words: tuple[object, ...], tmp_path: Path, bounds: dict[str, int]) -> None:
+def test_limits(forks: ForkServer, whole: ReferenceRun, tmp_path: Path, bounds: dict[str, int]) -> None:
     """F5: with few files, processes or little stack a command works, or says what it lacks."""
-    commands = (words, ("checkpoints", "list"), ("evaluate",), ("summary",), ("reconstruct", "1"))[: trials(3, 5)]
+    commands = (whole.words, ("checkpoints", "list"), ("evaluate",), ("summary",), ("reconstruct", "1"))[: trials(3, 5)]
     if "NPROC" in bounds and os.geteuid() == 0:
         pytest.skip("a limit of processes does not bind root")
     for command in commands:
@@ -103,32 +86,31 @@ VARIABLES = [
 
 
 @pytest.mark.parametrize(("name", "value"), VARIABLES[: trials(1, 6)])
-def test_threads_and_devices(words: tuple[object, ...], home: Path, name: str, value: str) -> None:
+def test_threads_and_devices(whole: ReferenceRun, home: Path, name: str, value: str) -> None:
     """F5: whatever the numbers of threads and devices are, a whole process trains."""
-    done = run_process(*words, env={**os.environ, name: value})
+    done = run_process(*whole.words, env={**os.environ, name: value})
     assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
     log_result("F5", trials=1, note="odd OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES")
 
 
-def test_device_that_fills_up(forks: ForkServer, words: tuple[object, ...], reference: ReferenceRun, tmp_path: Path) -> None:
+def test_device_that_fills_up(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
     """F6: a device that runs out of memory while it trains ends with 5; what was trained is kept and can be resumed."""
     cases = ((5, 1), (1, 0), (9, 2))[: trials(1, 3)]
     for at, epochs in cases:
         home = tmp_path / str(at)
-        ended = forks.run(*words, home=home, before=(("no_more_memory_at_step", at),))
+        ended = forks.run(*whole.words, home=home, before=(("no_more_memory_at_step", at),))
         assert ended.code == 5, ended.err
         assert is_clean_error(ended), ended.err
         assert (home / "home" / "checkpoints" / "r").exists() == bool(epochs)
-        assert forks.run(*resume_args(home, reference), home=home).code == 0
-        assert digest(home) == reference.digest
+        assert resume(forks, home, whole) == whole.digest
     log_result("F6", trials=len(cases), note="out of memory in training: exit 5, resumed to the same bytes")
 
 
 @pytest.mark.gpu
-def test_real_device(words: tuple[object, ...], tmp_path: Path) -> None:
+def test_real_device(whole: ReferenceRun, tmp_path: Path) -> None:
     """F6: where there is a GPU it is chosen, named, and trains the same bytes twice."""
     for home in ("a", "b"):
-        done = run_process(*words, "--json", env={**os.environ, "MNISTAE_HOME": str(tmp_path / home / "home")})
+        done = run_process(*whole.words, "--json", env={**os.environ, "MNISTAE_HOME": str(tmp_path / home / "home")})
         assert json.loads(done.stdout)["device"].startswith("cuda"), done.stderr
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
     log_result("F6", trials=2, note="on a GPU")

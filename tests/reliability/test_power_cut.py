@@ -8,8 +8,7 @@ import pytest
 
 from tests.support.client import LONG, ForkServer, log_result
 from tests.support.disk import Tree, states, write_tree
-from tests.support.resumable import NEVER, finish, make_case, neither
-from tests.support.resumable import tree as stored
+from tests.support.resumable import NEVER, finish, make_case, neither, stored
 
 STORE = "home/checkpoints/"
 

@@ -19,7 +19,7 @@ from tests.support.client import ForkServer, Result, Running, log_result, trials
 from tests.support.downloads import collection
 from tests.support.faults import Fault
 from tests.support.http_mirror import Mirror
-from tests.support.resumable import NEVER, ReferenceRun, check_store, digest, leftovers, run_folder
+from tests.support.resumable import NEVER, ReferenceRun, check_store, digest, leftovers, resume, resume_args, run_folder
 from tests.support.terminals import HIDE, Terminal, on, state_of, wait_until_caught
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see a process's handlers")
@@ -38,10 +38,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, data: Pat
     ended = forks.run(*words, "--force", home=folder, save_every=NEVER)  # the data's cache is there now: as fast as it gets
     assert ended.code == 0, ended.err
     return ReferenceRun(folder, words, digest(folder), ended.seconds)
-
-
-def resume_args(home: Path, whole: ReferenceRun) -> tuple[object, ...]:
-    return ("train", "--resume", "--name", "r") if (run_folder(home) / "state.safetensors").exists() else whole.words
 
 
 def send(running: Running, number: int, after: float) -> float:
@@ -86,8 +82,7 @@ def test_train_at_random_moments(forks: ForkServer, whole: ReferenceRun, tmp_pat
             ended = running.wait()
             hits += check_ending(ended, number, since)
             check_kept(home, ended)
-        assert forks.run(*resume_args(home, whole), home=home).code == 0
-        assert digest(home) == whole.digest
+        assert resume(forks, home, whole) == whole.digest
     log_result("E1", trials=hits, note=f"signals that met a running `train`, in {runs} runs, each resumed to the same bytes")
 
 
@@ -290,8 +285,6 @@ def test_closed_terminal(forks: ForkServer, whole: ReferenceRun, tmp_path: Path)
         assert ended.code in {0, -signal.SIGHUP}, ended
         codes.add(ended.code)
         k += 1
-        check_store(home)
         assert leftovers(home) == []
-        assert forks.run(*resume_args(home, whole), home=home).code == 0
-        assert digest(home) == whole.digest
+        assert resume(forks, home, whole) == whole.digest
     log_result("E5", trials=k, note="the terminal closed")

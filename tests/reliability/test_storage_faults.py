@@ -18,9 +18,8 @@ from mnistae.core.files import atomic
 from mnistae.store import runs, verification
 from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result, trials
 from tests.support.faults import Fault, injected, write_in_place
-from tests.support.resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
-from tests.support.saved_runs import METADATA, state
-from tests.support.saved_runs import tree as saved_tree
+from tests.support.resumable import NEVER, Case, check_failed_save, finish, leftovers, make_case, neither, stored
+from tests.support.saved_runs import METADATA, state, tree
 
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE)
 
@@ -46,7 +45,7 @@ def saved_under(store: Path, old: dict[str, bytes], fault: Fault) -> dict[str, b
     with injected(fault), pytest.raises(OutputError, match=r"^cannot (write|make) ") as failure:
         save(9)
     assert os.strerror(fault.errno) in failure.value.message
-    return saved_tree(store)
+    return tree(store)
 
 
 def check_every_error(store: Path, old: dict[str, bytes]) -> int:
@@ -54,7 +53,7 @@ def check_every_error(store: Path, old: dict[str, bytes]) -> int:
     start_over(store, old)
     with injected() as shim:
         save(9)
-    new, count = saved_tree(store), len(shim.calls)
+    new, count = tree(store), len(shim.calls)
     for code in ERRORS if LONG else ERRORS[:2]:
         for k in range(count):
             found = saved_under(store, old, Fault("error", at=k, errno=code))
@@ -74,7 +73,7 @@ def careless(fd: int) -> None:
 def test_every_error_at_every_primitive(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """B1: whichever call of a save fails, with whichever error, every file is old or new, and there are no others."""
     save(0)
-    old = saved_tree(store)
+    old = tree(store)
     count = check_every_error(store, {}) + check_every_error(store, old)
     defects: dict[str, Callable[..., None]] = {"write_bytes": write_in_place, "_fsync": careless, "discard": lambda _self: None}
     for name, defect in defects.items():
@@ -105,15 +104,6 @@ def disturbed(forks: ForkServer, case: Case, home: Path, *faults: Fault, **optio
     return ended
 
 
-def check_failed(forks: ForkServer, case: Case, home: Path, undisturbed: Path, ended: Result) -> None:
-    """The save failed with exit code 7; the store is old or new; a resume ends with the exact bytes."""
-    assert (ended.code, is_clean_error(ended), ended.out) == (7, True, ""), ended
-    assert leftovers(home) == []
-    check_store(home)
-    assert neither(tree(home), tree(case.base), tree(undisturbed)) == []
-    assert finish(forks, case, home) in case.digests
-
-
 def test_every_primitive_of_train(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
     """`train` on a disk that refuses ends with 7, an error and a hint, and the run before it is whole."""
     ops = (undisturbed / "log").read_text().splitlines()
@@ -121,7 +111,7 @@ def test_every_primitive_of_train(forks: ForkServer, case: Case, undisturbed: Pa
     faults = faults if LONG else faults[::61]
     for fault in faults:
         home = tmp_path / "home"
-        check_failed(forks, case, home, undisturbed, disturbed(forks, case, home, fault))
+        check_failed_save(forks, case, home, disturbed(forks, case, home, fault), stored(undisturbed))
         shutil.rmtree(home)
     log_result("B1", trials=len(faults), note=f"and of `train`, {len(ops)} primitives: 7, an error, a hint")
 
@@ -142,7 +132,7 @@ def test_close_and_fsync(forks: ForkServer, case: Case, undisturbed: Path, tmp_p
     faults = [fault for fault in faults if fault.at < sum(name == fault.op for name, _path in ops)]
     for k, fault in enumerate(faults):
         home = tmp_path / str(k)
-        check_failed(forks, case, home, undisturbed, disturbed(forks, case, home, fault))
+        check_failed_save(forks, case, home, disturbed(forks, case, home, fault), stored(undisturbed))
     log_result("B6", trials=len(faults), note="EIO of close and of fsync: the save has failed, the next one works")
 
 
@@ -153,7 +143,7 @@ def test_slow_and_interrupted_disks(forks: ForkServer, case: Case, undisturbed: 
     assert slow.seconds > trials(1, 2)
     assert disturbed(forks, case, tmp_path / "interrupted", before=(("interrupt", 0.001),)).code == 0
     for name in ("slow", "interrupted"):
-        assert tree(tmp_path / name) == tree(undisturbed)
+        assert stored(tmp_path / name) == stored(undisturbed)
     small = tuple(2 if word == 64 else word for word in case.whole.words)  # of files that are short
     for name, faults in {"whole": (), "short": (Fault("short", "write", at=-1),)}.items():
         shutil.copytree(case.base / "home" / "cache", tmp_path / name / "home" / "cache")
@@ -161,7 +151,7 @@ def test_slow_and_interrupted_disks(forks: ForkServer, case: Case, undisturbed: 
         assert forks.run(*small, home=tmp_path / name, faults=faults, save_every=NEVER, log=log).code == 0
     writes = [(tmp_path / f"{name}.log").read_text().count('["write"') for name in ("whole", "short")]
     assert writes[1] > 100 * writes[0]
-    assert tree(tmp_path / "short") == tree(tmp_path / "whole")
+    assert stored(tmp_path / "short") == stored(tmp_path / "whole")
     log_result("B5", trials=3, note="a byte at a time, 1,000 signals a second, 2 s for an fsync: the same bytes")
 
 

@@ -11,7 +11,7 @@ import pytest
 from mnistae.core.errors import CheckpointError
 from tests.support.client import LONG, ForkServer, log_result
 from tests.support.faults import Fault
-from tests.support.resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, tree
+from tests.support.resumable import NEVER, Case, check_store, finish, leftovers, make_case, neither, stored
 
 
 @pytest.fixture(scope="module", params=["first save", "overwrite", "resume"])
@@ -47,20 +47,20 @@ def killed(forks: ForkServer, case: Case, home: Path, fault: Fault, *, in_place:
 def check_old_or_new(home: Path, old: dict[str, bytes], new: dict[str, bytes]) -> None:
     """Every file of the store is as it was before the save or as it is after it, and at most one is half written beside."""
     check_store(home)
-    assert not [name for name in neither(tree(home), old, new) if not name.endswith(".tmp")]
+    assert not [name for name in neither(stored(home), old, new) if not name.endswith(".tmp")]
     assert len(leftovers(home)) <= 1
 
 
 def test_killed_at_every_primitive(forks: ForkServer, case: Case, tmp_path: Path) -> None:
     """After a kill at any primitive every file is old or new, and a resume ends with the bytes of an undisturbed run."""
     ops = primitives(forks, case, tmp_path / "done")
-    old, new = tree(case.base), tree(tmp_path / "done")
+    old, new = stored(case.base), stored(tmp_path / "done")
     outcomes: dict[frozenset[tuple[str, bytes]], str] = {}
     faults = list(kills(ops))
     for fault in faults:
         home = killed(forks, case, tmp_path / "killed", fault)
         check_old_or_new(home, old, new)
-        key = frozenset(tree(home).items())
+        key = frozenset(stored(home).items())
         if LONG or key not in outcomes:  # the same store resumes in the same way
             outcomes[key] = finish(forks, case, home)
         assert outcomes[key] in case.digests, fault

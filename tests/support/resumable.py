@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 from mnistae.store import format as checkpoint_format
-from tests.support.client import ForkServer
+from tests.support.client import ForkServer, Result, is_clean_error
+from tests.support.saved_runs import tree
 
 NEVER = 1e9
 """Seconds between two saves: the run saves once, at its end."""
@@ -46,8 +47,17 @@ def digest(home: Path) -> str:
 def resume_args(home: Path, whole: ReferenceRun) -> tuple[object, ...]:
     """Return the command that a user would continue with: a resume, or a new start if nothing was kept."""
     if (run_folder(home) / "state.safetensors").exists():
-        return ("train", "--resume", "--name", "r", "-q")
+        return ("train", "--resume", "--name", "r", *(word for word in whole.words if word == "-q"))
     return whole.words
+
+
+def resume(forks: ForkServer, home: Path, whole: ReferenceRun, *more: object) -> str:
+    """Check the store, continue as a user would, and return the final digest. No temporary file is left."""
+    check_store(home)
+    ended = forks.run(*resume_args(home, whole), *more, home=home)
+    assert ended.code == 0, ended.err
+    assert leftovers(home) == []
+    return digest(home)
 
 
 def check_store(home: Path) -> None:
@@ -61,16 +71,9 @@ def leftovers(home: Path) -> list[str]:
     return [path.name for path in (home / "home").rglob(".*.tmp")]
 
 
-def tree(home: Path) -> dict[str, bytes]:
-    """Return every file of the store except the locks; temporary files are named after their target and have no content."""
-    store = home / "home" / "checkpoints"
-    found = {}
-    for path in sorted(store.rglob("*")):
-        if path.is_file() and path.parent.name != ".locks":
-            is_temporary = path.name.endswith(".tmp")
-            name = f"{path.name.rsplit('.', 3)[0]}.tmp" if is_temporary else path.name
-            found[str(path.parent.relative_to(store) / name)] = b"" if is_temporary else path.read_bytes()
-    return found
+def stored(home: Path) -> dict[str, bytes]:
+    """Return every file of the store except the locks."""
+    return tree(home / "home" / "checkpoints")
 
 
 def neither(found: dict[str, bytes], old: dict[str, bytes], new: dict[str, bytes]) -> list[str]:
@@ -107,8 +110,13 @@ def make_case(forks: ForkServer, name: str, folder: Path, data: Path, *, hidden:
 
 def finish(forks: ForkServer, case: Case, home: Path) -> str:
     """Continue as a user would, and return the final digest."""
-    words = resume_args(home, case.whole)
-    ended = forks.run(*words, *(("-e", 2) if "--resume" in words else ()), home=home)
-    assert ended.code == 0, ended.err
+    return resume(forks, home, case.whole, "-e", 2)
+
+
+def check_failed_save(forks: ForkServer, case: Case, home: Path, ended: Result, new: dict[str, bytes] | None = None) -> None:
+    """The save failed with exit code 7; every file is old, or `new` if that is given; a resume ends with the exact bytes."""
+    assert (ended.code, is_clean_error(ended), ended.out) == (7, True, ""), ended
     assert leftovers(home) == []
-    return digest(home)
+    old = stored(case.base)
+    assert neither(stored(home), old, new or old) == []
+    assert finish(forks, case, home) in case.digests

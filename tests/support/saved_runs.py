@@ -41,6 +41,11 @@ def refusal(call: Any, *args: object) -> tuple[type[MnistaeError], str, str]:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder with its content, except the locks."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != ".locks"]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    """Return every file below a folder except the locks; temporary files are named after their target and have no content."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.parent.name != ".locks":
+            is_temporary = path.name.endswith(".tmp")
+            name = f"{path.name.rsplit('.', 3)[0]}.tmp" if is_temporary else path.name
+            found[str(path.parent.relative_to(folder) / name)] = b"" if is_temporary else path.read_bytes()
+    return found
