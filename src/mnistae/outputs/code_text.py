@@ -33,7 +33,7 @@ Note = Callable[[str], None]
 
 
 class _Lines(Iterator[str]):
-    """The lines of a text, with a limit on the characters `used` since the last complete value, and the number of `empty` rows."""
+    """The lines of a text, with a limit on the characters `used` since the last complete value; `empty` rows are counted."""
 
     def __init__(self, text: io.TextIOWrapper, name: str, limit: int) -> None:
         self.text, self.name, self.limit, self.used, self.empty = text, name, limit, 0, 0
