@@ -53,20 +53,22 @@ def with_header(*sizes: int, kind: int = 8, lead: bytes = b"\0\0") -> bytes:
 
 
 DAMAGED_IMAGES = [
-    *((IMAGE_FILE[:size], "not an IDX file") for size in (0, 3)),
+    (b"", "not an IDX file but an empty file"),
+    (b"<!doctype html>", "not an IDX file but a web page or XML document"),
+    (IMAGE_FILE[:3], "not an IDX file"),
     *((IMAGE_FILE[:size], "truncated header") for size in (4, 15)),
     *((IMAGE_FILE[:size], f"{size} bytes, expected 3936 from the header") for size in (16, 3935)),
     (IMAGE_FILE + b"\0", "3937 bytes, expected 3936 from the header"),
     (with_header(5, 28, 28, lead=b"\1\0"), "not an IDX file"),
-    (with_header(5, 28, 28, kind=0x0D), "not an IDX file"),
+    (with_header(5, 28, 28, kind=0x0A), "not an IDX file"),
     (with_header(5, 28, 28, kind=0x0C), "3936 bytes, expected 15696 from the header"),
+    (with_header(5, 14, 14, kind=0x0D), "float32 array of shape (5, 14, 14), expected uint8 images (N, 28, 28)"),
     (with_header(), "not an IDX file"),
-    (with_header(5, 28, 28, 1), "not an IDX file"),
+    (with_header(5, 28, 28, 1), "uint8 array of shape (5, 28, 28, 1), expected uint8 images (N, 28, 28)"),
     (with_header(2**32 - 1, 2**32 - 1, 2**32 - 1), f"3936 bytes, expected {(2**32 - 1) ** 3 + 16} from the header"),
-    (with_header(28, 28, 5), "array of shape (28, 28, 5), expected images (N, 28, 28)"),
-    (idx_bytes(IMAGES[:0]), "array of shape (0, 28, 28), expected images (N, 28, 28)"),
-    (LABEL_FILE, "array of shape (10,), expected images (N, 28, 28)"),
-    (qmnist_labels([1]), "array of shape (1, 8), expected images (N, 28, 28)"),
+    (with_header(28, 28, 5), "uint8 array of shape (28, 28, 5), expected uint8 images (N, 28, 28)"),
+    (idx_bytes(IMAGES[:0]), "uint8 array of shape (0, 28, 28), expected uint8 images (N, 28, 28)"),
+    (qmnist_labels([1]), "int32 array of shape (1, 8), expected uint8 images (N, 28, 28)"),
 ]
 DAMAGED_LABELS = [
     (LABEL_FILE[:7], "truncated header"),
@@ -74,7 +76,7 @@ DAMAGED_LABELS = [
     (idx_bytes(LABELS + 1), "labels from 1 to 10, expected 0 to 9"),
     (qmnist_labels([1, -1]), "labels from -1 to 1, expected 0 to 9"),
     (qmnist_labels([256]), "labels from 256 to 256, expected 0 to 9"),
-    (idx_bytes(IMAGES), "array of shape (5, 28, 28), expected labels (N,)"),
+    (idx_bytes(IMAGES), "uint8 array of shape (5, 28, 28), expected whole numbers (N,)"),
 ]
 
 

@@ -183,6 +183,29 @@ def test_spellings(tiny: Path, digits: Digits, spell: Callable[[str], str]) -> N
     assert_same(idx.read(*(idx.detect(tiny) or ())).arrays, digits)
 
 
+def test_packing_is_known_by_content(tiny: Path, digits: Digits) -> None:
+    """A file that a browser has unpacked and not renamed, and one that was renamed and not unpacked, are read."""
+    (tiny / FILES[0]).rename(tiny / f"{FILES[0]}.gz")
+    (tiny / FILES[1]).write_bytes(gzip.compress((tiny / FILES[1]).read_bytes()))
+    assert_same(idx.read(*(idx.detect(tiny) or ())).arrays, digits)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message", "hint"),
+    [
+        (idx_bytes(np.eye(10, dtype=np.uint8)), "cannot use '{path}': uint8 array of shape (10, 10)", "one byte per label"),
+        (b"version https://git-lfs.github.com/spec/v1", "'{path}' is damaged: not an IDX file but a Git LFS", "undamaged copy"),
+    ],
+)
+def test_reason(tiny: Path, labels: bytes, message: str, hint: str) -> None:
+    """A file of other data is not called damaged, and a file of another kind is named."""
+    path = tiny / FILES[3]
+    path.write_bytes(labels)
+    with pytest.raises(DataError) as caught:
+        idx.read(*(idx.detect(tiny) or ()), hint="replace it with an undamaged copy")
+    assert (caught.value.message.startswith(message.format(path=path)), hint in str(caught.value.hint)) == (True, True)
+
+
 def test_detect_nothing(tiny: Path, tmp_path: Path) -> None:
     """Three of four files, or none, are no data set; a folder in place of a file is none either."""
     (tiny / FILES[1]).unlink()

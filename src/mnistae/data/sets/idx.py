@@ -18,27 +18,37 @@ from numpy.typing import NDArray
 from mnistae.core.arrays import NO_LABEL, Bytes, flatten
 from mnistae.core.config import SIDE
 from mnistae.core.errors import DataError
+from mnistae.core.files import kinds
 from mnistae.core.files import read as files
 from mnistae.data.images import values
 from mnistae.data.sets import registry
 from mnistae.data.sets.dataset import Arrays, Content
 from mnistae.data.sets.registry import MNIST_FILES, ROLES, DatasetInfo
 
+GZIP = b"\x1f\x8b"
+
 VERIFIED = "verified: the published content (SHA-256)"
 """The note on a data set whose content is certain."""
 
-_TYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype(np.uint8), 0x0C: np.dtype(">i4")}
+_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+_LIKE_MNIST = "give images of 28x28 bytes and one byte per label, as MNIST has them; an .npz file may have other types"
 
 
 class IdxError(ValueError):
     """Bytes that are not an IDX file, or not the one expected. The message is the reason."""
 
 
+class OtherArrayError(IdxError):
+    """An intact IDX file of another shape or type."""
+
+
 def parse(data: bytes) -> NDArray[Any]:
-    """Return the array in an IDX file of bytes or 32-bit integers. Raises IdxError."""
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _TYPES or not 1 <= data[3] <= 3:
-        raise IdxError("not an IDX file")
-    dtype, dimensions = _TYPES[data[2]], data[3]
+    """Return the array in an IDX file. Raises IdxError."""
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _TYPES or not 1 <= data[3] <= 4:
+        kind = kinds.describe(data[: kinds.SIZE]) if data else "an empty file"
+        raise IdxError("not an IDX file" + (f" but {kind}" if kind else ""))
+    dtype, dimensions = np.dtype(_TYPES[data[2]]), data[3]
     start = 4 + 4 * dimensions
     if len(data) < start:
         raise IdxError("truncated header")
@@ -53,7 +63,7 @@ def parse_images(data: bytes) -> Bytes:
     """Return images (N, 28, 28) of bytes. Raises IdxError."""
     images = parse(data)
     if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE) or not len(images):
-        raise IdxError(f"array of shape {images.shape}, expected images (N, {SIDE}, {SIDE})")
+        raise OtherArrayError(f"{images.dtype.name} array of shape {images.shape}, expected uint8 images (N, {SIDE}, {SIDE})")
     return images.view(np.uint8)
 
 
@@ -62,8 +72,8 @@ def parse_labels(data: bytes, *, count: int = 10) -> Bytes:
     labels = parse(data)
     if labels.ndim == 2 and labels.shape[1] == 8:
         labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise IdxError(f"array of shape {labels.shape}, expected labels (N,)")
+    if labels.ndim != 1 or labels.dtype.kind == "f":
+        raise OtherArrayError(f"{labels.dtype.name} array of shape {labels.shape}, expected whole numbers (N,)")
     if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < count:
         raise IdxError(f"labels from {labels.min()} to {labels.max()}, expected 0 to {count - 1}")
     return labels.astype(np.uint8)
@@ -172,6 +182,8 @@ def read(entry: DatasetInfo, folder: Path, *, hint: str = "replace it with a com
             else:
                 images = parse_images(content)
                 arrays[role] = flatten(images.transpose(0, 2, 1) if entry.transposed else images)
+        except OtherArrayError as error:
+            raise DataError(f"cannot use '{path}': {error}", hint=hint if entry.torchvision else _LIKE_MNIST) from error
         except IdxError as error:
             raise DataError(f"'{path}' is damaged: {error}", hint=hint) from error
     for split in ("train", "test"):
@@ -186,7 +198,7 @@ def _verified(entry: DatasetInfo, path: Path, name: str, hint: str) -> tuple[byt
     """Return the uncompressed content of a file, and which published sum it has, if any. Raises IdxError, DataError."""
     data = files.read_or_raise(path, limit=entry.max_content, family=DataError, what="the data file", hint=hint)
     kind = ""
-    if path.name.lower().endswith(".gz"):
+    if data.startswith(GZIP):  # whatever its name: browsers unpack files without renaming them
         if not entry.sha256 and entry.torchvision not in {"", "EMNIST"}:  # EMNIST's sum is that of one archive of all files
             md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
             kind = "MD5" if registry.archive_sums(entry).get(f"{name}.gz") == md5 else ""
