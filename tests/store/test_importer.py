@@ -150,6 +150,8 @@ def test_npz(tmp_path: Path) -> None:
     check_import(tmp_path / "own.npz", weights(), notes=())
     np.savez_compressed(tmp_path / "list.npz", *arrays().values())
     check_import(tmp_path / "list.npz", weights(), notes=mapping("arr_0", "arr_2", "arr_4", "arr_6"))
+    np.savez(tmp_path / "list.npz", *(array if array.ndim == 2 else array[:, None] for array in arrays().values()))
+    check_import(tmp_path / "list.npz", weights(), notes=mapping("arr_0", "arr_2", "arr_4", "arr_6"))
 
 
 def test_our_own_file(tmp_path: Path) -> None:

@@ -114,8 +114,9 @@ AGAIN = "download or copy it again, then import it: mnistae checkpoints import {
         (zipped({"x/data.pkl": b""})[:30], "a truncated or damaged zip archive, as PyTorch and NumPy write them", AGAIN),
         (b"", "empty", AGAIN),
         (b"GIF89a", "a GIF image", LIST),
+        (b"\x1f\x8b", "a gzip archive", "unpack it, and give the file in it"),
     ],
-    ids=["pth", "npz", "cut", "empty", "gif"],
+    ids=["pth", "npz", "cut", "empty", "gif", "gzip"],
 )
 def test_files_of_others(name: str, data: bytes, kind: str, hint: str) -> None:
     """A file that is given in place of a checkpoint is named for what it is, with the command that imports it."""

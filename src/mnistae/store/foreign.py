@@ -112,6 +112,8 @@ def not_ours(path: Path, kind: str, *, otherwise: str) -> CheckpointError:
         otherwise = f"import it first: {command}"
     elif hint(kind) == COPY_AGAIN:
         otherwise = f"{COPY_AGAIN}, then import it: {command}"
+    elif hint(kind) != HINT:
+        otherwise = hint(kind)
     return CheckpointError(f"'{path}' is not a checkpoint of mnistae: it is {safe_text(kind)}", hint=otherwise)
 
 

@@ -63,19 +63,22 @@ def find(arrays: Arrays) -> tuple[ModelConfig, dict[str, str], list[str]]:
 def _layers(arrays: Arrays) -> Iterator[Layer]:
     parts = {name: _PART.match(name) for name in arrays}
     biases = {part[1] + part[3]: name for name, part in parts.items() if part and part[2]}
-    columns = set(biases.values())  # of one column, or one row
-    following = {} if any(parts.values()) else _pairs(arrays)
+    unnamed = {} if any(parts.values()) else _pairs(arrays)
+    columns = {*biases.values(), *unnamed.values()}  # biases of one column, or one row
     for name, array in arrays.items():
         if array.ndim == 2 and name not in columns:
-            key, after = _PART.sub(r"\1\3", name), following.get(name)
-            bias = after if after and arrays[after].ndim == 1 else biases.get(key)
+            key = _PART.sub(r"\1\3", name)
+            bias = unnamed.get(name) or biases.get(key)
             yield Layer(key.lstrip("./").rstrip("./_") or name, name, bias, (array.shape[0], array.shape[1]))
 
 
 def _pairs(arrays: Arrays) -> dict[str, str]:
     """Return the biases by their matrices, for names that do not tell: one for each in their order, or else the next array."""
-    matrices, vectors = ([name for name, array in arrays.items() if array.ndim == ndim] for ndim in (2, 1))
-    return dict(zip(matrices, vectors, strict=True) if len(matrices) == len(vectors) else itertools.pairwise(arrays))
+    matrices = [name for name, array in arrays.items() if array.ndim == 2 and 1 not in array.shape]
+    vectors = [name for name, array in arrays.items() if array.ndim == 1 or (array.ndim == 2 and 1 in array.shape)]
+    if len(matrices) == len(vectors):
+        return dict(zip(matrices, vectors, strict=True))
+    return {name: after for name, after in itertools.pairwise(arrays) if arrays[name].ndim == 2 and arrays[after].ndim == 1}
 
 
 def _sizes(layers: Sequence[Layer], arrays: Arrays) -> ModelConfig:
