@@ -1,12 +1,11 @@
 """Rows T1, T4 and T5: files that are something else than a checkpoint, that change meanwhile, or that are no files."""
 
 import gzip
+import json
 import os
 import pickle
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from mnistae.store import runs
 from tests.conftest import Cli
 from tests.support.canary import Canary
 from tests.support.checkpoint_bytes import MODEL_FILE, arrays, described, metadata
-from tests.support.client import LONG, ROOT, is_clean_error, log_result, trials
+from tests.support.client import LONG, ForkServer, is_clean_error, log_result, trials
 
 
 def polyglots(folder: Path) -> dict[str, bytes]:
@@ -43,7 +42,7 @@ def polyglots(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
+def test_nothing_in_a_file_is_run(forks: ForkServer, tmp_path: Path) -> None:
     """T1: files that run code elsewhere are refused by reader and importer, and no class is looked up, nothing executed."""
     found = polyglots(tmp_path)
     torch.save({name: torch.from_numpy(array) for name, array in arrays().items()}, tmp_path / "sound.pth")
@@ -51,11 +50,10 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     for number, data in enumerate(found.values()):
         for kind in ("safetensors", "pth"):
             (tmp_path / f"{number}.bad.{kind}").write_bytes(data)
-    command = [sys.executable, "-m", "tests.support.audited_reads", str(tmp_path), "0.bad.pth"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100, cwd=ROOT)
-    ours, unpickled = done.stdout.splitlines()
-    assert ours == f"{2 * len(found)} [] False"
-    assert "pickle.find_class" in unpickled
+    ended = forks.run(home=tmp_path / "home", before=(("child_workers.read_bad_files", str(tmp_path)),))
+    answer = json.loads(ended.out)
+    assert (answer["refused"], answer["events"], answer["has_run"]) == (2 * len(found), [], False)
+    assert "pickle.find_class" in answer["unpickled"]
     assert (tmp_path / "mark").exists()
     log_result(
         "T1", trials=2 * len(found), control="a canary unpickled: its mark and the look-up of its class seen 1 time of 1"

@@ -1,11 +1,13 @@
 """Row G4 of the fault matrix: a rule-based state machine drives the store, and a model of what is durable checks it."""
 
+import multiprocessing
 import os
 import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +21,11 @@ from mnistae.core.files import atomic
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from tests.support import child_workers
-from tests.support.child_workers import PeerProcess
 from tests.support.client import LONG, log_result, trials
 from tests.support.faults import killed_at, write_in_place
 
 NAMES = st.sampled_from(["a", "b", "C.1"])
 pytestmark = pytest.mark.timeout(3600 if LONG else 120)
-
-
-@pytest.fixture
-def second(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[PeerProcess]:
-    """A second process; afterwards the test's own home is restored."""
-    monkeypatch.setenv("MNISTAE_HOME", str(home))
-    process = PeerProcess()
-    yield process
-    process.end()
 
 
 class Store(RuleBasedStateMachine):
@@ -43,7 +35,7 @@ class Store(RuleBasedStateMachine):
     no file, "damaged" for one that must be refused. `order` lists the runs, newest first; None if it is unknown.
     """
 
-    second: PeerProcess
+    second: ProcessPoolExecutor
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +73,7 @@ class Store(RuleBasedStateMachine):
     def save_by_another_process(self, name: str) -> None:
         """Save a run in another process."""
         self.number += 1
-        self.second.ask(self.home, name, self.number)
+        self.second.submit(child_workers.save_in, self.home, name, self.number).result()
         self.models[name] = self.states[name] = {self.number}
         self._to_front(name)
 
@@ -167,7 +159,7 @@ class Store(RuleBasedStateMachine):
     @rule()
     def list_by_another_process(self) -> None:
         """Another process sees the same runs."""
-        assert self.second.ask(self.home) == runs.run_names()
+        assert self.second.submit(child_workers.save_in, self.home, "", 0).result() == runs.run_names()
 
     @invariant()
     def holds_what_is_durable(self) -> None:
@@ -220,9 +212,15 @@ class Store(RuleBasedStateMachine):
             kept[name] = {found}
 
 
-def play(second: PeerProcess, examples: int, steps: int) -> None:
+@pytest.fixture(autouse=True)
+def second() -> Iterator[None]:
+    """A second process."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as Store.second:
+        yield
+
+
+def play(examples: int, steps: int) -> None:
     """Run the state machine, with the same examples each time."""
-    Store.second = second
     rules = settings(
         max_examples=examples,
         stateful_step_count=steps,
@@ -235,10 +233,10 @@ def play(second: PeerProcess, examples: int, steps: int) -> None:
     run_state_machine_as_test(Store, settings=rules)
 
 
-def test_store(second: PeerProcess) -> None:
+def test_store() -> None:
     """G4: whatever is done to the store, and wherever processes die, it holds what is durable and nothing else."""
     examples, steps = trials(6, 200), trials(40, 50)
-    play(second, examples, steps)
+    play(examples, steps)
     log_result("G4", trials=examples * steps, note=f"{examples} examples of up to {steps} steps")
 
 
@@ -254,7 +252,7 @@ class Agreeing(str):
         return False
 
 
-def test_store_control(second: PeerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_control(monkeypatch: pytest.MonkeyPatch) -> None:
     """G4, the negative control: files written in place, no sweep, and no digest are each detected within a few examples."""
     real = checkpoint_format._digest
     defects: dict[str, tuple[object, str, object]] = {
@@ -266,5 +264,5 @@ def test_store_control(second: PeerProcess, monkeypatch: pytest.MonkeyPatch) -> 
         with monkeypatch.context() as patch:
             patch.setattr(module, name, defect)
             with pytest.raises((AssertionError, BaseExceptionGroup)):
-                play(second, 100, 40)
+                play(100, 40)
     log_result("G4", trials=0, control=f"{', '.join(defects)}: seen {len(defects)} times of {len(defects)}")

@@ -1,8 +1,8 @@
 """Jobs of the fork server's children in place of a command: write, read and lock runs. Named as "child_workers.NAME"."""
 
+import contextlib
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -17,7 +17,6 @@ from mnistae.core.errors import CheckpointError, MnistaeError
 from mnistae.core.records import EpochRecord, Metadata, TrainingState
 from mnistae.store import runs, verification
 
-ROOT = Path(__file__).resolve().parents[2]
 MODEL = ModelConfig(hidden=16, bottleneck=2)
 
 
@@ -61,23 +60,18 @@ def _only(tensors: Mapping[str, Array], metadata: Metadata) -> int:
 def write(job: dict[str, Any]) -> None:
     """Save a run `saves` times, numbered from 1 on, each time under its lock unless that is off."""
     for k in range(1, job["saves"] + 1):
-        if job["lock"]:
-            with runs.lock(job["name"]):
-                save(job["name"], k)
-        else:
+        with runs.lock(job["name"]) if job["lock"] else contextlib.nullcontext():
             save(job["name"], k)
     sys.exit(0)
 
 
-def serve() -> None:
-    """Act as a second process: for each line [home, name, number] save that run, or none for no name, and list the store."""
-    for line in sys.stdin:
-        os.environ["MNISTAE_HOME"], name, k = json.loads(line)
-        if name:
-            with runs.lock(name):
-                save(name, k)
-        sys.stdout.write(json.dumps(runs.run_names()) + "\n")
-        sys.stdout.flush()
+def save_in(home: Path, name: str, k: int) -> list[str]:
+    """Save a run in this home, if one is named, and return the names of all runs."""
+    os.environ["MNISTAE_HOME"] = str(home)
+    if name:
+        with runs.lock(name):
+            save(name, k)
+    return runs.run_names()
 
 
 def read(job: dict[str, Any]) -> None:
@@ -131,26 +125,34 @@ def survey(job: dict[str, Any]) -> None:
     sys.exit(0)
 
 
-class PeerProcess:
-    """A second process that runs `serve`."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.support.child_workers"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-
-    def ask(self, home: Path, name: str = "", k: int = 0) -> list[str]:
-        """Let it save a run, if one is named, and list the store."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps([str(home), name, k]) + "\n")
-        self._process.stdin.flush()
-        listed: list[str] = json.loads(self._process.stdout.readline())
-        return listed
-
-    def end(self) -> None:
-        """Wait for its end."""
-        self._process.communicate(timeout=30)
+WATCHED = {
+    *("pickle.find_class", "exec", "compile", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork"),
+    *("socket.connect", "import", "ctypes.dlopen"),
+}
 
 
-if __name__ == "__main__":
-    serve()
+def read_bad_files(folder: str) -> None:
+    """Read bad checkpoints under an audit hook, then unpickle one that was pickled: the hook sees its events.
+
+    Print the number of refused files, and the events of both.
+    """
+    import safetensors.torch  # noqa: F401 - imported late by the readers, which the hook would report
+    import torch
+
+    from mnistae.store import importer
+
+    seen: list[tuple[str, str]] = []
+    runs.load(f"{folder}/sound.safetensors")  # imports what the readers import late
+    importer.read(Path(folder, "sound.pth"))
+    sys.addaudithook(lambda event, args: seen.append((event, str(args)[:80])) if event in WATCHED else None)
+    refused = 0
+    for path in sorted(Path(folder).glob("*.bad.*")):
+        try:
+            runs.load(str(path)) if path.suffix == ".safetensors" else importer.read(path)
+        except CheckpointError:
+            refused += 1
+    events, has_run = list(seen), Path(folder, "mark").exists()
+    torch.load(Path(folder, "0.bad.pth"), weights_only=False)
+    unpickled = [event for event, _arguments in seen[len(events) :]]
+    sys.stdout.write(json.dumps({"refused": refused, "events": events, "has_run": has_run, "unpickled": unpickled}))
+    sys.exit(0)
