@@ -140,6 +140,14 @@ def test_plain_safetensors(tmp_path: Path) -> None:
     check_import(tmp_path / "lab.safetensors", weights())
 
 
+def test_safetensors_without_names_for_parts(tmp_path: Path) -> None:
+    """Names that do not tell a matrix from a bias are paired in alphabetical order, the same every time."""
+    parts = {"weight": "matrix{}", "bias": "offset{}"}
+    data = {parts[name[4:]].format(name[2]): tensor for name, tensor in weights().items()}
+    (tmp_path / "lab.safetensors").write_bytes(safetensors.torch.save(data))
+    check_import(tmp_path / "lab.safetensors", weights(), notes=mapping(*(f"matrix{number}" for number in range(1, 5))))
+
+
 def test_npz(tmp_path: Path) -> None:
     """Our own export is taken, and arrays without names, compressed; pickled and transposed ones are named."""
     np.savez(tmp_path / "pickled.npz", np.array([arrays()], dtype=object))
