@@ -1,5 +1,6 @@
 """A data set of the user's own is read from a NumPy file, whole, or refused."""
 
+import gzip
 import io
 import pickle
 import random
@@ -69,8 +70,8 @@ def test_npz_labels(tmp_path: Path, few: Digits, kind: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"y_train": npy(np.zeros(4, np.uint8))}, "5 train images but 4 labels"),
-        ({"y_test": npy(np.array(3))}, "3 test images but 1 label"),
+        ({"y_train": npy(np.zeros(4, np.uint8))}, "5 train images in '{path}' but 4 labels from 'y_train'"),
+        ({"y_test": npy(np.array(3))}, "3 test images in '{path}' but 1 label from 'y_test'"),
         ({"y_test": b"PK\3\4" + bytes(40)}, "cannot read 'y_test' in '{path}': unreadable .npy header"),
         ({"y_test": npy(np.zeros(3, np.uint8))[:-1]}, "cannot read 'y_test' in '{path}': truncated or oversized"),
         ({"y_test": npy(np.array([CANARY] * 3))}, "cannot read 'y_test' in '{path}': it has pickled objects"),
@@ -123,8 +124,19 @@ def test_npz_without_certain_images(tmp_path: Path, members: Digits, message: st
         *((name, b"1,2,3", "unsupported data set format: '{path}'") for name in ("a.npz", "a.png", "a", "a.zip")),
         ("a.npz", b"", "'{path}' is empty"),
         ("a.npz", b"PK", "cannot read the data set '{path}': not an .npz file, or truncated"),
-        ("a.npz", b"<!doctype html>", "unsupported data set format: '{path}': it is a web page or XML document"),
-        ("a.pkl", pickle.dumps(np.zeros(3)), "unsupported data set format: '{path}': it is a Python pickle"),
+        *(
+            (name, data, f"unsupported data set format: '{{path}}': it is {kind}")
+            for name, data, kind in (
+                ("a.npz", b"<!doctype html>", "a web page or XML document"),
+                ("a.pkl", pickle.dumps(np.zeros(3), 0), "a Python pickle"),
+                ("a.pkl.gz", gzip.compress(pickle.dumps(np.zeros(3))), "a Python pickle"),
+                ("a.csv.gz", gzip.compress(pickle.dumps(np.zeros(3))), "a Python pickle"),
+                ("a-idx3-ubyte.gz", gzip.compress(bytes([0, 0, 8, 3])), "an IDX file"),
+                ("a-idx1-ubyte", bytes([0, 0, 8, 1]), "an IDX file"),
+                ("a.tar.gz", gzip.compress(b"x" * 512), "a gzip archive"),
+                ("a.arff", b"% MNIST", "an ARFF file"),
+            )
+        ),
     ],
 )
 def test_other_files(tmp_path: Path, name: str, data: bytes, message: str) -> None:

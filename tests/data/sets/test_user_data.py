@@ -12,6 +12,8 @@ from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.data.sets.registry import DATASETS, DatasetInfo
 from tests.conftest import write_idx
 
+FILES = DATASETS["mnist"].files
+
 Digits = dict[str, np.ndarray]
 
 
@@ -103,6 +105,16 @@ def test_carriers(digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         named = resolve.open_dataset("mnist")
         assert_is_tiny(named, digits)
         assert named.notes == (idx.VERIFIED,)
+
+
+def test_incomplete_idx(tiny: Path) -> None:
+    """A folder of some of the four files is refused by what it lacks, and a broken link in a folder of images by its name."""
+    (tiny / FILES[1]).unlink()
+    with pytest.raises(DataError, match=f"incomplete data set in '.*': found '{FILES[0]}', .* but not '{FILES[1]}'$"):
+        resolve.open_dataset(str(tiny))
+    (tiny / "1.png").symlink_to("nowhere.png")
+    with pytest.raises(DataError, match=r"cannot read '.*1\.png': broken link"):
+        resolve.open_dataset(str(tiny))
 
 
 @pytest.mark.parametrize("change", ["test_labels", "train_images"])

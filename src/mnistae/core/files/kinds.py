@@ -23,8 +23,10 @@ _SIGNATURES = {
     b"\xfd7zXZ": "an xz archive",
     b"\x28\xb5\x2f\xfd": "a Zstandard archive",
     b"7z\xbc\xaf": "a 7-Zip archive",
+    b"Rar!": "a RAR archive",
     b"PK\x03\x04": "a zip archive",
     b"\x93NUMPY": "an .npy array",
+    **{bytes([0, 0, 8, dimensions]): "an IDX file" for dimensions in (1, 3)},
     b"version https://git-lfs": "a Git LFS pointer (run 'git lfs pull')",
 } | {b"\x80%c" % protocol: "a Python pickle" for protocol in range(2, 6)}
 

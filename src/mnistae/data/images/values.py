@@ -24,7 +24,8 @@ Whole numbers up to 4095 may have 12 bits; floats from 1 to 32 are neither 0 to 
 
 BINARY = "values 0 and 1, read as background and ink"
 
-PICKLED = "objects in an array are pickled, and loading them could run code; save numbers, for example x.astype('uint8')"
+PICKLED = "objects in an array are pickled, and loading them could run code; save x.astype('float32'), or text as x.astype(str)"
+MIN_STANDARDISED, MAX_STANDARDISED = 1.5, 10  # highest value; 2.8 for MNIST
 _RESTORE = "images standardised as (x - mean) / std are restored by x * std + mean; for MNIST, x * 0.3081 + 0.1307"
 
 
@@ -91,8 +92,10 @@ def choose(dtype: np.dtype, low: float, high: float, *, name: str) -> Scale:
 
 
 def _advice(dtype: np.dtype, low: float, high: float) -> str:
-    if -1 - SLACK <= low < 0 and high <= 1 + SLACK:
+    if -1 - SLACK <= low < -0.5 and high <= 1 + SLACK:
         return "images from -1 to 1 are restored by (x + 1) / 2"
     if dtype == np.int8:
         return "int8 ends at 127: save it as uint8"
-    return _RESTORE if low < 0 else "scale it to [0, 1], or save it as uint8"
+    if low < 0 and MIN_STANDARDISED < high < MAX_STANDARDISED and dtype.kind == "f":
+        return _RESTORE
+    return ("set negative values to 0, and " if low < 0 else "") + "divide by the full scale, so that values are from 0 to 1"

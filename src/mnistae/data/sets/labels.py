@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,20 @@ DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "e
 
 
 def convert(
-    given: Mapping[str, NDArray[Any]], counts: Mapping[str, int]
+    given: Mapping[str, NDArray[Any]], counts: Mapping[str, int], path: Path, sources: Mapping[tuple[str, str], str]
 ) -> tuple[dict[str, Bytes], tuple[str, ...], tuple[str, ...]]:
-    """Return the labels (N,) of each split, the names of the classes if the labels are texts, and what is to be said.
+    """Return the labels (N,) of each split, the names of the classes if the labels are strings, and what is to be said.
 
-    `counts` are the numbers of images. What is no class is NO_LABEL. Raises DataError if a split has more or fewer labels.
+    `counts` are the numbers of images in `path`, `sources` the names of arrays or files by split and role. What is no class is
+    NO_LABEL. Raises DataError if a split has more or fewer labels.
     """
     notes: list[str] = []
+    for split, array in given.items():
+        length = len(np.atleast_1d(array))
+        if counts[split] not in {array.size, length}:
+            source = f" from '{name}'" if (name := sources.get((split, "labels"))) else ""
+            message = f"{counts[split]} {split} images in '{path}' but {counted(length, 'label')}{source}"
+            raise DataError(message, hint="give one label per image, or none")
     rows = {split: row for split in given if (row := _flat(given[split], split, counts[split], notes)) is not None}
     texts = {split: _texts(row) for split, row in rows.items() if row.dtype.kind in "US"}
     names = {text for row in texts.values() for text in row if text}
@@ -62,8 +70,6 @@ def number_classes(names: Iterable[str]) -> tuple[dict[str, int], tuple[str, ...
 def _flat(array: NDArray[Any], split: str, count: int, notes: list[str]) -> NDArray[Any] | None:
     """Return labels of any shape as (N,), None if they are no classes."""
     rows = array.reshape(-1) if array.size == count else array
-    if (length := len(np.atleast_1d(rows))) != count:
-        raise DataError(f"{count} {split} images but {counted(length, 'label')}", hint="give one label per image, or none")
     if rows.ndim == 1 and rows.dtype.kind in "buifUS" and rows.dtype.itemsize <= MAX_TEXT:
         return rows
     if rows.ndim == 2 and rows.dtype.kind in "buif" and (rows.max(axis=1) == 1).all() and ((rows != 0).sum(axis=1) == 1).all():

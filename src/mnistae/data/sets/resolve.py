@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -101,14 +101,16 @@ def find(entry: DatasetInfo) -> Path | None:
         if not missing:
             return folder
         if len(missing) < len(entry.files):
-            found = [name for name in entry.files if name not in missing]
-            raise DataError(
-                f"incomplete {entry.name} in '{folder}': found {quoted(found)}, but not {quoted(missing)}",
-                hint="add what is missing, with or without .gz, or unset MNISTAE_DATA_DIR to download the data set",
-            )
+            raise _incomplete(entry.name, folder, entry.files, missing, ", or unset MNISTAE_DATA_DIR to download the data set")
         if entry.name == registry.DEFAULT and (folder / KERAS_FILE).is_file():
             return folder / KERAS_FILE
     return None if idx.missing(download_dir(entry), entry.files) else download_dir(entry)
+
+
+def _incomplete(name: str, folder: Path, files: Sequence[str], missing: Sequence[str], way_out: str = "") -> DataError:
+    found = quoted(name for name in files if name not in missing)
+    message = f"incomplete {name} in '{folder}': found {found}, but not {quoted(missing)}"
+    return DataError(message, hint=f"add what is missing, with or without .gz{way_out}")
 
 
 def _not_in_user_dir(entry: DatasetInfo) -> tuple[str, ...]:
@@ -211,8 +213,11 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
         members = [member for file in several for member in tables.members(file)]
         return Dataset(path.name, str(path), _fingerprint("files", members), lambda: tables.read_several(several))
     if not found.images:
+        if len(missing := idx.missing(path, registry.MNIST_FILES)) < len(registry.MNIST_FILES):
+            raise _incomplete("data set", path, registry.MNIST_FILES, missing)
         others = f"; found {found.skipped}" if found.skipped else ""
-        raise DataError(f"no images in '{path}'{others}", hint=f"supported extensions: {', '.join(sorted(files.SUFFIXES))}")
+        looked_for = f"{quoted(registry.MNIST_FILES)}, .csv, .npz, .npy, {', '.join(sorted(files.SUFFIXES))}"
+        raise DataError(f"no images in '{path}'{others}", hint=f"looked for {looked_for}")
     fingerprint = [raw, *_fingerprint("folder", map(Path, found.images))]
     return Dataset(path.name, str(path), fingerprint, lambda: folders.read(path, found, raw=raw, progress=progress))
 

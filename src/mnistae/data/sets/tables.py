@@ -1,8 +1,10 @@
 """Data sets in one file, an .npy or .npz of arrays or CSV, or in a folder of such files."""
 
+import contextlib
 import itertools
 import os
 import re
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +43,7 @@ _NAME = re.compile(f"({'|'.join(_SPLITS)})?({'|'.join(_ROLES)})?({'|'.join(_SPLI
 
 LOOKED_FOR = "x_train, y_train, x_test and y_test, or images and labels"
 
-_HINT = f"give a folder of images, an .npy of shape (n, 28, 28), an .npz with {LOOKED_FOR}, or a CSV file"
+_HINT = f"give a folder of images, an .npy of shape (n, 28, 28), an .npz with {LOOKED_FOR}, or a CSV file (.csv, .tsv, .txt)"
 
 _CONVERSIONS = {
     "an Excel workbook": "save its sheet as CSV",
@@ -50,8 +52,13 @@ _CONVERSIONS = {
     "an HDF5 file": "read it with h5py and save its arrays with numpy.savez",
     "a MATLAB file": "load it with scipy.io.loadmat and save its arrays: numpy.savez('new.npz', x=..., y=...)",
     "a Parquet file": "convert it: pandas.read_parquet(FILE).to_csv('new.csv', index=False), or save its images as PNG files",
-    "a zip archive": "unpack it and give the folder or the file in it",
+    "an ARFF file": "remove all lines up to @DATA and rename it to .csv",
+    "an IDX file": "give the folder that has it and the other three files of MNIST",
+    **dict.fromkeys((f"a {name} archive" for name in ("zip", "gzip", "7-Zip", "RAR")), "unpack it and give its file or folder"),
 }
+
+_BY_SUFFIX = {".arff": "an ARFF file", ".mat": "a MATLAB file", ".pkl": "a Python pickle", ".pickle": "a Python pickle"}
+"""Kinds of files that their first bytes do not always show."""
 
 _ARCHIVES = {"data.pkl": "a PyTorch file", "workbook.xml": "an Excel workbook"}
 """Kinds of zip files by how the name of a member ends."""
@@ -168,12 +175,15 @@ def _array(data: bytes) -> NDArray[Any] | str:
 
 
 def _of_csv(data: bytes, path: Path) -> _Parts:
-    kind = kinds.describe(data[: kinds.SIZE])
+    kind = kinds.describe(data[: kinds.SIZE]) or _BY_SUFFIX.get(path.suffix.lower())
+    if kind == "a gzip archive":
+        with contextlib.suppress(zlib.error):
+            kind = kinds.describe(zlib.decompressobj(wbits=31).decompress(data, kinds.SIZE)) or kind
     if kind not in {None, "a gzip archive"} or not _TEXT.fullmatch(path.name):
         what = f": it is {kind}" if kind else ""
         raise DataError(f"unsupported data set format: '{path}'{what}", hint=_CONVERSIONS.get(kind or "", _HINT))
     pixels, given, notes = csv_file.read(data, path)
-    if path.name.lower().startswith("emnist"):  # its CSV files have the images as its IDX files have them
+    if "emnist" in path.name.lower():  # its CSV files have the images as its IDX files have them
         pixels, notes = pixels.reshape(-1, SIDE, SIDE).swapaxes(1, 2), (*notes, "images of EMNIST transposed")
     split = _split_of(path)
     return _Parts({split: pixels}, {} if given is None else {split: given}, {}, notes)
@@ -238,7 +248,7 @@ def _content(parts: _Parts, path: Path) -> Content:
         for split, array in parts.images.items()
     }
     scales = _scales(parts.images, path)
-    numbers, classes, said = labels.convert(parts.labels, counts)
+    numbers, classes, said = labels.convert(parts.labels, counts, path, parts.names)
     arrays: Arrays = {}
     taken = []
     for split, array in parts.images.items():
