@@ -128,6 +128,9 @@ def test_labels_in_a_csv_file(tmp_path: Path, columns: tuple[np.ndarray, ...]) -
 
 
 HEADER = "label," + ",".join(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))
+ORDER = sorted(range(784), key=str)
+PIXEL_NAMES = ",".join(f"pixel{k}" for k in ORDER)
+MIDDLE = ",".join([*(f"p{k}" for k in range(9)), "label", *(f"p{k}" for k in range(9, 784))])
 
 
 def text(*columns: object, separator: str = ",", header: str = "") -> str:
@@ -166,7 +169,10 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
         ("a.csv", text(LABELS, ROWS, header="# made by hand\n" + HEADER), LABELS, ""),
         ("a.csv", text(LABELS, ROWS, separator=";", header="sep=;\n" + HEADER.replace(",", ";")), LABELS, ""),
         ("a.csv", text(range(50, 50 - N, -1), LABELS, ROWS), LABELS, "column 1 read as index\ncolumn 2 read as labels"),
-        ("a.csv", text(LABELS, ROWS, LABELS, header=f"{HEADER},writer"), LABELS, "column 786 read as other values"),
+        ("a.csv", text(LABELS, ROWS, LABELS, header=f"{HEADER},writer"), LABELS, "column 786 read as other values: 'writer'"),
+        ("a.csv", text(LABELS, ROWS[:, ORDER], header=f"label,{PIXEL_NAMES}"), LABELS, "pixels sorted by the numbers"),
+        ("a.csv", text(LABELS, ROWS, header="label," + ",".join(f"{x}x{y}" for y in range(28) for x in range(28))), LABELS, ""),
+        ("a.csv", text(LABELS, ROWS, header=HEADER).replace("\n", "\r"), LABELS, ""),
     ],
 )
 def test_csv(tmp_path: Path, name: str, data: str, labels: np.ndarray, note: str) -> None:
@@ -174,6 +180,12 @@ def test_csv(tmp_path: Path, name: str, data: str, labels: np.ndarray, note: str
     path = tmp_path / name
     path.write_bytes(gzip.compress(data.encode()) if name.endswith(".gz") else data.encode())
     check(path, labels, split="test" if "test" in name else "train", notes=(note,))
+
+
+def test_utf16(tmp_path: Path) -> None:
+    """Excel's "Unicode text" has a byte-order mark and tabs."""
+    (tmp_path / "a.txt").write_bytes(text(LABELS, ROWS, separator="\t", header=HEADER.replace(",", "\t")).encode("utf-16"))
+    check(tmp_path / "a.txt")
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -202,6 +214,9 @@ LINE = text(LABELS[:1], ROWS[:1])
         (LINE.replace(",0,", ",-7,", 1), "float32 values from -7 to 255, expected 0 to 1 or 0 to 255: '{path}'"),
         (LINE.replace(",0,", ",nan,", 1), "array with NaN or infinite values: '{path}'"),
         ("\ufeff" + LINE.replace("", "\0"), "cannot read the data set '{path}': it is not UTF-8 text"),
+        (text(LABELS, ROWS).encode("utf-16-le").decode("latin-1"), "cannot read the data set '{path}': it is not UTF-8 text"),
+        (text(ROWS[:, :9], LABELS, ROWS[:, 9:], header=MIDDLE), "column 10 ('label') is among the pixels: '{path}'"),
+        (LINE * 6 + "# end", "cannot read the data set '{path}': line 7: 1 column, expected 785"),
         (text(LABELS, ROWS, np.ones(N, int)), "786 columns, but it is unclear which one holds the labels: '{path}'"),
         (LINE + "1" * 70_000, "cannot read the data set '{path}': line 2 is longer than 64 KiB"),
     ],

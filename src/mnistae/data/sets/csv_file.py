@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mnistae.core.config import PIXELS
 from mnistae.core.errors import DataError
+from mnistae.core.text import counted
 from mnistae.data.sets.labels import is_number
 
 MAX_TEXT = 2**29  # bytes, unpacked; 60,000 images of MNIST are 110 MB
@@ -93,8 +94,22 @@ def read(data: bytes, path: Path) -> Table:
         return certain, sum(mode for place, mode in modes.items() if place in inner), before
 
     columns = range(before := max(range(extra + 1), key=likelihood), before + PIXELS)
+    if inner := [place for place in columns if sheet.names[place] in LABEL_NAMES]:
+        what = f"column {inner[0] + 1} ('{sheet.names[inner[0]]}') is among the pixels: '{path}'"
+        raise DataError(what, hint="move it before or after them")
     place, notes = _choose({place: role for place, (_, role) in judged.items() if place not in columns}, sheet)
-    return sheet.pixels(columns), None if place is None else outer[place], notes
+    if (ordered := _in_order(columns, sheet.names)) != list(columns):
+        notes += ("pixels sorted by the numbers in the names of their columns",)
+    return sheet.pixels(ordered), None if place is None else outer[place], notes
+
+
+def _in_order(columns: Sequence[int], names: Sequence[str | None]) -> list[int]:
+    """Return columns of pixels in the order of the numbers in their names: 1x2 before 1x10. A transposed order is kept."""
+    numbers = {tuple(map(int, re.findall(r"[0-9]{1,9}", names[place] or ""))): place for place in columns}
+    is_transposed = [*numbers] == sorted(numbers, key=lambda own: own[::-1])
+    if is_transposed or len(numbers) < len(columns) or len({_letters(names[place]) for place in columns}) > 1:
+        return list(columns)
+    return [numbers[own] for own in sorted(numbers)]
 
 
 def _choose(roles: dict[int, str], sheet: _Sheet) -> tuple[int | None, tuple[str, ...]]:
@@ -104,7 +119,8 @@ def _choose(roles: dict[int, str], sheet: _Sheet) -> tuple[int | None, tuple[str
     if len(found) > 1:
         what = f"{len(sheet.names)} columns, but it is unclear which one holds the labels: '{sheet.path}'"
         raise DataError(what, hint="add a header in which it is named 'label', or remove the column that is no pixel or label")
-    roles |= {place: "other values" for place, role in roles.items() if role == "labels" and place not in found}
+    others = [place for place, role in roles.items() if role == "labels" and place not in found]
+    roles |= {place: "other values" + (f": '{sheet.names[place]}'" if sheet.names[place] else "") for place in others}
     notes = [f"column {place + 1} read as {role}" for place, role in roles.items()] or ["all columns are pixels"]
     return found[0] if found else None, tuple(notes)
 
@@ -126,7 +142,7 @@ def _sheet(data: bytes, path: Path) -> _Sheet:
     first, second = (*head[start:], ["0"] * len(head[start]))[:2]
     width = len(second)
     if not PIXELS <= width <= PIXELS + 2:
-        raise DataError(f"'{path}' has {width:,} columns, expected {PIXELS} pixels, a label and an index", hint=HINT)
+        raise DataError(f"'{path}' has {counted(width, 'column')}, expected {PIXELS} pixels, a label and an index", hint=HINT)
     has_header = _is_header(first, second)
     names = [name.lower().strip("# ") for name in first] if has_header else []
     if len(names) == width - 1:  # R names the rows, others end each with a separator
@@ -136,21 +152,22 @@ def _sheet(data: bytes, path: Path) -> _Sheet:
         raise DataError(f"no images in '{path}': it has only a header", hint=HINT)
     for number, text in sheet.rows:
         if text.count(separator) != width - 1 and (count := len(_cells(text, separator))) != width:
-            raise sheet.fault(number, f"{count} columns, expected {width}")
+            raise sheet.fault(number, f"{counted(count, 'column')}, expected {width}")
     return sheet
 
 
 def _lines(data: bytes, path: Path) -> tuple[list[Line], str]:
     """Return the lines that are not blank, and what separates their columns; decimal commas are replaced by points."""
     stream = io.BytesIO(data)
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
         with gzip.open(stream) if data.startswith(b"\x1f\x8b") else stream as file:
-            lines = list(_texts(file, path))
+            lines = list(_texts(io.TextIOWrapper(file, encoding, "replace"), path))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read the data set '{path}': damaged or truncated ({error})", hint=HINT) from error
     if not lines:
         raise DataError(f"'{path}' is empty", hint=HINT)
-    if lines[0][1].startswith(("\ufffd\ufffd", "\0")):
+    if lines[0][1].startswith("\ufffd\ufffd") or "\0" in lines[0][1]:
         raise DataError(f"cannot read the data set '{path}': it is not UTF-8 text", hint="save it as CSV in UTF-8")
     sample = lines[:HEAD][-1][1]
     least = PIXELS - 1 if any(sample.count(mark) >= PIXELS - 1 for mark in MARKS) else 1  # labels may have such marks
@@ -162,23 +179,19 @@ def _lines(data: bytes, path: Path) -> tuple[list[Line], str]:
     ], separator
 
 
-def _texts(stream: io.BytesIO | gzip.GzipFile, path: Path) -> Iterator[Line]:
+def _texts(stream: io.TextIOWrapper, path: Path) -> Iterator[Line]:
     size = 0
-    for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE + 1), b""), 1):
+    for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE + 1), ""), 1):
         size += len(line)
         if len(line) > MAX_LINE or size > MAX_TEXT:
             what = f"line {number} is longer than {MAX_LINE >> 10} KiB" if len(line) > MAX_LINE else "it is too large"
             raise DataError(f"cannot read the data set '{path}': {what}", hint=f"{HINT}; at most {MAX_TEXT >> 20} MiB")
-        text = line.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace").strip("\r\n")
-        if text.strip():
-            yield number, text
+        if line.strip():
+            yield number, line.rstrip("\n")
 
 
 def _cells(text: str, separator: str) -> list[str]:
-    try:
-        return [cell.strip() for cell in next(csv.reader([text], delimiter=separator))]
-    except csv.Error:  # a carriage return within the line
-        return text.split(separator)
+    return [cell.strip() for cell in next(csv.reader([text], delimiter=separator))]
 
 
 def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:
