@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnistae.cli import console
+from mnistae.cli import terminal
 from tests.conftest import write_idx
 from tests.support.client import ForkServer
 from tests.support.resumable import ReferenceRun, train_reference
@@ -28,5 +28,5 @@ def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, data: Pat
 def reporter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Whether the commands take their streams for a terminal."""
     if request.param == "terminal":
-        monkeypatch.setattr(console, "is_terminal", lambda _stream: True)
+        monkeypatch.setattr(terminal, "is_terminal", lambda _stream: True)
     return str(request.param)

@@ -74,32 +74,25 @@ def test_every_parameter_takes_markup_for_text(cli: Cli, trained: str) -> None:
     log_result("T13", trials=tried, note="every parameter of every command")
 
 
-def test_files_of_hostile_names(cli: Cli, trained: str, home: Path, digits: dict[str, np.ndarray], reporter: str) -> None:
+@pytest.mark.parametrize("extra", [(), ("--json",)], ids=["text", "document"])
+def test_files_of_hostile_names(
+    cli: Cli, trained: str, home: Path, digits: dict[str, np.ndarray], reporter: str, extra: tuple[str, ...]
+) -> None:
     """T12: data, pictures, those in a folder or behind a pattern, checkpoints, codes and results may be named anyhow.
 
-    Every command works all the same. Programs at the end of a pipe get the names as they are, people never.
+    Every command works all the same. Programs at the end of a pipe get the names as they are, people never; with --json each
+    of them is in one document of plain ASCII.
     """
     tried = 0
+    uses = [use for use in INVOCATIONS if not extra or not use.text.endswith(("--json", "-f csv", "-f npy"))]
     for foreign in (*MANY, *MARKUP) if LONG else (MANY[reporter == "pipe"] + MARKUP[0],):
         substitutions = create_fixtures(Path(), foreign.replace("/", ""), digits, runs.model_path(trained))
-        for invocation in INVOCATIONS if LONG else INVOCATIONS[reporter == "terminal" :: 3]:
-            answer = cli(*invocation.words(substitutions))
+        for invocation in uses if LONG else uses[2 if extra else reporter == "terminal" :: 3]:
+            answer = cli(*invocation.words(substitutions, *extra))
             needs_pipe = reporter == "terminal" and invocation.text.endswith("-f npy")
             assert answer.code == (2 if needs_pipe else invocation.code), (invocation, answer)
             assert STEERING.search(answer.err) is None, (invocation, answer)
-            assert (reporter == "pipe" and invocation.prints_names) or not steers(answer), (invocation, answer)
+            assert (reporter == "pipe" and invocation.prints_names and not extra) or not steers(answer), (invocation, answer)
+            assert not extra or (answer.out.isascii() and json.loads(answer.out)["schema"] == 1), (invocation, answer)
             tried += 1
-    log_result("T12", trials=tried, note="files of hostile names in every command")
-
-
-def test_files_of_hostile_names_in_documents(cli: Cli, trained: str, home: Path, digits: dict[str, np.ndarray]) -> None:
-    """T12: with --json each of them is in one document of plain ASCII."""
-    substitutions = create_fixtures(Path(), MANY[2].replace("/", ""), digits, runs.model_path(trained))
-    uses = [invocation for invocation in INVOCATIONS if not invocation.text.endswith(("--json", "-f csv", "-f npy"))]
-    for invocation in uses if LONG else uses[2::3]:
-        answer = cli(*invocation.words(substitutions, "--json"))
-        assert answer.code == invocation.code, (invocation, answer)
-        assert not steers(answer), (invocation, answer)
-        assert answer.out.isascii()
-        assert json.loads(answer.out)["schema"] == 1
-    log_result("T12", trials=len(uses), note="and in JSON")
+    log_result("T12", trials=tried, note="files of hostile names in every command, in text and in JSON")

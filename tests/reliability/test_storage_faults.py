@@ -1,4 +1,4 @@
-"""Rows B1, B5 and B6 of the fault matrix: a disk that refuses costs the save in progress, and nothing else."""
+"""Rows A2, B1, B5 and B6 of the fault matrix: a kill or a disk that refuses costs the save in progress, and nothing else."""
 
 import errno
 import json
@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from mnistae.core.errors import OutputError
+from mnistae.core.errors import CheckpointError, OutputError
 from mnistae.core.files import atomic
 from mnistae.store import runs, verification
 from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result, trials
 from tests.support.faults import Fault, injected, write_in_place
-from tests.support.resumable import NEVER, Case, check_failed_save, finish, leftovers, make_case, neither, stored
+from tests.support.resumable import NEVER, Case, check_failed_save, check_store, finish, leftovers, make_case, neither, stored
 from tests.support.saved_runs import METADATA, state, tree
 
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE)
@@ -104,9 +104,14 @@ def disturbed(forks: ForkServer, case: Case, home: Path, *faults: Fault, **optio
     return ended
 
 
+def primitives(log: Path) -> list[str]:
+    """Return the names of the primitives that a save has called."""
+    return [json.loads(line)[0] for line in log.read_text().splitlines()]
+
+
 def test_every_primitive_of_train(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
     """`train` on a disk that refuses ends with 7, an error and a hint, and the run before it is whole."""
-    ops = (undisturbed / "log").read_text().splitlines()
+    ops = primitives(undisturbed / "log")
     faults = [Fault("error", at=k, errno=code) for k in range(len(ops)) for code in ERRORS]
     faults = faults if LONG else faults[::61]
     for fault in faults:
@@ -127,9 +132,9 @@ def test_temporary_file_that_cannot_be_removed(forks: ForkServer, case: Case, un
 
 def test_close_and_fsync(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
     """An error of close, or of an fsync that works the next time, is a failed save."""
-    ops = [json.loads(line) for line in (undisturbed / "log").read_text().splitlines()]
-    faults = [Fault("error", op, at=k, errno=errno.EIO) for op in ("close", "fsync") for k in range(len(ops)) if LONG or k == 0]
-    faults = [fault for fault in faults if fault.at < sum(name == fault.op for name, _path in ops)]
+    ops = primitives(undisturbed / "log")
+    numbers = [(op, k) for op in ("close", "fsync") for k in range(ops.count(op) if LONG else 1)]
+    faults = [Fault("error", op, at=k, errno=errno.EIO) for op, k in numbers]
     for k, fault in enumerate(faults):
         home = tmp_path / str(k)
         check_failed_save(forks, case, home, disturbed(forks, case, home, fault), stored(undisturbed))
@@ -149,10 +154,50 @@ def test_slow_and_interrupted_disks(forks: ForkServer, case: Case, undisturbed: 
         shutil.copytree(case.base / "home" / "cache", tmp_path / name / "home" / "cache")
         log = tmp_path / f"{name}.log"
         assert forks.run(*small, home=tmp_path / name, faults=faults, save_every=NEVER, log=log).code == 0
-    writes = [(tmp_path / f"{name}.log").read_text().count('["write"') for name in ("whole", "short")]
+    writes = [primitives(tmp_path / f"{name}.log").count("write") for name in ("whole", "short")]
     assert writes[1] > 100 * writes[0]
     assert stored(tmp_path / "short") == stored(tmp_path / "whole")
     log_result("B5", trials=3, note="a byte at a time, 1,000 signals a second, 2 s for an fsync: the same bytes")
+
+
+def check_old_or_new(home: Path, old: dict[str, bytes], new: dict[str, bytes]) -> None:
+    """Every file of the store is as it was before the save or as it is after it, and at most one is half written beside."""
+    check_store(home)
+    assert not [name for name in neither(stored(home), old, new) if not name.endswith(".tmp")]
+    assert len(leftovers(home)) <= 1
+
+
+@pytest.mark.parametrize("kind", ["first save", "overwrite", "resume"])
+def test_killed_at_every_primitive(forks: ForkServer, kind: str, data: Path, tmp_path: Path) -> None:
+    """A2: after a kill at any primitive every file is old or new, and a resume ends with the bytes of an undisturbed run."""
+    case, home = make_case(forks, kind, tmp_path, data), tmp_path / "killed"
+    assert disturbed(forks, case, tmp_path / "done", log=tmp_path / "log").code == 0
+    old, new, ops = stored(case.base), stored(tmp_path / "done"), primitives(tmp_path / "log")
+    quick = [k for k, op in enumerate(ops) if op == "replace"] + [
+        ops.index("write")
+    ]  # a file gets its name; one is half written
+    faults = [Fault("kill", at=k, before=False) for k in (range(len(ops)) if LONG else quick)]
+    faults += [Fault("kill", at=k) for k in range(len(ops)) if LONG]
+    outcomes: dict[frozenset[tuple[str, bytes]], str] = {}
+    for fault in faults:
+        assert disturbed(forks, case, home, fault).code == -signal.SIGKILL
+        check_old_or_new(home, old, new)
+        key = frozenset(stored(home).items())
+        if LONG or key not in outcomes:  # the same store resumes in the same way
+            outcomes[key] = finish(forks, case, home)
+        assert outcomes[key] in case.digests, fault
+        shutil.rmtree(home)
+    assert set(outcomes.values()) == case.digests
+
+    files = range(ops.count("replace") if LONG else 1)
+    for k in files:
+        ended = disturbed(forks, case, home, Fault("kill", "write", at=k), before=(("write_in_place", None),))
+        assert ended.code == -signal.SIGKILL
+        with pytest.raises((AssertionError, CheckpointError)):
+            check_old_or_new(home, old, new)
+        shutil.rmtree(home)
+    note = f"{kind}: {len(ops)} primitives, {len(outcomes)} different stores"
+    log_result("A2", trials=len(faults), control=f"written in place: seen {len(files)} times of {len(files)}", note=note)
 
 
 WRITE = """import sys; from pathlib import Path; from mnistae.core.files import atomic
