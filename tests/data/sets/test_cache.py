@@ -67,6 +67,7 @@ def assert_same(dataset: Dataset, arrays: Arrays) -> None:
         images = arrays[f"{split}_images"]
         assert (dataset.has(split), dataset.length(split)) == (True, len(images))
         np.testing.assert_array_equal(dataset.images(split), images)
+        assert dataset.images(split) is dataset.images(split), "read and verified once"
         np.testing.assert_array_equal(dataset.labels(split), arrays[f"{split}_labels"])
         for index in {0, min(BLOCK, len(images)) - 1, len(images) - 1}:
             np.testing.assert_array_equal(dataset.image(split, index), images[index])

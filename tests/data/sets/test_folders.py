@@ -131,13 +131,17 @@ def test_pixels(tmp_path: Path, image: np.ndarray, expected: np.ndarray, note: s
 
 @pytest.mark.parametrize("raw", [False, True])
 def test_polarity_is_that_of_the_set(tmp_path: Path, raw: bool) -> None:
-    """Five of six images are dark on light, so that all six are inverted; with `raw`, none."""
-    for index in range(6):
-        put(tmp_path / f"{index}.png", png(INK if index == 0 else 255 - INK))
-    content = read(tmp_path, raw=raw)
-    means = content.arrays["train_images"].mean(axis=1)
-    assert (means < 128).tolist() == [raw] + [not raw] * 5
-    assert any("inverted" in note for note in content.notes)
+    """Where most of six images are dark on light, all six are inverted; with `raw`, none."""
+    for dark in (2, 5):
+        for index in range(6):
+            put(tmp_path / f"{index}.png", png(255 - INK if index < dark else INK))
+        content = read(tmp_path, raw=raw)
+        is_inverted = dark == 5 and not raw
+        assert (content.arrays["train_images"].mean(axis=1) < 128).tolist() == [is_inverted] * dark + [not is_inverted] * (
+            6 - dark
+        )
+        assert content.notes[-1].startswith(f"{'' if is_inverted else 'not '}inverted")
+        assert f"{dark} of 6 are dark on light" in content.notes[-1]
 
 
 def test_binary_values_are_those_of_the_set(tmp_path: Path) -> None:

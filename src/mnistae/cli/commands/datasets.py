@@ -8,6 +8,7 @@ from mnistae.cli import inputs
 from mnistae.cli.console import Reporter, format_table
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import UsageError
+from mnistae.core.text import counted
 from mnistae.data.sets import registry, resolve
 from mnistae.data.sets.dataset import Split
 from mnistae.data.sets.registry import DatasetInfo
@@ -46,7 +47,8 @@ def verify(name: NameOrPath = registry.DEFAULT, raw: Raw = False, *, reporter: R
     counts = {split.value: data.length(split) for split in splits}
     labels = {split.value: len(set(data.labels(split).tolist()) - {NO_LABEL}) for split in splits}
     rows = [("data set", data.name), ("location", data.location)]
-    rows += [(split, f"{count:,} images, {labels[split] or 'no'} labels") for split, count in counts.items()]
+    for split, count in counts.items():
+        rows.append((split, f"{counted(count, 'image')}, {counted(labels[split], 'label') if labels[split] else 'no labels'}"))
     rows += [("classes", ", ".join(data.classes))] if data.classes else []
     rows += [("note", note) for note in data.notes]
     document = {"name": data.name, "location": data.location, "images": counts, "digest": data.digest}

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,6 +79,7 @@ class Dataset:
     how_found: tuple[str, ...] = ()
     _memory: Content | None = None
     _file: cache.CacheFile | None = None
+    _whole: dict[Split, Bytes] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -102,6 +103,7 @@ class Dataset:
     def reload(self) -> None:
         """Read the source again, ignoring the cache. Raises DataError."""
         self._memory = self.build()
+        self._whole.clear()
 
     def has(self, split: Split) -> bool:
         """Whether the data set has this split."""
@@ -111,12 +113,15 @@ class Dataset:
         """Return the number of images. Raises DataError if the data set has no such split."""
         if not self.has(split):
             other = Split.TRAIN if split is Split.TEST else Split.TEST
-            raise DataError(f"data set '{self.name}' has no {split} split", hint=f"use --split {other} or {other}:N")
+            hint = f"use --split {other} or {other}:N" + ("; training needs training images" if other is Split.TEST else "")
+            raise DataError(f"data set '{self.name}' has no {split} split", hint=hint)
         return self._ask(lambda store: store.shapes[f"{split}_images"][0])
 
     def images(self, split: Split) -> Bytes:
-        """Return all images (N, 784) of a split as bytes."""
-        return self._rows(f"{split}_images", 0, self.length(split))
+        """Return all images (N, 784) of a split as bytes, which are read and verified once."""
+        if split not in self._whole:
+            self._whole[split] = self._rows(f"{split}_images", 0, self.length(split))
+        return self._whole[split]
 
     def labels(self, split: Split) -> Bytes:
         """Return all labels (N,) of a split; NO_LABEL where there is none."""

@@ -58,7 +58,7 @@ def read(paths: Sequence[str], *, raw: bool = False, progress: Progress = no_pro
         more = f" (and {others:,} more of {len(paths):,} images)" if others else ""
         raise DataError(
             f"{first.message}{more}",
-            hint="replace it with an undamaged copy, or remove it; every image of a data set must be readable",
+            hint=f"{first.hint}; every image of a data set must be readable, so repair or remove it",
         )
     notes = _composite(rows, found)
     if found.coloured:
@@ -136,9 +136,11 @@ def _prepare(rows: Bytes, sizes: Counter[tuple[int, int]], *, raw: bool) -> list
     notes = [f"scaled images to {SIDE}x{SIDE}: {', '.join(named)}{more}"]
     images = rows.reshape(-1, SIDE, SIDE)
     edges = np.concatenate([images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1)
-    if np.median(np.median(edges, axis=1)) < 128:
-        return notes
+    light = int(np.count_nonzero(np.median(edges, axis=1) >= 128))
+    share = "dark on light" if light == len(rows) else f"{light:,} of {len(rows):,} are dark on light"
+    if 2 * light <= len(rows):
+        return notes + ([f"not inverted: {share}"] if light else [])
     if raw or sizes[SIDE, SIDE]:
-        return [*notes, "not inverted, although most are dark on light" + ("" if raw else " (28x28 images stay as they are)")]
+        return [*notes, f"not inverted, although {share}" + ("" if raw else " (28x28 images stay as they are)")]
     np.subtract(255, rows, out=rows)
-    return [*notes, "inverted all images (dark on light; --raw keeps them)"]
+    return [*notes, f"inverted all images ({share}; --raw keeps them)"]
