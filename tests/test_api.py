@@ -1,6 +1,5 @@
 """The Python API: light to import, with the same results as the commands."""
 
-import io
 import json
 import subprocess
 import sys
@@ -200,12 +199,3 @@ def test_the_example_runs(tiny: Path) -> None:
     assert [line.partition(" ")[0] for line in lines] == ["epoch", "code", "reconstructed:", "denoised:", "interpolated:"]
     assert lines[-1].startswith("interpolated: 8 frames")
     assert script.read_text(encoding="utf-8") in (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
-
-
-def test_saved_codes_can_be_decoded_by_the_command(cli: Cli, trained: str, digits: Digits) -> None:
-    """Codes from the API, saved as .npy, are decoded by `decode`."""
-    model = mnistae.load(trained)
-    codes = model.encode(digits["test_images"][:4])
-    np.save("codes.npy", codes)
-    assert cli("decode", "codes.npy", "-o", "images.npy").code == 0
-    np.testing.assert_array_equal(np.load(io.BytesIO(Path("images.npy").read_bytes())), model.decode(codes))

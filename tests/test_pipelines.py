@@ -105,10 +105,6 @@ def measured(err: str) -> dict[str, float]:
     return {word: float(mse) for word, mse in re.findall(r"^ *(\S+) +\d +(0\.\d+) +\d", err, re.MULTILINE)}
 
 
-def numbers(out: str) -> list[tuple[float, str]]:
-    return [(float(value), name) for value, name in (line.split() for line in out.splitlines())]
-
-
 def check_the_round_trip(site: Site, out: str, err: str) -> None:
     images, labels = site.images()
     lines = [json.loads(line) for line in Path("codes.jsonl").read_text().splitlines()]
@@ -169,7 +165,7 @@ def check_the_hardest(site: Site, out: str, err: str) -> None:
 
 
 def check_the_comparison(site: Site, out: str, err: str) -> None:
-    rows = numbers(out)
+    rows = [(float(value), name) for value, name in map(str.split, out.splitlines())]
     assert {name for _, name in rows} == {"lab", "denoise", site.checkpoint}
     assert rows == sorted(rows)
     assert all(0 < mse < 0.2 for mse, _ in rows)
