@@ -101,7 +101,7 @@ def test_no_store(store: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> N
     assert not os.path.lexists(store)
 
 
-LARGE = "if it has weights of another program, import it first: mnistae checkpoints import big.pth"
+LARGE = "if it contains weights from another program, import it first: mnistae checkpoints import big.pth"
 AGAIN = "download or copy it again, then import it: mnistae checkpoints import {}"
 
 

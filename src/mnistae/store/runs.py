@@ -241,7 +241,7 @@ def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
         hint = _NAME_ONE
         if name is None and path.is_file():  # too large for a checkpoint
             command = f"mnistae checkpoints import {shlex.quote(str(path))}"
-            hint = f"if it has weights of another program, import it first: {command}"
+            hint = f"if it contains weights from another program, import it first: {command}"
         raise CheckpointError(f"cannot use checkpoint '{path}': {error}", hint=hint) from error
     try:
         return decode(data)
