@@ -98,7 +98,7 @@ TABLE: list[tuple[str, int, str]] = [
     ("interpolate 0 1 --closed --ping-pong -f gif", 2, "cannot be combined"),
     ("train --dataset own.npy --precision tf32 --device cpu", 2, "TF32 requires CUDA"),
     ("train --dataset own.npy --device cuda:99", 5, "device 'cuda:99' is not available"),
-    ("reconstruct 1 -c file", 3, "'file' is not a checkpoint of mnistae: it is of an unknown format"),
+    ("reconstruct 1 -c file", 3, "'file' is not a checkpoint of mnistae: it is in an unknown format"),
     ("train --dataset nan.npy", 4, "NaN or infinite values"),
     ("train --dataset cut", 4, "train-images-idx3-ubyte"),
     ("reconstruct 1 --device cuda:x", 2, "unknown device: 'cuda:x'"),

@@ -158,7 +158,7 @@ FILES: dict[str, list[tuple[bytes, str]]] = {
         (saved(weights())[:20_000], ODD_ZIP),
     ],
     foreign.HINT: [
-        (b"hello\n", "it is of an unknown format"),
+        (b"hello\n", "it is in an unknown format"),
         (b"\x89PNG\r\n\x1a\n", "it is a PNG image"),
         (b"\x08\x07\x12\x07pytorch", "it is an ONNX model"),
         (struct.pack("<Q", 2**63) + b"{}", "it is a safetensors file with too large a header"),

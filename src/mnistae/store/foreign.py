@@ -32,13 +32,13 @@ MAX_NAMES = 50
 MAX_DEPTH = 16
 
 HINT = "give the weights of a network 784-h-b-h-784: a PyTorch state dict, a safetensors file or an .npz"
-SAVE_WEIGHTS = "where it was made, save only the weights: torch.save(model.state_dict(), FILE)"
-SAVE_KERAS = "where it was made, save the weights: np.savez(FILE, *[w.T for w in model.get_weights()])"
+SAVE_WEIGHTS = "in the program that made it, save only the weights: torch.save(model.state_dict(), FILE)"
+SAVE_KERAS = "in the program that made it, save the weights: np.savez(FILE, *[w.T for w in model.get_weights()])"
 COPY_AGAIN = "download or copy it again"
 
 PYTORCH, NPZ, SAFETENSORS = "a PyTorch file", "an .npz of arrays", "a safetensors file"
 READABLE = (PYTORCH, NPZ, SAFETENSORS)
-UNKNOWN = "of an unknown format"
+UNKNOWN = "in an unknown format"
 
 _LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before PyTorch 1.6: a pickled magic number
 _ARCHIVES = {
