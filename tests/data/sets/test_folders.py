@@ -75,7 +75,7 @@ def labels(content: Content) -> tuple[list[int] | None, list[int] | None]:
         ("7/a2 0/b1", [0, 7], None, (), []),
         ("B/a a/a b/a", [0, 1, 2], None, ("B", "a", "b"), ["differ only in case are different classes: 'B', 'b'"]),
         ("1/a 007/a class_3/a", [2, 1, 3], None, ("0", "1", "007", "class_3"), []),
-        ("7/a notes.txt photo.heic", [7], None, (), ["passed over 1 .txt, 1 .heic (unsupported extensions)"]),
+        ("7/a notes.txt photo.heic", [7], None, (), ["skipped 1 .txt, 1 .heic (unsupported extensions)"]),
         ("7/a 7/._a .ipynb_checkpoints/a __MACOSX/7/a", [7], None, (), ["train: 1 image, 1 class"]),
     ],
 )  # fmt: skip

@@ -61,7 +61,7 @@ def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progres
         notes.append(f"class folders that differ only in case are different classes: {', '.join(twins)}")
     if not any(member.folder for member in used) and {_mention(Path(member.path).stem) for member in used} >= set(Split):
         notes.append("file names with 'train' and 'test' are not read as splits")
-    notes += [f"passed over {found.skipped} (unsupported extensions)"] if found.skipped else []
+    notes += [f"skipped {found.skipped} (unsupported extensions)"] if found.skipped else []
     return Content(arrays, classes, ("; ".join(summary), *notes, *conversions))
 
 
