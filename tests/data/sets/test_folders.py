@@ -56,7 +56,7 @@ def labels(content: Content) -> tuple[list[int] | None, list[int] | None]:
         ("01_train/7/a 02_test/0/a", [7], [0], (), ["train: 1 image from '01_train'", "test: 1 image from '02_test'"]),
         ("TRAIN-1/7/a TEST-1/0/a", [7], [0], (), ["from 'TRAIN-1'", "from 'TEST-1'"]),
         ("x/MNIST-JPG-training/7/a x/MNIST-JPG-testing/0/a x/a", [7], [0], (), ["from 'x/MNIST-JPG-testing'"]),
-        ("train-station/a bus/a", [0, 1], None, ("bus", "train-station"), ["2 classes"]),
+        ("train-yard/a bus/a", [0, 1], None, ("bus", "train-yard"), ["2 classes"]),
         ("trainA/a trainB/b testA/a", [NO, NO], [NO], (), ["train: 2 images from 'trainA', 'trainB', no labels"]),
         ("Trainingsdaten/7/a Testdaten/0/a", [0, 7], None, (), ["merged 2 folders", "'Testdaten', 'Trainingsdaten'"]),
         ("train_1 test_2", [NO, NO], None, (), ["file names with 'train' and 'test' are not read as splits"]),
