@@ -252,3 +252,11 @@ def test_what_is_no_ordinary_file_is_refused_at_once(
     with pytest.raises(DataError) as caught, decode.open_path(path) as stream:
         list(decode.read_stream(stream, name=str(path)))
     assert caught.value.message == f"{message}'{path}'{reason}"
+
+
+@pytest.mark.parametrize(("name", "hint"), [("a.npz", "read it as a data set: --dataset"), ("a.zip", "give a PNG")])
+def test_data_set_in_place_of_an_image(name: str, hint: str) -> None:
+    """A file that is a data set by its name is refused with the option that reads it."""
+    with pytest.raises(DataError) as caught:
+        formats.find(b"PK\3\4", name=name)
+    assert str(caught.value.hint).startswith(hint)

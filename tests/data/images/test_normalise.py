@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from mnistae.core.arrays import Array
 from mnistae.core.errors import DataError
 from mnistae.data.images.layout import bounds
-from mnistae.data.images.normalise import INVERTED, NO_SHADES, THICKENED, UNCHANGED, normalise
+from mnistae.data.images.normalise import INVERTED, NO_SHADES, SEVERAL, THICKENED, UNCHANGED, normalise
 
 DIGITS = {
     "one": [[(0.56, 0.1), (0.46, 0.9)]],
@@ -269,3 +269,10 @@ def test_any_picture_gives_an_image_or_is_refused(picture: Array) -> None:
     assert image.dtype == np.float32
     assert 0 <= image.min() <= image.max() <= 1
     assert notes
+
+
+@pytest.mark.parametrize(("names", "is_said"), [(["two", "zero"], True), (["one", "one"], True), (["five"], False)])
+def test_two_digits(names: list[str], *, is_said: bool) -> None:
+    """Two digits side by side are read as one, and that is said; the strokes of a five are one above the other."""
+    _, notes = normalise(np.hstack([strokes(name) for name in names]), name="x")
+    assert (SEVERAL in notes) == is_said

@@ -4,6 +4,7 @@ Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digit
 aspect ratio kept, with anti-aliasing, then moved so that the centre of mass is the centre of the 28x28 image.
 """
 
+import itertools
 import math
 from typing import Any
 
@@ -25,6 +26,8 @@ UNCHANGED = f"used as is ({SIDE}x{SIDE}, light on dark)"
 NO_SHADES = "there are no shades of grey"
 THICKENED = "thickened thin strokes"
 INVERTED = "inverted (dark on light)"
+SEVERAL = "several shapes side by side, read as one digit"
+MIN_SHARE = 0.2  # of the heaviest shape
 
 
 def normalise(grey: Array, *, name: str, is_bilevel: bool = False) -> tuple[Array, tuple[str, ...]]:
@@ -43,6 +46,7 @@ def normalise(grey: Array, *, name: str, is_bilevel: bool = False) -> tuple[Arra
     digit, more_notes = _ink(grey)
     notes += more_notes
     if digit.any():
+        notes += (SEVERAL,) if _are_several(digit) else ()
         ink = _sharpened(digit[bounds(digit > 0.1)])
         reach = _missing_width(ink)
         if reach > 0:
@@ -52,6 +56,17 @@ def normalise(grey: Array, *, name: str, is_bilevel: bool = False) -> tuple[Arra
     if digit.sum() < BOX / 2:  # less than half a hairline
         raise DataError(f"no digit found in '{name}'", hint="give one digit, clearly lighter or darker than its background")
     return _centred(digit), (*notes, f"cropped, scaled to {digit.shape[1]}x{digit.shape[0]}, centred")
+
+
+def _are_several(digit: Array) -> bool:
+    """Whether heavy shapes of a digit (h, w) are side by side, as in a picture of two digits."""
+    from scipy import ndimage
+
+    shapes, count = ndimage.label(digit > 0.5, np.ones((3, 3)))
+    mass = ndimage.sum_labels(digit, shapes, range(1, count + 1))
+    boxes = [box for box, own in zip(ndimage.find_objects(shapes), mass, strict=True) if own > MIN_SHARE * mass.max()]
+    spans = sorted((columns.start, columns.stop) for _, columns in boxes)
+    return any(right[0] >= left[1] for left, right in itertools.pairwise(spans))
 
 
 def _without_blocks(grey: Array) -> Array:
