@@ -18,7 +18,7 @@ def rows(metadata: Metadata) -> list[tuple[str, str]]:
         found.append(("active units", f"{metadata.active_units} of {metadata.model.bottleneck}"))
     if provenance := metadata.provenance:
         found += [("device", provenance.device), ("threads", str(provenance.threads))]
-        found += [(f"{what} version" if what != "cpu" else what, value) for what, value in provenance.versions.items()]
+        found += [("instruction set" if k == "cpu" else f"{k} version", value) for k, value in provenance.versions.items()]
         found.append(("data digest", provenance.data_digest))
     return found
 
