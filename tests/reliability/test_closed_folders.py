@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import write_idx
 from tests.support.client import LONG, NEEDS_ROOT, ForkServer, is_clean_error, log_result, trials, wait_until
-from tests.support.invocations import UNPRIVILEGED, create_fixtures
+from tests.support.invocations import UNPRIVILEGED, Invocation, create_fixtures
 from tests.support.resumable import check_store, digest, run_folder, train_reference
 
 NOBODY = 65534
@@ -63,61 +63,47 @@ FOLDERS: dict[str, tuple[Callable[[Path], None], int]] = {
 """What is done to the home, and what commands that only read a run then end with."""
 
 
+def expected(invocation: Invocation, kind: str, reads: int) -> int:
+    """Return the code that a command ends with."""
+    is_closed = kind == "no right to enter"  # a store that cannot be read is not an empty one
+    if invocation.command in (("checkpoints list", "denoise") if is_closed else ("checkpoints remove",)):
+        return 3  # `import` cannot make the run to be removed, and a run could hide the built-in `denoise`
+    if invocation.text.startswith("train --resume") and reads and not is_closed:
+        return 4  # a run that is missing is started, with another data set
+    return 7 if invocation.writes else reads if invocation.needs_run else invocation.code
+
+
 @NEEDS_ROOT
 @pytest.mark.parametrize("kind", [*FOLDERS][:: trials(2, 1)])
 def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: str, open_folder: Path) -> None:
     """Commands that read work or say why not, and attempt no write; commands that write end with 7 before they train."""
     work = open_folder / "work"
-    data = write_idx(open_folder / "data", digits)
-    train = ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 8, "--name", "r")
-    train_reference(forks, work, (*train, "-q"))
-    picture = open_folder / "pictures" / "out.gif"
-    picture.parent.mkdir()
     home = work / "home"
+    data = write_idx(open_folder / "plain", {role: array[:60] for role, array in digits.items()})
+    train_reference(forks, work, ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 8, "--name", "r", "-q"))
     furnished = create_fixtures(open_folder, "plain", digits, run_folder(work) / "model.safetensors")
     substitutions = {name: word.replace("./", f"{open_folder}/") for name, word in furnished.items()} | {"run": "r"}
-    forks.run("datasets", "verify", substitutions["data"], home=work)  # what is verified is remembered
+    forks.run("evaluate", "-c", "r", "--dataset", data, home=work)  # what is verified is remembered
     for path in [open_folder, *open_folder.rglob("*")]:
         os.chown(path, NOBODY, NOBODY)
     close, reads = FOLDERS[kind]
     close(home)
 
-    commands: list[tuple[tuple[object, ...], int]] = [
-        (("checkpoints", "list"), 3 if kind == "no right to enter" else 0),  # a missing store is an empty one
-        (("summary", "-c", "r"), reads),
-        (("interpolate", "1", "2", "-c", "r", "--dataset", data, "-o", picture), reads),
-        (("evaluate", "-c", "r", "--dataset", data), reads),
-        ((*train, "--force"), 7),
-        (("train", "--resume", "--name", "r", "--dataset", data, "-e", 2), 7),
-    ]
-    walk = [*commands, *walked(substitutions, kind, reads)]
-    for number, (words, code) in enumerate(walk):
+    share = [*FOLDERS].index(kind)
+    tried = [use for k, use in enumerate(UNPRIVILEGED) if LONG or use.writes or k % 6 == share]
+    for number, invocation in enumerate(tried):
         log = open_folder / f"audit{number}"
-        streams = open_folder / f"streams{number}"
         hooks = (("audit", str(log)), ("drop_privileges", NOBODY))
-        end = forks.run(*words, home=streams, env={"MNISTAE_HOME": str(home)}, before=hooks)
-        assert end.code == code, (words, end)
-        assert code == 0 or is_clean_error(end)
+        streams = open_folder / f"streams{number}"
+        end = forks.run(*invocation.words(substitutions), home=streams, env={"MNISTAE_HOME": str(home)}, before=hooks)
+        assert end.code == expected(invocation, kind, reads), (invocation, end)
+        assert end.code == 0 or is_clean_error(end)
         assert not re.search(r"epoch +[0-9]+/", end.err)
         attempts = [path for _event, path in map(json.loads, log.read_text().splitlines()) if path.startswith(str(home))]
-        is_writer = words[0] == "train" or words[:2] in {("checkpoints", "import"), ("checkpoints", "remove")}
-        if number >= len(commands):  # data that are new would be cached; that they cannot be is no trouble
+        if invocation.command in {"map", "report"} or (reads and not invocation.needs_run):  # they would cache something
             attempts = [path for path in attempts if path != str(home) and not path.startswith(str(home / "cache"))]
-        assert is_writer or attempts == [], (words, attempts)
-    assert picture.exists() == (reads == 0)
-    log_result("B4", trials=len(walk), note=f"{kind}: as another user")
-
-
-def walked(substitutions: Mapping[str, str], kind: str, reads: int) -> Iterator[tuple[tuple[object, ...], int]]:
-    """Yield every command with the code that it ends with."""
-    for invocation in UNPRIVILEGED if LONG else UNPRIVILEGED[list(FOLDERS).index(kind) :: 6]:
-        if reads and invocation.text.startswith("train --resume"):
-            continue  # a run that is missing is started, with another data set
-        code = 7 if invocation.writes else reads if invocation.needs_run else invocation.code
-        is_closed = kind == "no right to enter"  # a store that cannot be read is not an empty one
-        if invocation.command in (("checkpoints list", "denoise") if is_closed else ("checkpoints remove",)):
-            code = 3  # `import` cannot make the run to be removed, and a run could hide the built-in `denoise`
-        yield invocation.words(substitutions), code
+        assert invocation.writes or attempts == [], (invocation, attempts)
+    log_result("B4", trials=len(tried), note=f"{kind}: as another user")
 
 
 def moved(home: Path) -> None:
