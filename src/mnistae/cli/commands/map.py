@@ -75,6 +75,8 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
     if options.method is Method.CODES and size != 2:
         raise UsageError(f"invalid value for --method: 'codes' (the bottleneck is {size})", hint="use tsne or pca")
     method = options.method or (Method.CODES if size == 2 else Method.TSNE)
+    if options.seed and method is not Method.TSNE:
+        raise UsageError(f"--seed has no effect with --method {method}", hint="leave --seed out, or use --method tsne")
     dataset = inputs.open_dataset_of(reporter, checkpoint, source)
     inputs.warn_unlike_split(reporter, [checkpoint], dataset, options.split)
     with reporter.progress(is_bytes=False) as progress:
