@@ -76,6 +76,7 @@ OPTIMIZER = {"state": {n: {"exp_avg": tensor} for n, tensor in enumerate(weights
         (SEQUENTIAL, mapping("encoder.0", "encoder.2", "decoder.0", "decoder.2")),
         (MODULES, mapping("encoder/0", "encoder/2", "decoder/0", "decoder/2")),
         (renamed("1", "2", "3", "4", weight="W", bias="b"), None),
+        (renamed("fc1", "fc2", "fc3", "fc4", weight="", bias="_bias"), ()),
         (renamed("enc_1", "enc_2", "dec_1", "dec_2", weight="_w", bias="_b"), mapping("enc_1", "enc_2", "dec_1", "dec_2")),
         (list(weights().values()), mapping("0", "2", "4", "6")),
         (sorted(weights().values(), key=lambda tensor: -tensor.ndim), mapping("0", "1", "2", "3")),
@@ -141,11 +142,11 @@ def test_plain_safetensors(tmp_path: Path) -> None:
 
 
 def test_safetensors_without_names_for_parts(tmp_path: Path) -> None:
-    """Names that do not tell a matrix from a bias are paired in alphabetical order, the same every time."""
-    parts = {"weight": "matrix{}", "bias": "offset{}"}
+    """Names that do not tell a matrix from a bias are paired in alphabetical order; a slash is like a dot."""
+    parts = {"weight": "net/matrix{}", "bias": "net/offset{}"}
     data = {parts[name[4:]].format(name[2]): tensor for name, tensor in weights().items()}
     (tmp_path / "lab.safetensors").write_bytes(safetensors.torch.save(data))
-    check_import(tmp_path / "lab.safetensors", weights(), notes=mapping(*(f"matrix{number}" for number in range(1, 5))))
+    check_import(tmp_path / "lab.safetensors", weights(), notes=mapping(*(f"net.matrix{number}" for number in range(1, 5))))
 
 
 def test_npz(tmp_path: Path) -> None:

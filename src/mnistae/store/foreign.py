@@ -145,9 +145,10 @@ def _load_safetensors(data: bytes) -> dict[str, Any]:
     if int.from_bytes(data[:8], "little") > checkpoint_format.MAX_HEADER:
         raise CheckpointError(f"it is {SAFETENSORS} with too large a header", hint=HINT)
     try:
-        return dict(sorted(safetensors.torch.load(data).items()))  # it returns them in random order
+        found = safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError) as error:  # KeyError: a type that torch does not know
         raise CheckpointError(f"it is {SAFETENSORS} that is truncated or damaged", hint=HINT) from error
+    return {name.replace("/", "."): found[name] for name in sorted(found)}  # they have no order of their own
 
 
 def _load_pytorch(data: bytes, pickled: bytes) -> dict[str, Any]:

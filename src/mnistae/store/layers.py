@@ -62,14 +62,14 @@ def find(arrays: Arrays) -> tuple[ModelConfig, dict[str, str], list[str]]:
 
 def _layers(arrays: Arrays) -> Iterator[Layer]:
     parts = {name: _PART.match(name) for name in arrays}
-    biases = {part[1] + part[3]: name for name, part in parts.items() if part and part[2]}
+    biases = {(part[1] + part[3]).rstrip("./_"): name for name, part in parts.items() if part and part[2]}
     unnamed = {} if any(parts.values()) else _pairs(arrays)
     columns = {*biases.values(), *unnamed.values()}  # biases of one column, or one row
     for name, array in arrays.items():
         if array.ndim == 2 and name not in columns:
-            key = _PART.sub(r"\1\3", name)
+            key = _PART.sub(r"\1\3", name).rstrip("./_")
             bias = unnamed.get(name) or biases.get(key)
-            yield Layer(key.lstrip("./").rstrip("./_") or name, name, bias, (array.shape[0], array.shape[1]))
+            yield Layer(key.lstrip("./") or name, name, bias, (array.shape[0], array.shape[1]))
 
 
 def _pairs(arrays: Arrays) -> dict[str, str]:
@@ -104,24 +104,25 @@ def _has_all(found: Counter[tuple[int, int]], hidden: int, bottleneck: int) -> b
 
 
 def _choose(config: ModelConfig, layers: Sequence[Layer]) -> list[Layer]:
-    """Return fc1 to fc4. Of two matrices of the same shape the encoder's comes first, then the one with the lower number."""
+    """Return fc1 to fc4. Of two matrices of the same shape the encoder's comes first, or else the one with the lower number.
+
+    Where names do not tell, the order of the file does, unless it is alphabetical.
+    """
     shapes = [shape for shape in config.shapes().values() if len(shape) == 2]
+    is_alphabetical = list(layers) == sorted(layers, key=lambda layer: layer.matrix)
     chosen: list[Layer] = []
     for shape in shapes:
         alike = [layer for layer in layers if layer.shape == shape]
+        names = ", ".join(f"'{safe_text(layer.name)}'" for layer in alike[:LISTED])
         if len(alike) > shapes.count(shape):
-            names = ", ".join(f"'{layer.name}'" for layer in alike[:LISTED])
             # a second network has a second fc1; a variational one has two heads
-            raise CheckpointError(
-                safe_text(f"more than one matrix of shape {shape}: {names}"), hint=_ONLY if chosen else _ALONE
-            )
-        ordered = sorted(alike, key=lambda layer: [*map(int, re.findall(r"\d{1,9}", layer.name))])
-        ordered.sort(key=_is_decoder)
-        differing = {(_is_decoder(layer), re.sub(r"\d", "", layer.name)) for layer in alike}
-        if ordered != alike and len(differing) == 2 and len({is_decoder for is_decoder, _ in differing}) == 1:
-            first, second = (safe_text(layer.name) for layer in alike)
-            raise CheckpointError(f"'{first}' and '{second}' have the same shape, and their order is unclear", hint=_NUMBER)
-        chosen.append(next(layer for layer in ordered if layer not in chosen))
+            raise CheckpointError(f"more than one matrix of shape {shape}: {names}", hint=_ONLY if chosen else _ALONE)
+        if len({re.sub(r"\d", "", layer.name) for layer in alike}) == 1:
+            alike.sort(key=lambda layer: [*map(int, re.findall(r"\d{1,9}", layer.name))])
+        elif len(set(map(_is_decoder, alike))) == 1 and is_alphabetical:
+            raise CheckpointError(f"{names} have the same shape, and nothing tells which comes first", hint=_NUMBER)
+        alike.sort(key=_is_decoder)
+        chosen.append(next(layer for layer in alike if layer not in chosen))
     return chosen
 
 
