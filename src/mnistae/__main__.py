@@ -34,7 +34,7 @@ def _sanitize_environment() -> None:
 
     for name in ("TERMINAL_WIDTH", "COLUMNS", "LINES"):
         width = os.environ.get(name, "1")
-        if not (width.isascii() and width.isdigit() and len(width) < 10):  # int() refuses 4,301 digits
+        if not (width.isascii() and width.isdigit() and len(width) < 10 and int(width)):  # int() refuses 4,301 digits
             del os.environ[name]
     with contextlib.suppress(OSError):
         if os.get_terminal_size(2).columns:  # exported sizes are those of another terminal, or of this one before
@@ -54,10 +54,8 @@ def _limit_threads() -> None:
     from mnistae.core import cpus
 
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = cpus.limit() or usable
-    if limit < usable:
-        os.environ.setdefault("OMP_NUM_THREADS", str(limit))
+    if (usable := cpus.usable()) < cpus.available():
+        os.environ.setdefault("OMP_NUM_THREADS", str(usable))
 
 
 if __name__ == "__main__":

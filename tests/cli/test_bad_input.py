@@ -32,6 +32,7 @@ def junk(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
     images.write_bytes(images.read_bytes()[:-1])
     (folder / "junk.pth").write_bytes(b"PK\x03\x04 not really")
     os.mkfifo(folder / "fifo.png")
+    (folder / "-text.png").write_text("text")
     return folder
 
 
@@ -41,6 +42,7 @@ TABLE: list[tuple[str, int, str]] = [
     ("reconstruct - -", 2, "'-' given more than once"),
     ("reconstruct train: 1", 2, "invalid image reference: 'train:'"),
     ("reconstruct -1", 2, "no such option: -1"),
+    ("reconstruct -text.png", 2, "no such option: -t"),
     ("interpolate 1", 2, "interpolation needs at least two images"),
     ("traverse 1 2", 2, "unexpected extra argument: '2'"),
     ("traverse own.npy", 2, "traverse takes exactly one image, got 3"),
@@ -138,12 +140,19 @@ TABLE: list[tuple[str, int, str]] = [
     ("decode many -o d/ -f gif", 2, "--format cannot be combined with a folder"),
     # commands
     ("trian", 2, "no such command 'trian'. Did you mean 'train'?"),
-    ("train --epoch 3", 2, "no such option"),
+    ("train --epoch 3", 2, "no such option: --epoch (Possible options: --epochs)"),
+    *((words, 2, "no such option: -") for words in ("-c tiny map", "--quiet --epochs 3 train", "datasets --raw verify", "-v")),
     ("checkpoints rm", 2, "no such command 'rm'"),
 ]
 HINTS = {
     "train --resume --name nobody": "add settings to start it, such as --recipe lab",
-    "train --resume -e 1": "leave --epochs out to train up to 2, or use --epochs 3 for 1 more",
+    "train --resume -e 1": "use --epochs 3 for 1 more",
+    "reconstruct -1": "indices count from 0, and a file name that begins with '-' needs './' before it; ",
+    "reconstruct -text.png": "a file name that begins with '-' needs './' before it; run 'mnistae reconstruct --help'",
+    "-c tiny map": "options follow the command: mnistae map -c",
+    "--quiet --epochs 3 train": "options follow the command: mnistae train --quiet",
+    "datasets --raw verify": "options follow the command: mnistae datasets verify --raw",
+    "-v": "run 'mnistae --help'",
     "trian": "run 'mnistae --help'",
     "train --epoch 3": "run 'mnistae train --help'",
     "checkpoints rm": "run 'mnistae checkpoints --help'",

@@ -85,7 +85,7 @@ def test_ci_installs_and_tests_as_the_readme_does() -> None:
 
 def test_readme_names_every_exit_code_and_variable() -> None:
     """The README's tables are complete."""
-    from mnistae.cli.commands.doctor import VARIABLES
+    from mnistae.core.environment import VARIABLES
     from mnistae.core.errors import ExitCode
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mnistae.store import runs
 from tests.cli.test_train import run_files
 from tests.conftest import Cli
 
@@ -60,6 +61,16 @@ def test_time_limit(cli: Cli, tiny: Path, home: Path) -> None:
         "hint: run it again: mnistae train --resume --name cut --time 1s",
     ]
     assert run_files(home, "cut") == run_files(home, "whole")
+
+
+def test_run_that_another_process_has_started(
+    cli: Cli, trained_store: Path, trained: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was missing at first and is there once it is locked is continued, not refused as one that exists."""
+    exists, answers = runs.exists, iter([False])
+    monkeypatch.setattr(runs, "exists", lambda name: next(answers, exists(name)))
+    answer = cli("train", "--resume", "--name", trained, "--dataset", trained_store.parent / "tiny", "-e", 3)
+    assert (answer.code, "resuming 'tiny' after 2 epochs" in answer.err) == (0, True), answer.err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a loop of sh")

@@ -145,6 +145,7 @@ def test_full_disk(unbuffered: str, words: list[str], completing: str, code: int
         ("pydantic", "raise ValueError('no')", ("reconstruct", "1"), "pydantic.py' is imported instead"),
         ("json", "raise ValueError('no')", ("reconstruct", "1"), "json.py' is imported instead"),
         ("torch", "raise OSError('no CUDA')", ("doctor",), "torch cannot be imported: OSError: no CUDA"),
+        ("matplotlib", "raise OSError('no font')", ("doctor",), ", cannot be imported: OSError: no font"),
         ("elsewhere", "x = 1", ("summary",), "fc1"),
     ],
 )
@@ -157,8 +158,12 @@ def test_module_in_the_way(tmp_path: Path, module: str, source: str, words: tupl
     assert done.returncode == (1 if "instead" in shown else 0)
 
 
-def test_tilde_after_an_equals_sign(trained: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No shell expands the ~ of --output=~/x.png."""
+@pytest.mark.parametrize("words", [("--output=~/x.png",), ("-o~/x.png",), ("-o", "~/x.png")], ids=" ".join)
+def test_tilde(trained: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    """A ~ that no shell expands: behind an option, or in arguments that come from another program."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert cli("reconstruct", "1", "--output=~/x.png").out == f"{tmp_path}/x.png\n"
+    monkeypatch.setenv("MNISTAE_HOMES", "x")
+    answer = cli("reconstruct", "1", *words)
+    assert answer.out == f"{tmp_path}/x.png\n"
+    assert answer.err.startswith("warning: unknown variable 'MNISTAE_HOMES', did you mean 'MNISTAE_HOME'?\n")
     assert (tmp_path / "x.png").is_file()

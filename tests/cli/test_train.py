@@ -119,6 +119,17 @@ def test_bfloat16_without_instructions_is_warned_about(cli: Cli, tiny: Path, mon
         assert ("warning: this CPU has no bfloat16 instructions" in cli(*words, precision).err) is is_warned
 
 
+@pytest.mark.parametrize(("cpus", "is_warned"), [(1, True), (2, False)])
+def test_more_threads_than_cpus_are_warned_about(
+    cli: Cli, tiny: Path, monkeypatch: pytest.MonkeyPatch, cpus: int, is_warned: bool
+) -> None:
+    """Two threads on one CPU train at a fraction of the speed; on two they do not."""
+    monkeypatch.setattr("mnistae.core.cpus.usable", lambda: cpus)
+    answer = cli("train", "--dataset", tiny, "-e", 1, "--hidden", 8, "--threads", 2)
+    warning = "warning: more threads than CPUs: training may be many times slower than with --threads 1"
+    assert (answer.code, warning in answer.err) == (0, is_warned)
+
+
 def test_dead_units_are_warned_about(cli: Cli, tiny: Path) -> None:
     """Units that are always zero are counted and listed."""
     answer = cli("train", "--dataset", tiny, "-e", 2, "-b", 256, "-z", 64)

@@ -35,6 +35,30 @@ def test_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str, expe
     assert paths.user_data_dir() == (Path(expected.format(work=tmp_path / "work")) if expected else None)
 
 
+def test_an_unknown_home_directory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder called ~ is made."""
+    monkeypatch.setenv("MNISTAE_HOME", "~no-such-user/store")
+    with pytest.raises(UsageError, match="invalid MNISTAE_HOME: '~no-such-user/store': the home directory is unknown"):
+        paths.cache_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("MNISTAE_DATADIR", "MNISTAE_DATA_DIR"),
+        ("MNISTAE_DATA", "MNISTAE_DATA_DIR"),
+        ("MNISTAE_CHECKPOINTS", "MNISTAE_CHECKPOINT"),
+        ("MNISTAE_DEVICE", None),
+        ("MNISTAE_PORT", None),
+        ("MNISTAE_SERVICE_HOST", None),
+    ],
+)
+def test_misspelt(monkeypatch: pytest.MonkeyPatch, name: str, expected: str | None) -> None:
+    """A variable that looks like one of ours is reported, and no other: Kubernetes sets some for a service of our name."""
+    monkeypatch.setattr("os.environ", {name: "x"})
+    assert environment.misspelt().get(name) == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"), [(["train"], "MNISTAE_DEVICE"), (["train", "--device=cuda9"], ""), (["--device", "cuda9"], "")]
 )

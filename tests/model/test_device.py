@@ -17,12 +17,12 @@ def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(backend, "is_available", lambda: False)
 
 
-def ones_that(works: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def make_ones(monkeypatch: pytest.MonkeyPatch, error: type[Exception] | None = None) -> None:
     """Let a tensor on CUDA be one on the CPU, or fail as on a GPU that this build of torch does not support."""
 
     def ones(*_sizes: int, device: torch.device) -> torch.Tensor:
-        if device.type == "cuda" and not works:
-            raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore")
+        if device.type == "cuda" and error:
+            raise error("CUDA error: no kernel image is available for execution on the device\nmore")
         return torch.full((8, 8), 1.0)
 
     monkeypatch.setattr(torch, "ones", ones)
@@ -37,10 +37,19 @@ def test_check_choice() -> None:
             device.check_choice(choice)
 
 
-@pytest.mark.parametrize("choice", ["cuda", "cuda:1", "xpu", "mps"])
-def test_missing_device_is_an_error(choice: str) -> None:
+@pytest.mark.parametrize(
+    ("choice", "build", "reason"),
+    [
+        ("cuda", None, "is built without CUDA"),
+        ("cuda:1", "13.0", "for CUDA 13.0 finds no usable GPU or driver"),
+        ("xpu", None, "finds no XPU device"),
+        ("mps", None, "finds no MPS device"),
+    ],
+)
+def test_missing_device_is_an_error(monkeypatch: pytest.MonkeyPatch, choice: str, build: str | None, reason: str) -> None:
     """A requested device that is not available is never replaced by another."""
-    with pytest.raises(DeviceError, match=f"device '{choice}' is not available: torch ") as caught:
+    monkeypatch.setattr(torch.version, "cuda", build)
+    with pytest.raises(DeviceError, match=f"device '{choice}' is not available: torch .* {reason}") as caught:
         device.resolve(choice)
     assert caught.value.exit_code == 5
 
@@ -60,12 +69,13 @@ def test_out_of_memory_is_one_sentence() -> None:
     assert caught.value.message == f"out of memory on 'cuda': {reason}"
 
 
+@pytest.mark.parametrize("error", [RuntimeError, AssertionError, NotImplementedError])
 @pytest.mark.parametrize("gpus", [1], indirect=True)
-def test_auto_takes_the_best_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_the_best_that_works(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
     """CUDA comes first; if it is listed but fails its first computation, auto skips it, and an explicit choice is an error."""
-    ones_that(True, monkeypatch)
+    make_ones(monkeypatch)
     assert device.resolve("auto").type == "cuda"
-    ones_that(False, monkeypatch)
+    make_ones(monkeypatch, error)
     assert device.resolve("auto").type == "cpu"
     with pytest.raises(DeviceError, match="device 'cuda' does not work: CUDA error: no kernel image"):
         device.resolve("cuda")

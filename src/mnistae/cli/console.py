@@ -1,26 +1,22 @@
 """The two streams: results on stdout, everything else on stderr."""
 
 import contextlib
-import errno
 import functools
 import json
-import locale
-import os
-import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from mnistae.cli import terminal
+from mnistae.core import environment
 from mnistae.core.errors import OutputError
 from mnistae.core.text import escape, safe_text
 from mnistae.outputs.terminal.canvas import Canvas
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from mnistae.data.sets.dataset import Progress
 
 SCHEMA = 1
@@ -42,6 +38,10 @@ class Reporter:
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Suppress everything on stderr except errors.")] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False
 
+    def __post_init__(self) -> None:
+        for name, known in environment.misspelt().items():
+            self.warn(f"unknown variable '{name}', did you mean '{known}'?")
+
     def info(self, text: str) -> None:
         """Write a line to stderr."""
         if not self.quiet:
@@ -58,7 +58,7 @@ class Reporter:
 
     def preview(self, render: Preview) -> None:
         """Show a preview on stderr if that is a terminal; otherwise nothing is rendered."""
-        if not self.quiet and is_terminal(sys.stderr):
+        if not self.quiet and terminal.is_terminal(sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.write(_join(render(_canvas(sys.stderr))))  # one write: others may use the same terminal
                 sys.stderr.flush()
@@ -67,7 +67,7 @@ class Reporter:
         """Write the result to stdout: the document with --json, else the preview on a terminal, else the lines."""
         if self.as_json:
             write_json({"schema": SCHEMA, "command": self.command, **document})
-        elif render is not None and is_terminal(sys.stdout):
+        elif render is not None and terminal.is_terminal(sys.stdout):
             write_bytes(_join(render(_canvas(sys.stdout))).encode("utf-8", "surrogateescape"))
         else:
             write(_join(lines))
@@ -76,7 +76,7 @@ class Reporter:
     def progress(self, *, is_bytes: bool = True) -> "Iterator[Progress]":
         """Yield a function that reports progress: as a bar of bytes or steps on a terminal, elsewhere as one line per item."""
         report_once = functools.cache(self.info)
-        if self.quiet or not can_redraw():
+        if self.quiet or not terminal.can_redraw():
             yield lambda what, _done, _total: report_once(what)
             return
         from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -84,10 +84,10 @@ class Reporter:
         from mnistae.cli import foreground
 
         amount = DownloadColumn() if is_bytes else MofNCompleteColumn()
-        terminal = error_console()
+        display = terminal.error_console()
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), amount, TimeRemainingColumn())
-        bar, tasks = Progress(*columns, console=terminal), {}
-        with foreground.live(bar, terminal, can_redraw) as is_visible:
+        bar, tasks = Progress(*columns, console=display), {}
+        with foreground.live(bar, display) as is_visible:
 
             def show(what: str, done: int, total: int | None) -> None:
                 if what not in tasks:
@@ -114,7 +114,7 @@ def print_error(message: str, hint: str) -> None:
 
 def write(text: str) -> None:
     """Write text to stdout. Raises StdoutClosedError, OutputError."""
-    shown = "\n".join(escape(line) for line in text.split("\n")) if is_terminal(sys.stdout) else text
+    shown = "\n".join(escape(line) for line in text.split("\n")) if terminal.is_terminal(sys.stdout) else text
     write_bytes(shown.encode("utf-8", "surrogateescape"))
 
 
@@ -139,18 +139,9 @@ def write_bytes(data: bytes) -> None:
     except BrokenPipeError:
         raise StdoutClosedError from None
     except OSError as error:
-        if is_hangup(error):
+        if terminal.is_hangup(error):
             raise
         raise OutputError(f"cannot write to stdout: {error.strerror}", hint="is the disk full?") from error
-
-
-def is_hangup(error: OSError) -> bool:
-    """Whether a write failed because the terminal was closed: the error may arrive before SIGHUP does."""
-    if error.errno != errno.EIO:
-        return False
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        return any(stat.S_ISCHR(os.fstat(stream.fileno()).st_mode) for stream in (sys.stdout, sys.stderr))
-    return False
 
 
 def format_table(rows: Sequence[Sequence[object]], *, has_headings: bool = True) -> list[str]:
@@ -170,50 +161,17 @@ def format_table(rows: Sequence[Sequence[object]], *, has_headings: bool = True)
     return ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
 
 
-def is_terminal(stream: IO[str] | None) -> bool:
-    """Whether a stream is open and a terminal."""
-    return stream is not None and not stream.closed and stream.isatty()
-
-
-def can_redraw() -> bool:
-    """Whether a live bar can be drawn on stderr: on a capable terminal, in the foreground, and not in a notebook or in CI."""
-    if not is_terminal(sys.stderr) or os.environ.get("TERM") in {"dumb", "unknown"}:
-        return False
-    if "JPY_PARENT_PID" in os.environ or os.environ.get("CI"):
-        return False
-    try:
-        return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
-    except (OSError, AttributeError):  # not our controlling terminal, or not a POSIX system
-        return True
-
-
-def error_console() -> "Console":
-    """Return a rich console on stderr."""
-    from rich.console import Console
-
-    return Console(stderr=True, markup=False, highlight=False)
-
-
-def supports_unicode(stream: TextIO) -> bool:
-    """Whether a stream and the locale support characters beyond ASCII.
-
-    In the C locale Python still writes UTF-8, so the stream's encoding alone is not enough.
-    """
-    encodings = [stream.encoding or "", "utf-8" if os.name == "nt" else locale.getencoding()]
-    return all(encoding.lower().startswith("utf") for encoding in encodings)
-
-
 def _canvas(stream: TextIO) -> Canvas:
     """Return the size and the abilities of a terminal, less a few lines for the other output of a command."""
     from rich.console import Console
 
-    terminal = Console(file=stream)
-    colours = {"standard": 16, "256": 256, "truecolor": 2**24}.get(terminal.color_system or "", 0)
+    display = Console(file=stream)
+    colours = {"standard": 16, "256": 256, "truecolor": 2**24}.get(display.color_system or "", 0)
     return Canvas(
-        width=min(terminal.width, 1000),
-        height=min(max(terminal.height - 5, 8), 200),
-        colours=0 if terminal.no_color else colours,
-        has_blocks=supports_unicode(stream) and not terminal.legacy_windows,
+        width=min(display.width, 1000),
+        height=min(max(display.height - 5, 8), 200),
+        colours=0 if display.no_color else colours,
+        has_blocks=terminal.supports_unicode(stream) and not display.legacy_windows,
     )
 
 

@@ -7,10 +7,11 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from mnistae.cli import signals
+from mnistae.cli.terminal import can_redraw
 
 
 @contextlib.contextmanager
-def live(shown: RenderableType, terminal: Console, can_redraw: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
+def live(shown: RenderableType, terminal: Console) -> Iterator[Callable[[], bool]]:
     """Yield a function that returns whether the display is visible; it is drawn again after a return to the foreground."""
 
     class ForegroundLive(Live):

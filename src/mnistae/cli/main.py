@@ -9,7 +9,7 @@ import traceback
 
 import typer
 
-from mnistae.cli import app, console, shadows, signals
+from mnistae.cli import app, completion, console, shadows, signals, terminal
 from mnistae.core import environment
 from mnistae.core.errors import ExitCode, MnistaeError
 
@@ -62,25 +62,34 @@ def _usage_error(error: typer.TyperException) -> int:
         message = f"{start}'{value}' is not {'an integer' if reason.startswith('integer') else 'a number'}"
     message = message.replace("Value error, ", "")
     message = re.sub(r"^Got (unexpected extra argument)(?:\(s\)|s)? \((.*)\)$", r"\1: '\2'", message)
-    if re.search(r"No such option: -[0-9]", message):
-        hint = f"indices count from 0, and a file name that begins with '-' needs './' before it; {hint}"
-    if re.fullmatch(r"No such option: (-q|--quiet|--json)", message):
-        hint = f"options follow the command: mnistae reconstruct 1 {message.rpartition(' ')[2]}"
+    if found := re.match(r"No such option: (-\S+)", message):
+        owner = None if " ".join(words) in app.COMMANDS else _owner(found[1])
+        message = found[0] if owner else message
+        hint = f"options follow the command: mnistae {owner} {found[1]}" if owner else hint
+        if found[1][1].isdigit():
+            hint = f"indices count from 0, and a file name that begins with '-' needs './' before it; {hint}"
+        elif any(word.startswith("-") and os.path.lexists(word) for word in sys.argv):
+            hint = f"a file name that begins with '-' needs './' before it; {hint}"
     return _report(message[:1].lower() + message[1:], hint, ExitCode.USAGE)  # as all other messages
 
 
+def _owner(option: str) -> str | None:
+    """Return the command that has an option: the one in the command line, else the first, or None."""
+    owners = [name for name, (_, parameters) in completion.table().items() if name and option in parameters]
+    return next((name for name in owners if {*name.split()} <= {*sys.argv}), next(iter(owners), None))
+
+
 def _expand_home() -> None:
-    """Check our variables, and expand a leading ~ where no shell does: in their values, and after the = of an option."""
-    for name in [name for name in os.environ if name.startswith(environment.PREFIX)]:
+    """Check our variables, and expand the ~ at the start of their values and of arguments, which may not come from a shell."""
+    for name in os.environ.keys() & environment.VARIABLES:
         os.environ[name] = environment.variable(name) or ""
     for at, word in enumerate(sys.argv):
-        option, equals, value = word.partition("=")
-        if option.startswith("--") and value.startswith("~"):
-            sys.argv[at] = option + equals + os.path.expanduser(value)  # noqa: PTH111 - Path's raises without a home
+        if found := re.fullmatch(r"(|-[a-z]|--[^=]+=)(~/.*)", word, re.DOTALL):
+            sys.argv[at] = found[1] + environment.expand(found[2])
 
 
 def _stream_error(error: OSError) -> int:
-    if console.is_hangup(error):
+    if terminal.is_hangup(error):
         return ExitCode.SIGHUP
     if error.filename is not None:  # errors of files are handled where the file is known: this is a bug
         return _unexpected(error)
@@ -98,7 +107,7 @@ def _unexpected(error: Exception) -> int:
 
 def _report(message: str, hint: str, code: ExitCode) -> int:
     """Report a failure on stderr, and with --json also as the one document on stdout."""
-    if os.environ.get("MNISTAE_DEBUG") == "1":
+    if os.environ.get("MNISTAE_DEBUG", "").lower() not in environment.OFF:
         traceback.print_exc()
     if variable := environment.blame(message, sys.argv[1:]):
         message = f"{message} ({variable})"

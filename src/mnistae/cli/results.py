@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnistae.cli import console
+from mnistae.cli import console, terminal
 from mnistae.cli.console import Reporter
 from mnistae.cli.groups import DatasetOptions, OutputOptions
 from mnistae.core.errors import UsageError
@@ -69,7 +69,7 @@ def _check_stdout(reporter: Reporter, options: OutputOptions, *, is_text: bool) 
         raise UsageError("--json and -o - cannot be combined", hint="leave one of them out")
     if reporter.as_json and options.format is not None:
         raise UsageError("--format cannot be combined with --json", hint="leave --format out, or name a file with -o")
-    if console.is_terminal(sys.stdout) and not (reporter.as_json or is_text):
+    if terminal.is_terminal(sys.stdout) and not (reporter.as_json or is_text):
         raise UsageError("refusing to write binary data to a terminal", hint="pipe it, or write to a file with -o")
 
 

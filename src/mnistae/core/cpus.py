@@ -2,8 +2,19 @@
 
 import contextlib
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+
+
+def available() -> int:
+    """Return the number of CPUs that this process may run on, whatever share of their time it has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable() -> int:
+    """Return the number of CPUs that this process may use at once."""
+    return min(available(), limit() or available())
 
 
 def limit(root: Path = Path("/")) -> int | None:

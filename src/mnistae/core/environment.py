@@ -1,10 +1,15 @@
 """The package's environment variables, as shells, containers and job schedulers pass them."""
 
+import difflib
 import os
 
 from mnistae.core.errors import UsageError
 
 PREFIX = "MNISTAE_"
+
+VARIABLES = [f"{PREFIX}{word}" for word in ("HOME", "DATA_DIR", "CHECKPOINT", "DEVICE", "OFFLINE", "MIRROR", "DEBUG")]
+
+OFF = {"", "0", "false", "no", "off"}
 
 
 def variable(name: str) -> str | None:
@@ -18,12 +23,29 @@ def variable(name: str) -> str | None:
         return None
     if value[0] in "\"'" or value[-1] in "\"'" or any(ch < " " or ch == "\x7f" for ch in value):
         raise UsageError(f"invalid {name}: {value!a}", hint="remove the quotes or control characters")
-    return os.path.expanduser(value) if value.startswith("~") else value  # noqa: PTH111 - Path's raises without a home
+    expanded = expand(value)
+    if expanded.startswith("~"):
+        raise UsageError(f"invalid {name}: '{value}': the home directory is unknown", hint="give the whole path")
+    return expanded
+
+
+def expand(path: str) -> str:
+    """Return a path with a leading ~ expanded, or as it is where the home directory is unknown."""
+    return os.path.expanduser(path)  # noqa: PTH111 - Path's raises without a home
+
+
+def misspelt() -> dict[str, str]:
+    """Return the names of variables that look like one of ours misspelt, each with that one."""
+    others = {name.removeprefix(PREFIX): name for name in os.environ.keys() - VARIABLES if name.startswith(PREFIX)}
+    known = [name.removeprefix(PREFIX) for name in VARIABLES]
+    close = {name: difflib.get_close_matches(word, known, n=1, cutoff=0.66) for word, name in sorted(others.items())}
+    return {name: PREFIX + found[0] for name, found in close.items() if found}
 
 
 def blame(message: str, arguments: list[str]) -> str:
     """Return the name of the variable whose value a message is about, or '' if it was given as an argument, or is none's."""
-    for name, value in os.environ.items():
-        if name.startswith(PREFIX) and value and f"'{value}'" in message and name not in message:
+    for name in os.environ.keys() & VARIABLES:
+        value = os.environ[name]
+        if value and f"'{value}'" in message and name not in message:
             return "" if any(value in word for word in arguments) else name
     return ""

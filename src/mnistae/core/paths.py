@@ -6,7 +6,7 @@ from pathlib import Path
 
 import platformdirs
 
-from mnistae.core.environment import variable
+from mnistae.core.environment import OFF, variable
 from mnistae.core.errors import UsageError
 
 APP = "mnistae"
@@ -36,7 +36,7 @@ def user_data_dir() -> Path | None:
 def is_offline() -> bool:
     """Whether `MNISTAE_OFFLINE` disables downloads."""
     value = (variable("MNISTAE_OFFLINE") or "").lower()
-    if value in {"", "0", "false", "no", "off"}:
+    if value in OFF:
         return False
     if value in {"1", "true", "yes", "on"}:
         return True

@@ -184,10 +184,11 @@ def resume(name: str, *, epochs: int | None) -> tuple[TrainingState, Metadata, T
         return state, metadata, config
     longer, done = dataclasses.replace(config, epochs=epochs), len(state.history)
     if epochs < done:
-        more = "" if config.schedule is Schedule.LINEAR else f", or use --epochs {done + epochs} for {epochs} more"
+        more = "" if config.schedule is Schedule.LINEAR else f"use --epochs {done + epochs} for {epochs} more"
+        rest = f"leave --epochs out to train up to {config.epochs}" if done < config.epochs else ""
         raise UsageError(
             f"run '{name}' already has {done} epochs, more than --epochs {epochs}: --epochs counts all epochs of the run",
-            hint=f"leave --epochs out to train up to {config.epochs}{more}",
+            hint=", or ".join(filter(None, (rest, more))) or f"train a new run: --epochs {epochs} and another --name",
         )
     if config.schedule is Schedule.LINEAR:
         raise UsageError(

@@ -1,5 +1,6 @@
 """`mnistae doctor`: information for bug reports."""
 
+import importlib
 import os
 import platform
 import sys
@@ -9,14 +10,15 @@ from typing import Any
 import mnistae
 from mnistae.cli import inputs
 from mnistae.cli.console import Reporter, format_table
-from mnistae.core import paths
+from mnistae.core import environment, paths
 from mnistae.core.errors import CheckpointError, DeviceError
 from mnistae.data.sets import registry
 from mnistae.model import device as devices
 from mnistae.store import verification
 
-PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "matplotlib", "pillow", "typer", "rich", "filelock")
-VARIABLES = ("MNISTAE_HOME", "MNISTAE_DATA_DIR", "MNISTAE_CHECKPOINT", "MNISTAE_DEVICE", "MNISTAE_OFFLINE", "MNISTAE_MIRROR")
+MODULES = ("torch", "torchvision", "numpy", "scipy", "sklearn", "safetensors", "matplotlib", "PIL", "typer", "rich", "filelock")
+PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn"}
+"""Packages whose names are not those of their modules."""
 
 
 def doctor(*, reporter: Reporter) -> None:
@@ -24,9 +26,9 @@ def doctor(*, reporter: Reporter) -> None:
     system = {"mnistae": mnistae.__version__, "python": platform.python_version(), "system": platform.platform()}
     states = {entry.name: inputs.dataset_state(entry) for entry in registry.DATASETS.values()}
     found: dict[str, dict[str, Any]] = {
-        "versions": {**system, "executable": sys.executable, **{name: _version(name) for name in PACKAGES}},
+        "versions": {**system, "executable": sys.executable, **_versions()},
         "devices": {name: _device_state(name) for name in devices.AUTO_ORDER},
-        "environment": {name: os.environ.get(name) for name in VARIABLES},
+        "environment": {name: os.environ.get(name) for name in environment.VARIABLES},
         "paths": {
             "checkpoints": str(paths.checkpoints_dir()),
             "datasets": str(paths.datasets_dir()),
@@ -42,11 +44,18 @@ def doctor(*, reporter: Reporter) -> None:
     reporter.result(lines, found)
 
 
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+def _versions() -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for module in MODULES:
+        package = PACKAGES.get(module, module)
+        try:
+            found[package] = metadata.version(package)
+            importlib.import_module(module)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+        except Exception as error:  # noqa: BLE001 - whatever the import of a damaged installation raises
+            found[package] = f"{found[package]}, cannot be imported: {type(error).__name__}: {error}"
+    return found
 
 
 def _device_state(name: str) -> str:

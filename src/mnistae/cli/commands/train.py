@@ -16,6 +16,7 @@ from mnistae.cli.console import Reporter
 from mnistae.cli.groups import Force, Settings, SizeOptions, device_option
 from mnistae.cli.views.training import show_training
 from mnistae.core import config as configs
+from mnistae.core import cpus
 from mnistae.core.config import ModelConfig, Precision
 from mnistae.core.errors import CheckpointError, UnfinishedError, UsageError
 from mnistae.core.files import atomic, permissions
@@ -137,6 +138,9 @@ def _train_new(
     data = inputs.open_dataset(reporter, config.dataset, raw=config.raw)
     run_name = run.name or names.default(model, config, dataset=data.name)
     with runs.lock(run_name):
+        if run.resume and runs.exists(run_name):  # another process has started it meanwhile
+            _train(reporter, _resumed(reporter, run_name, settings, sizes, resources), resources)
+            return
         resume = "--resume to continue it, " if (runs.folder(run_name) / runs.STATE).exists() else ""  # not an imported one
         runs.check_is_new(run_name, force=run.force, hint=f"use {resume}--force to replace it, or another --name")
         inputs.report_hidden(reporter, run_name)
@@ -189,6 +193,8 @@ def _train(reporter: Reporter, spec: "RunSpec", resources: ResourceOptions) -> N
     else:
         if spec.config.precision is Precision.BF16 and not devices.has_bfloat16(spec.device):
             reporter.warn("this CPU has no bfloat16 instructions: bf16 is many times slower than fp32")
+        if spec.device.type == "cpu" and (spec.threads or 0) > (usable := cpus.usable()):
+            reporter.warn(f"more threads than CPUs: training may be many times slower than with --threads {usable}")
         start = f"resuming '{spec.name}' after {_epochs(run)}" if run.history else f"training '{spec.name}'"
         reporter.info(f"{start} on {devices.describe(spec.device)}")
     with signals.deferred() as request:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from mnistae.cli import console
+from mnistae.cli import terminal
 from mnistae.cli.console import Reporter
 from mnistae.outputs.terminal.charts import sparkline
 
@@ -24,7 +24,7 @@ COUNT_EVERY = 1.0
 
 def show_training(reporter: Reporter, run: "Run", should_stop: Callable[[], bool]) -> None:
     """Train the run and show each epoch when it ends."""
-    has_bar = not reporter.quiet and console.can_redraw()
+    has_bar = not reporter.quiet and terminal.can_redraw()
     total, shown = run.spec.config.epochs, -math.inf
     with _bar(run) if has_bar else contextlib.nullcontext(lambda _epoch, _facts: False) as show:
         started = time.monotonic()
@@ -54,12 +54,12 @@ def _bar(run: "Run") -> Iterator[Callable[[int, str], bool]]:
         TextColumn("{task.fields[facts]}"),
         TimeRemainingColumn(),
     )
-    terminal = console.error_console()
-    bar, below = Progress(*columns, console=terminal, expand=True), Text(no_wrap=True)
+    display = terminal.error_console()
+    bar, below = Progress(*columns, console=display, expand=True), Text(no_wrap=True)
     task = bar.add_task("", total=run.spec.config.epochs, completed=len(run.history), facts="loss …")
     active, counted = 0, -math.inf
-    has_bars = console.supports_unicode(sys.stderr)  # before rich replaces the stream
-    with foreground.live(Group(bar, below), terminal, console.can_redraw) as is_visible:
+    has_bars = terminal.supports_unicode(sys.stderr)  # before rich replaces the stream
+    with foreground.live(Group(bar, below), display) as is_visible:
 
         def show(number: int, facts: str) -> bool:
             nonlocal active, counted
@@ -67,7 +67,7 @@ def _bar(run: "Run") -> Iterator[Callable[[int, str], bool]]:
                 active, counted = run.count_active(), time.monotonic()
             bar.update(task, completed=number, facts=facts)
             units = f"{active} of {run.spec.model.bottleneck} units active"
-            losses = sparkline([epoch.loss for epoch in run.history], terminal.width - len(units) - 2)
+            losses = sparkline([epoch.loss for epoch in run.history], display.width - len(units) - 2)
             below.plain = f"{losses}  {units}" if has_bars else units
             return is_visible()
 
