@@ -33,4 +33,4 @@ def test_imported_checkpoint_has_a_report(cli: Cli, trained: str, tiny: Path, ho
     text = path.read_text()
     assert "import x.pth" in text
     assert "Figure 1." not in text
-    assert "there is no command that makes it again" in text
+    assert "there is no command to reproduce it" in text

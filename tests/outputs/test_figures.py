@@ -26,15 +26,20 @@ def shown(figure: Any) -> np.ndarray:
 
 
 def test_loss_curve_shows_the_losses() -> None:
-    """Figure 1: the losses over the epochs. Several curves have a legend of their unchanged names, even "_hidden" and "$x"."""
+    """Figure 1: the losses over the epochs. Several curves have a legend of their names, and the eleventh has other dashes.
+
+    Names are unchanged, even "_hidden" and "$x", but for characters that the font lacks, and long ones have several lines.
+    """
     (axes,) = figures.loss_curve(HISTORY).axes
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), [(epoch.number, epoch.loss) for epoch in HISTORY])
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_legend()) == ("Epoch", "MSE", None)
-    names = ["lab", "_hidden", "$x", "gr\u00fcn\n"]
-    (axes,) = figures.loss_curve(*[HISTORY[k:] for k in range(4)], names=names).axes
+    names = ["lab", "_hidden", "$x", "gr\u00fcn\n", "\u05d0", "\u4e2d", "a" * 40, "a" * 400, *"bcd"]
+    (axes,) = figures.loss_curve(*[HISTORY] * 11, names=names).axes
     legend: Any = axes.get_legend()
-    assert len(axes.lines) == 4
-    assert [text.get_text() for text in legend.get_texts()] == ["lab", "_hidden", "$x", "gr\\xfcn\\n"]
+    shown = ["lab", "_hidden", "$x", "gr\u00fcn\\n", "\u05d0", "\\u4e2d", f"{'a' * 36}\naaaa"]
+    assert [text.get_text() for text in legend.get_texts()][:7] == shown
+    assert legend.get_texts()[7].get_text().count("\n") == 2
+    assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 11
 
 
 @pytest.mark.parametrize(
@@ -84,11 +89,17 @@ def test_gallery_has_each_image_above_its_output() -> None:
     """Each section has its images in a row under their captions, and each reconstruction below its image."""
     metrics = inference.compute_metrics(IMAGES, IMAGES)
     first, last = Reconstruction(IMAGES[:2], IMAGES[1:], metrics), Reconstruction(IMAGES[1:], IMAGES[:2], metrics)
-    figure = figures.gallery([("Worst", ["a", "b"], first), ("Best", ["c", "d"], last)])
+    figure = figures.gallery([("Worst", ["a", "$b$ $"], first), ("Best", ["c (d d d d d d d)\ne", "f"], last)])
     expected = np.concatenate([first.originals, first.outputs, last.originals, last.outputs])
     np.testing.assert_array_equal(shown(figure), expected.reshape(-1, 28, 28))
     assert [part.get_suptitle() for part in figure.subfigs] == ["Worst", "Best"]
-    assert [axes.get_title() for part in figure.subfigs for axes in part.axes if axes.get_title()] == list("abcd")
+    assert [axes.get_title() for part in figure.subfigs for axes in part.axes if axes.get_title()] == [
+        "a",
+        "$b$ $",
+        "c (d d d d d d d)\ne",
+        "f",
+    ]
+    assert figures.render(figure, "png")
 
 
 def test_psnr_gains_are_drawn_over_the_level() -> None:

@@ -4,13 +4,14 @@ import io
 import re
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.config import ModelConfig
 from mnistae.data.sets.dataset import Split
 from mnistae.model.numpy_network import NumpyNetwork
-from mnistae.outputs import maps
+from mnistae.outputs import figures, maps
 from mnistae.outputs.terminal.canvas import Canvas
 from mnistae.tasks.embedding import Embedding, Method
 
@@ -49,6 +50,29 @@ def test_figure_names_the_classes_and_shows_the_decoded_grid() -> None:
     assert ((left, bottom), (right, top)) == (tuple(low.tolist()), tuple(high.tolist()))
 
 
+def test_many_and_long_names_leave_room_for_the_map() -> None:
+    """A figure becomes wider for its legend: it is drawn without a warning, with the map as large as the legend or larger."""
+    labels = np.arange(100, dtype=np.uint8)
+    shown = Embedding(Split.TEST, SHOWN.indices, IMAGES, labels, PLACES, PLACES, Method.TSNE)
+    figure = maps.figure(shown, [f"{number} {'long' * 30}" for number in range(100)], "t" * 200, NETWORK)
+    figures.render(figure, "png")
+    width = figure.axes[0].get_position().width * figure.get_figwidth()
+    assert width > 5
+
+
+def test_boxes_do_not_overlap() -> None:
+    """Boxes at one place, or close to each other or to the edge, are moved apart and inside; others stay."""
+    places = np.array([*[[0.5, 0.5]] * 5, [0.55, 0.5], [0, 1], [0.02, 0.95], [0.3, 0.2]], np.float32)
+    sizes = np.array([*[[0.1, 0.05]] * 8, [0.2, 0.1]], np.float32)
+    moved = maps.apart(places, sizes)
+    for k, (place, size) in enumerate(zip(moved, sizes, strict=True)):
+        gaps = np.abs(place - moved[k + 1 :]) - (size + sizes[k + 1 :]) / 2
+        assert (gaps.max(axis=1) > -1e-3).all(), k
+    assert (moved >= sizes / 2).all()
+    assert (moved <= 1 - sizes / 2).all()
+    assert moved[-1].tolist() == places[-1].tolist()
+
+
 def test_table_has_a_line_for_each_code() -> None:
     """The table holds the references, labels and exact positions."""
     header, *lines = maps.as_csv(SHOWN).splitlines()
@@ -58,12 +82,25 @@ def test_table_has_a_line_for_each_code() -> None:
     assert lines[-1].startswith("test:198,,")
 
 
-def test_text_shows_each_class_in_its_place() -> None:
-    """The last characters of the classes' names are in the corners where their codes are; foreign characters are replaced."""
-    lines, coloured = (maps.as_text(Canvas(41, 10, colours), SHOWN, ["zero", "\x1b", *["x"] * 20]) for colours in (0, 256))
-    assert len(lines) == 10
-    assert {sign for line in lines[-4:] for sign in line[:20]} == {" ", "o"}
-    assert {sign for line in lines[:4] for sign in line[:20]} == {" ", "b"}
+@pytest.mark.parametrize(
+    ("classes", "signs", "below"),
+    [
+        ([*"abcdefghijklm"], "abm", []),
+        (["cat", "rat", *["x"] * 10, "\x1b"], "01c", ["0 cat, 1 rat, c \\x1b"]),
+        (["cat " * 30] * 13, "01c", ["0 cat cat cat cat cat cat cat cat cat", "..."]),
+    ],
+    ids=["letters", "names", "long names"],
+)
+def test_text_shows_each_class_in_its_place(classes: list[str], signs: str, below: list[str]) -> None:
+    """The characters of the classes are in the corners where their codes are; names of several letters are below the map."""
+    lines, coloured = (maps.as_text(Canvas(41, 15, colours), SHOWN, classes) for colours in (0, 256))
+    drawn = len(lines) - (len(below) and (1 if len(below) == 1 else 5))
+    corners = [(slice(drawn - 4, drawn), slice(20)), (slice(4), slice(20)), (slice(drawn - 4, drawn), slice(20, 40))]
+    for (rows, columns), sign in zip(corners, signs, strict=True):
+        assert {character for line in lines[rows] for character in line[columns]} == {" ", sign}
+    assert len(lines) <= 15
+    assert lines[drawn:][:1] == below[:1]
+    assert "".join(lines[-1:]).endswith("".join(below[-1:]))
     assert max(map(len, lines)) <= 40
     assert [re.sub(r"\x1b\[3?\dm", "", line) for line in coloured] == lines != coloured
 

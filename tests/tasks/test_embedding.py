@@ -60,10 +60,14 @@ def test_steps_are_reported(tiny: Path) -> None:
 @pytest.mark.parametrize("method", [Method.TSNE, Method.PCA])
 @pytest.mark.parametrize(("bottleneck", "scale"), [(1, 1.0), (2, 1.0), (8, 0.0)], ids=["one unit", "two units", "all dead"])
 def test_degenerate_codes_have_finite_positions(tiny: Path, method: Method, bottleneck: int, scale: float) -> None:
-    """One unit, or none that is active, still gives a map."""
+    """One unit, or none that is active, still gives a map, and neighbours in it have similar codes."""
     found = place(tiny, method, network(bottleneck, scale))
     assert found.positions.shape == (60, 2)
     assert np.isfinite(found.positions).all()
+    if bottleneck == 1:
+        distances = np.linalg.norm(found.positions[:, None] - found.positions, axis=2) + 1e9 * np.eye(60)
+        differences = found.codes - found.codes[distances.argmin(axis=1)]
+        assert np.abs(differences).mean() < 0.05 * np.ptp(found.codes)
 
 
 def test_pca_has_the_largest_variance_first(tiny: Path) -> None:

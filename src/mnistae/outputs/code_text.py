@@ -181,7 +181,7 @@ def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Seq
         is_header = len(head) > 1 and (is_long or not any(map(str.isdecimal, head[1])))
         note(f"{name}: first row '{','.join(first)}' read as a {'header' if is_header else 'code'}")
         return places if is_header else None
-    if places is None and any(map(_NUMBER.fullmatch, first)):
+    if any(_NUMBER.fullmatch(cell) for k, cell in enumerate(first) if k not in (places or ())):
         return None
     if places is None:
         places = range(0 if first[0] else 1, len(first))
@@ -215,7 +215,8 @@ def _numbered(names: Sequence[str], width: int) -> list[int] | None:
     """
     groups: dict[str, list[tuple[int, int]]] = {}
     for place, text in enumerate(names):
-        if match := _NUMBERED.fullmatch(text.strip()):
+        match = _NUMBERED.fullmatch(text.strip())
+        if match and not (match[1] and _NUMBER.fullmatch(text)):  # 0.1 and 1e+00 are no names
             groups.setdefault(match[1], []).append((int(match[2]), place))
     wanted = (list(range(width)), list(range(1, width + 1)))
     found = {prefix: sorted(group) for prefix, group in groups.items()}

@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,9 @@ GALLERY_COLUMNS = 8
 DPI = 120
 """Pixels per inch of a figure."""
 
+LEGEND_WIDTH, LEGEND_LINES = 36, 32
+"""Characters of a line of a legend, and lines of one of its columns in a map."""
+
 MAX_SIDE = 2**16
 """Limit of matplotlib: the sides of a figure are shorter than this, in pixels."""
 
@@ -47,9 +51,9 @@ def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> 
         from matplotlib.ticker import MaxNLocator
 
         axes = figure.subplots()
-        for history in histories:
-            marker = "o" if len(history) == 1 else None
-            axes.plot([epoch.number for epoch in history], [epoch.loss for epoch in history], marker=marker)
+        for k, history in enumerate(histories):
+            marker, style = "o" if len(history) == 1 else None, ("-", "--", ":", "-.")[k // 10 % 4]  # there are ten colours
+            axes.plot([epoch.number for epoch in history], [epoch.loss for epoch in history], marker=marker, linestyle=style)
         axes.set(title="Training Loss", xlabel="Epoch", ylabel="MSE")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)
@@ -59,11 +63,20 @@ def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> 
 
 
 def _add_legend(owner: "Axes | Figure", handles: Sequence[Any], names: Sequence[str], **options: Any) -> None:
-    """Add a legend with these names, unchanged: no formulas, no hidden names, only letters of the font."""
+    """Add a legend with these names, unchanged: no formulas, no hidden names."""
     legend = owner.legend(handles, [""] * len(names), **options)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
-        text.set_text(escape(name).encode("ascii", "backslashreplace").decode())
+        text.set_text(_fitted(name, LEGEND_WIDTH))
+
+
+def _fitted(text: str, width: int) -> str:
+    """Return foreign text in at most three lines of so many characters; those that the font does not have are escaped."""
+    from matplotlib import font_manager
+
+    glyphs = font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap()
+    drawn = "".join(ch if ord(ch) in glyphs else ascii(ch)[1:-1] for ch in escape(text))
+    return textwrap.fill(drawn, width, max_lines=3, placeholder="...")
 
 
 def reconstructions(originals: Array, outputs: Array) -> "Figure":
@@ -111,7 +124,8 @@ def gallery(sections: Sequence[tuple[str, Sequence[str], Reconstruction]]) -> "F
                 row, column = divmod(k, columns)
                 _show(grid[2 * row, column], found.originals[k])
                 _show(grid[2 * row + 1, column], found.outputs[k])
-                grid[2 * row, column].set_title(caption, fontsize=8)
+                lines = [_fitted(line, 18) for line in caption.split("\n")]
+                grid[2 * row, column].set_title("\n".join(lines), fontsize=8, parse_math=False)
     return figure
 
 
@@ -157,25 +171,29 @@ def traversals(units: Sequence[int], values: Array, frames: Array, own: Array) -
 
 
 def code_map(
-    title: str, classes: Sequence[tuple[str, Array]], *, centres: Array, digits: Array, background: Array | None
+    title: str, classes: Sequence[tuple[str, Array]], *, centres: Array, boxes: Array, digits: Array, background: Array | None
 ) -> "Figure":
     """The positions (N, 2) of codes by class: one colour and marker per class, with a legend.
 
-    The first classes have a digit (784,) at their centre (2,). `background` (h, w) in [0, 1] is an image behind all positions;
-    without one the axes have no scale.
+    The first classes have a digit (784,) in a box (2,), with a line to their centre (2,). `background` (h, w) in [0, 1] is an
+    image behind all positions; without one the axes have no scale.
     """
     with _new_figure(8, 7) as figure:
         from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
+        lines = [line for name, _ in classes for line in _fitted(name, LEGEND_WIDTH).split("\n")]
+        columns = -(-len(lines) // LEGEND_LINES)
+        figure.set_figwidth(max(8, 6.4 + columns * (0.1 * max(map(len, lines)) + 0.5)))
         axes = figure.subplots()
         for k, (_, positions) in enumerate(classes):
             colour, marker = CLASS_COLOURS[k % 10], CLASS_MARKERS[(k + k // 10) % 10]
             axes.scatter(positions[:, 0], positions[:, 1], s=12, color=colour, marker=marker, linewidths=0)
-        for k, (centre, digit) in enumerate(zip(centres, digits, strict=True)):
+        for k, (centre, box, digit) in enumerate(zip(centres, boxes, digits, strict=True)):
             picture = OffsetImage(1 - digit.reshape(SIDE, SIDE), cmap="gray", zoom=1)
             frame = {"edgecolor": CLASS_COLOURS[k % 10], "linewidth": 2.5}
-            axes.add_artist(AnnotationBbox(picture, tuple(centre), pad=0.1, bboxprops=frame))
-        axes.set_title(title.encode("ascii", "backslashreplace").decode(), parse_math=False)
+            line = {"arrowstyle": "-", "color": CLASS_COLOURS[k % 10]}
+            axes.add_artist(AnnotationBbox(picture, tuple(centre), tuple(box), pad=0.1, bboxprops=frame, arrowprops=line))
+        axes.set_title(_fitted(title, 70), parse_math=False)
         if background is None:
             axes.set(xticks=[], yticks=[])
         else:
@@ -184,7 +202,7 @@ def code_map(
             axes.imshow(background, cmap="gray_r", alpha=0.5, extent=(left, right, bottom, top), aspect="auto")
             axes.set(xlabel="unit 0", ylabel="unit 1")
         names = [name for name, _ in classes]
-        _add_legend(figure, axes.collections, names, loc="outside right upper", markerscale=2)
+        _add_legend(figure, axes.collections, names, loc="outside right upper", markerscale=2, ncols=columns)
     return figure
 
 

@@ -1,13 +1,15 @@
 """Maps of codes: as a figure, as CSV, as terminal text, and as files for TensorBoard's Embedding Projector."""
 
 import math
+import string
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnistae.core.arrays import NO_LABEL, Array, to_float
-from mnistae.core.text import csv_text
+from mnistae.core.text import csv_text, escape
 from mnistae.model.backend import Network
 from mnistae.outputs import figures, image_io
 from mnistae.outputs.terminal.canvas import Canvas
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 GRID = 24
 """Decoded images per side behind the codes of a bottleneck of 2."""
+
+SIGNS = string.digits + string.ascii_letters
+"""Characters of the classes in a terminal whose names are longer."""
 
 PROJECTOR_CONFIG = """embeddings {
   tensor_path: "vectors.tsv"
@@ -53,8 +58,23 @@ def figure(shown: Embedding, classes: Sequence[str], title: str, network: Networ
     rows = list(centres(shown).values())
     groups = [(class_name(label, classes), shown.positions[shown.labels == label]) for label in labels]
     background = _grid(shown, network) if shown.method is Method.CODES else None
-    digits = to_float(shown.images[rows])
-    return figures.code_map(title, groups, centres=shown.positions[rows], digits=digits, background=background)
+    digits, places = to_float(shown.images[rows]), shown.positions[rows]
+    low, span = shown.positions.min(axis=0), np.maximum(np.ptp(shown.positions, axis=0), np.float32(1e-9))
+    boxes = apart((places - low) / span, np.full_like(places, 0.075)) * span + low
+    return figures.code_map(title, groups, centres=places, boxes=boxes, digits=digits, background=background)
+
+
+def apart(places: Array, sizes: Array) -> Array:
+    """Return the centres (N, 2) of boxes within the unit square: at `places`, or moved from there until none overlap."""
+    moved = places.copy()
+    order = np.sign(np.subtract.outer(np.arange(len(places)), np.arange(len(places))))[..., None]  # of boxes at one place
+    for _ in range(200):
+        gaps = moved[:, None] - moved  # (N, N, 2)
+        overlaps = (sizes[:, None] + sizes) / 2 - np.abs(gaps)
+        shorter = overlaps.min(axis=2, keepdims=True)
+        pushes = np.where((overlaps == shorter) & (shorter > 0), overlaps, 0) * np.where(gaps == 0, order, np.sign(gaps))
+        moved = np.clip(moved + pushes.sum(axis=1) * np.float32(0.3), sizes / 2, 1 - sizes / 2)
+    return moved
 
 
 def _grid(shown: Embedding, network: Network) -> Array:
@@ -73,23 +93,22 @@ def as_csv(shown: Embedding) -> str:
 
 
 def as_text(canvas: Canvas, shown: Embedding, classes: Sequence[str]) -> list[str]:
-    """Return the map in characters: in each cell the last character of the class that has most codes there."""
-    width, height = min(canvas.width - 1, 78), min(canvas.height, 30)
+    """Return the map in characters: in each cell that of the class with most codes there; and what they mean, if need be."""
+    names = {label: class_name(label, classes) for label in sorted(set(shown.labels.tolist()) - {NO_LABEL})}
+    is_plain = all(len(name) == 1 and name.isascii() and name.isalnum() for name in names.values())
+    signs = names if is_plain else {label: SIGNS[label % len(SIGNS)] for label in names}
+    width = min(canvas.width - 1, 78)
+    legend = "" if is_plain else ", ".join(f"{signs[label]} {escape(name)}" for label, name in names.items())
+    below = textwrap.wrap(legend, width, max_lines=5, placeholder=" ...")
+    height = max(min(canvas.height, 30) - len(below), 5)
     low, high = shown.positions.min(axis=0), shown.positions.max(axis=0)
     places = (shown.positions - low) / np.maximum(high - low, np.float32(1e-9)) * np.float32(0.999)
     cells = (places * (width, height)).astype(int)  # columns, and lines from the bottom
     counts = np.zeros((height, width, 256), int)
     np.add.at(counts, (height - 1 - cells[:, 1], cells[:, 0], shown.labels), 1)
-    signs = np.where(counts.any(axis=2), counts.argmax(axis=2), -1)
-    return ["".join(_sign(canvas, int(label), classes) for label in line).rstrip() for line in signs]
-
-
-def _sign(canvas: Canvas, label: int, classes: Sequence[str]) -> str:
-    if label < 0:
-        return " "
-    sign = "." if label == NO_LABEL else class_name(label, classes)[-1:]
-    sign = sign if sign.isascii() and sign.isalnum() else chr(ord("a") + label % 26)
-    return canvas.coloured(sign, label)
+    found = np.where(counts.any(axis=2), counts.argmax(axis=2), -1)
+    texts = {label: canvas.coloured(sign, label) for label, sign in signs.items()} | {NO_LABEL: ".", -1: " "}
+    return ["".join(texts[label] for label in line).rstrip() for line in found.tolist()] + below
 
 
 def projector_files(shown: Embedding, classes: Sequence[str]) -> dict[str, bytes]:

@@ -100,7 +100,7 @@ def embed(model: tuple[Weights, Network], dataset: Dataset, what: Selection, pro
     sample = Sample.take(network, dataset, what.split, spread(total, what.count))
     codes = sample.codes
     if what.method is Method.TSNE:
-        source = [records.digest(weights), dataset.digest, what.split, len(codes), what.seed]
+        source = [records.digest(weights), dataset.digest, what.split, len(codes), what.seed, metric(codes)]
         positions = _cached(source, lambda: _tsne(codes, what.seed, progress))
     else:
         positions = codes if what.method is Method.CODES else _pca(codes)
@@ -123,7 +123,8 @@ def _pca(codes: Array) -> Array:
 def _cached(source: list[Any], place: Callable[[], Array]) -> Array:
     """Return the positions (N, 2) of codes, from the cache if the same ones have been placed before.
 
-    `source` are the digests of weights and data, the split, N and the seed. The codes' own last bits depend on the threads.
+    `source` are the digests of weights and data, the split, N, the seed and the metric. The codes' own last bits depend on the
+    threads.
     """
     source = [*source, STEPS, PERPLEXITY, ANGLE, version("scikit-learn")]
     name = hashlib.sha256(json.dumps(source).encode()).hexdigest()[:12]
@@ -135,18 +136,25 @@ def _cached(source: list[Any], place: Callable[[], Array]) -> Array:
     return positions
 
 
+def metric(codes: Array) -> str:
+    """Return the metric of t-SNE: the length of a code says how bold the stroke is, and its direction which digit it is.
+
+    Codes of a single active unit have one direction.
+    """
+    return "cosine" if np.count_nonzero(np.ptp(codes, axis=0)) >= 2 else "Euclidean"
+
+
 def _tsne(codes: Array, seed: int, progress: Progress) -> Array:
-    """Cosine distances: the length of a code says how bold the stroke is, and its direction which digit it is."""
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_info, threadpool_limits
 
-    is_plane = np.count_nonzero(np.ptp(codes, axis=0)) >= 2  # otherwise PCA has nothing to start from
+    measure = metric(codes)
     tsne = TSNE(
         perplexity=min(PERPLEXITY, (len(codes) - 1) / 3),
         max_iter=STEPS,
         angle=ANGLE,
-        metric="cosine",
-        init="pca" if is_plane else "random",
+        metric=measure.lower(),
+        init="pca" if measure == "cosine" else "random",  # PCA has nothing to start from on a line
         random_state=seed,
         verbose=2,  # prints every fiftieth step
     )

@@ -181,11 +181,10 @@ def _column_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _curve(report: Report) -> tuple[str, dict[tuple[Noise, float], float]]:
-    """Return the name, in the letters of the figure's font and only the end of a long one, and the gains."""
-    name = report.name.encode("ascii", "backslashreplace").decode()
+    """Return the name, only the end of a long one, and the gains."""
     gains = [(str(item).partition(":"), row["psnr_gain"]) for (_, item), row in report.result.pivot("psnr_gain").items()]
     curve = {(Noise(kind), float(level)): gain for (kind, _, level), gain in gains}
-    return name if len(name) <= 60 else f"...{name[-57:]}", curve
+    return report.name if len(report.name) <= 60 else f"...{report.name[-57:]}", curve
 
 
 def _section(heading: str, extremes: Extremes) -> tuple[str, list[str], Reconstruction]:

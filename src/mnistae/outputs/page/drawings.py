@@ -8,11 +8,15 @@ import numpy as np
 
 from mnistae.core.arrays import Array, Indices, to_float
 from mnistae.core.records import EpochRecord
+from mnistae.core.text import escape
 from mnistae.outputs import maps
 from mnistae.tasks.embedding import Embedding
 
 SIZE, MARGIN = 1000, 40
 """Side of the map, and its margin."""
+
+BOX, TEXT, LONGEST = 58, 21, 16
+"""Side of the image of a class in the map; width of a letter of its name, and the most letters of it."""
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 280, 56, 40
 """Size of the loss curve, and the room for its axes."""
@@ -56,12 +60,31 @@ def places(found: Embedding) -> Array:
 
 
 def classes(found: Embedding, points: Indices, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return for each class its name, the path of its points, and the place and the image of its centre if it has a label."""
+    """Return for each class the path of its points; and for a label its name, its centre, and an image with its place."""
     at, labels, centres = places(found), found.labels[points], maps.centres(found)
+    texts = [_cut(escape(maps.class_name(label, names))) for label in centres]
+    middles = at[list(centres.values())]
+    boxes = dict(zip(centres, zip(texts, middles.tolist(), _boxes(middles, texts), strict=True), strict=True))
     drawn = []
     for number, label in enumerate(sorted({int(label) for label in labels})):
         path = "".join(f"M{x:.0f} {y:.0f}h0" for x, y in at[points[labels == label]].tolist())
-        drawn.append({"name": maps.class_name(label, names), "colour": number % 10, "path": path})
-        if label in centres:
-            drawn[-1] |= {"centre": at[centres[label]].tolist(), "image": to_float(found.images[centres[label]])}
+        drawn.append({"colour": number % 10, "path": path})
+        if label in boxes:
+            name, centre, box = boxes[label]
+            image = to_float(found.images[centres[label]])
+            drawn[-1] |= {"name": name, "centre": centre, "box": box, "is_left": centre[0] > SIZE / 2, "image": image}
     return drawn
+
+
+def _boxes(middles: Array, texts: Sequence[str]) -> list[list[float]]:
+    """Return the places of images at these middles so that neither they nor the names beside them overlap."""
+    widths = np.array([TEXT * len(text) for text in texts], np.float32)
+    shift, sizes = np.zeros_like(middles), np.full_like(middles, BOX)
+    shift[:, 0] = np.where(middles[:, 0] > SIZE / 2, -widths, widths) / 2
+    sizes[:, 0] += widths
+    moved: list[list[float]] = (maps.apart((middles + shift) / np.float32(SIZE), sizes / np.float32(SIZE)) * SIZE - shift).tolist()
+    return moved
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

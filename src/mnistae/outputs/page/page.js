@@ -4,6 +4,7 @@ import { Network, addNoise, lerp, mse, nearest, slerp, unpack } from "./network.
 import { prepare } from "./digit.js";
 
 const PIXELS = 784;
+const ARROWS = { ArrowLeft: [-10, 0], ArrowRight: [10, 0], ArrowUp: [0, -10], ArrowDown: [0, 10] };
 const element = (id) => document.getElementById(id);
 
 /** Paint an image (784) in [0, 1]; without one, clear the canvas. */
@@ -17,8 +18,10 @@ function paint(canvas, pixels) {
   context.putImageData(shown, 0, 0);
 }
 
-const decibels = (error) => `MSE ${error.toFixed(4)}, PSNR ${(-10 * Math.log10(error)).toFixed(2)} dB`;
-const describe = ([name, label]) => (label === "no label" ? name : `${name}, class ${label}`);
+const decibels = (error) =>
+  `MSE ${error.toFixed(4)}, PSNR ${(-10 * Math.log10(error)).toFixed(2).replace("Infinity", "inf")} dB`;
+const isolated = (text) => `\u2068${text}\u2069`; // foreign text of any direction
+const describe = ([name, label]) => (label ? `${name}, class ${isolated(label)}` : name);
 
 /** Return row `index` of images stored as bytes; the value of a select element will do. */
 function image(bytes, index) {
@@ -27,13 +30,16 @@ function image(bytes, index) {
 }
 
 function fill(select, names, indices = names.keys()) {
-  for (const index of indices) select.add(new Option(`${names[index][1]} (${names[index][0]})`, index));
+  for (const index of indices) {
+    const [name, label] = names[index];
+    select.add(new Option(label ? `${isolated(label)} (${name})` : name, index));
+  }
 }
 
-/** The sliders of the units. Return a function that sets the code, with the image and a text that say where it comes from. */
+/** The sliders of the units. Return a function that sets the code, the image to compare it with, and where it comes from. */
 function startUnits({ data, arrays, network }) {
   const [start, decoded, status] = ["units-start", "units-decoded", "units-status"].map(element);
-  let code = new Float32Array(data.ranges.length);
+  let [code, original, source] = [new Float32Array(data.ranges.length)];
   const sliders = data.units.map((unit) => {
     const row = element("unit-row").content.cloneNode(true);
     const [label, input, output] = ["label", "input", "output"].map((name) => row.querySelector(name));
@@ -41,33 +47,31 @@ function startUnits({ data, arrays, network }) {
     [label.htmlFor, input.id, label.textContent] = [`unit-${unit}`, `unit-${unit}`, `Unit ${unit}`];
     Object.assign(input, { min: low, max: high, step: "any" });
     const show = () => {
-      output.textContent = code[unit].toFixed(2);
-      input.setAttribute("aria-valuetext", code[unit].toFixed(2));
+      output.textContent = code[unit].toPrecision(3);
+      input.setAttribute("aria-valuetext", output.textContent);
     };
     input.addEventListener("input", () => {
       code[unit] = input.valueAsNumber;
       show();
-      draw();
+      draw(", changed");
     });
     element("units-list").append(row);
     return { set: () => [(input.value = code[unit]), show()] };
   });
-  const draw = () => paint(decoded, network.decode(code));
-  const setCode = (values, original, text) => {
-    code = Float32Array.from(values);
+  const draw = (change) => {
+    const pixels = network.decode(code);
+    paint(decoded, pixels);
+    status.textContent = `The code of ${source}${change}. Compared with the start image: ${decibels(mse(original, pixels))}.`;
+  };
+  const setCode = (...values) => {
+    [code, original, source] = values;
     paint(element("units-original"), original);
     sliders.forEach((slider) => slider.set());
-    status.textContent = text;
-    draw();
+    draw("");
   };
   const choose = () => {
-    const original = image(arrays.starts, start.value);
-    const found = network.encode(original);
-    setCode(
-      found,
-      original,
-      `The code of ${describe(data.names.starts[start.value])}. ${decibels(mse(original, network.decode(found)))}.`,
-    );
+    const chosen = image(arrays.starts, start.value);
+    setCode(network.encode(chosen), chosen, describe(data.names.starts[start.value]));
   };
   fill(start, data.names.starts);
   start.addEventListener("change", choose);
@@ -120,21 +124,23 @@ function startDraw({ data, arrays, network }, setCode) {
   const pen = (size * 8) / 70; // never thinner than the strokes of MNIST, so that none has to be thickened
   const margin = pen / 2 + 3; // no stroke touches the edge: in a photo such ink would not belong to the digit
   const strokes = [];
+  let stroke = null; // the last one, while it is drawn with the keyboard
+  let tip = [size / 2, size / 2];
   let code = null;
   let prepared = null;
   Object.assign(context, { lineCap: "round", lineJoin: "round", lineWidth: pen, strokeStyle: "#fff" });
 
   const place = (event) => {
     const box = field.getBoundingClientRect();
-    const scale = (offset, length) => Math.min(Math.max((offset / length) * size, margin), size - margin);
-    return [scale(event.clientX - box.left, box.width), scale(event.clientY - box.top, box.height)];
+    return inside([((event.clientX - box.left) / box.width) * size, ((event.clientY - box.top) / box.height) * size]);
   };
+  const inside = (point) => point.map((value) => Math.min(Math.max(value, margin), size - margin));
   const redraw = () => {
     context.fillRect(0, 0, size, size);
-    for (const stroke of strokes) {
+    for (const points of strokes) {
       context.beginPath();
-      context.moveTo(...stroke[0]);
-      stroke.forEach((point) => context.lineTo(...point));
+      context.moveTo(...points[0]);
+      points.forEach((point) => context.lineTo(...point));
       context.stroke();
     }
   };
@@ -151,8 +157,13 @@ function startDraw({ data, arrays, network }, setCode) {
     paint(element("draw-decoded"), decoded);
     const near = code ? nearest(arrays.neighbourCodes, code.length, code, 8) : [];
     element("draw-near").replaceChildren(...near.map(([row]) => neighbour(row)));
+    const classes = near
+      .map(([row]) => data.names.near[row][1])
+      .filter(Boolean)
+      .map(isolated)
+      .join(", ");
     element("draw-status").textContent = code
-      ? `${decibels(mse(prepared, decoded))}. Classes of the nearest training images: ${near.map(([row]) => data.names.near[row][1]).join(", ")}.`
+      ? `${decibels(mse(prepared, decoded))}.${classes && ` Classes of the nearest training images: ${classes}.`}`
       : strokes.length
         ? "The drawing is too small."
         : "Nothing is drawn yet.";
@@ -162,25 +173,41 @@ function startDraw({ data, arrays, network }, setCode) {
     const item = element("digit-item").content.cloneNode(true);
     const canvas = item.querySelector("canvas");
     canvas.setAttribute("aria-label", describe(data.names.near[row]));
-    item.querySelector("span").textContent = data.names.near[row][1];
+    item.querySelector("span").textContent = data.names.near[row][1] || data.names.near[row][0];
     paint(canvas, image(arrays.neighbours, row));
     return item;
   };
   field.addEventListener("pointerdown", (event) => {
+    if (!event.isPrimary || event.button) return; // another finger, or another button of the mouse
     field.setPointerCapture(event.pointerId);
     strokes.push([place(event)]);
     redraw();
   });
   field.addEventListener("pointermove", (event) => {
-    if (!field.hasPointerCapture(event.pointerId)) return;
+    if (!event.isPrimary || !field.hasPointerCapture(event.pointerId)) return;
     strokes.at(-1).push(...event.getCoalescedEvents().map(place), place(event));
     redraw();
   });
   for (const type of ["pointerup", "pointercancel"]) field.addEventListener(type, update);
+  field.addEventListener("keydown", (event) => {
+    if (event.key === " ") {
+      stroke = stroke ? null : [tip];
+      if (stroke) strokes.push(stroke);
+    } else if (event.key in ARROWS) {
+      tip = inside(tip.map((value, axis) => value + ARROWS[event.key][axis]));
+      if (stroke) stroke.push(tip);
+    } else return;
+    event.preventDefault();
+    update();
+    context.fillStyle = stroke ? "#f00" : "#888"; // the tip of the pen, until the next change
+    context.fillRect(tip[0] - 4, tip[1] - 4, 8, 8);
+    context.fillStyle = "#000";
+  });
+  field.addEventListener("blur", () => ((stroke = null), update()));
   element("draw-undo").addEventListener("click", () => (strokes.pop(), update()));
   element("draw-clear").addEventListener("click", () => (strokes.splice(0), update()));
   element("draw-use").addEventListener("click", () => {
-    setCode(code, prepared, "The code of the drawn digit.");
+    setCode(Float32Array.from(code), prepared, "the drawn digit");
     element("units").scrollIntoView();
   });
   update();
@@ -239,33 +266,24 @@ function startMap({ data, arrays, network }, setCode) {
     ring.setAttribute("transform", `translate(${arrays.places.subarray(2 * row, 2 * row + 2)})`);
     const digit = image(arrays.points, row);
     paint(element("map-digit"), digit);
-    status.textContent = `Nearest digit: ${describe(data.names.points[row])}.`;
+    status.textContent = `Nearest image: ${describe(data.names.points[row])}.`;
     if (!decode) return;
     const code = codeAt(near);
     paint(element("map-decoded"), network.decode(code));
-    decode(code, digit, `The code of a place in the map, near ${describe(data.names.points[row])}.`);
+    decode(code, digit, `a place in the map, near ${describe(data.names.points[row])}`);
   };
   const at = (event) => {
     const box = map.getBoundingClientRect();
     return [((event.clientX - box.left) / box.width) * size, ((event.clientY - box.top) / box.height) * size];
   };
-  map.addEventListener("pointermove", (event) => show(at(event), event.buttons === 1 && setCode));
-  map.addEventListener("pointerdown", (event) => show(at(event), setCode));
+  for (const type of ["pointermove", "pointerdown"])
+    map.addEventListener(type, (event) => show(at(event), event.buttons === 1 && setCode));
   map.addEventListener("keydown", (event) => {
-    const steps = {
-      ArrowLeft: [-10, 0],
-      ArrowRight: [10, 0],
-      ArrowUp: [0, -10],
-      ArrowDown: [0, 10],
-      Enter: [0, 0],
-      " ": [0, 0],
-    };
-    if (!(event.key in steps)) return;
+    const isChosen = ["Enter", " "].includes(event.key);
+    if (!isChosen && !(event.key in ARROWS)) return;
     event.preventDefault();
-    show(
-      place.map((value, axis) => value + steps[event.key][axis]),
-      !event.key.startsWith("Arrow") && setCode,
-    );
+    const step = ARROWS[event.key] ?? [0, 0];
+    show([place[0] + step[0], place[1] + step[1]], isChosen && setCode);
   });
   show(place, () => {});
 }

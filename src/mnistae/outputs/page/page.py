@@ -77,6 +77,7 @@ def _values(content: Content) -> dict[str, Any]:
         "by_class": [(class_name(label, classes), row, row["mse"] / worst) for label, row in rows],
         "map_classes": drawings.classes(content.map, content.points, classes),
         "map_title": embedding.TITLES[content.map.method],
+        "map_metric": embedding.metric(content.map.codes),
         "map_size": drawings.SIZE,
         "class_name": lambda label: "no label" if label is None else class_name(label, classes),
     }
