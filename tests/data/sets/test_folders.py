@@ -57,6 +57,8 @@ def labels(content: Content) -> tuple[list[int] | None, list[int] | None]:
         ("TRAIN-1/7/a TEST-1/0/a", [7], [0], (), ["from 'TRAIN-1'", "from 'TEST-1'"]),
         ("x/MNIST-JPG-training/7/a x/MNIST-JPG-testing/0/a x/a", [7], [0], (), ["from 'x/MNIST-JPG-testing'"]),
         ("train-yard/a bus/a", [0, 1], None, ("bus", "train-yard"), ["2 classes"]),
+        ("labeled_train/7/a test/0/a", [7], [0], (), ["from 'labeled_train'"]),
+        ("trainval/7/a val/0/a", [7], [0], (), ["from 'trainval'"]),
         ("trainA/a trainB/b testA/a", [NO, NO], [NO], (), ["train: 2 images from 'trainA', 'trainB', no labels"]),
         ("Trainingsdaten/7/a Testdaten/0/a", [0, 7], None, (), ["merged 2 folders", "'Testdaten', 'Trainingsdaten'"]),
         ("train_1 test_2", [NO, NO], None, (), ["file names with 'train' and 'test' are not read as splits"]),
@@ -75,7 +77,7 @@ def labels(content: Content) -> tuple[list[int] | None, list[int] | None]:
         ("7/a2 0/b1", [0, 7], None, (), []),
         ("B/a a/a b/a", [0, 1, 2], None, ("B", "a", "b"), ["differ only in case are different classes: 'B', 'b'"]),
         ("1/a 007/a class_3/a", [2, 1, 3], None, ("0", "1", "007", "class_3"), []),
-        ("7/a notes.txt photo.heic", [7], None, (), ["skipped 1 .txt, 1 .heic (unsupported extensions)"]),
+        ("7/a notes.txt photo.heic", [7], None, (), ["skipped 1 .txt, 1 .heic"]),
         ("7/a 7/._a .ipynb_checkpoints/a __MACOSX/7/a", [7], None, (), ["train: 1 image, 1 class"]),
     ],
 )  # fmt: skip

@@ -64,6 +64,10 @@ def labelled(digits: Digits, split: str) -> np.ndarray:
     ("names", "error"),
     [
         (("train.csv", "test.csv", "sample_submission.csv"), None),
+        (("train.csv", "val_2.csv"), None),
+        (("train.csv", "test.csv", "val.csv"), None),
+        (("train.csv", "test.csv", "figure.png"), "both 1 image and arrays in '.*': 'test.csv', 'train.csv'"),
+        (("a.csv", "labels.csv"), "labels.csv' has 1 column"),
         (("a.csv", "b.csv"), "data of the same split in"),
         ((), "no images in"),
     ],
@@ -73,14 +77,15 @@ def test_folder_of_tables(tmp_path: Path, digits: Digits, names: tuple[str, ...]
     folder = tmp_path / "tables"
     folder.mkdir()
     for name in names:
-        np.savetxt(folder / name, labelled(digits, "test" if "test" in name else "train"), fmt="%d", delimiter=",")
+        table = labelled(digits, "train" if name in {"train.csv", "a.csv", "b.csv"} else "test")
+        np.savetxt(folder / name, table[:, :1] if "labels" in name else table, fmt="%d", delimiter=",")
     if error:
         with pytest.raises(DataError, match=error):
             resolve.open_dataset(str(folder)).length(Split.TRAIN)
         return
     dataset = resolve.open_dataset(str(folder))
     assert_is_tiny(dataset, digits)
-    assert ("left out 'sample_submission.csv'" in dataset.notes) == (len(names) > 2)
+    assert [note for note in dataset.notes if "left out" in note] == [f"left out '{name}'" for name in names[2:]]
 
 
 def test_carriers(digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: DatasetInfo) -> None:

@@ -1,6 +1,7 @@
 """A data set in use: its arrays by split, read from the cache if that is valid, else built again from the source."""
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -63,6 +64,18 @@ class Split(StrEnum):
     def text(self) -> str:
         """The split as a word before 'images'."""
         return "training" if self is Split.TRAIN else "test"
+
+
+SPLIT_WORDS = (
+    r"(?i:(?P<train>training|trainval|train|trn)|(?P<test>testing|test|tst|t10k|evaluation|eval)"
+    r"|(?P<validation>validation|validate|valid|val|dev))"
+)
+_MENTION = re.compile(rf"(?:(?<![a-zA-Z])|(?<=[a-z])(?=[A-Z])){SPLIT_WORDS}(?![a-z])")
+
+
+def mentions(name: str) -> set[str]:
+    """Return which of train, test and validation the name of a file or folder mentions, as '01_train' and 'testX' do."""
+    return {str(match.lastgroup) for match in _MENTION.finditer(name)}
 
 
 @dataclass(eq=False)

@@ -12,7 +12,7 @@ from mnistae.core.arrays import NO_LABEL, Bytes
 from mnistae.core.text import counted, quoted
 from mnistae.data.images.files import FolderFiles
 from mnistae.data.sets import pictures
-from mnistae.data.sets.dataset import Arrays, Content, Progress, Split, no_progress
+from mnistae.data.sets.dataset import SPLIT_WORDS, Arrays, Content, Progress, Split, mentions, no_progress
 from mnistae.data.sets.labels import number_classes
 
 Folders = tuple[str, ...]
@@ -20,12 +20,7 @@ Folders = tuple[str, ...]
 DIGITS = {str(digit) for digit in range(10)}
 
 _VALIDATION = "validation"
-_WORDS = (
-    r"(?i:(?P<train>training|train|trn)|(?P<test>testing|test|tst|t10k|evaluation|eval)"
-    r"|(?P<validation>validation|validate|valid|val|dev))"
-)
-_SPLIT = re.compile(rf"(?i:\w*mnist[-_ ]?)?{_WORDS}(?i:[-_ ]?(?:set|images|imgs|data|split))?")
-_MENTION = re.compile(rf"(?:(?<![a-zA-Z])|(?<=[a-z])(?=[A-Z])){_WORDS}(?![a-z])")
+_SPLIT = re.compile(rf"(?i:\w*mnist[-_ ]?)?{SPLIT_WORDS}(?i:[-_ ]?(?:set|images|imgs|data|split))?")
 _CONTAINERS = {"images", "image", "imgs", "img", "data"}  # a single folder of this name is not a class
 
 
@@ -61,7 +56,7 @@ def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progres
         notes.append(f"class folders that differ only in case are different classes: {', '.join(twins)}")
     if not any(member.folder for member in used) and {_mention(Path(member.path).stem) for member in used} >= set(Split):
         notes.append("file names with 'train' and 'test' are not read as splits")
-    notes += [f"skipped {found.skipped} (unsupported extensions)"] if found.skipped else []
+    notes += [f"skipped {found.skipped}"] if found.skipped else []
     return Content(arrays, classes, ("; ".join(summary), *notes, *conversions))
 
 
@@ -85,15 +80,18 @@ def _members(images: Sequence[tuple[str, Folders]]) -> list[_Member]:
 
 
 def _split_level(folders: Sequence[Folders]) -> tuple[int | None, dict[str, str | None]]:
-    """Return at which of the two upper levels folders are splits, and which: by usual names, or names that mention several."""
-    levels = [{own[k] for own in folders if len(own) > k} for k in (0, 1)]
+    """Return at which of the two upper levels folders are splits, and which.
+
+    That is where one has a usual name, or where names mention several splits. Beside a usual name, a name that mentions another
+    split counts, so that 'trainingSample' is left out beside 'trainingSet'.
+    """
+    levels = [{name: _mention(name) for name in {own[k] for own in folders if len(own) > k}} for k in (0, 1)]
     for k, level in enumerate(levels):
-        if usual := {name: _mention(name) for name in level if _SPLIT.fullmatch(name)}:
-            return k, usual
+        if usual := {name: split for name, split in level.items() if _SPLIT.fullmatch(name)}:
+            return k, usual | {name: split for name, split in level.items() if split not in usual.values()}
     for k, level in enumerate(levels):
-        mentions = {name: _mention(name) for name in level}
-        if len({*mentions.values()} - {None}) > 1:
-            return k, mentions
+        if len({*level.values()} - {None}) > 1:
+            return k, level
     return None, {}
 
 
@@ -113,8 +111,8 @@ def _in_order(members: Sequence[_Member]) -> Sequence[_Member]:
 def _mention(name: str) -> str | None:
     """Return the only split that a name mentions, as '01_train' and 'MNIST - testing' do."""
     match = _SPLIT.fullmatch(name)
-    found = {match.lastgroup} if match else {word.lastgroup for word in _MENTION.finditer(name)}
-    return found.pop() if len(found) == 1 else None
+    found = {match.lastgroup} if match else mentions(name)
+    return next(iter(found)) if len(found) == 1 else None
 
 
 def _wrapper(images: Sequence[Folders]) -> Folders:

@@ -15,7 +15,7 @@ from mnistae.core import paths
 from mnistae.core.arrays import NO_LABEL, flatten, to_bytes
 from mnistae.core.errors import DataError
 from mnistae.core.files import permissions
-from mnistae.core.text import quoted
+from mnistae.core.text import counted, quoted
 from mnistae.data.images import arrays_io, files
 from mnistae.data.sets import idx, registry
 from mnistae.data.sets.dataset import Arrays, Content, Dataset, Progress, no_progress
@@ -209,6 +209,10 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
     if detected := idx.detect(path):
         return _installed(*detected)
     found = files.find(str(path), recursive=True)
+    is_flat = all(os.path.dirname(image) == str(path) for image in found.images)  # noqa: PTH120
+    if found.images and is_flat and (arrays := tables.splits(path)):
+        what = f"both {counted(len(found.images), 'image')} and arrays in '{path}': {quoted(arrays)}"
+        raise DataError(what, hint="give the file, or a folder that has only one of them")
     if not found.images and (several := tables.find(path)):
         members = [member for file in several for member in tables.members(file)]
         return Dataset(path.name, str(path), _fingerprint("files", members), lambda: tables.read_several(several))
@@ -216,8 +220,9 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
         if len(missing := idx.missing(path, registry.MNIST_FILES)) < len(registry.MNIST_FILES):
             raise _incomplete("data set", path, registry.MNIST_FILES, missing)
         others = f"; found {found.skipped}" if found.skipped else ""
-        looked_for = f"{quoted(registry.MNIST_FILES)}, .csv, .npz, .npy, {', '.join(sorted(files.SUFFIXES))}"
-        raise DataError(f"no images in '{path}'{others}", hint=f"looked for {looked_for}")
+        elsewhere = f"not in subfolders, .csv, .npz, .npy, {registry.MNIST_FILES[0]}"
+        hint = f"looked for {', '.join(sorted(files.SUFFIXES))} and, {elsewhere}"
+        raise DataError(f"no images in '{path}'{others}", hint=hint)
     fingerprint = [raw, *_fingerprint("folder", map(Path, found.images))]
     return Dataset(path.name, str(path), fingerprint, lambda: folders.read(path, found, raw=raw, progress=progress))
 

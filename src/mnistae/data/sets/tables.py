@@ -20,7 +20,7 @@ from mnistae.core.files import read as files
 from mnistae.core.text import counted
 from mnistae.data.images import arrays_io, values
 from mnistae.data.sets import csv_file, labels
-from mnistae.data.sets.dataset import Arrays, Content
+from mnistae.data.sets.dataset import Arrays, Content, mentions
 
 MAX_FILE = 2**30
 MAX_IMAGES = MAX_FILE // PIXELS
@@ -82,7 +82,6 @@ class _Parts:
 
 _TABLE = re.compile(r"[^.].*\.(npz|npy|(csv|tsv)(\.gz)?)", re.IGNORECASE)
 _TEXT = re.compile(r".*\.(csv|tsv|txt|data)(\.gz)?", re.IGNORECASE | re.DOTALL)
-_SPLIT = re.compile(r"(?:(?<![a-zA-Z])|(?<=[a-z])(?=[A-Z]))(?i:(train|training)|test|testing|t10k)(?![a-z])")
 _IMAGES = re.compile(r"(?i:images?|imgs?|data)|(?<![a-zA-Z])[xX](?![a-zA-Z])|(?<=[a-z])X(?![a-z])")
 _LABELS = re.compile(r"(?i:labels?|targets?)|(?<![a-zA-Z])[yY](?![a-zA-Z])|(?<=[a-z])Y(?![a-z])")
 _SIZE = re.compile(r"(?<![0-9])[0-9]{1,6}k? ?x ?[0-9]{1,6}")
@@ -101,13 +100,22 @@ def read(path: Path) -> Content:
 
 
 def read_several(paths: Sequence[Path]) -> Content:
-    """Return the data set in these files; where names say train or test, in those. Raises DataError."""
-    named = [path for path in paths if _SPLIT.search(path.name)] or list(paths)
+    """Return the data set in these files; where names say train or test, in those. Raises DataError.
+
+    Files for validation are the test split if there is no other.
+    """
+    named = [path for path in paths if mentions(path.name)] or list(paths)
+    if any("test" in mentions(path.name) for path in named):
+        named = [path for path in named if mentions(path.name) != {"validation"}]
     arrays: Arrays = {}
     notes: list[str] = []
     classes: tuple[str, ...] | None = None
     for path in named:
-        content = read(path)
+        try:
+            content = read(path)
+        except DataError as error:
+            hint = "name files of images and labels alike, such as images.npy and labels.npy"
+            raise DataError(error.message, hint=hint if _LABELS.search(path.name) else error.hint) from error
         is_twice = bool(arrays.keys() & content.arrays.keys())
         if is_twice or classes not in {None, content.classes}:
             what = f"data of {'the same split' if is_twice else 'different classes'} in '{named[0]}' and '{path}'"
@@ -126,6 +134,11 @@ def find(folder: Path) -> list[Path]:
         raise DataError(f"{len(found):,} array files in '{folder}'", hint="join the images of each split in one array")
     labels = {path for file in found for path in members(file)[1:]}
     return [path for path in found if path not in labels]
+
+
+def splits(folder: Path) -> list[str]:
+    """Return the names of array and CSV files in `folder` that mention a split."""
+    return sorted(name for name in os.listdir(folder) if _TABLE.fullmatch(name) and mentions(name))  # noqa: PTH208
 
 
 def members(path: Path) -> list[Path]:
@@ -176,12 +189,14 @@ def _array(data: bytes) -> NDArray[Any] | str:
 
 def _of_csv(data: bytes, path: Path) -> _Parts:
     kind = kinds.describe(data[: kinds.SIZE]) or _BY_SUFFIX.get(path.suffix.lower())
+    packed = None
     if kind == "a gzip archive":
         with contextlib.suppress(zlib.error):
-            kind = kinds.describe(zlib.decompressobj(wbits=31).decompress(data, kinds.SIZE)) or kind
-    if kind not in {None, "a gzip archive"} or not _TEXT.fullmatch(path.name):
-        what = f": it is {kind}" if kind else ""
-        raise DataError(f"unsupported data set format: '{path}'{what}", hint=_CONVERSIONS.get(kind or "", _HINT))
+            packed = kinds.describe(zlib.decompressobj(wbits=31).decompress(data, kinds.SIZE))
+    if packed or kind not in {None, "a gzip archive"} or not _TEXT.fullmatch(path.name):
+        what = (f": it is {kind}" if kind else "") + (f" of {packed}" if packed else "")
+        hint = _CONVERSIONS.get(packed or "") or _CONVERSIONS.get(kind or "", _HINT)
+        raise DataError(f"unsupported data set format: '{path}'{what}", hint=hint)
     pixels, given, notes = csv_file.read(data, path)
     if "emnist" in path.name.lower():  # its CSV files have the images as its IDX files have them
         pixels, notes = pixels.reshape(-1, SIDE, SIDE).swapaxes(1, 2), (*notes, "images of EMNIST transposed")
@@ -275,7 +290,8 @@ def _scales(images: Mapping[str, NDArray[Any]], path: Path) -> dict[Any, values.
 
 
 def _split_of(path: Path) -> str:
-    return "train" if (match := _SPLIT.search(path.name)) is None or match[1] else "test"
+    found = mentions(path.name)
+    return "test" if found and "train" not in found else "train"
 
 
 def _list(names: Iterable[str], contents: Iterable[str] = itertools.repeat("")) -> str:
