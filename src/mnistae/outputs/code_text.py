@@ -114,7 +114,7 @@ def _codes_of(value: Any, width: int, name: str) -> Iterator[Sequence[Any]]:
 def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Sequence[str]]:
     """Yield the values of each row of a table."""
     first = next((line for line in lines if line.strip() and not line.startswith(("#", "sep="))), "")
-    delimiter = next((mark for mark in ";\t,|" if mark in first), " ")
+    delimiter = next((mark for mark in ";\t|," if mark in first), " ")
     source: Iterable[str] = itertools.chain([first], lines)
     if delimiter == " ":
         source = (line.strip() for line in source)
@@ -158,10 +158,11 @@ def _columns(head: Sequence[list[str]], width: int, name: str, note: Note) -> tu
     if not (has_numbers and body):
         raise DataError(f"no codes in {name}, only text such as '{','.join(head[0])[:60]}'", hint=HINT)
     shift = len(body[0]) - (len(head[0]) if named else width)  # 1 with an index that no header names
-    index = [row[0] for row in body[:2]]
+    index = [row[0] for row in body]
+    counts = [[str(start + k) for k in range(len(index))] for start in (0, 1)]
     if shift == 1 and not any(row[-1] for row in body):  # a delimiter ends each row
         shift = 0
-    elif shift == 1 and (index in (["0", "1"], ["1", "2"]) or not any(map(_NUMBER.fullmatch, index))):
+    elif shift == 1 and ((len(index) > 1 and index in counts) or not any(map(_NUMBER.fullmatch, index))):
         note(f"{name}: first column skipped as an index ('{index[0]}')")
     elif shift:
         raise wrong_width(0, len(body[0]), width, name)
