@@ -1,5 +1,6 @@
 """T16 to T18 and T20 of the threats: planted locks, other users, secrets, and hostile working folders."""
 
+import functools
 import os
 import re
 import subprocess
@@ -56,32 +57,28 @@ def test_other_users(forks: ForkServer, tmp_path: Path, tiny: Path) -> None:
     store = tmp_path / "home" / "checkpoints"
     for folder in (store / "r", store / ".locks"):
         folder.chmod(0o700)
-    open_to_all = tmp_path / "work"
-    open_to_all.chmod(0o777)
+    place = tmp_path / "work"
+    place.chmod(0o777)
+    become = (("drop_privileges", 65534),)
+    run = functools.partial(forks.run, home=place, env={"MNISTAE_HOME": str(tmp_path / "home")}, before=become)
     for command in (
         ("summary", "-c", "r"),
         ("checkpoints", "verify", "r"),
         ("checkpoints", "remove", "r"),
         (*words, "--force"),
     ):
-        place = open_to_all / str(len(command))
-        place.mkdir(exist_ok=True)
-        place.chmod(0o777)
-        env: dict[str, str | None] = {"MNISTAE_HOME": str(tmp_path / "home")}
-        ended = forks.run(*command, home=place, env=env, before=(("drop_privileges", 65534),))
+        ended = run(*command)
         assert ended.code in {3, 7}, (command, ended)
         assert is_clean_error(ended)
-    listed = forks.run("checkpoints", "list", home=place, env=env, before=(("drop_privileges", 65534),))
+    listed = run("checkpoints", "list")
     assert (listed.code, re.findall(r"^r .* (\w+)$", listed.out, re.MULTILINE)) == (0, ["unreadable"])
-    device = forks.run("reconstruct", "/dev/null", "-c", "denoise", home=place, env=env, before=(("drop_privileges", 65534),))
+    device = run("reconstruct", "/dev/null", "-c", "denoise")
     assert ("not a regular file" in device.err, "belongs to" in device.err) == (True, False), "no permission is missing"
     (store / "r").chmod(0o755)
     state = store / "r" / "state.safetensors"
     state.chmod(0o600)
-    verified = forks.run("checkpoints", "verify", "r", home=place, env=env, before=(("drop_privileges", 65534),))
-    assert verified.err.endswith("hint: check the folder's permissions\n")  # not: remove it
-    shown = forks.run("reconstruct", state, home=place, env=env, before=(("drop_privileges", 65534),))
-    assert f"hint: '{state}' belongs to user 'root'" in shown.err
+    assert run("checkpoints", "verify", "r").err.endswith("hint: check the folder's permissions\n")  # not: remove it
+    assert f"hint: '{state}' belongs to user 'root'" in run("reconstruct", state).err
     assert forks.run("checkpoints", "verify", "r", home=tmp_path).code == 0
     log_result("T17", trials=7, note="as `nobody`, in another user's store")
 

@@ -13,10 +13,8 @@ import pytest
 
 import mnistae
 from mnistae.core.files import atomic
-from tests.support.client import LONG, ForkServer, log_result, trials
+from tests.support.client import ForkServer, log_result, trials
 from tests.support.resumable import digest
-
-CONSOLE_SCRIPT = Path(sys.executable).with_name("mnistae")
 
 
 @pytest.mark.parametrize(("failures", "waits"), [(0, 0), (2, 2), (4, 4), (5, None)])
@@ -37,30 +35,25 @@ def test_scanner_on_windows(monkeypatch: pytest.MonkeyPatch, failures: int, wait
     log_result("F8", trials=1, note="a file that is held; tests/store/test_names.py has the reserved names")
 
 
-@pytest.mark.parametrize("flags", [("-W", "error"), ("-O",), ("-OO",), ("-I",), ("-X", "dev")][: trials(1, 5)], ids=" ".join)
-def test_interpreter_modes(forks: ForkServer, tmp_path: Path, tiny: Path, flags: tuple[str, ...]) -> None:
-    """F9: with warnings as errors, without assertions, and isolated, a run ends with the same bytes and prints nothing."""
+SCRIPT = str(Path(sys.executable).with_name("mnistae"))
+ZIPPED = "import mnistae.__main__ as m; assert '.zip' in m.__file__; m.main()"
+MODES = [("-W", "error", SCRIPT), ("-c", ZIPPED), *((*flags, SCRIPT) for flags in (("-O",), ("-OO",), ("-I",), ("-X", "dev")))]
+
+
+@pytest.mark.parametrize("mode", MODES[: trials(2, 6)], ids=lambda mode: mode[0])
+def test_interpreter_modes(forks: ForkServer, tmp_path: Path, tiny: Path, mode: tuple[str, ...]) -> None:
+    """F9: with warnings as errors, without assertions, isolated, or from a zip archive, a run ends with the same bytes."""
     words = ("train", "--dataset", tiny, "-e", 1, "-b", 256, "--hidden", 16, "--name", "r", "-q")
     assert forks.run(*words, home=tmp_path / "plain").code == 0
-    command = [sys.executable, *flags, str(CONSOLE_SCRIPT), *map(str, words)]
     env = {**os.environ, "MNISTAE_HOME": str(tmp_path / "odd" / "home")}
+    if ZIPPED in mode:
+        root = Path(mnistae.__file__).parent
+        with zipfile.ZipFile(tmp_path / "mnistae.zip", "w") as archive:
+            for path in (*root.rglob("*.py"), *root.rglob("*.json")):
+                archive.write(path, path.relative_to(root.parent))
+        env["PYTHONPATH"] = str(tmp_path / "mnistae.zip")
+    command = [sys.executable, *mode, *map(str, words)]
     done = subprocess.run(command, env=env, capture_output=True, timeout=100, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert digest(tmp_path / "odd") == digest(tmp_path / "plain")
-    log_result("F9", trials=1, note="-W error, -O, -OO, -I, -X dev")
-
-
-def test_packed_package(tmp_path: Path, tiny: Path) -> None:
-    """F9: the package runs from a zip archive, which is read-only."""
-    root = Path(mnistae.__file__).parent
-    with zipfile.ZipFile(tmp_path / "mnistae.zip", "w") as archive:
-        for path in (*root.rglob("*.py"), *root.rglob("*.json")):
-            archive.write(path, path.relative_to(root.parent))
-    code = "import mnistae.__main__ as m; assert '.zip' in m.__file__; m.main()"
-    env = {**os.environ, "PYTHONPATH": str(tmp_path / "mnistae.zip")}
-    words = ("train", "--dataset", tiny, "-e", 1, "-b", 256, "--hidden", 16, "-q") if LONG else ("summary",)
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, words)], env=env, capture_output=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    log_result("F9", trials=1, note="from a zip archive")
+    log_result("F9", trials=1, note="-W error, -O, -OO, -I, -X dev, and from a zip archive")

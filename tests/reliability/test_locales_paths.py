@@ -1,5 +1,6 @@
 """Rows E6, E7 and E8: in every locale, encoding and width, and with every path, text can be written and JSON parses."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_every_command_under_settings(trained: str, home: Path, digits: dict[str
     work, count = home.parent, 0
     substitutions = create_fixtures(work, "grün-😀", digits, runs.model_path(trained))
     for name, setting in SETTINGS.items():
-        with ForkServer(setting) as server:
+        with contextlib.closing(ForkServer(setting)) as server:
             for invocation in INVOCATIONS:
                 ended = server.run(*invocation.words(substitutions), home=work, env=setting)
                 assert ended.code == invocation.code, (name, invocation, ended)

@@ -32,6 +32,13 @@ def without(functions: list[str]) -> None:
         inside[function] = lambda *_args: None
 
 
+def save_every(seconds: float) -> None:
+    """Let a training save its state after so many seconds."""
+    from mnistae.training import run
+
+    run.SAVE_EVERY = seconds
+
+
 def interrupt(seconds: float) -> None:
     """Send a handled signal at short intervals: every system call that waits is interrupted."""
     signal.signal(signal.SIGALRM, lambda _number, _frame: None)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -105,17 +105,9 @@ class ForkServer:
     _counter = itertools.count(1)  # shared by all servers, whose children may write to the same folder
 
     def __init__(self, setting: Mapping[str, str | None] | None = None) -> None:
-        self._environment = environment = _without_none({**os.environ, **(setting or {})})
+        self._environment = _without_none({**os.environ, **(setting or {})})
         command = [sys.executable, "-m", "tests.support.forkserver"]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="ascii", env=environment, cwd=ROOT
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
+        self._process = subprocess.Popen(command, stdin=-1, stdout=-1, encoding="ascii", env=self._environment, cwd=ROOT)
 
     def close(self) -> None:
         """End the server."""
@@ -152,7 +144,7 @@ class ForkServer:
         faults: tuple[Fault, ...] = (),
         log: Path | None = None,
         save_every: float | None = 0,
-        env: dict[str, str | None] | None = None,
+        env: Mapping[str, str | None] | None = None,
         before: tuple[tuple[str, object], ...] = (),
     ) -> Running:
         """Start a command whose store is in `home`, the working folder by default; its streams go to files there.
@@ -164,17 +156,16 @@ class ForkServer:
         home.mkdir(parents=True, exist_ok=True)
         count = next(self._counter)
         out, err = (home / f"{kind}.{count}" for kind in ("out", "err"))
-        environment = {**os.environ, "MNISTAE_HOME": str(home / "home"), **(env or {})}
+        hooks: list[tuple[str, object]] = [("save_every", save_every)] if save_every is not None else []
+        if faults or log:
+            hooks += [("faults.inject", {"faults": [dataclasses.asdict(fault) for fault in faults], "log": log and str(log)})]
         request = {
             "argv": [str(word) for word in argv],
-            "env": _without_none(environment),
+            "env": _without_none({**os.environ, "MNISTAE_HOME": str(home / "home"), **(env or {})}),
             "cwd": str(cwd or home),
             "out": str(out),
             "err": str(err),
-            "faults": [dataclasses.asdict(fault) for fault in faults],
-            "log": str(log) if log else "",
-            "save_every": save_every,
-            "before": before,
+            "before": [*hooks, *before],
         }
         return Running(self, self.ask({"start": request})["pid"], out, err)
 

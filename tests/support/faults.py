@@ -99,6 +99,13 @@ def _act(op: str, args: tuple[Any, ...], due: dict[str, Fault]) -> None:
         time.sleep(due["slow"].seconds)
 
 
+def inject(job: dict[str, Any]) -> None:
+    """Inject faults into this process until it ends."""
+    from mnistae.core.files import atomic
+
+    vars(atomic)["os"] = Shim([Fault(**fault) for fault in job["faults"]], Path(job["log"]) if job["log"] else None)
+
+
 @contextlib.contextmanager
 def injected(*faults: Fault) -> Iterator[Shim]:
     """Inject the faults into this process for the duration of a block."""

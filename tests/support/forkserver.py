@@ -18,7 +18,6 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 children: set[int] = set()
@@ -63,13 +62,8 @@ def prepare() -> None:
         load(command)
     mpl.get_configdir()  # it checks its own folders once a process: here, and not in the children
     mpl.get_cachedir()
-    for encoding in (
-        "cp437",
-        "unicode_escape",
-        "raw_unicode_escape",
-        "utf-8-sig",
-    ):  # read when first needed, which another user may not be allowed to
-        codecs.lookup(encoding)
+    for encoding in ("cp437", "unicode_escape", "raw_unicode_escape", "utf-8-sig"):
+        codecs.lookup(encoding)  # read when first needed, which another user may not be allowed to
     torch.set_num_threads(1)
     gc.collect()
     gc.freeze()  # a collection in a child would copy the memory it shares with the server
@@ -87,28 +81,17 @@ def start(request: dict[str, Any]) -> int:
 def run(request: dict[str, Any]) -> None:
     """Run the command in this child, from the standard streams to the exit code."""
     from mnistae import __main__
-    from mnistae.core.files import atomic
-    from mnistae.training import run as training_run
 
     code: object = 70
     try:
         os.environ.clear()
         os.environ.update(request["env"])
         os.chdir(request["cwd"])
-        for number, (name, flags) in enumerate(
-            ((os.devnull, os.O_RDONLY), (request["out"], os.O_WRONLY | os.O_CREAT), (request["err"], os.O_WRONLY | os.O_CREAT))
-        ):
-            fd = os.open(name, flags, 0o600)
+        for number, name in enumerate((os.devnull, request["out"], request["err"])):
+            fd = os.open(name, os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY, 0o600)
             os.dup2(fd, number)
             os.close(fd)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        if request["save_every"] is not None:
-            training_run.SAVE_EVERY = request["save_every"]
-        if request["faults"] or request["log"]:
-            from tests.support.faults import Fault, Shim
-
-            shim = Shim([Fault(**fault) for fault in request["faults"]], Path(request["log"]) if request["log"] else None)
-            vars(atomic)["os"] = shim
         for name, argument in request["before"]:
             module, _, function = name.rpartition(".")
             getattr(importlib.import_module(f"tests.support.{module or 'child_hooks'}"), function)(argument)
