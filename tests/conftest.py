@@ -181,11 +181,8 @@ def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> C
 def run_process(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run the command line in an interpreter of its own."""
     command = [sys.executable, "-m", "mnistae", *map(str, args)]
-    defaults: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 100}
-    if {"stdout", "stderr"} & options.keys():
-        defaults.pop("capture_output")
-    done: subprocess.CompletedProcess[bytes] = subprocess.run(command, check=False, **{**defaults, **options})
-    return done
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.run(command, check=False, timeout=100, **{**streams, **options})
 
 
 def run_cli(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]:

@@ -41,18 +41,14 @@ def test_unknown_names_are_missing() -> None:
 
 
 def test_a_model_is_found_by_name_by_path_or_as_the_newest(trained: str) -> None:
-    """Each reference loads the same weights."""
+    """Each reference loads the same weights; a Path is always a file, a plain string without a separator a name."""
     path = runs.model_path(trained)
     codes = [mnistae.load(word).encode(np.eye(28)).tolist() for word in (None, trained, str(path), path)]
     assert codes[1:] == codes[:-1]
     assert repr(mnistae.load()) == "<tiny: 784-392-8-392-784>"
     assert repr(mnistae.load(path)) == f"<{path}: 784-392-8-392-784>"
     assert mnistae.load().checkpoint.metadata.history[-1].number == 2
-
-
-def test_a_path_without_a_separator_is_a_path(trained: str) -> None:
-    """A Path is always a file, a plain string is a name."""
-    Path("tiny").write_bytes(runs.model_path(trained).read_bytes())
+    Path("tiny").write_bytes(path.read_bytes())
     assert mnistae.load(Path("tiny")).checkpoint.name is None
     assert mnistae.load("tiny").checkpoint.name == "tiny"
 
@@ -163,8 +159,6 @@ def test_breaking_out_of_the_loop_keeps_the_last_epoch(cli: Cli, tiny: Path) -> 
         (lambda _: mnistae.load(device="cuda:999"), DeviceError, "device 'cuda:999'"),
         (lambda m: m.encode([1, 2, 3]), DataError, "unsupported array shape (3,)"),
         (lambda m: m.encode(np.full((1, 28, 28), 2.0)), DataError, "float64 values from 2 to 2"),
-        (lambda m: m.encode(np.full((1, 784), np.nan)), DataError, "array with NaN"),
-        (lambda m: m.encode(np.zeros((2, 784), complex)), DataError, "unsupported array type complex128"),
         (lambda m: m.encode(np.zeros((0, 784))), DataError, "unsupported array shape (0, 784)"),
         (lambda m: m.decode(np.zeros((2, 7))), DataError, "shape '(2, 7)'"),
         (lambda m: m.decode(np.full((1, 8), np.inf)), DataError, "invalid codes"),
