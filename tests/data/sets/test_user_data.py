@@ -68,7 +68,7 @@ def labelled(digits: Digits, split: str) -> np.ndarray:
         (("train.csv", "test.csv", "val.csv"), None),
         (("train.csv", "test.csv", "figure.png"), "both 1 image and arrays in '.*': 'test.csv', 'train.csv'"),
         (("a.csv", "labels.csv"), "labels.csv' has 1 column"),
-        (("a.csv", "b.csv"), "data of the same split in"),
+        (("train.csv", "test.csv", "test_2.csv"), "data of the same split in '.*test.csv' and '.*test_2.csv'"),
         ((), "no images in"),
     ],
 )
@@ -77,7 +77,7 @@ def test_folder_of_tables(tmp_path: Path, digits: Digits, names: tuple[str, ...]
     folder = tmp_path / "tables"
     folder.mkdir()
     for name in names:
-        table = labelled(digits, "train" if name in {"train.csv", "a.csv", "b.csv"} else "test")
+        table = labelled(digits, "train" if name in {"train.csv", "a.csv"} else "test")
         np.savetxt(folder / name, table[:, :1] if "labels" in name else table, fmt="%d", delimiter=",")
     if error:
         with pytest.raises(DataError, match=error):

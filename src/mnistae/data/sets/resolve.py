@@ -40,6 +40,9 @@ def open_dataset(reference: str, *, raw: bool = False, progress: Progress = no_p
         return _glyphs(progress)
     if reference in registry.DATASETS:
         return _named(registry.DATASETS[reference], progress)
+    if reference == ARRAY:  # not a file of that name: a checkpoint that was trained on an array has this reference
+        hint = "choose another with --dataset (./array for a file of that name); such a run cannot be resumed"
+        raise DataError(f"data set '{reference}' was an array in memory, which is not saved", hint=hint)
     if not os.path.exists(reference):  # noqa: PTH110 - Path's raises for a name too long
         if os.sep not in reference:
             raise registry.unknown(reference)

@@ -108,6 +108,7 @@ def read_several(paths: Sequence[Path]) -> Content:
     if any("test" in mentions(path.name) for path in named):
         named = [path for path in named if mentions(path.name) != {"validation"}]
     arrays: Arrays = {}
+    sources: dict[str, Path] = {}
     notes: list[str] = []
     classes: tuple[str, ...] | None = None
     for path in named:
@@ -116,11 +117,12 @@ def read_several(paths: Sequence[Path]) -> Content:
         except DataError as error:
             hint = "name files of images and labels alike, such as images.npy and labels.npy"
             raise DataError(error.message, hint=hint if _LABELS.search(path.name) else error.hint) from error
-        is_twice = bool(arrays.keys() & content.arrays.keys())
-        if is_twice or classes not in {None, content.classes}:
-            what = f"data of {'the same split' if is_twice else 'different classes'} in '{named[0]}' and '{path}'"
+        earlier = next((sources[role] for role in content.arrays if role in sources), None)
+        if earlier or classes not in {None, content.classes}:
+            what = f"data of {'the same split' if earlier else 'different classes'} in '{earlier or named[0]}' and '{path}'"
             raise DataError(what, hint="give one of them, or name them train and test")
         arrays |= content.arrays
+        sources |= dict.fromkeys(content.arrays, path)
         classes = content.classes
         notes += [f"'{path.name}': {note}" for note in content.notes]
     notes += [f"left out '{path.name}'" for path in paths if path not in named]
