@@ -41,6 +41,12 @@ class Block:
     codes: Array
     classes: Sequence[str | None] | None = None
 
+    def heads(self) -> list[dict[str, Any]]:
+        """Return what is known of each code: image, label, and class where the labels have names."""
+        columns = {"image": self.images, "label": self.labels, "class": self.classes}
+        known = {name: column for name, column in columns.items() if column is not None}
+        return [dict(zip(known, row, strict=True)) for row in zip(*known.values(), strict=True)]
+
 
 def header(kind: str, count: int, width: int, *, has_classes: bool = False) -> bytes:
     """Return the header of a file of `count` codes of `width` numbers."""
@@ -56,16 +62,13 @@ def format_block(kind: str, block: Block) -> bytes:
     if kind == "npy":
         return np.ascontiguousarray(block.codes, "<f4").tobytes()
     numbers = ",".join(["%.9g"] * block.codes.shape[1])
-    classes = [{}] * len(block.codes) if block.classes is None else [{"class": name} for name in block.classes]
     lines = []
-    for image, label, named, code in zip(block.images, block.labels, classes, block.codes.tolist(), strict=True):
+    for head, code in zip(block.heads(), block.codes.tolist(), strict=True):
         text = numbers % tuple(code)
         if kind == "csv":
-            cells = csv_text([[image, "" if label is None else label, *named.values()]])
-            lines.append(f"{cells[:-1]},{text}\n")
+            lines.append(f"{csv_text([list(head.values())])[:-1]},{text}\n")
         else:
-            head = json.dumps({"image": image, "label": label, **named})
-            lines.append(f'{head[:-1]}, "code": [{text.replace(",", ", ")}]}}\n')
+            lines.append(f'{json.dumps(head)[:-1]}, "code": [{text.replace(",", ", ")}]}}\n')
     return "".join(lines).encode("utf-8", "surrogateescape")
 
 

@@ -136,9 +136,8 @@ def _write(
     if target.path is None and reporter.as_json:
         images = []
         for block in blocks:
-            named = [{}] * len(block.images) if block.classes is None else [{"class": name} for name in block.classes]
-            rows = zip(block.images, block.labels, named, block.codes.astype(float).tolist(), strict=True)
-            images += [{"image": image, "label": label, **name, "code": code} for image, label, name, code in rows]
+            codes = block.codes.astype(float).tolist()
+            images += [{**head, "code": code} for head, code in zip(block.heads(), codes, strict=True)]
         reporter.result([], {**describe(), "count": len(images), "output": None, "images": images})
         return
     sizes: list[int] = []
