@@ -14,7 +14,16 @@ from mnistae.core.files import atomic
 from mnistae.store import format as checkpoint_format
 from tests.support.client import ForkServer, log_result, trials, wait_until
 from tests.support.faults import Fault
-from tests.support.resumable import ReferenceRun, check_store, leftovers, resume, resume_args, run_folder, train_reference
+from tests.support.resumable import (
+    NEVER,
+    ReferenceRun,
+    check_store,
+    leftovers,
+    resume,
+    resume_args,
+    run_folder,
+    train_reference,
+)
 
 
 def saved_at(home: Path) -> int:
@@ -56,13 +65,13 @@ def test_fifty_kills_of_one_run(forks: ForkServer, whole: ReferenceRun, tmp_path
     """A8: one run killed again and again, long before its end, ends with the same bytes and without leftover files."""
     epochs, kills, goal = trials(60, 800), 0, trials(3, 50)
     words = tuple(epochs if word == 4 else word for word in whole.words)
-    long = train_reference(forks, tmp_path / "long", words)
+    long = train_reference(forks, tmp_path / "long", words, NEVER)
     for k in range(runs := trials(1, 5)):
         rng, home = random.Random(k), tmp_path / str(k)
         kills += kill_often(forks, long, home, iter([rng.uniform(0, 0.02) for _ in range(goal)]), after_save=True)
         state, _ = checkpoint_format.decode_state((run_folder(home) / "state.safetensors").read_bytes())
         assert 0 < len(state.history) < epochs  # so every kill met it before its end
-        assert resume(forks, home, long) == long.digest
+        assert resume(forks, home, long, save_every=NEVER) == long.digest
     assert kills == goal * runs
     log_result("A8", trials=runs, note=f"runs of {goal} kills each")
 

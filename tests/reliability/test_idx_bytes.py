@@ -71,7 +71,7 @@ def write_afresh(folder: Path, digits: Digits) -> None:
 def test_damaged_files(cli: Cli, mirror: Mirror, digits: Digits, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """C7: whatever is wrong with our own copy, it is refused offline and fetched again online, and then it is right."""
     tried, folder = 0, home / "datasets" / "mnist"
-    for what in itertools.islice(damaged_folders(folder, digits), 0, None, trials(6, 1)):
+    for what in itertools.islice(damaged_folders(folder, digits), 0, None, trials(11, 1)):
         monkeypatch.setenv("MNISTAE_OFFLINE", "1")
         refused = cli("datasets", "verify", "mnist")
         assert (refused.code, refused.out, is_clean_error(refused)) == (4, "", True), what
@@ -81,7 +81,7 @@ def test_damaged_files(cli: Cli, mirror: Mirror, digits: Digits, home: Path, mon
         arrays = idx.read(DATASETS["mnist"], folder).arrays
         assert all(arrays[role].tobytes() == digits[role].tobytes() for role in ROLES), what
         tried += 1
-    assert tried == trials(13, 4 * 17 + 6)
+    assert tried == trials(7, 4 * 17 + 6)
     log_result("C7", trials=tried, note="refused offline with exit 4; fetched again online, to the bit")
 
 

@@ -28,9 +28,9 @@ class ReferenceRun:
         return home
 
 
-def train_reference(forks: ForkServer, home: Path, words: tuple[object, ...]) -> ReferenceRun:
+def train_reference(forks: ForkServer, home: Path, words: tuple[object, ...], save_every: float = 0) -> ReferenceRun:
     """Train the run `r` undisturbed."""
-    ended = forks.run(*words, home=home)
+    ended = forks.run(*words, home=home, save_every=save_every)
     assert ended.code == 0, ended.err
     return ReferenceRun(home, words, digest(home), ended.seconds)
 
@@ -51,10 +51,10 @@ def resume_args(home: Path, whole: ReferenceRun) -> tuple[object, ...]:
     return whole.words
 
 
-def resume(forks: ForkServer, home: Path, whole: ReferenceRun, *more: object) -> str:
+def resume(forks: ForkServer, home: Path, whole: ReferenceRun, *more: object, save_every: float = 0) -> str:
     """Check the store, continue as a user would, and return the final digest. No temporary file is left."""
     check_store(home)
-    ended = forks.run(*resume_args(home, whole), *more, home=home)
+    ended = forks.run(*resume_args(home, whole), *more, home=home, save_every=save_every)
     assert ended.code == 0, ended.err
     assert leftovers(home) == []
     return digest(home)
