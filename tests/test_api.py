@@ -125,8 +125,8 @@ def test_training_is_byte_identical_to_the_command(cli: Cli, tiny: Path) -> None
     assert epochs == list(mnistae.load().checkpoint.metadata.history)
 
 
-def test_arrays_can_be_trained_on(tiny: Path, digits: Digits) -> None:
-    """An array gives the same weights as the same data in files; only the run is written."""
+def test_arrays_can_be_trained_on(cli: Cli, tiny: Path, digits: Digits) -> None:
+    """An array gives the same weights as the same data in files; only the run is written, and no command takes a file for it."""
     settings: dict[str, Any] = {"epochs": 1, "batch_size": 256}
     assert len(list(mnistae.train(str(tiny), name="file", **settings))) == 1
     floats = digits["train_images"].astype(np.float32) / 255
@@ -137,6 +137,8 @@ def test_arrays_can_be_trained_on(tiny: Path, digits: Digits) -> None:
     assert not list(Path().iterdir())
     assert next(mnistae.train(digits["train_images"], **settings)).number == 1
     assert runs.newest() == "lab-array-b256-seed0"
+    Path("array").touch()  # not the data set of the run
+    assert "error: data set 'array' was an array in memory, which is not saved" in cli("evaluate").err
 
 
 def test_breaking_out_of_the_loop_keeps_the_last_epoch(cli: Cli, tiny: Path) -> None:
