@@ -126,7 +126,7 @@ def test_training_is_byte_identical_to_the_command(cli: Cli, tiny: Path) -> None
 
 
 def test_arrays_can_be_trained_on(cli: Cli, tiny: Path, digits: Digits) -> None:
-    """An array gives the same weights as the same data in files; only the run is written, and no command takes a file for it."""
+    """An array gives the same weights as the same data in files; only the run is written, and no file is taken for it."""
     settings: dict[str, Any] = {"epochs": 1, "batch_size": 256}
     assert len(list(mnistae.train(str(tiny), name="file", **settings))) == 1
     floats = digits["train_images"].astype(np.float32) / 255
