@@ -185,7 +185,7 @@ FILES: dict[str, list[tuple[bytes, str]]] = {
     foreign.SAVE_KERAS: [(b"\x89HDF\r\n\x1a\n" + bytes(100), "it is an HDF5 file")],
     "save the arrays by name: np.savez(FILE, **arrays)": [(b"\x93NUMPY\x01\0", "it is an .npy array")],
     "unpack it, and give the file in it": [
-        (zipped({"notes.txt": b""}), "it is a zip archive of 'notes.txt'"),
+        (zipped({"empty program": b""}), "it is a zip archive of 'empty program'"),
         (bytes(257) + b"ustar\x0000", "it is a tar archive"),
         (b"BZh91AY&SY", "it is a bzip2 archive"),
     ],

@@ -102,6 +102,7 @@ def _identify_archive(data: bytes) -> str:
 
 def hint(kind: str) -> str:
     """Return what to do with a file of this kind, as `identify` names it."""
+    kind = kind.partition(" of '")[0]  # without the names of files in an archive
     return next((text for text, words in _HINTS if any(word in kind for word in words)), HINT)
 
 
