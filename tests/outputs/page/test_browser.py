@@ -1,5 +1,6 @@
 """The page in a browser, without a network: what it computes is what Python computes."""
 
+import dataclasses
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mnistae.core.arrays import Array, to_float
+from mnistae.core.arrays import NO_LABEL, Array, to_float
 from mnistae.data.images import normalise
+from mnistae.metrics import quality
 from mnistae.model.numpy_network import NumpyNetwork
 from mnistae.outputs.page import drawings, page
 from mnistae.outputs.page.content import EVERY, Content
@@ -98,6 +100,9 @@ def test_sliders_decode(opened: Page, report: Content, network: NumpyNetwork) ->
     code[0, 3] = 61.5
     opened.set("unit-3", 61.5)
     opened.shows("units-decoded", network.decode(code))
+    error = quality.mse(network.decode(code), to_float(report.starts.images[42:43])).item()
+    assert f", changed. Compared with the start image: MSE {error:.4f}, PSNR" in opened.tab.text_content("#units-status")
+    assert "61.5" in opened.tab.locator(".unit output").all_text_contents()
 
 
 @pytest.mark.parametrize("path", ["lerp", "slerp"])
@@ -162,9 +167,23 @@ def test_strokes_are_prepared_like_a_photo(
     assert first.split(",")[0] == f"train:{report.neighbours.indices[nearest]}"
 
 
-def test_dot_is_too_small(opened: Page) -> None:
-    """A drawing that a photo would be enlarged from is not prepared."""
+def test_keys_draw(opened: Page) -> None:
+    """Space starts and ends a line, and the arrow keys move its end; the mark that shows it is not part of the drawing."""
     opened.tab.click("#draw-clear")
+    opened.tab.focus("#draw-field")
+    for key in [*["ArrowUp"] * 8, " ", *["ArrowDown"] * 16, " ", *["ArrowLeft"] * 6, "Tab"]:
+        opened.tab.keyboard.press(key)
+    rows, columns = np.nonzero(opened.pixels("draw-field").reshape(280, 280))
+    assert [rows.min(), rows.max(), columns.min(), columns.max()] == pytest.approx([44, 235, 124, 155], abs=1)
+    opened.tab.keyboard.press("Enter")
+    assert opened.tab.text_content("#draw-status") == "Nothing is drawn yet."
+
+
+def test_dot_is_too_small(opened: Page) -> None:
+    """A drawing that a photo would be enlarged from is not prepared. Another button of the mouse draws nothing."""
+    opened.tab.click("#draw-clear")
+    opened.tab.click("#draw-field", button="right")
+    assert opened.tab.text_content("#draw-status") == "Nothing is drawn yet."
     opened.tab.click("#draw-field")
     assert opened.tab.text_content("#draw-status") == "The drawing is too small."
     assert opened.pixels("draw-decoded").max() == 0
@@ -202,6 +221,29 @@ def test_play_moves_the_slider_until_it_is_paused(opened: Page) -> None:
     paused = opened.tab.input_value("#between-t")
     opened.tab.wait_for_timeout(100)
     assert opened.tab.input_value("#between-t") == paused
+
+
+def test_long_and_missing_names(opened: Page, report: Content, tmp_path: Path) -> None:
+    """Long class names do not make the page wider or leave the map, and an image without a label is named by its reference."""
+    name = f"\u05d0 {'long name ' * 20}end"
+    dataset: Any = type("Named", (), {"name": "x", "digest": "0", "classes": (name,) * 10})()
+    labels = np.where(np.arange(len(report.starts.labels)) % 2, report.starts.labels, NO_LABEL).astype(np.uint8)
+    starts = dataclasses.replace(report.starts, labels=labels)
+    path = tmp_path / "report.html"
+    path.write_bytes(page.render(dataclasses.replace(report, dataset=dataset, starts=starts), []))
+    tab = opened.tab.context.new_page()
+    tab.set_viewport_size({"width": 320, "height": 900})
+    tab.goto(path.as_uri())
+    tab.wait_for_selector("html[data-ready]")
+    assert tab.evaluate("document.documentElement.scrollWidth") == 320
+    first, second = starts.names[:2]
+    assert tab.locator("#units-start option").all_text_contents()[:2] == [first, f"\u2068{name}\u2069 ({second})"]
+    boxes = tab.evaluate("[...document.querySelectorAll('#map-points text')].map(text => text.getBoundingClientRect())")
+    frame = tab.locator("#map-points").bounding_box()
+    assert boxes
+    for box in boxes:
+        assert frame["x"] <= box["left"] < box["right"] <= frame["x"] + frame["width"]
+    tab.close()
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="no axe-core: make check-script")

@@ -164,6 +164,18 @@ def test_command_names_what_is_not_the_recipes(
     assert contents.train_command(name, Metadata(model, training, Provenance("digest", "cpu", 2))) == expected
 
 
+@pytest.mark.parametrize("epochs", [50, 51])
+def test_same_weights_are_promised_of_a_finished_run_alone(report: Content, epochs: int) -> None:
+    """The command of an interrupted run trains it to the end: with other weights than those of the page."""
+    metadata = report.checkpoint.metadata
+    assert metadata.training is not None
+    metadata = dataclasses.replace(metadata, training=dataclasses.replace(metadata.training, epochs=epochs))
+    checkpoint = dataclasses.replace(report.checkpoint, metadata=metadata)
+    text = page.render(dataclasses.replace(report, checkpoint=checkpoint), FACTS).decode()
+    assert ("the weights are the same to the last bit" in text) == (epochs == 50)
+    assert ("trained for 50 of the 51 epochs; the command trains for all of them" in text) == (epochs == 51)
+
+
 @pytest.mark.parametrize(
     ("losses", "ticks", "epochs"),
     [

@@ -82,7 +82,8 @@ def _boxes(middles: Array, texts: Sequence[str]) -> list[list[float]]:
     shift, sizes = np.zeros_like(middles), np.full_like(middles, BOX)
     shift[:, 0] = np.where(middles[:, 0] > SIZE / 2, -widths, widths) / 2
     sizes[:, 0] += widths
-    moved: list[list[float]] = (maps.apart((middles + shift) / np.float32(SIZE), sizes / np.float32(SIZE)) * SIZE - shift).tolist()
+    side = np.float32(SIZE)
+    moved: list[list[float]] = (maps.apart((middles + shift) / side, sizes / side) * side - shift).tolist()
     return moved
 
 

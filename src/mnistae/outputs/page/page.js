@@ -39,7 +39,7 @@ function fill(select, names, indices = names.keys()) {
 /** The sliders of the units. Return a function that sets the code, the image to compare it with, and where it comes from. */
 function startUnits({ data, arrays, network }) {
   const [start, decoded, status] = ["units-start", "units-decoded", "units-status"].map(element);
-  let [code, original, source] = [new Float32Array(data.ranges.length)];
+  let [code, original, source] = [];
   const sliders = data.units.map((unit) => {
     const row = element("unit-row").content.cloneNode(true);
     const [label, input, output] = ["label", "input", "output"].map((name) => row.querySelector(name));

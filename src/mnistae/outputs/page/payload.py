@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistae.core.arrays import Bytes, to_bytes
+from mnistae.core.arrays import NO_LABEL, Bytes, to_bytes
 from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.text import escape
 from mnistae.outputs.maps import class_name
@@ -72,7 +72,9 @@ def _coarse(images: Bytes) -> Bytes:
 
 
 def _names(sample: Sample, classes: Sequence[str]) -> list[tuple[str, str]]:
-    return [(name, escape(class_name(int(label), classes))) for name, label in zip(sample.names, sample.labels, strict=True)]
+    """Return the name and the class of each image; an empty one if it has no label."""
+    labels = ["" if label == NO_LABEL else escape(class_name(int(label), classes)) for label in sample.labels]
+    return list(zip(sample.names, labels, strict=True))
 
 
 def _extent(found: Embedding) -> list[float] | None:
