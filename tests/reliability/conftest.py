@@ -1,5 +1,8 @@
 """Fixtures of the reliability tests."""
 
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, data: Pat
     """An undisturbed run of four epochs of three batches, with a state after each epoch. No test changes it."""
     words = ("train", "--dataset", data, "-e", 4, "-b", 256, "--hidden", 64, "--name", "r", "-q")
     return train_reference(forks, tmp_path_factory.mktemp("whole"), words)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may write to, outside the tests' own, which is root's."""
+    folder = Path(tempfile.mkdtemp(prefix="mnistae-"))
+    folder.chmod(0o777)
+    yield folder
+    for path in [folder, *folder.rglob("*")]:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o777)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["pipe", "terminal"])

@@ -4,8 +4,7 @@ import json
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +16,6 @@ from tests.support.invocations import UNPRIVILEGED, Invocation, create_fixtures
 from tests.support.resumable import NEVER, check_store, digest, run_folder, train_reference
 
 NOBODY = 65534
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that every user may write to, outside the tests' own, which is root's."""
-    folder = Path(tempfile.mkdtemp(prefix="mnistae-"))
-    folder.chmod(0o777)
-    yield folder
-    for path in [folder, *folder.rglob("*")]:
-        if path.is_dir() and not path.is_symlink():
-            path.chmod(0o777)
-    shutil.rmtree(folder)
 
 
 def read_only(*folders: Path) -> None:
@@ -81,8 +68,8 @@ def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: 
     home = work / "home"
     data = write_idx(open_folder / "plain", {role: array[:60] for role, array in digits.items()})
     train_reference(forks, work, ("train", "--dataset", data, "-e", 1, "-b", 256, "--hidden", 8, "--name", "r", "-q"))
-    furnished = create_fixtures(open_folder, "plain", digits, run_folder(work) / "model.safetensors")
-    substitutions = {name: word.replace("./", f"{open_folder}/") for name, word in furnished.items()} | {"run": "r"}
+    model = run_folder(work) / "model.safetensors"
+    substitutions = create_fixtures(open_folder, "plain", digits, model, f"{open_folder}/") | {"run": "r"}
     forks.run("evaluate", "-c", "r", "--dataset", data, home=work)  # what is verified is remembered
     for path in [open_folder, *open_folder.rglob("*")]:
         os.chown(path, NOBODY, NOBODY)

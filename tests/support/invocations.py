@@ -160,8 +160,11 @@ FEW = 60
 """Images in each split, so that commands that read all of them are fast."""
 
 
-def create_fixtures(work: Path, name: str, digits: dict[str, np.ndarray], model: Path) -> dict[str, str]:
-    """Create data, images, a checkpoint and codes of this name in a folder; return the values of the table's placeholders."""
+def create_fixtures(work: Path, name: str, digits: dict[str, np.ndarray], model: Path, here: str = "./") -> dict[str, str]:
+    """Create data, images, a checkpoint and codes of this name in a folder; return the values of the table's placeholders.
+
+    Their paths begin with `here`: the folder is the current one, or is named there.
+    """
     from PIL import Image
 
     from tests.conftest import write_idx
@@ -175,11 +178,11 @@ def create_fixtures(work: Path, name: str, digits: dict[str, np.ndarray], model:
     (work / f"{short}.jsonl").write_text('{"code": [1, 0, 2, 0, 1, 0.5, 3, 0]}\n' * 2)
     return {
         "run": "tiny",
-        "data": f"./{name}",
-        "picture": f"./{name}.png",
-        "folder": f"./{name}/album",
-        "pattern": f"{glob.escape(f'./{name}/album')}/*.png",
-        "model": f"./{short}.safetensors",
-        "codes": f"./{short}.jsonl",
-        "out": f"./made/{short}",
+        "data": f"{here}{name}",
+        "picture": f"{here}{name}.png",
+        "folder": f"{here}{name}/album",
+        "pattern": f"{glob.escape(f'{here}{name}/album')}/*.png",
+        "model": f"{here}{short}.safetensors",
+        "codes": f"{here}{short}.jsonl",
+        "out": f"{here}made/{short}",
     }
