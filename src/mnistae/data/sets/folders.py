@@ -76,7 +76,7 @@ def _members(images: Sequence[tuple[str, Folders]]) -> list[_Member]:
         folder = "/".join((*base, *("*",) * depth, own[depth])) if split else ""
         members.append(_Member(path, split, folder, within))
     inside = _wrapper([member.within for member in members if member.split])  # train/images/7/a.png
-    return [replace(member, within=_below(inside, member.within)) for member in members]
+    return [replace(member, within=_below(inside, member.within)) for member in members] if inside else members
 
 
 def _split_level(folders: Sequence[Folders]) -> tuple[int | None, dict[str, str | None]]:
