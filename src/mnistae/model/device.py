@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,13 @@ AUTO_ORDER = ("cuda", "xpu", "mps", "cpu")
 
 
 def check_choice(choice: str) -> str:
-    """Return `choice` if it is a valid device name. Does not import torch. Raises UsageError."""
+    """Return `choice` if it is a valid device name, and torch can be imported here. Does not import it. Raises UsageError."""
     if not re.fullmatch(r"auto|cpu|xpu|mps|cuda(:[0-9]{1,4})?", choice, re.ASCII):
         raise UsageError(f"unknown device: '{choice}'", hint="choose auto, cpu, cuda, cuda:N, xpu or mps")
+    try:
+        os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:  # Intel MKL, which torch loads, would end the process
+        raise UsageError("the working directory has been removed", hint="change to another one") from None
     return choice
 
 

@@ -23,6 +23,7 @@ PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
 def doctor(*, reporter: Reporter) -> None:
     """Show versions, devices, paths, and the state of data sets and checkpoints."""
+    devices.check_choice("auto")
     system = {"mnistae": mnistae.__version__, "python": platform.python_version(), "system": platform.platform()}
     states = {entry.name: inputs.dataset_state(entry) for entry in registry.DATASETS.values()}
     found: dict[str, dict[str, Any]] = {
