@@ -165,5 +165,5 @@ def test_tilde(trained: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("MNISTAE_HOMES", "x")
     answer = cli("reconstruct", "1", *words)
     assert answer.out == f"{tmp_path}/x.png\n"
-    assert answer.err.startswith("warning: unknown variable 'MNISTAE_HOMES', did you mean 'MNISTAE_HOME'?\n")
+    assert answer.err.startswith("warning: unknown environment variable 'MNISTAE_HOMES', did you mean 'MNISTAE_HOME'?\n")
     assert (tmp_path / "x.png").is_file()

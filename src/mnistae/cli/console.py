@@ -40,7 +40,7 @@ class Reporter:
 
     def __post_init__(self) -> None:
         for name, known in environment.misspelt().items():
-            self.warn(f"unknown variable '{name}', did you mean '{known}'?")
+            self.warn(f"unknown environment variable '{name}', did you mean '{known}'?")
 
     def info(self, text: str) -> None:
         """Write a line to stderr."""

@@ -25,7 +25,7 @@ def variable(name: str) -> str | None:
         raise UsageError(f"invalid {name}: {value!a}", hint="remove the quotes or control characters")
     expanded = expand(value)
     if expanded.startswith("~"):
-        raise UsageError(f"invalid {name}: '{value}': the home directory is unknown", hint="give the whole path")
+        raise UsageError(f"invalid {name}: '{value}': the home directory is unknown", hint="give the full path")
     return expanded
 
 

@@ -197,7 +197,7 @@ def wrong_width(index: int, found: int, width: int, name: str) -> DataError:
     """Return the error of a code of `found` values where the checkpoint has a bottleneck of `width`."""
     hint = RIGHT_CHECKPOINT if found else HINT
     if found == 1:
-        hint += "; the numbers of a code belong in one line"
+        hint += "; write all numbers of a code in one line"
     elif found == 2 * width:
         hint += "; if the decimal points are commas, separate the values by semicolons"
     elif found in {width + 1, width + 2}:

@@ -39,7 +39,7 @@ def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progres
     members, notes = _choose_test(_members([(name, Path(name).relative_to(path).parts[:-1]) for name in found.images]))
     used = [member for split in Split for member in _in_order([one for one in members if one.split == split])]
     names, merged = _class_names(used)
-    notes += [f"merged {counted(len(merged), 'folder')} that the classes are in: {quoted(merged)}"] if merged else []
+    notes += [f"merged {counted(len(merged), 'folder')} of classes: {quoted(merged)}"] if merged else []
     labels, classes = number_classes({name for name in names if name is not None})
     rows, conversions = pictures.read([member.path for member in used], raw=raw, progress=progress)
     numbers = np.array([NO_LABEL if name is None else labels.get(name, NO_LABEL) for name in names], np.uint8)

@@ -223,8 +223,8 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
         if len(missing := idx.missing(path, registry.MNIST_FILES)) < len(registry.MNIST_FILES):
             raise _incomplete("data set", path, registry.MNIST_FILES, missing)
         others = f"; found {found.skipped}" if found.skipped else ""
-        elsewhere = f"not in subfolders, .csv, .npz, .npy, {registry.MNIST_FILES[0]}"
-        hint = f"looked for {', '.join(sorted(files.SUFFIXES))} and, {elsewhere}"
+        elsewhere = f"outside subfolders also for .csv, .npz, .npy and {registry.MNIST_FILES[0]}"
+        hint = f"looked for {', '.join(sorted(files.SUFFIXES))}; {elsewhere}"
         raise DataError(f"no images in '{path}'{others}", hint=hint)
     fingerprint = [raw, *_fingerprint("folder", map(Path, found.images))]
     return Dataset(path.name, str(path), fingerprint, lambda: folders.read(path, found, raw=raw, progress=progress))
@@ -237,7 +237,7 @@ def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
     except OSError as error:
         reason, hint = error.strerror, "check the folder's permissions"
         if os.path.islink(error.filename):  # noqa: PTH114
-            reason, hint = "broken link", "remove it, or restore the file that it leads to"
+            reason, hint = "broken link", "remove it, or restore the file that it points to"
         raise DataError(f"cannot read '{error.filename}': {reason}", hint=hint) from error
     return [kind, hashlib.sha256(json.dumps(stats).encode()).hexdigest()]
 

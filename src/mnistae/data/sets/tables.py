@@ -115,7 +115,7 @@ def read_several(paths: Sequence[Path]) -> Content:
         try:
             content = read(path)
         except DataError as error:
-            hint = "name files of images and labels alike, such as images.npy and labels.npy"
+            hint = "give matching names to the files of images and labels, such as images.npy and labels.npy"
             raise DataError(error.message, hint=hint if _LABELS.search(path.name) else error.hint) from error
         earlier = next((sources[role] for role in content.arrays if role in sources), None)
         if earlier or classes not in {None, content.classes}:
