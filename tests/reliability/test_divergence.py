@@ -30,9 +30,7 @@ def test_not_finite(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> N
         home = tmp_path / str(number)
         ended = forks.run(*whole.words, home=home, before=(("not_finite", case),))
         check(forks, home, whole, ended, case[1] // STEPS)
-    log_result(
-        "F7", trials=len(cases), note="NaN and infinity in loss, gradient, weights and moments, resumed to the same bytes"
-    )
+    log_result("F7", trials=len(cases), note="NaN and infinity in loss, gradient, weights and moments, then resumed")
 
 
 def test_not_finite_control(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:

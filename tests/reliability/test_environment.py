@@ -164,9 +164,8 @@ def test_clocks(forks: ForkServer, tmp_path: Path, tiny: Path) -> None:
         for path in (tmp_path / "backwards" / "home").rglob("*"):
             os.utime(path, (moment, moment))
         check_newest(forks, tmp_path / "backwards")
-    log_result(
-        "F3", trials=len(kinds) + len(zones) + 3, note="jumps, zones, and file times that are all the same or in the future"
-    )
+    note = "jumps, zones, and file times that are all the same or in the future"
+    log_result("F3", trials=len(kinds) + len(zones) + 3, note=note)
 
 
 def check_newest(forks: ForkServer, home: Path) -> None:

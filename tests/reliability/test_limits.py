@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,29 +69,24 @@ def test_limits(forks: ForkServer, whole: ReferenceRun, tmp_path: Path, bounds: 
     log_result("F5", trials=len(commands), note="limits of files, processes and stack")
 
 
-def test_few_files_from_the_start() -> None:
-    """F5: 16 files are enough for a whole process, imports and all."""
-
-    def few() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
-
-    done = run_process("summary", preexec_fn=few)
-    assert done.returncode == 0, done.stderr
-    log_result("F5", trials=1)
+def few_files() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
 
 
-VARIABLES = [
-    *(("OMP_NUM_THREADS", value) for value in ("abc", "0", "1000")),
-    *(("CUDA_VISIBLE_DEVICES", value) for value in ("", "99", "garbage")),
+SETTINGS: list[dict[str, Any]] = [
+    {"preexec_fn": few_files},
+    *({"env": {"OMP_NUM_THREADS": value}} for value in ("abc", "0", "1000")),
+    *({"env": {"CUDA_VISIBLE_DEVICES": value}} for value in ("", "99", "garbage")),
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), VARIABLES[: trials(1, 6)])
-def test_threads_and_devices(whole: ReferenceRun, home: Path, name: str, value: str) -> None:
-    """F5: whatever the numbers of threads and devices are, a whole process trains."""
-    done = run_process(*whole.words, env={**os.environ, name: value})
+@pytest.mark.parametrize("setting", SETTINGS[: trials(2, 7)], ids=lambda setting: str(setting.get("env", "16 files")))
+def test_whole_processes(whole: ReferenceRun, home: Path, setting: dict[str, Any]) -> None:
+    """F5: with 16 files, and with any numbers of threads and devices, a whole process works, imports and all."""
+    words = ("summary",) if "preexec_fn" in setting else whole.words
+    done = run_process(*words, **setting | {"env": os.environ | setting.get("env", {})})
     assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
-    log_result("F5", trials=1, note="odd OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES")
+    log_result("F5", trials=1, note="16 files from the start; odd OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES")
 
 
 def test_device_that_fills_up(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:

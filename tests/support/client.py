@@ -120,9 +120,10 @@ class ForkServer:
     def is_ready_for(self, environment: Mapping[str, str]) -> bool:
         """Whether a command would find in this environment what the interpreter and its imports have read at their start."""
         names = filter(READ_AT_START.match, environment.keys() | self._environment.keys())
-        return _locale(environment) == _locale(self._environment) and all(
-            environment.get(name) == self._environment.get(name) for name in names
-        )
+        locales = {
+            one.get("LC_ALL") or one.get("LC_CTYPE") or one.get("LANG") or "" for one in (environment, self._environment)
+        }
+        return len(locales) == 1 and all(environment.get(name) == self._environment.get(name) for name in names)
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send one request and return its answer. That of an earlier one, which a time limit has interrupted, is skipped."""
@@ -179,10 +180,6 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.003)
-
-
-def _locale(environment: Mapping[str, str]) -> str:
-    return environment.get("LC_ALL") or environment.get("LC_CTYPE") or environment.get("LANG") or ""
 
 
 def _without_none(environment: Mapping[str, str | None]) -> dict[str, str]:

@@ -49,3 +49,11 @@ def tree(folder: Path) -> dict[str, bytes]:
             name = f"{path.name.rsplit('.', 3)[0]}.tmp" if is_temporary else path.name
             found[str(path.parent.relative_to(folder) / name)] = b"" if is_temporary else path.read_bytes()
     return found
+
+
+def assert_same(a: TrainingState, b: TrainingState) -> None:
+    """Compare two states to the bit."""
+    assert a.history == b.history
+    for part in ("weights", "first_moments", "second_moments", "steps"):
+        mine, theirs = getattr(a, part), getattr(b, part)
+        assert all((mine[name] == theirs[name]).all() for name in mine), part

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from mnistae.core.config import ModelConfig, Optimizer, Precision, Schedule, TrainConfig
 from mnistae.training.cuda_graph import CapturedStep, Step, cuda_graph
 from mnistae.training.loop import Trainer
-from tests.support.training_states import assert_same
+from tests.support.saved_runs import assert_same
 
 SIZES = ModelConfig(hidden=64, bottleneck=4)
 MOVING: dict[str, Any] = {"schedule": Schedule.LINEAR, "warmup": 4, "beta2": 0.95}

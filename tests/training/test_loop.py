@@ -15,7 +15,7 @@ from mnistae.core.errors import DivergedError
 from mnistae.core.records import TrainingState
 from mnistae.model.network import Autoencoder, initialise
 from mnistae.training.loop import Trainer
-from tests.support.training_states import assert_same
+from tests.support.saved_runs import assert_same
 
 DEVICE = torch.device(os.environ.get("MNISTAE_TEST_DEVICE", "cpu"))
 """The device of the loop. The reference runs on the CPU."""
