@@ -98,7 +98,7 @@ def test_keys_of_the_terminal(train: Train, terminal: Terminal, number: signal.S
 
 @pytest.mark.parametrize(
     ("setting", "is_live"),
-    [({}, True), ({"TERM": "dumb"}, False), ({"JPY_PARENT_PID": "1"}, False), ({"CI": "true"}, False)],
+    [({"CI": "false"}, True), ({"TERM": "dumb"}, False), ({"JPY_PARENT_PID": "1"}, False), ({"CI": "true"}, False)],
     ids=["terminal", "dumb", "notebook", "CI"],
 )
 def test_bar_or_lines(train: Train, terminal: Terminal, setting: dict[str, str | None], is_live: bool) -> None:
@@ -120,6 +120,16 @@ def test_exported_columns(train: Train, terminal: Terminal, columns: int, widest
     bars = [line for line in terminal.text().replace("\r", "\n").split("\n") if "epoch" in line and "━" in line]
     assert len(bars[-1]) > columns
     assert (max(map(len, bars)) > 300) is (widest == 300)
+
+
+def test_removed_working_directory(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that needs the working directory says that it is gone."""
+    (tmp_path / "removed").mkdir()
+    monkeypatch.chdir(tmp_path / "removed")
+    (tmp_path / "removed").rmdir()
+    monkeypatch.setenv("MNISTAE_HOME", "relative")
+    answer = cli("checkpoints", "list")
+    assert (answer.code, answer.err) == (2, "error: the working directory has been removed\nhint: change to another one\n")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

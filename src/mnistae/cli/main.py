@@ -91,6 +91,8 @@ def _expand_home() -> None:
 def _stream_error(error: OSError) -> int:
     if terminal.is_hangup(error):
         return ExitCode.SIGHUP
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # Python's answer to the first relative path
+        return _report("the working directory has been removed", "change to another one", ExitCode.USAGE)
     if error.filename is not None:  # errors of files are handled where the file is known: this is a bug
         return _unexpected(error)
     return _report(f"cannot write to stdout: {error.strerror}", "is the disk full?", ExitCode.OUTPUT)

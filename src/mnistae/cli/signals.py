@@ -134,7 +134,7 @@ def _suspend(number: int, _frame: FrameType | None) -> None:
 def show_cursor() -> None:
     """Show the terminal's cursor, which a progress bar may have hidden."""
     with contextlib.suppress(OSError):
-        if os.isatty(2) and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}:
+        if os.isatty(2) and os.environ.get("TERM") not in {"dumb", "unknown"}:
             os.write(2, b"\x1b[?25h")
 
 

@@ -8,6 +8,8 @@ import stat
 import sys
 from typing import IO, TYPE_CHECKING, TextIO
 
+from mnistae.core.environment import OFF
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -21,7 +23,7 @@ def can_redraw() -> bool:
     """Whether a live bar can be drawn on stderr: on a capable terminal, in the foreground, and not in a notebook or in CI."""
     if not is_terminal(sys.stderr) or os.environ.get("TERM") in {"dumb", "unknown"}:
         return False
-    if "JPY_PARENT_PID" in os.environ or os.environ.get("CI"):
+    if "JPY_PARENT_PID" in os.environ or os.environ.get("CI", "").lower() not in OFF:
         return False
     try:
         return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
