@@ -228,13 +228,3 @@ def test_any_metadata(changes: dict[str, Any]) -> None:
     if passes(data):
         weights, found = checkpoint_format.decode_model(data)
         assert checkpoint_format.decode_model(checkpoint_format.encode_model(weights, found))[1] == found
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [(MODEL_FILE, True), (described("{}"), True), (assembled({"a": {}}), False), (MODEL_FILE[:100], False), (b"", False)],
-    ids=itertools.count(),
-)
-def test_is_ours(data: bytes, expected: bool) -> None:
-    """A file that has our metadata key is ours, whole or damaged."""
-    assert checkpoint_format.has_metadata(data) is expected

@@ -66,7 +66,7 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {
     "number the layers in their order, as in fc1 to fc4": [
         (
             {f"{('down1', 'down2', 'up1', 'up2')[int(k[0])]}{k[1:]}": v for k, v in deep(784, 9, 9, 9, 784).items()},
-            "'down2', 'up1' have the same shape, and nothing tells which comes first",
+            "'down2', 'up1' have the same shape, and their order is unclear",
         ),
     ],
     "only networks of four linear layers, 784-h-b-h-784, can be imported": [
