@@ -24,6 +24,7 @@ REPLACEMENTS = {
     r"(?:is|are) alive|units alive": "active",
     r"mirrors? that nobody vouches for": "untrusted mirrors",
     r"(?:one|a) (?:line|file|code|row) an? (?:command|epoch|image|run)": "per",
+    r"passed over": "skipped",
     r"patience": "time-out",
     r"rights": "permissions",
     r"sabotage legs?": "negative control",

@@ -75,7 +75,7 @@ def format_block(kind: str, block: Block) -> bytes:
 def read(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Iterator[Array]:
     """Yield the codes of `stream` in blocks (B, width); the first bytes tell the format. Raises DataError.
 
-    `name` is the name of the source in messages; `note` is called with what was passed over or converted.
+    `name` is the name of the source in messages; `note` is called with what was skipped or converted.
     """
     done = 0
     try:

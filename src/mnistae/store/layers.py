@@ -120,7 +120,7 @@ def _choose(config: ModelConfig, layers: Sequence[Layer]) -> list[Layer]:
         if len({re.sub(r"\d", "", layer.name) for layer in alike}) == 1:
             alike.sort(key=lambda layer: [*map(int, re.findall(r"\d{1,9}", layer.name))])
         elif len(set(map(_is_decoder, alike))) == 1 and is_alphabetical:
-            raise CheckpointError(f"{names} have the same shape, and nothing tells which comes first", hint=_NUMBER)
+            raise CheckpointError(f"{names} have the same shape, and their order is unclear", hint=_NUMBER)
         alike.sort(key=_is_decoder)
         chosen.append(next(layer for layer in alike if layer not in chosen))
     return chosen
