@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from mnistae.core.errors import CheckpointError
 from mnistae.core.files import atomic
@@ -41,6 +41,8 @@ class Store(RuleBasedStateMachine):
         super().__init__()
         self.root = Path(tempfile.mkdtemp(prefix="mnistae-store-"))
         self.home = self.root / "home"
+        (self.root / "outside").mkdir()  # it must not change
+        (self.root / "outside" / "file").write_text("mine")
         os.environ["MNISTAE_HOME"] = str(self.home)
         self.models: dict[str, set[Any]] = {}
         self.states: dict[str, set[Any]] = {}
@@ -48,12 +50,6 @@ class Store(RuleBasedStateMachine):
         self.number = 0
         self.clock = time.time
         self.sound: dict[Path, tuple[bytes, set[Any]]] = {}  # what a damaged file held, and its number
-
-    @initialize()
-    def outside(self) -> None:
-        """Create a file outside the store that must not change."""
-        (self.root / "outside").mkdir()
-        (self.root / "outside" / "file").write_text("mine")
 
     def teardown(self) -> None:
         vars(time)["time"] = self.clock
