@@ -7,6 +7,7 @@ import numpy as np
 from mnistae.core.arrays import Array, Bytes, Vector
 from mnistae.core.config import SIDE
 from mnistae.core.records import ImageStats
+from mnistae.data.images.layout import border
 
 DARKER, BRIGHTER = 0.4, 1.75
 """Limits of the mean of many images, relative to the training images. MNIST's ones have 0.58, its zeros 1.32."""
@@ -19,10 +20,9 @@ BACKGROUND = 0.2
 
 def brightness(images: Bytes | Array) -> tuple[Vector, Vector]:
     """Return the mean and the background of each image (N, 784), from 0 to 1. The background is the median of the border."""
-    squares = images.reshape(-1, SIDE, SIDE)
-    border = np.concatenate([squares[:, 0], squares[:, -1], squares[:, 1:-1, 0], squares[:, 1:-1, -1]], axis=1)
     full = 255 if images.dtype == np.uint8 else 1
-    return images.mean(axis=1, dtype=np.float64) / full, np.median(border, axis=1).astype(np.float64) / full
+    backgrounds = np.median(border(images.reshape(-1, SIDE, SIDE)), axis=1)
+    return images.mean(axis=1, dtype=np.float64) / full, backgrounds.astype(np.float64) / full
 
 
 def measure(images: Bytes) -> ImageStats:

@@ -54,7 +54,6 @@ def labels(content: Content) -> tuple[list[int] | None, list[int] | None]:
         ("7/train/a 0/test/a", [7], [0], (), ["from '*/train'", "from '*/test'"]),
         ("train/7/a validate/0/a", [7], [0], (), ["test: 1 image from 'validate'", "used 'validate' as the test split"]),
         ("01_train/7/a 02_test/0/a", [7], [0], (), ["train: 1 image from '01_train'", "test: 1 image from '02_test'"]),
-        ("TRAIN-1/7/a TEST-1/0/a", [7], [0], (), ["from 'TRAIN-1'", "from 'TEST-1'"]),
         ("x/MNIST-JPG-training/7/a x/MNIST-JPG-testing/0/a x/a", [7], [0], (), ["from 'x/MNIST-JPG-testing'"]),
         ("train-yard/a bus/a", [0, 1], None, ("bus", "train-yard"), ["2 classes"]),
         ("labeled_train/7/a test/0/a", [7], [0], (), ["from 'labeled_train'"]),

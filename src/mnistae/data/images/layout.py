@@ -42,8 +42,9 @@ def centre_of_mass(image: Array) -> tuple[float, float]:
 
 
 def border(image: NDArray[Any]) -> NDArray[Any]:
-    """Return the outermost pixels of an image (h, w)."""
-    return np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
+    """Return the outermost pixels of an image (h, w), or of each of several (..., h, w)."""
+    sides = image[..., 0, :], image[..., -1, :], image[..., 1:-1, 0], image[..., 1:-1, -1]
+    return np.concatenate(sides, axis=-1)
 
 
 def bounds(mask: Mask) -> tuple[slice, slice]:

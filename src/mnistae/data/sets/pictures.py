@@ -134,9 +134,7 @@ def _prepare(rows: Bytes, sizes: Counter[tuple[int, int]], *, raw: bool) -> list
     named = [f"{count:,} of {w}x{h}" for (w, h), count in sizes.most_common(4)]
     more = f" and {len(sizes) - 4} more sizes" if len(sizes) > 4 else ""
     notes = [f"scaled images to {SIDE}x{SIDE}: {', '.join(named)}{more}"]
-    images = rows.reshape(-1, SIDE, SIDE)
-    edges = np.concatenate([images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1)
-    light = int(np.count_nonzero(np.median(edges, axis=1) >= 128))
+    light = int(np.count_nonzero(np.median(border(rows.reshape(-1, SIDE, SIDE)), axis=1) >= 128))
     share = "dark on light" if light == len(rows) else f"{light:,} of {len(rows):,} are dark on light"
     if 2 * light <= len(rows):
         return notes + ([f"not inverted: {share}"] if light else [])

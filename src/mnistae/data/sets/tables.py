@@ -119,8 +119,10 @@ def read_several(paths: Sequence[Path]) -> Content:
             raise DataError(error.message, hint=hint if _LABELS.search(path.name) else error.hint) from error
         earlier = next((sources[role] for role in content.arrays if role in sources), None)
         if earlier or classes not in {None, content.classes}:
-            what = f"data of {'the same split' if earlier else 'different classes'} in '{earlier or named[0]}' and '{path}'"
-            raise DataError(what, hint="give one of them, or name them train and test")
+            what, way_out = (
+                ("the same split", "name them train and test") if earlier else ("different classes", "number the classes")
+            )
+            raise DataError(f"data of {what} in '{earlier or named[0]}' and '{path}'", hint=f"give one of them, or {way_out}")
         arrays |= content.arrays
         sources |= dict.fromkeys(content.arrays, path)
         classes = content.classes
