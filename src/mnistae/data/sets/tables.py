@@ -1,10 +1,8 @@
 """Data sets in one file, an .npy or .npz of arrays or CSV, or in a folder of such files."""
 
-import contextlib
 import itertools
 import os
 import re
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +13,11 @@ from numpy.typing import NDArray
 
 from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.errors import DataError
-from mnistae.core.files import kinds, npy, npz
+from mnistae.core.files import npy, npz
 from mnistae.core.files import read as files
 from mnistae.core.text import counted
 from mnistae.data.images import arrays_io, values
-from mnistae.data.sets import csv_file, labels
+from mnistae.data.sets import csv_file, foreign, labels
 from mnistae.data.sets.dataset import Arrays, Content, mentions
 
 MAX_FILE = 2**30
@@ -44,24 +42,6 @@ _NAME = re.compile(f"({'|'.join(_SPLITS)})?({'|'.join(_ROLES)})?({'|'.join(_SPLI
 LOOKED_FOR = "x_train, y_train, x_test and y_test, or images and labels"
 
 _HINT = f"give a folder of images, an .npy of shape (n, 28, 28), an .npz with {LOOKED_FOR}, or a CSV file (.csv, .tsv, .txt)"
-
-_CONVERSIONS = {
-    "an Excel workbook": "save its sheet as CSV",
-    "a Python pickle": "loading a pickle runs the code in it: if you trust it, load it and save its arrays with numpy.savez",
-    "a PyTorch file": "load it with torch.load(FILE, weights_only=True) and save its tensors with numpy.savez",
-    "an HDF5 file": "read it with h5py and save its arrays with numpy.savez",
-    "a MATLAB file": "load it with scipy.io.loadmat and save its arrays: numpy.savez('new.npz', x=..., y=...)",
-    "a Parquet file": "convert it: pandas.read_parquet(FILE).to_csv('new.csv', index=False), or save its images as PNG files",
-    "an ARFF file": "remove all lines up to @DATA and rename it to .csv",
-    "an IDX file": "give the folder that has it and the other three files of MNIST",
-    **dict.fromkeys((f"a {name} archive" for name in ("zip", "gzip", "7-Zip", "RAR")), "unpack it and give its file or folder"),
-}
-
-_BY_SUFFIX = {".arff": "an ARFF file", ".mat": "a MATLAB file", ".pkl": "a Python pickle", ".pickle": "a Python pickle"}
-"""Kinds of files that their first bytes do not always show."""
-
-_ARCHIVES = {"data.pkl": "a PyTorch file", "workbook.xml": "an Excel workbook"}
-"""Kinds of zip files by how the name of a member ends."""
 
 Found = dict[str, NDArray[Any] | str]
 """Arrays by name, or the reason why one cannot be read."""
@@ -119,10 +99,9 @@ def read_several(paths: Sequence[Path]) -> Content:
             raise DataError(error.message, hint=hint if _LABELS.search(path.name) else error.hint) from error
         earlier = next((sources[role] for role in content.arrays if role in sources), None)
         if earlier or classes not in {None, content.classes}:
-            what, way_out = (
-                ("the same split", "name them train and test") if earlier else ("different classes", "number the classes")
-            )
-            raise DataError(f"data of {what} in '{earlier or named[0]}' and '{path}'", hint=f"give one of them, or {way_out}")
+            what = f"data of {'the same split' if earlier else 'different classes'} in '{earlier or named[0]}' and '{path}'"
+            way_out = "name them train and test" if earlier else "number the classes"
+            raise DataError(what, hint=f"give one of them, or {way_out}")
         arrays |= content.arrays
         sources |= dict.fromkeys(content.arrays, path)
         classes = content.classes
@@ -176,9 +155,9 @@ def _arrays(data: bytes, path: Path) -> Found:
         if len(names) > MAX_MEMBERS:
             raise DataError(f"more than {MAX_MEMBERS:,} arrays in '{path}'", hint=_HINT)
         if not any(name.endswith(".npy") for name in names):
-            kind = next((kind for end, kind in _ARCHIVES.items() for name in names if name.endswith(end)), "a zip archive")
-            found = f"{kind} of {_list(names)}" if names else "empty"
-            raise DataError(f"no arrays in '{path}': it is {found}", hint=_CONVERSIONS[kind] if names else _HINT)
+            kind, hint = foreign.identify_zip(names) if names else ("empty", _HINT)
+            found = f"{kind} of {_list(names)}" if names else kind
+            raise DataError(f"no arrays in '{path}': it is {found}", hint=hint)
         return {name[:-4]: _array(member) for name, member in npz.unpack(data, ".npy", limit=MAX_FILE).items()}
     except files.UnreadableError as error:
         raise DataError(f"cannot read the data set '{path}': {error}", hint=_HINT) from error
@@ -192,15 +171,9 @@ def _array(data: bytes) -> NDArray[Any] | str:
 
 
 def _of_csv(data: bytes, path: Path) -> _Parts:
-    kind = kinds.describe(data[: kinds.SIZE]) or _BY_SUFFIX.get(path.suffix.lower())
-    packed = None
-    if kind == "a gzip archive":
-        with contextlib.suppress(zlib.error):
-            packed = kinds.describe(zlib.decompressobj(wbits=31).decompress(data, kinds.SIZE))
-    if packed or kind not in {None, "a gzip archive"} or not _TEXT.fullmatch(path.name):
-        what = (f": it is {kind}" if kind else "") + (f" of {packed}" if packed else "")
-        hint = _CONVERSIONS.get(packed or "") or _CONVERSIONS.get(kind or "", _HINT)
-        raise DataError(f"unsupported data set format: '{path}'{what}", hint=hint)
+    kind, hint = foreign.identify(data, path)
+    if kind not in {None, foreign.GZIP} or not _TEXT.fullmatch(path.name):
+        raise DataError(f"unsupported data set format: '{path}'" + (f": it is {kind}" if kind else ""), hint=hint or _HINT)
     pixels, given, notes = csv_file.read(data, path)
     if "emnist" in path.name.lower():  # its CSV files have the images as its IDX files have them
         pixels, notes = pixels.reshape(-1, SIDE, SIDE).swapaxes(1, 2), (*notes, "images of EMNIST transposed")
