@@ -20,8 +20,8 @@ from mnistae.data.sets import cache, idx, resolve
 from mnistae.data.sets.dataset import Split
 from mnistae.data.sets.registry import DATASETS, ROLES, DatasetInfo
 from tests.conftest import Cli, write_idx
-from tests.support.canary import Canary
 from tests.support.client import LONG, is_clean_error, log_result, trials
+from tests.support.hostile import Canary
 from tests.support.http_mirror import Mirror
 
 pytestmark = pytest.mark.timeout(1200 if LONG else 120)

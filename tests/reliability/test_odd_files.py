@@ -19,9 +19,9 @@ from mnistae.core.errors import CheckpointError
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from tests.conftest import Cli
-from tests.support.canary import Canary
 from tests.support.checkpoint_bytes import MODEL_FILE, arrays, described, metadata
 from tests.support.client import LONG, ForkServer, is_clean_error, log_result, trials
+from tests.support.hostile import Canary
 
 
 def polyglots(folder: Path) -> dict[str, bytes]:

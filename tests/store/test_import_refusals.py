@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mnistae.model.network import Autoencoder
 from mnistae.store import foreign
-from tests.support.canary import Canary
+from tests.support.hostile import Canary
 from tests.support.weight_files import SIZES, arrays, prefixed, refusal, weights, zipped
 
 SAVE = foreign.SAVE_WEIGHTS

@@ -1,6 +1,7 @@
-"""Text that controls a terminal or that could be taken for markup, and a check that none of it was printed."""
+"""Text that controls a terminal or could be taken for markup, a check that none of it was printed, and a pickle that acts."""
 
 import re
+from pathlib import Path
 
 from tests.support.client import Result
 
@@ -42,3 +43,13 @@ MARKUP = [
 def steers(result: Result) -> bool:
     """Whether any output of a command could control a terminal."""
     return STEERING.search(result.out + result.err) is not None
+
+
+class Canary:
+    """An object that makes the file `mark` when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.mark,)

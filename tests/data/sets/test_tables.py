@@ -15,7 +15,7 @@ import pytest
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import DataError
 from mnistae.data.sets import tables
-from tests.support.canary import Canary
+from tests.support.hostile import Canary
 
 Digits = dict[str, np.ndarray]
 
@@ -27,13 +27,6 @@ CANARY = Canary(Path("ran"))
 def few(digits: Digits) -> Digits:
     """Five and three of the tiny digits."""
     return {role: array[:5] if role.startswith("train") else array[:3] for role, array in digits.items()}
-
-
-def npy(array: np.ndarray) -> bytes:
-    """Return an array as an .npy file."""
-    stream = io.BytesIO()
-    np.save(stream, array)
-    return stream.getvalue()
 
 
 def npz(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
