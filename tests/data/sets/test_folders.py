@@ -1,6 +1,5 @@
 """A folder of images is read by its layout, its 28x28 images unchanged and all others in one way."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,16 +11,14 @@ from mnistae.core.errors import DataError
 from mnistae.data.images import files
 from mnistae.data.sets import folders, pictures
 from mnistae.data.sets.dataset import Content
+from tests.support.images import saved
 
 NO = 255
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-def png(pixels: np.ndarray, **options: object) -> bytes:
-    """Return an image file."""
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", **options)
-    return stream.getvalue()
+def png(pixels: np.ndarray) -> bytes:
+    return saved(Image.fromarray(pixels))
 
 
 def put(path: Path, data: bytes) -> None:
