@@ -16,6 +16,7 @@ from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import DataError
 from mnistae.data.sets import tables
 from tests.support.hostile import Canary
+from tests.support.images import npy
 
 Digits = dict[str, np.ndarray]
 
