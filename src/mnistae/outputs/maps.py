@@ -98,8 +98,8 @@ def as_text(canvas: Canvas, shown: Embedding, classes: Sequence[str]) -> list[st
     is_plain = all(len(name) == 1 and name.isascii() and name.isalnum() for name in names.values())
     signs = names if is_plain else {label: SIGNS[label % len(SIGNS)] for label in names}
     width = min(canvas.width - 1, 78)
-    legend = "" if is_plain else ", ".join(f"{signs[label]} {escape(name)}" for label, name in names.items())
-    below = textwrap.wrap(legend, width, max_lines=5, placeholder=" ...")
+    entries = [] if is_plain else [f"{signs[label]} {escape(name)}".replace(" ", "\xa0") for label, name in names.items()]
+    below = [line.replace("\xa0", " ") for line in textwrap.wrap(", ".join(entries), width, max_lines=5, placeholder=" ...")]
     height = max(min(canvas.height, 30) - len(below), 5)
     low, high = shown.positions.min(axis=0), shown.positions.max(axis=0)
     places = (shown.positions - low) / np.maximum(high - low, np.float32(1e-9)) * np.float32(0.999)

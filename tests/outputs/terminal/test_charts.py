@@ -35,6 +35,7 @@ def test_plot_shows_scale_epochs_and_the_last_loss() -> None:
     assert "|*" in lines[0]
     assert lines[14].endswith("*")
     assert len(lines[14]) == 80
+    assert plot(Canvas(40, 20), {"lab": FALLING * 2})[-2].split() == ["1", "epoch", "60"]
 
 
 @pytest.mark.parametrize("canvas", [PLAIN, Canvas(80, 20, has_blocks=True), COLOUR], ids=str)

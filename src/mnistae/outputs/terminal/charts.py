@@ -49,8 +49,8 @@ def plot(canvas: Canvas, curves: Mapping[str, Sequence[float]]) -> list[str]:
     bar, corner, dash = "│└─" if canvas.has_blocks else "|+-"
     named = dict(zip((0, (height - 1) // 2, height - 1), labels, strict=True))
     rows = [f"{named.get(row, ''):>{margin}} {bar}{line}" for row, line in enumerate(_render(canvas, dots, is_fine=is_fine))]
-    title = "epoch (loss on a log scale)"
     between = width - 1 - len(str(epochs))
+    title = "epoch (loss on a log scale)" if between > 28 else "epoch"
     legend = _legend(canvas, curves, margin + 2, is_fine=is_fine)
     axis = f"1{title[:between]:^{between}}{epochs}" if epochs > 1 else f"1 {title}"[:width]
     return [*rows, f"{'':>{margin}} {corner}{dash * width}", f"{'':>{margin}}  {axis}", *legend]
