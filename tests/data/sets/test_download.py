@@ -112,7 +112,7 @@ def test_bad_mirror(behaviour: str, folder: Path, hosts: list[str]) -> None:
     assert "--dataset glyphs" in caught.value.hint
     assert hosts == []
     log_result("D1", trials=1, note=f"{len(BAD)} kinds of answer, and mirrors that do not exist")
-    log_result("D2", trials=1, note="a reason a mirror")
+    log_result("D2", trials=1, note="one reason per mirror")
     log_result("T9", trials=2, note="the trials of D1 and D2")
 
 
