@@ -48,7 +48,7 @@ def test_killed_download(forks: ForkServer, digits: dict[str, np.ndarray], tmp_p
             assert visible(home) == files
             assert leftovers(home) == []
     assert swept, "no kill hit an open file: the moments are wrong"
-    log_result("D3", trials=hits, note=f"{swept} times a killed download's temporary file lay there; the next one removed it")
+    log_result("D3", trials=hits, note=f"{swept} times a killed download left its temporary file; the next one removed it")
 
 
 @pytest.mark.parametrize(("dataset", "rounds"), [("mnist", trials(1, 20)), ("emnist-digits", trials(1, 10))])
