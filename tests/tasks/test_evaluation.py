@@ -56,14 +56,6 @@ def test_extremes_are_the_ends_of_the_errors(digits: dict[str, np.ndarray]) -> N
     np.testing.assert_allclose(result.best.reconstruction.outputs, network.reconstruct(images[order[:3]]), atol=1e-6)
 
 
-def test_more_extremes_than_images_are_all_of_them(digits: dict[str, np.ndarray]) -> None:
-    """A split of three images has three worst and three best."""
-    few = {"test_images": digits["test_images"][:3], "test_labels": digits["test_labels"][:3]}
-    (result,) = evaluation.evaluate([make_network(0)], dataset(digits, **few), Split.TEST, extremes=100)
-    assert values(result, "worst_mse") == values(result, "best_mse")[::-1]
-    assert len(values(result, "worst_mse")) == 3
-
-
 def test_metrics_of_a_digit_are_those_of_its_images(digits: dict[str, np.ndarray]) -> None:
     """Each digit has its count, its mean MSE, the PSNR of that and its mean SSIM; the first row is all images."""
     data, network = dataset(digits), make_network(0)

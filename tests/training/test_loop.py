@@ -36,6 +36,13 @@ def trainer(images: np.ndarray, *, state: TrainingState | None = None, **changes
     return Trainer(images, model=SIZES, config=config, device=DEVICE, state=state)
 
 
+def trained(images: np.ndarray, **changes: Any) -> Trainer:
+    """Return a trainer after its last epoch."""
+    run = trainer(images, **changes)
+    list(run.epochs())
+    return run
+
+
 def reference(images: np.ndarray, config: TrainConfig) -> tuple[list[float], list[float]]:
     """Train with autograd, torch.optim.Adam and PyTorch's scheduler; return losses and learning rates."""
     model = Autoencoder(SIZES)
@@ -63,43 +70,12 @@ def reference(images: np.ndarray, config: TrainConfig) -> tuple[list[float], lis
 @pytest.mark.parametrize("changes", [{}, {"epochs": 30, "weight_decay": 1.0}])
 def test_losses_and_rates_are_those_of_a_plain_loop(images: np.ndarray, changes: dict[str, Any]) -> None:
     """Epoch losses agree with a plain PyTorch loop to 1e-6, learning rates exactly, also after a plateau."""
-    run = trainer(images, **changes)
-    history = list(run.epochs())
+    run = trained(images, **changes)
     losses, rates = reference(images, run.config)
-
-    assert [epoch.loss for epoch in history] == pytest.approx(losses, abs=1e-6)
-    assert [epoch.learning_rate for epoch in history] == rates
+    assert [epoch.loss for epoch in run.history] == pytest.approx(losses, abs=1e-6)
+    assert [epoch.learning_rate for epoch in run.history] == rates
     if changes:
         assert len(set(rates)) > 1  # the plateau was reached
-
-
-def test_same_settings_same_bits(images: np.ndarray) -> None:
-    """Two runs with one seed are equal to the bit; another seed gives another run."""
-    first, second, other = trainer(images), trainer(images), trainer(images, seed=1)
-    for run in (first, second, other):
-        list(run.epochs())
-
-    assert_same(first.state(), second.state())
-    assert first.state().history != other.state().history
-
-
-@pytest.mark.parametrize("cut", [1, 3, 5])
-def test_resumed_equals_uninterrupted(images: np.ndarray, cut: int) -> None:
-    """A resumed run ends as the whole run does; without the optimizer's state it does not."""
-    whole = trainer(images)
-    list(whole.epochs())
-    begun = trainer(images, epochs=cut)
-    list(begun.epochs())
-    state = begun.state()
-
-    resumed = trainer(images, state=state)
-    list(resumed.epochs())
-    assert_same(resumed.state(), whole.state())
-
-    zeros = {name: np.zeros_like(array) for name, array in state.weights.items()}
-    forgetful = trainer(images, state=dataclasses.replace(state, first_moments=zeros))
-    list(forgetful.epochs())
-    assert forgetful.state().history != whole.state().history
 
 
 VARIANTS = [
@@ -119,18 +95,12 @@ VARIANTS = [
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 def test_every_variant_resumes_exactly(images: np.ndarray, changes: dict[str, Any]) -> None:
     """Each setting changes the run, and a run stopped after three epochs resumes to the same bits."""
-    whole = trainer(images, **changes)
-    list(whole.epochs())
-    begun = trainer(images, **changes)
+    whole, begun = trained(images, **changes), trainer(images, **changes)
     for epoch in begun.epochs():
         if epoch.number == 3:
             break
-    resumed = trainer(images, state=begun.state(), **changes)
-    list(resumed.epochs())
-    assert_same(resumed.state(), whole.state())
-    plain = trainer(images)
-    list(plain.epochs())
-    assert whole.state().history != plain.state().history
+    assert_same(trained(images, state=begun.state(), **changes).state(), whole.state())
+    assert whole.history != trained(images).history
 
 
 def test_noise_is_on_the_inputs_alone(images: np.ndarray) -> None:
@@ -147,19 +117,15 @@ def test_noise_is_on_the_inputs_alone(images: np.ndarray) -> None:
     assert same is also
 
 
-@pytest.mark.parametrize("stop_at", [0, 1, 4, 5, 7])
+@pytest.mark.parametrize("stop_at", [0, 4])
 def test_stop_discards_the_unfinished_epoch(images: np.ndarray, stop_at: int) -> None:
     """A run stopped before any step keeps the state after its last whole epoch and resumes from there exactly."""
-    whole = trainer(images)
-    list(whole.epochs())
     asked = iter(range(1000))
     stopped = trainer(images)
     done = list(stopped.epochs(lambda: next(asked) == stop_at))
 
     assert len(done) == stop_at // 3  # three batches an epoch
-    resumed = trainer(images, state=stopped.state())
-    list(resumed.epochs())
-    assert_same(resumed.state(), whole.state())
+    assert_same(trained(images, state=stopped.state()).state(), trained(images).state())
 
 
 def test_divergence_leaves_the_last_good_state(images: np.ndarray) -> None:
