@@ -171,6 +171,7 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
         ("a.csv", text(range(50, 50 - N, -1), LABELS, ROWS), LABELS, "column 1 read as index\ncolumn 2 read as labels"),
         ("a.csv", text(LABELS, ROWS, LABELS, header=f"{HEADER},writer"), LABELS, "column 786 read as other values: 'writer'"),
         ("a.csv", text(LABELS, ROWS[:, ORDER], header=f"label,{PIXEL_NAMES}"), LABELS, "pixels sorted by the numbers"),
+        ("a.csv", text(ROWS[:, ORDER], header=PIXEL_NAMES.replace("pixel", "")), NONE, "pixels sorted by the numbers"),
         ("a.csv", text(LABELS, ROWS, header="label," + ",".join(f"{x}x{y}" for y in range(28) for x in range(28))), LABELS, ""),
         ("a.csv", text(LABELS, ROWS, header=HEADER).replace("\n", "\r"), LABELS, ""),
     ],

@@ -80,10 +80,10 @@ def images_in(shape: tuple[int, ...]) -> int:
 
 
 def _advice(sides: tuple[int, ...], limit: int) -> str:
-    if sides[:-1] in _IMAGE:
-        return "the images are along its last axis: transpose it with numpy.moveaxis(x, -1, 0)"
     if sides[-3:] in {(SIDE, SIDE, 3), (SIDE, SIDE, 4), (3, SIDE, SIDE), (4, SIDE, SIDE)}:
         return "its images are in colour: convert them to grey, for example by their mean over the colours"
+    if sides[:-1] in _IMAGE:
+        return "the images are along its last axis: transpose it with numpy.moveaxis(x, -1, 0)"
     if sides[1:] == (PIXELS + 1,):
         return f"it has one column more than {PIXELS} pixels: if that holds the labels, save it as a separate array"
     if len(sides) == 3 and sides[0] > 0 and min(sides[1:]) >= 8 and max(sides[1:]) <= 1024:

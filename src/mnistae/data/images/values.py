@@ -98,4 +98,4 @@ def _advice(dtype: np.dtype, low: float, high: float) -> str:
         return "int8 ends at 127: save it as uint8"
     if low < 0 and MIN_STANDARDISED < high < MAX_STANDARDISED and dtype.kind == "f":
         return _RESTORE
-    return ("set negative values to 0, and " if low < 0 else "") + "divide by the full scale, so that values are from 0 to 1"
+    return "scale the values to the range from 0 (background) to 1 (ink)"

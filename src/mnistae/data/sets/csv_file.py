@@ -4,7 +4,6 @@ import codecs
 import csv
 import gzip
 import io
-import itertools
 import re
 import zlib
 from collections import Counter
@@ -197,7 +196,7 @@ def _cells(text: str, separator: str) -> list[str]:
 def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:
     """Whether the first row is a header: names above numbers, fewer names than columns, or the numbers of the columns."""
     inner = first[2:-2]
-    is_count = all(cell.isdigit() for cell in inner) and {int(b) - int(a) for a, b in itertools.pairwise(inner)} == {1}
+    is_count = all(cell.isdigit() for cell in inner) and len(set(inner)) == len(inner)
     is_above = any(not is_number(name) and is_number(value) for name, value in zip(inner, second[2:-2], strict=False))
     return len(first) != len(second) or is_count or is_above
 
