@@ -170,7 +170,7 @@ def dangling_home(home: Path) -> None:
 FOLDERS: dict[str, tuple[Callable[[Path], None], int]] = {
     "read-only home": (read_only, 0),
     "read-only store": (lambda home: read_only(home / "checkpoints"), 0),
-    "no right to enter": (lambda home: home.chmod(0o644), 3),
+    "no permission to enter": (lambda home: home.chmod(0o644), 3),
     "read-only parent": (without_home, 3),
     "a file for a home": (file_as_home, 3),
     "a dangling link for a home": (dangling_home, 3),
@@ -180,7 +180,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], None], int]] = {
 
 def expected(invocation: Invocation, kind: str, reads: int) -> int:
     """Return the code that a command ends with."""
-    is_closed = kind == "no right to enter"  # a store that cannot be read is not an empty one
+    is_closed = kind == "no permission to enter"  # a store that cannot be read is not an empty one
     if invocation.command in (("checkpoints list", "denoise") if is_closed else ("checkpoints remove",)):
         return 3  # `import` cannot make the run to be removed, and a run could hide the built-in `denoise`
     if invocation.text.startswith("train --resume") and reads and not is_closed:
