@@ -59,9 +59,16 @@ def figure(shown: Embedding, classes: Sequence[str], title: str, network: Networ
     groups = [(class_name(label, classes), shown.positions[shown.labels == label]) for label in labels]
     background = _grid(shown, network) if shown.method is Method.CODES else None
     digits, places = to_float(shown.images[rows]), shown.positions[rows]
-    low, span = shown.positions.min(axis=0), np.maximum(np.ptp(shown.positions, axis=0), np.float32(1e-9))
-    boxes = apart((places - low) / span, np.full_like(places, 0.075)) * span + low
+    boxes = apart(in_unit_square(shown.positions)[rows], np.full_like(places, 0.075))
+    boxes = shown.positions.min(axis=0) + boxes * np.ptp(shown.positions, axis=0)
     return figures.code_map(title, groups, centres=places, boxes=boxes, digits=digits, background=background)
+
+
+def in_unit_square(positions: Array) -> Array:
+    """Return positions (N, 2) from 0 to 1, from the lowest to the highest of each axis."""
+    span = np.ptp(positions, axis=0)
+    inside: Array = (positions - positions.min(axis=0)) / np.where(span > 0, span, np.float32(1))
+    return inside
 
 
 def apart(places: Array, sizes: Array) -> Array:
@@ -101,9 +108,8 @@ def as_text(canvas: Canvas, shown: Embedding, classes: Sequence[str]) -> list[st
     entries = [] if is_plain else [f"{signs[label]} {escape(name)}".replace(" ", "\xa0") for label, name in names.items()]
     below = [line.replace("\xa0", " ") for line in textwrap.wrap(", ".join(entries), width, max_lines=5, placeholder=" ...")]
     height = max(min(canvas.height, 30) - len(below), 5)
-    low, high = shown.positions.min(axis=0), shown.positions.max(axis=0)
-    places = (shown.positions - low) / np.maximum(high - low, np.float32(1e-9)) * np.float32(0.999)
-    cells = (places * (width, height)).astype(int)  # columns, and lines from the bottom
+    inside = in_unit_square(shown.positions) * np.float32(0.999)
+    cells = (inside * (width, height)).astype(int)  # columns, and lines from the bottom
     counts = np.zeros((height, width, 256), int)
     np.add.at(counts, (height - 1 - cells[:, 1], cells[:, 0], shown.labels), 1)
     found = np.where(counts.any(axis=2), counts.argmax(axis=2), -1)

@@ -51,8 +51,7 @@ def _ticks(top: float) -> list[float]:
 
 def places(found: Embedding) -> Array:
     """Return the places (N, 2) of all codes in the map, from its upper left."""
-    low, high = found.positions.min(axis=0), found.positions.max(axis=0)
-    inside: Array = (found.positions - low) / np.where(high > low, high - low, np.float32(1))
+    inside = maps.in_unit_square(found.positions)
     inside[:, 1] = 1 - inside[:, 1]
     inside *= SIZE - 2 * MARGIN
     inside += MARGIN
@@ -62,7 +61,7 @@ def places(found: Embedding) -> Array:
 def classes(found: Embedding, points: Indices, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return for each class the path of its points; and for a label its name, its centre, and an image with its place."""
     at, labels, centres = places(found), found.labels[points], maps.centres(found)
-    texts = [_cut(escape(maps.class_name(label, names))) for label in centres]
+    texts = [escape(maps.class_name(label, names)) for label in centres]
     middles = at[list(centres.values())]
     boxes = dict(zip(centres, zip(texts, middles.tolist(), _boxes(middles, texts), strict=True), strict=True))
     drawn = []
@@ -78,14 +77,10 @@ def classes(found: Embedding, points: Indices, names: Sequence[str]) -> list[dic
 
 def _boxes(middles: Array, texts: Sequence[str]) -> list[list[float]]:
     """Return the places of images at these middles so that neither they nor the names beside them overlap."""
-    widths = np.array([TEXT * len(text) for text in texts], np.float32)
+    widths = np.array([TEXT * min(len(text), LONGEST) for text in texts], np.float32)
     shift, sizes = np.zeros_like(middles), np.full_like(middles, BOX)
     shift[:, 0] = np.where(middles[:, 0] > SIZE / 2, -widths, widths) / 2
     sizes[:, 0] += widths
     side = np.float32(SIZE)
     moved: list[list[float]] = (maps.apart((middles + shift) / side, sizes / side) * side - shift).tolist()
     return moved
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

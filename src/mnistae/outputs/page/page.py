@@ -8,7 +8,6 @@ from typing import Any
 
 from mnistae import __version__
 from mnistae.core import records
-from mnistae.core.arrays import Array
 from mnistae.core.text import escape
 from mnistae.model import layer_table
 from mnistae.model.layer_table import MEBIBYTE
@@ -37,7 +36,11 @@ def render(content: Content, facts: Sequence[tuple[str, str]]) -> bytes:
     environment = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"png": _png, "escape_controls": lambda text: escape(str(text))}
+    environment.filters |= {
+        "png": lambda image: f"data:image/png;base64,{base64.b64encode(image_io.png(image)).decode()}",
+        "escape_controls": lambda text: escape(str(text)),
+        "short": lambda text: text if len(text) <= drawings.LONGEST else f"{text[: drawings.LONGEST - 1]}…",
+    }
     page = environment.get_template("page.html").render(
         **_values(content),
         c=content,
@@ -81,8 +84,3 @@ def _values(content: Content) -> dict[str, Any]:
         "map_size": drawings.SIZE,
         "class_name": lambda label: "no label" if label is None else class_name(label, classes),
     }
-
-
-def _png(image: Array) -> str:
-    """Return an image (784,) as a data URL."""
-    return f"data:image/png;base64,{base64.b64encode(image_io.png(image)).decode()}"
