@@ -4,7 +4,6 @@ import errno
 import json
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from mnistae.core.errors import LockedError
 from mnistae.store import runs
 from tests.support import child_workers
-from tests.support.client import ForkServer, Result, Running, is_clean_error, log_result, trials, wait_until
+from tests.support.client import ForkServer, Result, is_clean_error, log_result, trials, wait_until
 
 WRITERS, READERS = 8, 4
 NO_FLOCK = (("no_locks", 0),)
@@ -128,25 +127,13 @@ def test_file_system_without_locks(forks: ForkServer, tmp_path: Path, words: tup
     log_result("T16", trials=3, note="a file system without locks")
 
 
-@pytest.fixture
-def holder(forks: ForkServer, tmp_path: Path) -> Callable[[int], Running]:
-    """Start a process that holds the run `one`."""
-    held: list[Running] = []
-
-    def start(k: int) -> Running:
-        mark = tmp_path / f"mark{k}"
-        held.append(forks.start(home=tmp_path, before=(("child_workers.hold", {"name": "one", "mark": str(mark)}),)))
-        wait_until(mark.exists)
-        return held[-1]
-
-    return start
-
-
-def test_holder_is_killed(holder: Callable[[int], Running], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_holder_is_killed(forks: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """G3, T16: a lock ends with its holder, even if that is killed: the next process acquires it within a second."""
     monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / "home"))
     for k in range(trials(5, 50)):
-        held = holder(k)
+        mark = tmp_path / f"mark{k}"
+        held = forks.start(home=tmp_path, before=(("child_workers.hold", {"name": "one", "mark": str(mark)}),))
+        wait_until(mark.exists)
         with pytest.raises(LockedError):
             runs.lock("one").__enter__()
         held.kill(signal.SIGKILL)

@@ -1,19 +1,19 @@
 """Rows A1 and A5 to A8: kill `train` whenever you like, or change something, and resume it."""
 
 import dataclasses
-import functools
 import random
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mnistae.core.files import atomic
-from mnistae.core.records import Metadata, Provenance
+from mnistae.core.records import Metadata
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from mnistae.training import run as training_run
@@ -110,31 +110,24 @@ def forget(path: Path) -> None:
 RESUME = ("train", "--resume", "--name", "tiny", "-e", "3")
 
 
-def described_as(name: str, change: Callable[[Provenance], Provenance]) -> None:
-    """Write into a run's state that it was begun elsewhere."""
+def change_provenance(name: str, **fields: Any) -> None:
+    """Write into a run's state that it was begun elsewhere, or with other versions of some components."""
     path = runs.folder(name) / runs.STATE
     state, metadata = checkpoint_format.decode_state(path.read_bytes())
     assert metadata.provenance is not None
-    metadata = dataclasses.replace(metadata, provenance=change(metadata.provenance))
+    fields["versions"] = {**metadata.provenance.versions, **fields.get("versions", {})}
+    metadata = dataclasses.replace(metadata, provenance=dataclasses.replace(metadata.provenance, **fields))
     atomic.write_bytes(path, checkpoint_format.encode_state(state, metadata))
 
 
-VERSIONS = ("torch", "mnistae", "cpu")
-
-
-def with_version(provenance: Provenance, name: str) -> Provenance:
-    """Return the provenance of a run that was started with another version of one component."""
-    return dataclasses.replace(provenance, versions={**provenance.versions, name: "0.0"})
-
-
-CHANGES: dict[str, tuple[Callable[[Provenance], Provenance], tuple[str, ...], int, str]] = {
-    **{name: (functools.partial(with_version, name=name), (), 0, f"{name} was '0.0' and is '") for name in VERSIONS},
-    "nothing": (lambda p: p, (), 0, "resuming 'tiny'"),
-    "device": (lambda p: dataclasses.replace(p, device="cuda:0"), ("--device", "cpu"), 0, "device was 'cuda:0' and is 'cpu'"),
-    "absent device": (lambda p: dataclasses.replace(p, device="cuda:7"), (), 5, "error: device 'cuda:7' is not available"),
-    "data": (lambda p: dataclasses.replace(p, data_digest="0" * 64), (), 4, "data set has changed since this run was trained"),
-    "settings": (lambda p: p, ("--lr", "0.5"), 2, "cannot change --lr of run 'tiny' on resume: it is '0.001', not '0.5'"),
-    "sizes": (lambda p: p, ("--bottleneck", "4"), 2, "cannot change --bottleneck of run 'tiny' on resume: it is '8', not '4'"),
+CHANGES: dict[str, tuple[dict[str, Any], tuple[str, ...], int, str]] = {
+    **{name: ({"versions": {name: "0.0"}}, (), 0, f"{name} was '0.0' and is '") for name in ("torch", "mnistae", "cpu")},
+    "nothing": ({}, (), 0, "resuming 'tiny'"),
+    "device": ({"device": "cuda:0"}, ("--device", "cpu"), 0, "device was 'cuda:0' and is 'cpu'"),
+    "absent device": ({"device": "cuda:7"}, (), 5, "error: device 'cuda:7' is not available"),
+    "data": ({"data_digest": "0" * 64}, (), 4, "data set has changed since this run was trained"),
+    "settings": ({}, ("--lr", "0.5"), 2, "cannot change --lr of run 'tiny' on resume: it is '0.001', not '0.5'"),
+    "sizes": ({}, ("--bottleneck", "4"), 2, "cannot change --bottleneck of run 'tiny' on resume: it is '8', not '4'"),
 }
 """What changes in the run's state, the options it is resumed with, the exit code, and the message."""
 
@@ -142,8 +135,8 @@ CHANGES: dict[str, tuple[Callable[[Provenance], Provenance], tuple[str, ...], in
 @pytest.mark.parametrize("what", CHANGES)
 def test_what_changed_is_clean_error(cli: Cli, trained: str, home: Path, what: str) -> None:
     """A run resumed under changed conditions names them, or is refused and left unchanged; under the same ones it is silent."""
-    change, options, code, message = CHANGES[what]
-    described_as(trained, change)
+    fields, options, code, message = CHANGES[what]
+    change_provenance(trained, **fields)
     before = tree(home)
     answer = cli(*RESUME, *options)
     assert (answer.code, message in answer.err) == (code, True), answer
@@ -165,7 +158,7 @@ def test_threads(cli: Cli, trained: str, recorded: int, available: int, options:
 
     now = torch.get_num_threads()
     try:
-        described_as(trained, lambda before: dataclasses.replace(before, threads=recorded))
+        change_provenance(trained, threads=recorded)
         torch.set_num_threads(available)
         answer = cli(*RESUME, *options)
         assert (answer.code, torch.get_num_threads()) == (0, used)
@@ -188,8 +181,8 @@ def test_silent_change_would_be_seen(cli: Cli, trained: str, monkeypatch: pytest
     monkeypatch.setattr(training_run, "environment_changes", nothing)
     monkeypatch.setattr(training_run, "check_is_same_data", nothing)
     for what in ("torch", "data"):
-        change, options, code, message = CHANGES[what]
-        described_as(trained, change)
+        fields, options, code, message = CHANGES[what]
+        change_provenance(trained, **fields)
         answer = cli(*RESUME, *options)
         assert (answer.code, message in answer.err) != (code, True)
     log_result("A6", trials=0, control="the comparisons left out: seen 2 times of 2")

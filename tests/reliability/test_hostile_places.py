@@ -21,12 +21,6 @@ CONSOLE_SCRIPT = Path(sys.executable).with_name("mnistae")
 SECRET = b"root:x:0:0:a secret of somebody else\n"
 
 
-def script(*words: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
-    """Run the console script in a folder."""
-    command = [str(CONSOLE_SCRIPT), *map(str, words)]
-    return subprocess.run(command, cwd=cwd, env={**os.environ, **variables}, capture_output=True, timeout=100, check=False)
-
-
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo", "dangling"][: trials(3, 4)])
 def test_planted_lock(forks: ForkServer, tmp_path: Path, tiny: Path, kind: str) -> None:
     """T16: whatever is in a lock's place, a command ends at once, and creates and changes nothing outside the store."""
@@ -123,9 +117,11 @@ def test_hostile_folder(forks: ForkServer, tmp_path: Path, tiny: Path, kind: str
         (folder / "matplotlibrc").write_bytes(settings if kind == "settings" else b"\xff\xfe\x00" * 100)
     train = ("train", "--dataset", tiny, "-e", 1, "-b", 256, "--name", "r", "-q")
     variables = {"MATPLOTLIBRC": str(folder / "matplotlibrc"), "MPLBACKEND": "module://nowhere"}
+    environment = {**os.environ, "MNISTAE_HOME": str(tmp_path / "a" / "home"), **variables}
     commands = [train, *PLOTTING][: trials(1, 6)]
     for command in commands:
-        bad = script(*command, cwd=folder, MNISTAE_HOME=str(tmp_path / "a" / "home"), **variables)
+        words = [str(CONSOLE_SCRIPT), *map(str, command)]
+        bad = subprocess.run(words, cwd=folder, env=environment, capture_output=True, timeout=100, check=False)
         good = forks.run(*command, home=clean)
         assert (bad.returncode, good.code, bad.stderr.decode()) == (0, 0, good.err)
         assert not mark.exists()
@@ -137,13 +133,9 @@ def test_hostile_folder(forks: ForkServer, tmp_path: Path, tiny: Path, kind: str
     log_result("T20", trials=len(commands), note="the console script; `python -m mnistae` has the working folder on its path")
 
 
-IGNORED = {os.devnull}
-"""What may be opened for writing anywhere: nothing is kept there."""
-
-
 def written(log: Path) -> set[str]:
     """Return the paths that a process tried to change."""
-    return {path for _event, path in map(json.loads, log.read_text().splitlines())} - IGNORED
+    return {path for _event, path in map(json.loads, log.read_text().splitlines())} - {os.devnull}
 
 
 def outside(paths: set[str], *allowed: Path) -> set[str]:
