@@ -49,6 +49,7 @@ TABLE: list[tuple[str, int, str]] = [
     ("traverse 1 -n 1000", 2, "figure too large"),
     ("report --images 1 99999", 2, "index out of range: '99999'"),
     ("reconstruct missing.png", 4, "missing.png"),
+    ("reconstruct http://localhost/1.png", 4, "no such image: 'http://localhost/1.png'"),
     ("reconstruct text.png", 4, "unsupported image format: 'text.png'"),
     # checkpoints
     *((f"{command} 1 2 -c nobody", 3, "no such checkpoint: 'nobody'") for command in ("reconstruct", "denoise", "interpolate")),
@@ -145,6 +146,7 @@ TABLE: list[tuple[str, int, str]] = [
     ("checkpoints rm", 2, "no such command 'rm'"),
 ]
 HINTS = {
+    "reconstruct http://localhost/1.png": "download it first",
     "train --resume --name nobody": "add settings to start it, such as --recipe lab",
     "train --resume -e 1": "use --epochs 3 for 1 more",
     "reconstruct -1": "indices count from 0, and a file name that begins with '-' needs './' before it; ",

@@ -164,7 +164,7 @@ def _from_files(ref: ImageRef, *, raw: bool) -> Iterator[InputImage | SkippedIma
 def _from_file(path: str, notes: tuple[str, ...], *, is_stdin: bool, raw: bool) -> Iterator[InputImage]:
     """Yield the images of a file; `notes` are added to those of the first one."""
     done = 0
-    with contextlib.nullcontext(open_stdin()) if is_stdin else decode.open_path(Path(path)) as stream:
+    with contextlib.nullcontext(open_stdin()) if is_stdin else decode.open_path(path) as stream:
         for images, count, steps in decode.read_stream(stream, name="stdin" if is_stdin else path, raw=raw):
             notes = steps + notes
             for row in images.reshape(-1, PIXELS):

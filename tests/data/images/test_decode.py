@@ -247,7 +247,7 @@ def test_what_is_no_ordinary_file_is_refused_at_once(
     monkeypatch.setattr(formats, "MAX_FILE_BYTES", 1 << 20)
     path = tmp_path / "it.png"
     make(path)
-    with pytest.raises(DataError) as caught, decode.open_path(path) as stream:
+    with pytest.raises(DataError) as caught, decode.open_path(str(path)) as stream:
         list(decode.read_stream(stream, name=str(path)))
     assert caught.value.message == f"{message}'{path}'{reason}"
 

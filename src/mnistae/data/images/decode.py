@@ -41,14 +41,14 @@ class GreyImage:
     notes: tuple[str, ...] = ()
 
 
-def open_path(path: Path) -> io.BufferedReader:
+def open_path(path: str) -> io.BufferedReader:
     """Open an image file for `read_stream`. A device, pipe or folder is refused at once. Raises DataError."""
     try:
-        return files.open_regular(path)
+        return files.open_regular(Path(path))
     except files.UnreadableError as error:
         if isinstance(error.__context__, FileNotFoundError):
             hint = "give an existing file, or an image of the data set, such as test:0"
-            raise DataError(f"no such image: '{path}'", hint=hint) from error
+            raise DataError(f"no such image: '{path}'", hint="download it first" if "://" in path else hint) from error
         hint = permissions.hint(path, GIVE_AN_IMAGE) if permissions.is_denied(path) else GIVE_AN_IMAGE
         raise DataError(f"cannot read '{path}': {error}", hint=hint) from error
 
