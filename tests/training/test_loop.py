@@ -141,19 +141,3 @@ def test_divergence_leaves_the_last_good_state(images: np.ndarray) -> None:
     state = run.state()
     assert len(state.history) == 1
     assert all(np.isfinite(array).all() for array in state.weights.values())
-
-
-def test_last_smaller_batch_counts_like_the_others(images: np.ndarray) -> None:
-    """The epoch's loss is the mean of the batch losses: a batch of one weighs as much as a full one."""
-    one_off = images[:257]  # 256 and 1
-    run = trainer(one_off, epochs=1, learning_rate=1e-12)
-    (epoch,) = run.epochs()
-    generator = torch.Generator().manual_seed(seeds.derive(0, "shuffle", 1))
-    order = torch.randperm(257, generator=generator)
-    data = torch.from_numpy(one_off.copy()).float()[order] / 255
-    model = Autoencoder(SIZES)
-    initialise(model, seed=0)
-    with torch.no_grad():
-        parts = [float(functional.mse_loss(model(x), x)) for x in (data[:256], data[256:])]
-
-    assert epoch.loss == pytest.approx(sum(parts) / 2, abs=1e-7)

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 TERMINATION_SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
@@ -99,21 +99,17 @@ def _raise(number: int, frame: FrameType | None) -> None:
 def exit_with(code: int) -> NoReturn:
     """End the process with an exit code; with that of SIGINT, SIGTERM or SIGHUP by the signal."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None and not stream.closed:
-            _flush(stream)
+        if stream is None or stream.closed:
+            continue
+        try:
+            stream.flush()
+        except OSError:  # what cannot be written is discarded: the interpreter's own last flush would fail and exit with 120
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, stream.fileno())
+            os.close(devnull)
     if code - 128 in TERMINATION_SIGNALS:
         _end(code - 128, None)
     sys.exit(code)
-
-
-def _flush(stream: TextIO) -> None:
-    """Flush a stream; what cannot be written is discarded, as the interpreter's own last flush would fail and exit with 120."""
-    try:
-        stream.flush()
-    except OSError:
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, stream.fileno())
-        os.close(devnull)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -111,7 +111,10 @@ class Trainer:
 
     def _run_epoch(self, number: int, rates: Sequence[float], should_stop: Callable[[], bool]) -> float | None:
         """Run one pass over the data; return the mean of the batch losses, or None if it was stopped."""
-        batches = torch.split(self._shuffle(number), self.config.batch_size)
+        # drawn on the CPU, so that every device sees the same order
+        generator = torch.Generator().manual_seed(seeds.derive(self.config.seed, "shuffle", number))
+        order = torch.randperm(len(self._images), generator=generator).to(self._images.device)  # (N,)
+        batches = torch.split(order, self.config.batch_size)
         strengths = schedules.augment_strengths(self.config, number - 1, len(batches))
         self._generator.manual_seed(seeds.derive(self.config.seed, "noise", number))
         losses = torch.empty(len(batches), device=self._images.device)
@@ -126,11 +129,6 @@ class Trainer:
         loss = self._step(*self._prepare_batch(rows, strength))
         self._adam.step(rate)
         return loss
-
-    def _shuffle(self, number: int) -> Tensor:
-        """Return the order (N,) of the images in an epoch, drawn on the CPU so that every device sees the same order."""
-        generator = torch.Generator().manual_seed(seeds.derive(self.config.seed, "shuffle", number))
-        return torch.randperm(len(self._images), generator=generator).to(self._images.device)
 
     def _prepare_batch(self, rows: Tensor, strength: float | Tensor) -> tuple[Tensor, Tensor]:
         """Return inputs and targets (B, 784) of these rows, from 0 to 255, in buffers that the next batch reuses."""
