@@ -92,8 +92,8 @@ def is_number(text: str) -> bool:
 
 
 def number(text: str) -> float:
-    """Return the number that a text is, NaN if it is none."""
+    """Return the number that a text is, NaN if it is none; in Python alone '1_0' is 10."""
     try:
-        return float(text)
+        return math.nan if "_" in text else float(text)
     except ValueError:
         return math.nan
