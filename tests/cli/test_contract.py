@@ -10,7 +10,7 @@ from tests.conftest import run_cli, run_in_pty
 
 RESULTS = [
     *("reconstruct 1", "denoise 1 -c tiny", "interpolate 1 2", "traverse 1", "evaluate", "summary", "summary -c tiny"),
-    *("history", "checkpoints list", "checkpoints show", "checkpoints path", "checkpoints verify", "datasets list", "doctor"),
+    *("history", "checkpoints list", "checkpoints show", "checkpoints path", "checkpoints verify", "datasets list"),
 ]
 
 

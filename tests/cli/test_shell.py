@@ -155,7 +155,6 @@ def test_full_disk(unbuffered: str, words: list[str], completing: str, code: int
         ("pydantic", "raise ValueError('no')", ("reconstruct", "1"), "pydantic.py' is imported instead"),
         ("json", "raise ValueError('no')", ("reconstruct", "1"), "json.py' is imported instead"),
         ("torch", "raise OSError('no CUDA')", ("doctor",), "torch cannot be imported: OSError: no CUDA"),
-        ("matplotlib", "raise OSError('no font')", ("doctor",), ", cannot be imported: OSError: no font"),
         ("elsewhere", "x = 1", ("summary",), "fc1"),
     ],
 )

@@ -2,8 +2,11 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 
 from mnistae.core.config import ModelConfig
@@ -48,9 +51,13 @@ def test_verify_reads_the_files_not_the_cache(cli: Cli, tiny: Path) -> None:
     assert (answer.code, "is damaged: label" in answer.err) == (4, True)
 
 
-def test_doctor_tells_what_a_bug_report_needs(cli: Cli, trained: str, home: Path) -> None:
-    """Versions, devices, environment, paths, data and store, each with its state."""
-    told = json.loads(cli("doctor", "--json").out)
+def test_doctor_tells_what_a_bug_report_needs(cli: Cli, trained: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions, devices, environment, paths, data and store, each with its state; a package that cannot be imported, too."""
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    answer = cli("doctor", "--json", "-q")
+    told = json.loads(answer.out)
+    assert ", cannot be imported: ModuleNotFoundError: " in told["versions"]["torchvision"]
+    assert (told["versions"]["numpy"], answer.err) == (np.__version__, "")
     assert list(told) == ["schema", "command", "versions", "devices", "environment", "paths", "datasets", "checkpoints"]
     assert told["devices"]["cpu"].startswith("works: cpu")
     assert told["paths"]["checkpoints"] == str(home / "checkpoints")
