@@ -81,6 +81,7 @@ TABLE: list[tuple[str, int, str]] = [
     ("reconstruct 1 -o fifo.png", 7, "'fifo.png' is not a regular file"),
     ("denoise 1 -f gif", 2, "invalid value for '--format' / '-f': 'gif' is not one of"),
     *((f"{command} -o x.gif", 2, "unsupported output format: 'gif'") for command in ("map", "evaluate", "history")),
+    ("report -o x", 2, "cannot infer the format of 'x': no file extension"),
     ("map tiny --dataset folder.png -f projector -o folder.png", 2, "output would overwrite the input 'folder.png'"),
     ("map -f projector -o -", 2, "-f projector writes a folder"),
     *((f"evaluate {words}", 2, "a figure needs either") for words in ("-o x.png", "-o x.png --extremes 2 --denoising")),
@@ -147,6 +148,7 @@ TABLE: list[tuple[str, int, str]] = [
 ]
 HINTS = {
     "reconstruct http://localhost/1.png": "download it first",
+    "report -o x": "use .html",
     "train --resume --name nobody": "add settings to start it, such as --recipe lab",
     "train --resume -e 1": "use --epochs 3 for 1 more",
     "reconstruct -1": "indices count from 0, and a file name that begins with '-' needs './' before it; ",

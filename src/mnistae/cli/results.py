@@ -78,12 +78,12 @@ def _format_of(path: Path, options: OutputOptions) -> str:
     extension = path.suffix.removeprefix(".").lower()
     formats = options.formats
     if options.format is None:
+        only = f"use .{formats[0]}" if len(formats) == 1 else None  # a command with one format has no --format
         if not extension:
-            hint = f"add one, or give --format {'|'.join(formats)}"
+            hint = only or f"add one, or give --format {'|'.join(formats)}"
             raise UsageError(f"cannot infer the format of '{path}': no file extension", hint=hint)
         if extension not in formats:
-            hint = f"choose one of: {', '.join(formats)}" if len(formats) > 1 else f"use .{formats[0]}"
-            raise UsageError(f"unsupported output format: '{extension}'", hint=hint)
+            raise UsageError(f"unsupported output format: '{extension}'", hint=only or f"choose one of: {', '.join(formats)}")
         return extension
     if extension in formats and extension != _extension(options.format):
         raise UsageError(f"extension of '{path}' does not match --format {options.format}", hint="leave --format out")
