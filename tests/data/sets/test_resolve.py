@@ -114,7 +114,7 @@ def test_changed_files(tiny: Path, digits: Digits, change: str) -> None:
     stale = Dataset(opened.name, opened.location, opened.fingerprint, opened.build)
     assert stale.labels(Split.TEST)[0] == digits["test_labels"][0]
     if change == "size":
-        with pytest.raises(DataError, match="10 test images but 9 labels"):
+        with pytest.raises(DataError, match=f"^10 test images but 9 labels in '{tiny}'$"):
             resolve.open_dataset(str(tiny)).length(Split.TEST)
         return
     assert resolve.open_dataset(str(tiny)).labels(Split.TEST)[0] == labels[0]
