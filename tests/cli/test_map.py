@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Cli, run_in_pty
+from tests.support.saved_runs import save
 
 
 @pytest.mark.parametrize(
@@ -39,9 +40,9 @@ def test_document_has_the_points_of_the_table(cli: Cli, trained: str) -> None:
 
 def test_two_units_are_their_own_map(cli: Cli, tiny: Path) -> None:
     """For a bottleneck of 2 the codes are the positions."""
-    assert cli("train", "--dataset", tiny, "-e", 1, "-z", 2, "--hidden", 8, "--name", "flat", "-q").code == 0
-    (point,) = [p for p in json.loads(cli("map", "--json").out)["points"] if p["image"] == "test:5"]
-    (line,) = cli("encode", "test:5").out.splitlines()
+    save("flat")
+    (point,) = [p for p in json.loads(cli("map", "--json", "--dataset", tiny).out)["points"] if p["image"] == "test:5"]
+    (line,) = cli("encode", "test:5", "--dataset", tiny).out.splitlines()
     assert [point["x"], point["y"]] == pytest.approx(json.loads(line)["code"])
 
 

@@ -52,9 +52,9 @@ def test_figure_names_the_classes_and_shows_the_decoded_grid() -> None:
 
 def test_many_and_long_names_leave_room_for_the_map() -> None:
     """A figure becomes wider for its legend: it is drawn without a warning, with the map as large as the legend or larger."""
-    labels = np.arange(100, dtype=np.uint8)
+    labels = np.arange(100, dtype=np.uint8) % 40
     shown = Embedding(Split.TEST, SHOWN.indices, IMAGES, labels, PLACES, PLACES, Method.TSNE)
-    figure = maps.figure(shown, [f"{number} {'long' * 30}" for number in range(100)], "t" * 200, NETWORK)
+    figure = maps.figure(shown, [f"{number} {'long' * 30}" for number in range(40)], "t" * 200, NETWORK)
     figures.render(figure, "png")
     width = figure.axes[0].get_position().width * figure.get_figwidth()
     assert width > 5

@@ -2,11 +2,13 @@
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
 import zlib
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -119,12 +121,15 @@ def unexpected(plain: Elements, found: Elements) -> int:
     return sum(expected != element for expected, element in pairs)
 
 
-def test_foreign_text_is_text(report: Content, rendered: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_foreign_text_is_text(report: Content, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """T14: names of runs, classes, data sets and images, and metadata add no element, attribute or script to a page.
 
     With autoescape off, most of the same texts do.
     """
     monkeypatch.setattr(payload, "pack", lambda array: {"type": "u1", "data": str(len(array))})  # 35 times 2.5 MB take time
+    escaped, bare = (jinja2.FileSystemBytecodeCache(str(tmp_path), pattern) for pattern in ("%s.escaped", "%s.bare"))
+    environment = jinja2.Environment
+    monkeypatch.setattr(jinja2, "Environment", functools.partial(environment, bytecode_cache=escaped))
     labels = np.where(np.arange(len(report.map.labels)) % 7, report.map.labels % 10, NO_LABEL).astype(np.uint8)
     own = dataclasses.replace(report, map=dataclasses.replace(report.map, labels=labels))
     plain = Elements(page.render(*hostile(own, "plain")))
@@ -135,8 +140,8 @@ def test_foreign_text_is_text(report: Content, rendered: bytes, monkeypatch: pyt
         names = json.loads(found.raw["script application/json"])["names"]
         words = [word for kind in names.values() for pair in kind for word in pair]
         assert not STEERING.search("".join([found.text, *words])), text
-    environment = jinja2.Environment
-    monkeypatch.setattr(jinja2, "Environment", lambda **options: environment(**{**options, "autoescape": False}))
+    changes: dict[str, Any] = {"autoescape": False, "bytecode_cache": bare}
+    monkeypatch.setattr(jinja2, "Environment", lambda **options: environment(**(options | changes)))
     seen = sum(bool(unexpected(plain, Elements(page.render(*hostile(own, text))))) for text in PAYLOADS[:10])
     assert seen >= 6
     log_result("T14", trials=len(PAYLOADS), control=f"autoescape off: {seen} of 10 texts became elements")
