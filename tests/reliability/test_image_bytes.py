@@ -161,7 +161,7 @@ def test_lies_in_memory_that_was_used_before() -> None:
 
 def test_bombs_control(monkeypatch: pytest.MonkeyPatch) -> None:
     """C6: without the limit on pixels a small file does cost more than 64 MiB."""
-    data, costs = png(9_000, 9_000, bytes(9_001 * 9_000)), Costs()
+    data, costs = png(6_000, 6_000, bytes(6_001 * 6_000)), Costs()
     monkeypatch.setattr(formats, "MAX_PIXELS", 2**40)
     costs.of(image, data)
     assert not costs.are_low
