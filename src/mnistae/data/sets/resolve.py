@@ -220,14 +220,17 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
         members = [member for file in several for member in tables.members(file)]
         return Dataset(path.name, str(path), _fingerprint("files", members), lambda: tables.read_several(several))
     if not found.images:
-        if len(missing := idx.missing(path, registry.MNIST_FILES)) < len(registry.MNIST_FILES):
-            raise _incomplete("data set", path, registry.MNIST_FILES, missing)
-        others = f"; found {found.skipped}" if found.skipped else ""
-        elsewhere = f"outside subfolders also for .csv, .npz, .npy and {registry.MNIST_FILES[0]}"
-        hint = f"looked for {', '.join(sorted(files.SUFFIXES))}; {elsewhere}"
-        raise DataError(f"no images in '{path}'{others}", hint=hint)
+        raise _no_images(path, found.skipped)
     fingerprint = [raw, *_fingerprint("folder", map(Path, found.images))]
     return Dataset(path.name, str(path), fingerprint, lambda: folders.read(path, found, raw=raw, progress=progress))
+
+
+def _no_images(path: Path, skipped: str) -> DataError:
+    if len(missing := idx.missing(path, registry.MNIST_FILES)) < len(registry.MNIST_FILES):
+        return _incomplete("data set", path, registry.MNIST_FILES, missing)
+    others = f"; found {skipped}" if skipped else ""
+    elsewhere = f"not in subfolders, .csv, .npz, .npy, {registry.MNIST_FILES[0]}"
+    return DataError(f"no images in '{path}'{others}", hint=f"looked for {', '.join(sorted(files.SUFFIXES))} and, {elsewhere}")
 
 
 def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
