@@ -32,7 +32,7 @@ def test_find(folder: Path) -> None:
 
 def test_limits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that cannot be read is refused, one with too many files before all are listed."""
-    with pytest.raises(DataError, match="cannot read directory 'missing': No such file"):
+    with pytest.raises(DataError, match="cannot read folder 'missing': No such file"):
         files.find("missing", recursive=True)
     monkeypatch.setattr(files, "MAX_FILES", 3)
     with pytest.raises(DataError, match="more than 3 files in "):

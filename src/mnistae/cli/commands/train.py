@@ -180,7 +180,7 @@ def _train(reporter: Reporter, spec: "RunSpec", resources: ResourceOptions) -> N
     from mnistae.training.run import Run
 
     for path in (runs.folder(spec.name) / runs.STATE, runs.folder(spec.name).parent / runs.RECENT_FILE):
-        hint = permissions.hint(path, "set MNISTAE_HOME to a directory you can write to", is_write=True)
+        hint = permissions.hint(path, "set MNISTAE_HOME to a folder you can write to", is_write=True)
         atomic.check_writable(path, hint=hint)
     run = Run(spec, deadline=resources.deadline)
     images = run.image_stats

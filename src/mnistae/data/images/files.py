@@ -59,7 +59,7 @@ def find(folder: str, *, recursive: bool) -> FolderFiles:
 
 
 def _refuse(error: OSError) -> None:
-    raise DataError(f"cannot read directory '{error.filename}': {error.strerror}", hint="check its permissions") from error
+    raise DataError(f"cannot read folder '{error.filename}': {error.strerror}", hint="check its permissions") from error
 
 
 def _is_visible(name: str) -> bool:
