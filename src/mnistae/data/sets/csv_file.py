@@ -161,7 +161,7 @@ def _lines(data: bytes, path: Path) -> tuple[list[Line], str]:
     encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
         with gzip.open(stream) if data.startswith(b"\x1f\x8b") else stream as file:
-            lines = list(_texts(io.TextIOWrapper(file, encoding, "replace"), path))
+            lines = list(_texts(file, encoding, path))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read the data set '{path}': damaged or truncated ({error})", hint=HINT) from error
     if not lines:
@@ -178,11 +178,10 @@ def _lines(data: bytes, path: Path) -> tuple[list[Line], str]:
     ], separator
 
 
-def _texts(stream: io.TextIOWrapper, path: Path) -> Iterator[Line]:
-    size = 0
+def _texts(file: io.BytesIO | gzip.GzipFile, encoding: str, path: Path) -> Iterator[Line]:
+    stream = io.TextIOWrapper(file, encoding, "replace")
     for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE + 1), ""), 1):
-        size += len(line)
-        if len(line) > MAX_LINE or size > MAX_TEXT:
+        if len(line) > MAX_LINE or file.tell() > MAX_TEXT:
             what = f"line {number} is longer than {MAX_LINE >> 10} KiB" if len(line) > MAX_LINE else "it is too large"
             raise DataError(f"cannot read the data set '{path}': {what}", hint=f"{HINT}; at most {MAX_TEXT >> 20} MiB")
         if line.strip():
