@@ -98,6 +98,7 @@ def test_schedule_that_is_laid_out_cannot_be_prolonged(cli: Cli, tiny: Path, hom
     answer = cli("train", "--resume", "-e", 3)
     assert answer.code == 2
     assert "cannot extend run 'f': its schedule is fixed to 2 epochs" in answer.err
+    assert cli("train", "--resume", "-e", 1).err.endswith("hint: train a new run: --epochs 1 and another --name\n")
     assert cli("train", "--resume", "-e", 2).code == 0
     assert run_files(home, "f") == before
 

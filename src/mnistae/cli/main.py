@@ -81,7 +81,7 @@ def _owner(option: str) -> str | None:
 
 def _expand_home() -> None:
     """Check our variables, and expand the ~ at the start of their values and of arguments, which may not come from a shell."""
-    for name in os.environ.keys() & environment.VARIABLES:
+    for name in [name for name in environment.VARIABLES if name in os.environ]:
         os.environ[name] = environment.variable(name) or ""
     for at, word in enumerate(sys.argv):
         if found := re.fullmatch(r"(|-[a-z]|--[^=]+=)(~/.*)", word, re.DOTALL):

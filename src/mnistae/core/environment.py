@@ -44,8 +44,8 @@ def misspelt() -> dict[str, str]:
 
 def blame(message: str, arguments: list[str]) -> str:
     """Return the name of the variable whose value a message is about, or '' if it was given as an argument, or is none's."""
-    for name in os.environ.keys() & VARIABLES:
-        value = os.environ[name]
+    for name in VARIABLES:
+        value = os.environ.get(name)
         if value and f"'{value}'" in message and name not in message:
             return "" if any(value in word for word in arguments) else name
     return ""
