@@ -18,69 +18,37 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self, cast
+from typing import Any, Self
 
 HTML = b"<!doctype html><title>Log in to this network</title>"
 ELSEWHERE = "192.0.2.1"  # an address that exists nowhere (RFC 5737)
 
 
-class Mirror:
-    """A server of `files` in threads of its own, from `with` to the end of the block."""
-
-    def __init__(self, files: Mapping[str, bytes], behaviour: str = "good", *, tls: ssl.SSLContext | None = None) -> None:
-        self.files = dict(files)
-        self.behaviour = behaviour
-        self.requests: list[str] = []  # the path of each GET, the target of each CONNECT
-        self.closing = threading.Event()
-        self.tls = tls
-        self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        """The base address, with a slash at its end."""
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self._server.server_port}/"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
+    server: "Mirror"
     protocol_version = "HTTP/1.1"
-
-    @property
-    def mirror(self) -> Mirror:
-        """The mirror that was asked."""
-        return cast("_Server", self.server).mirror
 
     def do_GET(self) -> None:
         """Serve the file in the way that the mirror's behaviour says."""
-        self.mirror.requests.append(self.path)
+        self.server.requests.append(self.path)
         self.close_connection = True
-        body = self.mirror.files.get(self.path.rpartition("/")[2])
+        body = self.server.files.get(self.path.rpartition("/")[2])
         if body is None:
             self.answer(HTML, status=404)
         else:
-            BEHAVIOURS[self.mirror.behaviour](self, body)
+            BEHAVIOURS[self.server.behaviour](self, body)
 
     def do_CONNECT(self) -> None:
         """Be a proxy that leads every tunnel to this mirror, if it speaks TLS; else refuse."""
-        self.mirror.requests.append(self.path)
-        if self.mirror.behaviour != "proxy" or self.mirror.tls is None:
+        self.server.requests.append(self.path)
+        if self.server.behaviour != "proxy" or self.server.tls is None:
             self.answer(HTML, status=502)
             return
         self.send_response(200)
         self.end_headers()
-        with self.mirror.tls.wrap_socket(self.connection, server_side=True) as inner:
+        with self.server.tls.wrap_socket(self.connection, server_side=True) as inner:
             Handler(inner, self.client_address, self.server)
         self.close_connection = True
 
@@ -96,16 +64,16 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for piece in pieces:
             self.wfile.write(piece)
-            if self.mirror.closing.wait(pause):
+            if self.server.closing.wait(pause):
                 return
 
     def redirect(self, location: str, status: int = 302) -> None:
         """Lead to another address; {name} in it is the file's name."""
         self.answer(HTML, status=status, Location=location.format(name=self.path.rpartition("/")[2]))
 
-    def wait(self, seconds: float = 60.0) -> None:
-        """Do nothing for a while, or until the mirror closes."""
-        self.mirror.closing.wait(seconds)
+    def wait(self) -> None:
+        """Do nothing until the mirror closes."""
+        self.server.closing.wait(60)
 
     def reset(self) -> None:
         """Break the connection off in the rudest way, with RST."""
@@ -116,14 +84,36 @@ class Handler(BaseHTTPRequestHandler):
         """Keep the tests' output clean."""
 
 
-class _Server(ThreadingHTTPServer):
+class Mirror(ThreadingHTTPServer):
+    """A server of `files` in threads of its own, from `with` to the end of the block."""
+
     daemon_threads = True
 
-    def __init__(self, mirror: Mirror) -> None:
-        self.mirror = mirror
+    def __init__(self, files: Mapping[str, bytes], behaviour: str = "good", *, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        if mirror.tls is not None and mirror.behaviour != "proxy":
-            self.socket = mirror.tls.wrap_socket(self.socket, server_side=True)
+        self.files = dict(files)
+        self.behaviour = behaviour
+        self.requests: list[str] = []  # the path of each GET, the target of each CONNECT
+        self.closing = threading.Event()
+        self.tls = tls
+        if tls is not None and behaviour != "proxy":
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The base address, with a slash at its end."""
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.server_port}/"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.closing.set()
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
 
     def handle_error(self, *_args: Any) -> None:
         """Say nothing: clients hang up on this mirror all the time, and should."""
