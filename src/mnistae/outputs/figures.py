@@ -62,12 +62,14 @@ def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> 
     return figure
 
 
-def _add_legend(owner: "Axes | Figure", handles: Sequence[Any], names: Sequence[str], **options: Any) -> None:
+def _add_legend(
+    owner: "Axes | Figure", handles: Sequence[Any], names: Sequence[str], width: int = LEGEND_WIDTH, **options: Any
+) -> None:
     """Add a legend with these names, unchanged: no formulas, no hidden names."""
     legend = owner.legend(handles, [""] * len(names), **options)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
-        text.set_text(_fitted(name, LEGEND_WIDTH))
+        text.set_text(_fitted(name, width))
 
 
 def _fitted(text: str, width: int) -> str:
@@ -145,7 +147,7 @@ def psnr_gains(curves: Sequence[tuple[str, Mapping[tuple[Noise, float], float]]]
         if len(curves) > 1:
             names = [name for name, _ in curves]
             columns = 3 if max(map(len, names)) < 24 else 1
-            _add_legend(figure, panels[0, 0].lines[1:], names, loc="outside lower center", ncols=columns)
+            _add_legend(figure, panels[0, 0].lines[1:], names, width=60, loc="outside lower center", ncols=columns)
     return figure
 
 
