@@ -64,10 +64,10 @@ class MapOptions:
 def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: Reporter) -> None:
     """Draw the codes of a data set as a map in the plane, coloured by class.
 
-    Codes of similar images are close to each other. t-SNE, with cosine distances, takes about 10 seconds for 5,000 codes and
-    is cached; PCA shows the two directions of largest variance. For a bottleneck of 2 the codes are drawn as they are, over a
-    grid of decoded images. Writes a figure (png, svg, pdf), the positions (csv) or a folder for TensorBoard's Embedding
-    Projector (projector). Prints the path.
+    Codes of similar images are close to each other. t-SNE, with cosine distances (Euclidean if only one unit is active), takes
+    about 10 seconds for 5,000 codes and is cached; PCA shows the two directions of largest variance. For a bottleneck of 2 the
+    codes are drawn as they are, over a grid of decoded images. Writes a figure (png, svg, pdf), the positions (csv) or a folder
+    for TensorBoard's Embedding Projector (projector). Prints the path.
     """
     target = _target(reporter, source, options, out)
     checkpoint, network = inputs.open_model(reporter, source)
