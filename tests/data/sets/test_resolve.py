@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,14 @@ def test_user_folder_without_it(own: Path, digits: Digits, tmp_path: Path, monke
     for open_ in (resolve.open_dataset, resolve.open_local):
         with pytest.raises(DataError, match=r"not installed.*; no mnist in MNISTAE_DATA_DIR '.*'; found 'notes.txt'"):
             open_("mnist")
+
+
+@pytest.mark.parametrize("open_", [resolve.open_dataset, resolve.open_local])
+def test_folder_of_the_same_name(own: Path, digits: Digits, open_: Callable[[str], Dataset]) -> None:
+    """A folder of the user's that has the name of a data set is not read for it, and that is said."""
+    write_idx(Path("mnist"), digits)
+    assert open_("mnist").how_found == ("not the folder './mnist': that is --dataset ./mnist",)
+    assert open_("./mnist").how_found == ()
 
 
 @pytest.mark.parametrize("reference", ["minst", "", "x" * 5000, "a\0b"])

@@ -160,8 +160,8 @@ def _named(entry: DatasetInfo, progress: Progress) -> Dataset:
         raise DataError("; ".join((error.message, *_not_in_user_dir(entry))), hint=error.hint) from error
 
 
-def _installed(entry: DatasetInfo, place: Path) -> Dataset:
-    """Return a data set of the registry, or of a user's folder of IDX files, in the folder or file `place`."""
+def _installed(entry: DatasetInfo, place: Path, *, is_named: bool = True) -> Dataset:
+    """Return a data set of the registry, given by its name or found in a user's folder, in the folder or file `place`."""
     is_own = entry.name in registry.DATASETS and place == download_dir(entry)
     replace = _replace(place) if entry.sha256 else "replace it with an undamaged copy"
     hint = f"run 'mnistae datasets fetch {entry.name}', or use --dataset glyphs" if is_own else replace
@@ -171,8 +171,15 @@ def _installed(entry: DatasetInfo, place: Path) -> Dataset:
         location=f"{entry.name} in {place}",
         fingerprint=_fingerprint(entry.name, members),
         build=lambda: idx.read(entry, place, hint=hint) if place.is_dir() else _keras(entry, place),
-        how_found=_not_in_user_dir(entry) if is_own else (),
+        how_found=(*(_not_in_user_dir(entry) if is_own else ()), *(_other_folder(entry.name, place) if is_named else ())),
     )
+
+
+def _other_folder(name: str, place: Path) -> tuple[str, ...]:
+    """Return the note that a folder of the data set's name, in the working folder, is not what is read."""
+    if not os.path.isdir(name) or place.resolve().is_relative_to(Path(name).resolve()):  # noqa: PTH112
+        return ()
+    return (f"not the folder './{name}': that is --dataset ./{name}",)
 
 
 def _replace(place: Path) -> str:
@@ -210,7 +217,7 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
     if not path.is_dir():
         return Dataset(path.name, str(path), _fingerprint("file", tables.members(path)), lambda: tables.read(path))
     if detected := idx.detect(path):
-        return _installed(*detected)
+        return _installed(*detected, is_named=False)
     found = files.find(str(path), recursive=True)
     is_flat = all(os.path.dirname(image) == str(path) for image in found.images)  # noqa: PTH120
     if found.images and is_flat and (arrays := tables.splits(path)):
@@ -229,8 +236,8 @@ def _no_images(path: Path, skipped: str) -> DataError:
     if len(missing := idx.missing(path, registry.MNIST_FILES)) < len(registry.MNIST_FILES):
         return _incomplete("data set", path, registry.MNIST_FILES, missing)
     others = f"; found {skipped}" if skipped else ""
-    elsewhere = f"not in subfolders, .csv, .npz, .npy, {registry.MNIST_FILES[0]}"
-    return DataError(f"no images in '{path}'{others}", hint=f"looked for {', '.join(sorted(files.SUFFIXES))} and, {elsewhere}")
+    elsewhere = f"outside subfolders also for .csv, .npz, .npy and {registry.MNIST_FILES[0]}"
+    return DataError(f"no images in '{path}'{others}", hint=f"looked for {', '.join(sorted(files.SUFFIXES))}; {elsewhere}")
 
 
 def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
