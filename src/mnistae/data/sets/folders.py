@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,13 +51,20 @@ def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progres
             arrays |= {f"{split}_images": rows[chosen], f"{split}_labels": numbers[chosen]}
             places = dict.fromkeys(member.folder for member in used if member.split == split and member.folder)
             summary.append(_summary(split, quoted(places), numbers[chosen]))
-    lowered = Counter(name.lower() for name in labels)
-    if twins := [f"'{name}'" for name in labels if lowered[name.lower()] > 1]:
-        notes.append(f"class folders that differ only in case are different classes: {', '.join(twins)}")
-    if not any(member.folder for member in used) and {_mention(Path(member.path).stem) for member in used} >= set(Split):
-        notes.append("file names with 'train' and 'test' are not read as splits")
+    notes += _oddities(used, names, labels)
     notes += [f"skipped {found.skipped}"] if found.skipped else []
     return Content(arrays, classes, ("; ".join(summary), *notes, *conversions))
+
+
+def _oddities(members: Sequence[_Member], names: Sequence[str | None], labels: Mapping[str, int]) -> Iterator[str]:
+    """Yield what is to be said of the classes, given the name of each image's, and of the names of files."""
+    lowered = Counter(name.lower() for name in labels)
+    if twins := [f"'{name}'" for name in labels if lowered[name.lower()] > 1]:
+        yield f"class folders that differ only in case are different classes: {', '.join(twins)}"
+    if not labels and (count := len({*names} - {None})):
+        yield f"left out the labels of {counted(count, 'class')}: their numbers would exceed {NO_LABEL - 1}"
+    if not any(member.folder for member in members) and {_mention(Path(one.path).stem) for one in members} >= set(Split):
+        yield "file names with 'train' and 'test' are not read as splits"
 
 
 def _members(images: Sequence[tuple[str, Folders]]) -> list[_Member]:
