@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from mnistae.core.arrays import NO_LABEL, Array, to_float
+from mnistae.core.config import ModelConfig
+from mnistae.core.records import Metadata
 from mnistae.data.images import normalise
+from mnistae.data.sets.dataset import no_progress
 from mnistae.metrics import quality
 from mnistae.model.numpy_network import NumpyNetwork
-from mnistae.outputs.page import drawings, page
+from mnistae.outputs.page import content, drawings, page
 from mnistae.outputs.page.content import EVERY, Content
 from mnistae.store import builtin, runs
 from mnistae.tasks import inference
@@ -83,6 +86,11 @@ def network(report: Content) -> NumpyNetwork:
     return NumpyNetwork.from_weights(report.checkpoint.weights)
 
 
+@pytest.fixture(scope="module")
+def denoiser() -> NumpyNetwork:
+    return NumpyNetwork.from_weights(runs.load(str(builtin.FOLDER / builtin.DENOISE / runs.MODEL)).weights)
+
+
 def test_page_works_without_a_network(opened: Page) -> None:
     """Opening the page makes no request, and the browser reports no fault; nothing is wider than a narrow screen."""
     assert opened.faults == []
@@ -118,9 +126,8 @@ def test_position_between_two_images(opened: Page, report: Content, network: Num
         opened.shows("between-frame", frame)
 
 
-def test_noise_is_that_of_the_command(opened: Page, report: Content, network: NumpyNetwork) -> None:
+def test_noise_is_that_of_the_command(opened: Page, report: Content, network: NumpyNetwork, denoiser: NumpyNetwork) -> None:
     """For each kind of noise and two levels, the noisy and both denoised images are those of `denoise`."""
-    denoiser = NumpyNetwork.from_weights(runs.load(str(builtin.FOLDER / builtin.DENOISE / runs.MODEL)).weights)
     for number, (kind, levels) in enumerate(NOISE_LEVELS.items()):
         for step in (1, 4):
             start = EVERY * (3 + number)
@@ -221,6 +228,30 @@ def test_play_moves_the_slider_until_it_is_paused(opened: Page) -> None:
     assert opened.tab.input_value("#between-t") == paused
 
 
+def test_map_of_two_units_has_their_codes(opened: Page, report: Content, denoiser: NumpyNetwork, tmp_path: Path) -> None:
+    """A place in the map is the code: from the lowest to the highest of each unit, and not below 0 in the margin."""
+    model, rng = ModelConfig(bottleneck=2), np.random.default_rng(0)
+    weights = {name: 0.2 * rng.normal(size=shape).astype(np.float32) for name, shape in model.shapes().items()}
+    checkpoint = dataclasses.replace(report.checkpoint, weights=weights, metadata=Metadata(model))
+    pair = NumpyNetwork.from_weights(weights)
+    found = content.collect((checkpoint, pair), denoiser, report.dataset, report.images, no_progress)
+    path = tmp_path / "report.html"
+    path.write_bytes(page.render(found, []))
+    two = Page(opened.tab.context.new_page(), path)
+    two.tab.locator("#map-points").scroll_into_view_if_needed()
+    box = two.tab.locator("#map-points").bounding_box()
+    low, high = found.map.positions.min(axis=0), found.map.positions.max(axis=0)
+    assert (high > low).all()
+    for place in ((0.25, 0.5), (0.01, 0.99)):
+        x, y = (round(box[start] + share * box["width"]) for start, share in zip("xy", place, strict=True))
+        two.tab.mouse.click(x, y)
+        shares = np.array([x - box["x"], box["y"] + box["height"] - y]) / box["width"]
+        code = low + (high - low) * (shares * 1000 - drawings.MARGIN) / (1000 - 2 * drawings.MARGIN)
+        two.shows("map-decoded", pair.decode(np.maximum(code, 0)[None].astype(np.float32)))
+    assert two.faults == []
+    two.tab.close()
+
+
 def test_long_and_missing_names(opened: Page, report: Content, tmp_path: Path) -> None:
     """Long class names do not make the page wider or leave the map, and an image without a label is named by its reference."""
     name = f"\u05d0 {'long name ' * 20}end"
@@ -229,10 +260,8 @@ def test_long_and_missing_names(opened: Page, report: Content, tmp_path: Path) -
     starts = dataclasses.replace(report.starts, labels=labels)
     path = tmp_path / "report.html"
     path.write_bytes(page.render(dataclasses.replace(report, dataset=dataset, starts=starts), []))
-    tab = opened.tab.context.new_page()
+    tab = Page(opened.tab.context.new_page(), path).tab
     tab.set_viewport_size({"width": 320, "height": 900})
-    tab.goto(path.as_uri())
-    tab.wait_for_selector("html[data-ready]")
     assert tab.evaluate("document.documentElement.scrollWidth") == 320
     first, second = starts.names[:2]
     assert tab.locator("#units-start option").all_text_contents()[:2] == [first, f"\u2068{name}\u2069 ({second})"]

@@ -29,6 +29,12 @@ function image(bytes, index) {
   return Float32Array.from(bytes.subarray(start, start + PIXELS), (value) => value / 255);
 }
 
+/** Return the place of a pointer in an element, in units of which its sides have `size`. */
+function placeIn(node, size, event) {
+  const box = node.getBoundingClientRect();
+  return [((event.clientX - box.left) / box.width) * size, ((event.clientY - box.top) / box.height) * size];
+}
+
 function fill(select, names, indices = names.keys()) {
   for (const index of indices) {
     const [name, label] = names[index];
@@ -130,11 +136,8 @@ function startDraw({ data, arrays, network }, setCode) {
   let prepared = null;
   Object.assign(context, { lineCap: "round", lineJoin: "round", lineWidth: pen, strokeStyle: "#fff" });
 
-  const place = (event) => {
-    const box = field.getBoundingClientRect();
-    return inside([((event.clientX - box.left) / box.width) * size, ((event.clientY - box.top) / box.height) * size]);
-  };
   const inside = (point) => point.map((value) => Math.min(Math.max(value, margin), size - margin));
+  const place = (event) => inside(placeIn(field, size, event));
   const redraw = () => {
     context.fillRect(0, 0, size, size);
     for (const points of strokes) {
@@ -248,7 +251,8 @@ function startMap({ data, arrays, network }, setCode) {
   const codeAt = (near) => {
     if (data.extent) {
       const [x, y, stepX, stepY, margin] = data.extent;
-      return Float32Array.of(x + (place[0] - margin) * stepX, y + (size - margin - place[1]) * stepY);
+      const found = [x + (place[0] - margin) * stepX, y + (size - margin - place[1]) * stepY];
+      return Float32Array.from(found, (value) => Math.max(value, 0)); // no code is negative
     }
     const code = new Float32Array(width);
     const weights = near.map(([, distance]) => 1 / (distance + 1e-3));
@@ -272,12 +276,8 @@ function startMap({ data, arrays, network }, setCode) {
     paint(element("map-decoded"), network.decode(code));
     decode(code, digit, `a place in the map, near ${describe(data.names.points[row])}`);
   };
-  const at = (event) => {
-    const box = map.getBoundingClientRect();
-    return [((event.clientX - box.left) / box.width) * size, ((event.clientY - box.top) / box.height) * size];
-  };
   for (const type of ["pointermove", "pointerdown"])
-    map.addEventListener(type, (event) => show(at(event), event.buttons === 1 && setCode));
+    map.addEventListener(type, (event) => show(placeIn(map, size, event), event.buttons === 1 && setCode));
   map.addEventListener("keydown", (event) => {
     const isChosen = ["Enter", " "].includes(event.key);
     if (!isChosen && !(event.key in ARROWS)) return;
