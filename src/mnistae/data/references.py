@@ -94,7 +94,9 @@ def load(
     indices = {ref: _index(ref, ref.number, dataset) for ref in refs if dataset is not None and ref.number is not None}
     for ref in refs:
         if dataset is not None and ref in indices:
-            yield _from_dataset(ref, dataset, indices[ref])
+            label = int(dataset.labels(ref.split)[indices[ref]])
+            pixels = to_float(dataset.image(ref.split, indices[ref]))
+            yield InputImage(ref.text, pixels, None if label == NO_LABEL else label, class_name=dataset.class_name(label))
         else:
             yield from _from_files(ref, raw=raw)
 
@@ -137,12 +139,6 @@ def _index(ref: ImageRef, number: int, dataset: Dataset) -> int:
     if number >= len(indices):
         raise UsageError(f"index out of range: '{ref.text}'", hint=f"{dataset.name} has {found}")
     return int(indices[number])
-
-
-def _from_dataset(ref: ImageRef, dataset: Dataset, index: int) -> InputImage:
-    label = int(dataset.labels(ref.split)[index])
-    pixels = to_float(dataset.image(ref.split, index))
-    return InputImage(ref.text, pixels, None if label == NO_LABEL else label, class_name=dataset.class_name(label))
 
 
 def _from_files(ref: ImageRef, *, raw: bool) -> Iterator[InputImage | SkippedImage]:

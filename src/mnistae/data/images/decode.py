@@ -71,7 +71,9 @@ def read_stream(
         data = start + stream.read(formats.MAX_FILE_BYTES + 1)
     except OSError as error:
         raise DataError(f"cannot read '{name}': {error.strerror or error}", hint=GIVE_AN_IMAGE) from error
-    image = _stretched(read_grey(data, name=name))
+    image = read_grey(data, name=name)
+    if 1 / 256 < image.grey.max() <= 1.001 / 255:  # values 0 and 1 of 255
+        image = replace(image, grey=np.minimum(image.grey * np.float32(255), 1), notes=(*image.notes, values.BINARY))
     if raw:
         if image.grey.shape != (SIDE, SIDE):
             hint = "remove --raw to have the digit cropped, scaled and centred"
@@ -141,13 +143,6 @@ def _shrink(image: NDArray[np.integer]) -> Array:
     k = -(-max(image.shape) // WORKING_SIDE)
     h, w = (side // k for side in image.shape)  # not 0: strips are refused
     return np.asarray(image[: h * k, : w * k].reshape(h, k, w, k).mean(axis=(1, 3), dtype=np.float32))
-
-
-def _stretched(image: GreyImage) -> GreyImage:
-    """Return an image with values 0 and 1 of 255 on the full scale."""
-    if not 1 / 256 < image.grey.max() <= 1.001 / 255:
-        return image
-    return replace(image, grey=np.minimum(image.grey * np.float32(255), 1), notes=(*image.notes, values.BINARY))
 
 
 def _flatten(grey: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
