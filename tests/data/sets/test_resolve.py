@@ -164,7 +164,7 @@ def test_user_folder_without_it(own: Path, digits: Digits, tmp_path: Path, monke
 def test_folder_of_the_same_name(own: Path, digits: Digits, open_: Callable[[str], Dataset]) -> None:
     """A folder of the user's that has the name of a data set is not read for it, and that is said."""
     write_idx(Path("mnist"), digits)
-    assert open_("mnist").how_found == ("not the folder './mnist': that is --dataset ./mnist",)
+    assert open_("mnist").how_found == ("the folder './mnist' is not read; for that, use --dataset ./mnist",)
     assert open_("./mnist").how_found == ()
 
 

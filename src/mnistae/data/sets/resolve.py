@@ -179,7 +179,7 @@ def _other_folder(name: str, place: Path) -> tuple[str, ...]:
     """Return the note that a folder of the data set's name, in the working folder, is not what is read."""
     if not os.path.isdir(name) or place.resolve().is_relative_to(Path(name).resolve()):  # noqa: PTH112
         return ()
-    return (f"not the folder './{name}': that is --dataset ./{name}",)
+    return (f"the folder './{name}' is not read; for that, use --dataset ./{name}",)
 
 
 def _replace(place: Path) -> str:
