@@ -30,7 +30,7 @@ class ReferenceRun:
 
 def train_reference(forks: ForkServer, home: Path, words: tuple[object, ...], save_every: float = 0) -> ReferenceRun:
     """Train the run `r` undisturbed."""
-    ended = forks.run(*words, home=home, save_every=save_every)
+    ended = forks.run(*words, home=home, save_every=save_every, timeout=100)
     assert ended.code == 0, ended.err
     return ReferenceRun(home, words, digest(home), ended.seconds)
 
@@ -54,8 +54,8 @@ def resume_args(home: Path, whole: ReferenceRun) -> tuple[object, ...]:
 def resume(forks: ForkServer, home: Path, whole: ReferenceRun, *more: object, save_every: float = 0) -> str:
     """Check the store, continue as a user would, and return the final digest. No temporary file is left."""
     check_store(home)
-    ended = forks.run(*resume_args(home, whole), *more, home=home, save_every=save_every)
-    assert ended.code == 0, ended.err
+    ended = forks.run(*resume_args(home, whole), *more, home=home, save_every=save_every, timeout=100)
+    assert ended.code == 0, ended
     assert leftovers(home) == []
     return digest(home)
 
