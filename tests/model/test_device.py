@@ -1,8 +1,5 @@
 """Device selection."""
 
-import os
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -38,16 +35,6 @@ def test_check_choice() -> None:
     for choice in ("", "gpu", "CPU", "cuda:", "cuda:-1", "cuda:99999", "cpu\n", "cuda:٣"):
         with pytest.raises(UsageError, match="unknown device"):
             device.check_choice(choice)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows does not remove it")
-def test_removed_working_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In a directory that has been removed the import of torch would end the process: a message comes first."""
-    (tmp_path / "removed").mkdir()
-    monkeypatch.chdir(tmp_path / "removed")
-    (tmp_path / "removed").rmdir()
-    with pytest.raises(UsageError, match="the working directory has been removed"):
-        device.check_choice("auto")
 
 
 @pytest.mark.parametrize(
