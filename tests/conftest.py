@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -41,6 +42,12 @@ os.umask(0o022)  # tests compare the permissions of files
 for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL)
+
+# The same examples at each check, others in each campaign; no deadline, as the machine may be busy.
+hypothesis.settings.register_profile(
+    "mnistae", deadline=None, derandomize=not client.LONG, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
+hypothesis.settings.load_profile("mnistae")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 REAL_MNIST = SHARED / "data" / "mnist"

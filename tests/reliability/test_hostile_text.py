@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mnistae
@@ -82,7 +82,7 @@ def test_any_text(cli: Cli, trained: str, home: Path) -> None:
     """T12: nor does any text that can be made up."""
     tried = 0
 
-    @settings(max_examples=trials(40, 5000), deadline=None, derandomize=not LONG, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=trials(40, 5000))
     @given(st.text(st.characters(exclude_categories=[]) | st.sampled_from("\x1b\x9b\x07\r[];m"), min_size=1, max_size=50))
     def try_one(foreign: str) -> None:
         nonlocal tried

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -217,15 +217,8 @@ def second() -> Iterator[None]:
 
 def play(examples: int, steps: int) -> None:
     """Run the state machine, with the same examples each time."""
-    rules = settings(
-        max_examples=examples,
-        stateful_step_count=steps,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],  # shrinking takes more time than it is worth
-        suppress_health_check=list(HealthCheck),
-    )
+    # shrinking takes more time than it is worth
+    rules = settings(max_examples=examples, stateful_step_count=steps, derandomize=True, phases=[Phase.generate])
     run_state_machine_as_test(Store, settings=rules)
 
 

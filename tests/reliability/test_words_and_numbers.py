@@ -4,7 +4,7 @@ import inspect
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistae.cli.app import COMMANDS, load
@@ -187,7 +187,7 @@ def test_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """T7: of any texts the store takes those that name a folder in it, and no others."""
     tried: list[bool] = []
 
-    @settings(max_examples=trials(200, 10_000), deadline=None, derandomize=not LONG, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=trials(200, 10_000))
     @given(ANY_NAME)
     def try_one(name: str) -> None:
         tried.append(leaves(name))

@@ -71,7 +71,7 @@ def test_onnx_says_what_goes_in_and_out(part: Part) -> None:
     assert stored == [name for name in SMALL.shapes() if name.partition(".")[0] in onnx_graph.LAYERS[part]]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(hidden=st.integers(1, 40), bottleneck=st.integers(1, 20), seed=st.integers(0, 2**32 - 1))
 def test_arrays_come_back_to_the_bit(hidden: int, bottleneck: int, seed: int) -> None:
     """NumPy reads the npz without pickles; PyTorch's module takes the safetensors as its state dict."""

@@ -66,7 +66,7 @@ def test_foreign_names_are_escaped() -> None:
     assert len(legend) <= 80
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     curves=st.lists(st.lists(st.floats(1e-6, 10), min_size=1, max_size=300), min_size=1, max_size=8),
     width=st.integers(60, 200),

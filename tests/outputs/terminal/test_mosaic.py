@@ -100,7 +100,7 @@ def test_nan_is_drawn_black() -> None:
         assert mosaic(canvas, nothing) == mosaic(canvas, np.zeros((1, 784), np.float32)) != mosaic(canvas, images(1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     count=st.integers(1, 40),
     columns=st.integers(1, 3),
