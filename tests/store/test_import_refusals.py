@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mnistae.model.network import Autoencoder
 from mnistae.store import foreign
 from tests.support.hostile import Canary
-from tests.support.weight_files import SIZES, arrays, prefixed, refusal, weights, zipped
+from tests.support.weight_files import SIZES, arrays, prefixed, refusal, unnamed, weights, zipped
 
 SAVE = foreign.SAVE_WEIGHTS
 AGAIN = "download or copy it again"
@@ -55,6 +55,10 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {
         (without("fc1.bias") | {"c1": torch.zeros(16)}, "no bias found for 'fc1', among c1 (16,)"),
         (without("fc1.bias", "fc2.bias"), "no bias found for 'fc1', 'fc2'"),
         (weights() | {"fc1.bias": 3}, "no bias found for 'fc1'"),
+        (unnamed("m3 m2 m1 m4 v1 v2 v3 v4"), None),
+        (unnamed("m1 m2 m3 m4 v3 v2 v1 v4"), None),
+        (unnamed("d e m o p q r s"), None),
+        ([unnamed("3 2 1 4 5 6 7 8")[name] for name in "12345678"], None),
     ],
     ALONE: [
         (
@@ -98,6 +102,10 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {
     "import a checkpoint whose training did not diverge": [
         (weights() | {"fc3.bias": torch.full((16,), number, dtype=torch.float64)}, "'fc3.bias' contains NaN or infinity")
         for number in (torch.nan, 1e300)
+    ],
+    "rename one; a slash is read as a dot": [
+        (weights() | {"fc1/bias": torch.zeros(16)}, "two arrays have the name 'fc1.bias'"),
+        ({0: torch.zeros(3), "0": torch.ones(3)}, "two arrays have the name '0'"),
     ],
     SAVE: [
         (Autoencoder(SIZES), "it is a whole pickled model of type 'mnistae.model.network.Autoencoder'"),
@@ -167,6 +175,7 @@ FILES: dict[str, list[tuple[bytes, str]]] = {
         (safetensors_of("F4", 4), DAMAGED),
         (safetensors_of("Q9", 8), DAMAGED),
         (safetensors.torch.save(weights())[:-1], DAMAGED),
+        (struct.pack("<Q", 2**19) + (b"[" * 2**18 + b"]" * 2**18), "it is in an unknown format"),
         (zipped({"x/data.pkl": b"", "x/y/data.pkl": b""}), "it is a PyTorch file that cannot be read: several pickles"),
         (zipped({"x/data.pkl": b"\x80\x02N."}), "it is a PyTorch file that is truncated, damaged or has unusual contents"),
         (zipped({"x.npy": b"\x93NUMPY"}, zipfile.ZIP_LZMA), UNREADABLE + "x.npy has an unsupported compression method"),

@@ -14,7 +14,7 @@ from mnistae.core.records import Metadata, TrainingState
 from mnistae.store import export, foreign, importer, variants
 from mnistae.store import format as checkpoint_format
 from mnistae.store.variants import InputRange, Variant
-from tests.support.weight_files import SIZES, arrays, prefixed, refusal, weights
+from tests.support.weight_files import SIZES, arrays, prefixed, refusal, unnamed, weights
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +78,17 @@ OPTIMIZER = {"state": {n: {"exp_avg": tensor} for n, tensor in enumerate(weights
         (renamed("1", "2", "3", "4", weight="W", bias="b"), None),
         (renamed("fc1", "fc2", "fc3", "fc4", weight="", bias="_bias"), ()),
         (renamed("enc_1", "enc_2", "dec_1", "dec_2", weight="_w", bias="_b"), mapping("enc_1", "enc_2", "dec_1", "dec_2")),
-        (list(weights().values()), mapping("0", "2", "4", "6")),
-        (sorted(weights().values(), key=lambda tensor: -tensor.ndim), mapping("0", "1", "2", "3")),
+        (list(weights().values()), mapping("0 with 1", "2 with 3", "4 with 5", "6 with 7")),
+        (sorted(weights().values(), key=lambda tensor: -tensor.ndim), mapping("0 with 4", "1 with 5", "2 with 6", "3 with 7")),
+        (unnamed("down code back final v1 v2 v3 v4"), None),
+        (
+            [torch.rand(50), *weights().values(), torch.rand(10, 10)],
+            (*mapping("1 with 2", "3 with 4", "5 with 6", "7 with 8"), "left out: '0', '9'"),
+        ),
+        ([torch.rand(50), *sorted(weights().values(), key=lambda tensor: -tensor.ndim)], None),
+        *(((weights(), torch.rand(n, *shape)), None) for n, *shape in ((16,), (1,), (8, 1, 28, 28))),
+        ([weights(), {"conv.weight": torch.zeros(8, 1, 3, 3)}], None),
+        ([*MODULES.values(), torch.rand(9, 28, 28)], (*mapping("0/0", "0/2", "1/0", "1/2"), "left out: '2'")),
         (weights() | {"losses": torch.rand(50)}, ("left out: 'losses'",)),
         (arrays(), ()),
         ({"net": weights(), "best": np.float64(0.02), "losses": np.arange(3.0), "when": [np.int64(3)]}, None),
@@ -89,6 +98,9 @@ OPTIMIZER = {"state": {n: {"exp_avg": tensor} for n, tensor in enumerate(weights
             ("left out: 'head.weight', 'head.bias'",),
         ),
         ({"best": (one := weights()), "last": one}, under("best/")),
+        ({"best": one, "last": {name.replace(".", "_"): tensor for name, tensor in one.items()}}, under("best/")),
+        ([list(one.values()), list(one.values())], None),
+        ({f"{place}{name.replace('.', '_')}": tensor for place in ("", "best_") for name, tensor in one.items()}, ()),
         (one | {name.replace("fc1", "encoder.0"): tensor for name, tensor in one.items() if "fc1" in name}, ()),
         ({"net": weights(), "log": collections.defaultdict(int, a=1), "empty": np.zeros(0), "type": int}, under("net/")),
         ({name: array[None] if array.ndim == 1 else array for name, array in arrays().items()}, ()),
@@ -123,15 +135,32 @@ def test_other_precisions(tmp_path: Path, kind: torch.dtype) -> None:
         ModelConfig(hidden=1, bottleneck=1),
         ModelConfig(hidden=3, bottleneck=40),
         ModelConfig(hidden=784, bottleneck=4),
+        ModelConfig(hidden=9, bottleneck=9),
     ],
 )
-@pytest.mark.parametrize("names", [("fc1", "fc2", "fc3", "fc4"), ("encoder.0", "encoder.2", "decoder.0", "decoder.2")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("fc1", "fc2", "fc3", "fc4"),
+        ("encoder.0", "encoder.2", "decoder.0", "decoder.2"),
+        ("fc1_hidden", "fc2_bottleneck", "fc3_hidden", "fc4_output"),
+        ("net2.block1.fc", "net2.block2.proj", "net2.block3.fc", "net2.block4.fc"),
+    ],
+)
 def test_other_sizes(tmp_path: Path, sizes: ModelConfig, names: tuple[str, ...]) -> None:
     """The network's sizes follow from the shapes; names decide between matrices of one shape, also in alphabetical order."""
     own = weights(sizes)
     data = safetensors.torch.save({name.replace(name[:3], names[int(name[2]) - 1]): tensor for name, tensor in own.items()})
     (tmp_path / "other.safetensors").write_bytes(data)
     check_import(tmp_path / "other.safetensors", own, sizes)
+
+
+def test_order_of_the_file(tmp_path: Path) -> None:
+    """Where names do not tell matrices of one shape apart, the order of a PyTorch file does, which is not alphabetical."""
+    own = weights(sizes := ModelConfig(hidden=9, bottleneck=9))
+    names = ("hidden1", "code", "hidden2", "out")
+    torch.save({name.replace(name[:3], names[int(name[2]) - 1]): tensor for name, tensor in own.items()}, tmp_path / "lab.pth")
+    check_import(tmp_path / "lab.pth", own, sizes, mapping(*names))
 
 
 def test_plain_safetensors(tmp_path: Path) -> None:
@@ -146,7 +175,9 @@ def test_safetensors_without_names_for_parts(tmp_path: Path) -> None:
     parts = {"weight": "net/matrix{}", "bias": "net/offset{}"}
     data = {parts[name[4:]].format(name[2]): tensor for name, tensor in weights().items()}
     (tmp_path / "lab.safetensors").write_bytes(safetensors.torch.save(data))
-    check_import(tmp_path / "lab.safetensors", weights(), notes=mapping(*(f"net.matrix{number}" for number in range(1, 5))))
+    check_import(
+        tmp_path / "lab.safetensors", weights(), notes=mapping(*(f"net.matrix{n} with net.offset{n}" for n in range(1, 5)))
+    )
 
 
 def test_npz(tmp_path: Path) -> None:
@@ -157,10 +188,11 @@ def test_npz(tmp_path: Path) -> None:
     assert refusal(tmp_path / "keras.npz")[1] == f"for Keras, {foreign.SAVE_KERAS}"
     (tmp_path / "own.npz").write_bytes(export.encode(arrays(), "npz"))
     check_import(tmp_path / "own.npz", weights(), notes=())
+    listed = mapping(*(f"arr_{n} with arr_{n + 1}" for n in range(0, 8, 2)))
     np.savez_compressed(tmp_path / "list.npz", *arrays().values())
-    check_import(tmp_path / "list.npz", weights(), notes=mapping("arr_0", "arr_2", "arr_4", "arr_6"))
+    check_import(tmp_path / "list.npz", weights(), notes=listed)
     np.savez(tmp_path / "list.npz", *(array if array.ndim == 2 else array[:, None] for array in arrays().values()))
-    check_import(tmp_path / "list.npz", weights(), notes=mapping("arr_0", "arr_2", "arr_4", "arr_6"))
+    check_import(tmp_path / "list.npz", weights(), notes=listed)
 
 
 def test_our_own_file(tmp_path: Path) -> None:

@@ -28,6 +28,11 @@ def prefixed(prefix: str) -> dict[str, Any]:
     return {f"{prefix}{name}": tensor for name, tensor in weights().items()}
 
 
+def unnamed(names: str) -> dict[str, Any]:
+    """Return the weights with these names, first those of the matrices."""
+    return dict(zip(names.split(), sorted(weights().values(), key=lambda tensor: -tensor.ndim), strict=True))
+
+
 def refusal(path: Path) -> tuple[str, str]:
     """Return the message and the hint of an import that fails."""
     with pytest.raises(CheckpointError) as failure:

@@ -130,7 +130,7 @@ def load(data: bytes) -> dict[str, Any]:
     try:
         members = npz.unpack(data, ".npy" if kind == NPZ else "data.pkl", limit=MAX_FILE)
         if kind == NPZ:
-            return {name[:-4].replace("/", "."): npy.read_array(member) for name, member in members.items()}
+            return _by_name((name[:-4].replace("/", "."), npy.read_array(member)) for name, member in members.items())
     except (UnreadableError, ValueError) as error:
         raise CheckpointError(safe_text(f"it is {kind} that cannot be read: {error}"), hint=HINT) from error
     if len(members) > 1:
@@ -149,7 +149,7 @@ def _load_safetensors(data: bytes) -> dict[str, Any]:
         found = safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError) as error:  # KeyError: a type that torch does not know
         raise CheckpointError(f"it is {SAFETENSORS} that is truncated or damaged", hint=HINT) from error
-    return {name.replace("/", "."): found[name] for name in sorted(found)}  # they have no order of their own
+    return _by_name((name.replace("/", "."), found[name]) for name in sorted(found))  # they have no order of their own
 
 
 def _load_pytorch(data: bytes, pickled: bytes) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _load_pytorch(data: bytes, pickled: bytes) -> dict[str, Any]:
         pairs: list[Any] = [(placeholder, name) for name, placeholder in safe.items()]
         with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(pairs):
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        return {name or "it": array for name, array in _without_copies(_arrays(content, "", set()))}
+        return _by_name((name or "it", array) for name, array in _arrays(content, "", set()))
     except CheckpointError:
         raise
     except Exception as error:  # foreign bytes: torch raises a dozen kinds
@@ -215,19 +215,25 @@ def _arrays(item: object, name: str, seen: set[object], depth: int = 0) -> Itera
             yield from _arrays(value, f"{name}/{own}" if name else own, seen, depth + 1)
 
 
-def _without_copies(arrays: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Yield arrays without those of a module that is registered under a second name; single tensors may be shared."""
-    modules: dict[str, list[tuple[str, Any]]] = {}
+def _by_name(arrays: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return arrays by name, without those of a module that is registered under a second name; single vectors may be shared."""
+    found: dict[str, Any] = {}
+    modules: dict[str, list[str]] = {}
     for number, (name, array) in enumerate(arrays):
         if number == MAX_ARRAYS:
             raise CheckpointError("it contains too many arrays", hint=SAVE_WEIGHTS)
-        modules.setdefault(name.rpartition(".")[0], []).append((name, array))
+        if name in found:
+            raise CheckpointError(safe_text(f"two arrays have the name '{name}'"), hint="rename one; a slash is read as a dot")
+        found[name] = array
+        modules.setdefault(name[: max(map(name.rfind, "./_")) + 1], []).append(name)
     seen: set[object] = set()
-    for module, members in modules.items():
-        places = {_place(array) for _, array in members}
-        if not module or not places <= seen:
-            yield from members
+    for names in modules.values():
+        places = {_place(found[name]) for name in names}
+        is_vector = [found[name].ndim for name in names] == [1]
+        if places <= seen and not is_vector:
+            found = {name: array for name, array in found.items() if name not in names}
         seen |= places
+    return found
 
 
 def _place(array: Any) -> object:

@@ -54,7 +54,7 @@ def find(arrays: Arrays) -> tuple[ModelConfig, dict[str, str], list[str]]:
     _check_others([layer for layer in layers if layer not in used], config, names, arrays)
     notes = []
     if [layer.name for layer in used] != ["fc1", "fc2", "fc3", "fc4"]:
-        notes.append(", ".join(f"{safe_text(layer.name)} → fc{number}" for number, layer in enumerate(used, start=1)))
+        notes.append(", ".join(f"{_source(layer)} → fc{number}" for number, layer in enumerate(used, start=1)))
     if left_out := [f"'{safe_text(name)}'" for name in arrays if name not in names]:
         notes.append(f"left out: {', '.join(left_out[:LISTED])}{' …' if len(left_out) > LISTED else ''}")
     return config, dict(zip(config.shapes(), names, strict=True)), notes
@@ -72,13 +72,32 @@ def _layers(arrays: Arrays) -> Iterator[Layer]:
             yield Layer(key.lstrip("./") or name, name, bias, (array.shape[0], array.shape[1]))
 
 
+def _source(layer: Layer) -> str:
+    """Return the name of a layer for a note, with its bias if their names do not connect them."""
+    return safe_text(layer.name if _PART.match(str(layer.bias)) else f"{layer.name} with {layer.bias}")
+
+
 def _pairs(arrays: Arrays) -> dict[str, str]:
-    """Return the biases by their matrices, for names that do not tell: one for each in their order, or else the next array."""
-    matrices = [name for name, array in arrays.items() if array.ndim == 2 and 1 not in array.shape]
-    vectors = [name for name, array in arrays.items() if array.ndim == 1 or (array.ndim == 2 and 1 in array.shape)]
-    if len(matrices) == len(vectors):
+    """Return the biases by their matrices, for names that do not tell: the next array, or the one of the same number or place.
+
+    Places in the file mean nothing if they follow from the alphabet, or if the numbers in the names are in another order.
+    """
+    matrices = {name: array.shape for name, array in arrays.items() if array.ndim == 2 and 1 not in array.shape}
+    following = {name: after for name, after in itertools.pairwise(arrays) if name in matrices and arrays[after].ndim == 1}
+    if sum(arrays[after].shape == matrices[name][:1] for name, after in following.items()) >= 4:
+        return following
+    lengths = {length for shape in matrices.values() for length in shape}
+    vectors = [name for name, array in arrays.items() if name not in matrices and {*array.shape} - {1} <= lengths]
+    steps = [step for names in (matrices, vectors) for step in itertools.pairwise(map(_numbers, names))]
+    is_numbered = all(number < after for number, after in steps)
+    is_ordered = list(arrays) != sorted(arrays) and all(number <= after for number, after in steps)
+    if len(matrices) == len(vectors) and (is_numbered or is_ordered) and PIXELS in next(iter(matrices.values()), ()):
         return dict(zip(matrices, vectors, strict=True))
-    return {name: after for name, after in itertools.pairwise(arrays) if arrays[name].ndim == 2 and arrays[after].ndim == 1}
+    return following
+
+
+def _numbers(name: str) -> list[int]:
+    return [*map(int, re.findall(r"\d{1,9}", name))]
 
 
 def _sizes(layers: Sequence[Layer], arrays: Arrays) -> ModelConfig:
@@ -106,9 +125,12 @@ def _has_all(found: Counter[tuple[int, int]], hidden: int, bottleneck: int) -> b
 def _choose(config: ModelConfig, layers: Sequence[Layer]) -> list[Layer]:
     """Return fc1 to fc4. Of two matrices of the same shape the encoder's comes first, or else the one with the lower number.
 
-    Where names do not tell, the order of the file does, unless it is alphabetical.
+    Numbers decide if the names are otherwise the same, or if the first ones that differ do so in all layers. Where names do
+    not tell, the order of the file does, unless it is alphabetical.
     """
     shapes = [shape for shape in config.shapes().values() if len(shape) == 2]
+    numbers = zip(*(_numbers(layer.name) for layer in layers if layer.shape in shapes), strict=False)
+    is_numbered = next((len(set(column)) for column in numbers if len(set(column)) > 1), 0) == len(shapes)
     is_alphabetical = list(layers) == sorted(layers, key=lambda layer: layer.matrix)
     chosen: list[Layer] = []
     for shape in shapes:
@@ -117,8 +139,8 @@ def _choose(config: ModelConfig, layers: Sequence[Layer]) -> list[Layer]:
         if len(alike) > shapes.count(shape):
             # a second network has a second fc1; a variational one has two heads
             raise CheckpointError(f"more than one matrix of shape {shape}: {names}", hint=_ONLY if chosen else _ALONE)
-        if len({re.sub(r"\d", "", layer.name) for layer in alike}) == 1:
-            alike.sort(key=lambda layer: [*map(int, re.findall(r"\d{1,9}", layer.name))])
+        if is_numbered or len({re.sub(r"\d", "", layer.name) for layer in alike}) == 1:
+            alike.sort(key=lambda layer: _numbers(layer.name))
         elif len(set(map(_is_decoder, alike))) == 1 and is_alphabetical:
             raise CheckpointError(f"{names} have the same shape, and their order is unclear", hint=_NUMBER)
         alike.sort(key=_is_decoder)
@@ -133,7 +155,8 @@ def _is_decoder(layer: Layer) -> bool:
 def _check_biases(layers: Sequence[Layer], arrays: Arrays) -> None:
     missing = ", ".join(f"'{layer.name}'" for layer in layers if layer.bias is None)
     if missing:
-        vectors = [name for name, array in arrays.items() if array.ndim == 1 and name not in {layer.bias for layer in layers}]
+        biases = {layer.bias for layer in layers}
+        vectors = [name for name, array in arrays.items() if array.ndim == 1 and name not in biases]
         reason = f"no bias found for {missing}, among {_list(vectors, arrays)}" if vectors else f"no bias found for {missing}"
         raise CheckpointError(safe_text(reason), hint=_BIAS)
     found = {layer: tuple(arrays[layer.bias].shape) for layer in layers if layer.bias}
@@ -152,19 +175,18 @@ def _check_others(layers: Sequence[Layer], config: ModelConfig, used: Collection
     if any(layer.shape[0] in {PIXELS, config.hidden, config.bottleneck} for layer in layers):
         found = _list([layer.matrix for layer in layers], arrays)
         raise CheckpointError(f"there are more than four layers: {found}", hint=_ONLY)
-    homes = set(map(_home, used))
-    known = {*used, *(name for layer in layers if layer.bias or layer.shape[0] > 1 for name in (layer.matrix, layer.bias))}
+    homes = {name: name.rpartition("/")[0] for name in arrays}
+    if len({homes[name] for name in used}) >= 4:  # lists of pairs, one for each layer or array, count as one
+        homes = {name: re.sub(r"\d+", "0", home) for name, home in homes.items()}
+    own = {homes[name] for name in used}
+    separate = {name for layer in layers if layer.bias or layer.shape[0] > 1 for name in (layer.matrix, layer.bias)}
     widths = {1, PIXELS, config.hidden, config.bottleneck}
-    others = [name for name in arrays if name not in known and (arrays[name].ndim > 1 or {*arrays[name].shape} & widths)]
-    if odd := [name for name in others if _home(name) in homes or "running_mean" in name]:
+    others = [name for name in arrays if name not in used and name not in separate]
+    others = [name for name in others if arrays[name].ndim > 1 or {*arrays[name].shape} & widths]
+    if odd := [name for name in others if homes[name] in own or "running_mean" in name]:
         is_normalised = any("running_mean" in name for name in odd)
         reason = "the network has batch normalisation" if is_normalised else "the network may have more than its four layers"
         raise CheckpointError(f"{reason}: {_list(odd, arrays)}", hint=_ONLY)
-
-
-def _home(name: str) -> str:
-    """Return the name of the mapping that an array is in; lists of pairs, one for each layer, have one home."""
-    return re.sub(r"\d", "", name.rpartition("/")[0])
 
 
 def _list(names: Collection[str], arrays: Arrays) -> str:
