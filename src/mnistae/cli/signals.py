@@ -54,7 +54,7 @@ def install() -> None:
     for number in TERMINATION_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
-    if hasattr(signal, "SIGTSTP"):
+    if sys.platform != "win32":
         signal.signal(signal.SIGQUIT, _end)  # Ctrl-\
         if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
             signal.signal(signal.SIGTSTP, _suspend)  # Ctrl-Z
@@ -114,7 +114,7 @@ def exit_with(code: int) -> NoReturn:
 
 def _end(number: int, _frame: FrameType | None) -> None:
     show_cursor()
-    if os.name == "posix" and number in {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}:
+    if sys.platform != "win32" and number in {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     os._exit(128 + number)

@@ -25,10 +25,10 @@ def can_redraw() -> bool:
         return False
     if "JPY_PARENT_PID" in os.environ or os.environ.get("CI", "").lower() not in OFF:
         return False
-    try:
-        return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
-    except (OSError, AttributeError):  # not our controlling terminal, or not a POSIX system
-        return True
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):  # not our controlling terminal
+            return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
+    return True
 
 
 def error_console() -> "Console":

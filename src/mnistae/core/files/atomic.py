@@ -65,7 +65,7 @@ class Writer:
     def commit(self) -> None:
         """Make the bytes durable, give them the target's name, and make the name durable."""
         with _output_errors(self.path):
-            if self._mode is not None and hasattr(os, "fchmod"):  # a replaced file keeps its permissions, whatever the umask
+            if self._mode is not None and sys.platform != "win32":  # a replaced file keeps its permissions, whatever the umask
                 with contextlib.suppress(OSError):  # one of another group than our own
                     os.fchown(self._fd, -1, self._group)
                 os.fchmod(self._fd, self._mode)

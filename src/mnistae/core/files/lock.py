@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,24 +32,26 @@ def exclusive_lock(path: Path, *, timeout: float) -> Iterator[bool]:
 
 def hold(fd: int) -> None:
     """Lock an open file until it is closed, if the file system has locks."""
-    with contextlib.suppress(ImportError, OSError):  # Windows has no fcntl
+    if sys.platform != "win32":
         import fcntl
 
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX)
 
 
 def is_free(first: int, second: int) -> bool | None:
     """Whether nobody holds the lock of a file that is open twice, None if its locks do not work; if so, `first` locks it."""
-    try:
+    if sys.platform != "win32":
         import fcntl
 
-        fcntl.flock(first, fcntl.LOCK_SH | fcntl.LOCK_NB)  # NFS lets a file that is open for reading be locked for readers only
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):
-        return None
-    try:
-        fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
+        try:  # NFS lets a file that is open for reading be locked for readers only
+            fcntl.flock(first, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return None
+        try:
+            fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
     return None  # two holders at once: some network file systems grant every lock

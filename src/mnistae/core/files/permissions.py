@@ -1,6 +1,7 @@
 """Which file or folder denies access, and whose it is."""
 
 import os
+import sys
 from pathlib import Path
 
 
@@ -20,10 +21,10 @@ def hint(path: str | Path, otherwise: str, *, is_write: bool = False) -> str:
     if is_write and place.parent != place and os.access(place, os.W_OK):
         place = place.parent
     user = place.lstat().st_uid
-    if not hasattr(os, "geteuid") or user == os.geteuid():
-        return otherwise
-    try:
-        owner = place.owner()
-    except (OSError, KeyError):  # a user without a name
-        owner = str(user)
-    return f"'{place}' belongs to user '{owner}': ask for permission, or change its owner with 'sudo chown -R'"
+    if sys.platform != "win32" and user != os.geteuid():
+        try:
+            owner = place.owner()
+        except (OSError, KeyError):  # a user without a name
+            owner = str(user)
+        return f"'{place}' belongs to user '{owner}': ask for permission, or change its owner with 'sudo chown -R'"
+    return otherwise
