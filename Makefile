@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 PYTHONS ?= 3.11 3.12 3.13
 
-.PHONY: check check-docs check-script fix docs pictures pythons smoke bench bench-quick campaign
+.PHONY: check check-docs check-script types types-win32 types-darwin fix docs pictures pythons smoke bench bench-quick campaign
 
 # Coverage counts the test processes only, not the commands that they start.
 check:
@@ -11,8 +11,14 @@ check:
 	$(PYTHON) -m codespell_lib
 	$(PYTHON) docs/words.py
 	$(MAKE) --no-print-directory check-docs check-script
-	$(PYTHON) -m mypy
+	$(MAKE) --no-print-directory -j3 types types-win32 types-darwin
 	$(PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=92
+
+types:
+	$(PYTHON) -m mypy
+
+types-win32 types-darwin: types-%:
+	$(PYTHON) -m mypy --platform $* --cache-dir .mypy_cache/$* src
 
 check-docs:
 	$(PYTHON) docs/generate.py --check
