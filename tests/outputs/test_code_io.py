@@ -11,7 +11,7 @@ from mnistae.core.arrays import Array
 from mnistae.core.errors import DataError
 from mnistae.outputs import code_io
 from mnistae.outputs.code_io import BLOCK, FORMATS, Block
-from mnistae.outputs.code_text import MAX_JSON, MAX_ROW
+from mnistae.outputs.code_text import HINT, MAX_JSON, MAX_ROW, RIGHT_CHECKPOINT
 
 WIDTH = 3
 
@@ -25,11 +25,11 @@ def text_of(kind: str, *blocks: Array) -> bytes:
     return b"".join(parts)
 
 
-def read(data: bytes, notes: list[str] | None = None) -> Array:
+def read(data: bytes, notes: list[str] | None = None, width: int = WIDTH) -> Array:
     note = ([] if notes is None else notes).append
-    blocks = list(code_io.read(io.BufferedReader(io.BytesIO(data)), width=WIDTH, name="x", note=note))
+    blocks = list(code_io.read(io.BufferedReader(io.BytesIO(data)), width=width, name="x", note=note))
     assert all(1 <= len(block) <= BLOCK for block in blocks)
-    return np.concatenate([np.empty((0, WIDTH), np.float32), *blocks])
+    return np.concatenate([np.empty((0, width), np.float32), *blocks])
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -75,8 +75,22 @@ RECORDS = [{"c2": code[2], "c0": code[0], "c1": code[1]} for code in CODES]
         ("sep=;\n" + ROWS.replace(",", ";"), ""),
         (ROWS.replace("\n", ",\n"), ""),
         ("1,5 | 2,25 | 0\n4 | 5,5 | 6\n7 | 8 | 9,125\n", "x: commas read as decimal points"),
+        ("c0 | c1 | c2\n" + ROWS.replace(",", " | "), ""),
+        (INDEXED.replace(",", " | "), "x: first column skipped as an index ('0')"),
+        ("image , c0 , c1 , c2 \na," + ROWS.replace("\n", "\nb,", 2), ""),
+        ("a|b.png," + ROWS.replace("\n", "\nb,", 2), "x: first column skipped as an index ('a|b.png')"),
+        ("a|b,c0,c1,c2\n0," + ROWS.replace("\n", "\n1,", 2), "x: columns 'c0' to 'c2' read, skipped: a|b"),
+        ("c0,c1,c2,2023\n" + ROWS.replace("\n", ",7\n"), "x: columns 'c0' to 'c2' read, skipped: 2023"),
+        (
+            ",c0,c1,c2,0\n0," + ROWS.replace("\n", ",7\n1,", 2)[:-1] + ",7\n",
+            "x: columns 'c0' to 'c2' read, skipped: (unnamed), 0",
+        ),
         (ROWS.replace("\n", "\n,,\n", 2), "x: 2 rows without values skipped"),
-        ("image,c0,c1,c2\n#1.png," + ROWS.replace("\n", "\n#2.png,", 2) + "#,\n", ""),
+        (
+            "image,c0,c1,c2\n#1.png," + ROWS.replace("\n", "\n#2.png,", 2) + "#,\n",
+            "x: 3 rows beginning with # read as codes",
+        ),
+        ("c0,c1,c2\n#1,2,3\n#\n" + ROWS, "x: 1 row beginning with # skipped as comments"),
         ("# by hand, 3 codes\n \n" + ROWS + "# end\n", ""),
     ],
 )
@@ -97,13 +111,25 @@ def test_codes_of_other_programs_are_read(text: str, note: str) -> None:
         (b"0,1,2\n", [[0, 1, 2]], ["x: first row '0,1,2' read as a code"]),
         (b"1e0,1e1,1e2\n4,5,6\n", [[1, 10, 100], [4, 5, 6]], []),
         (b"1,2,3\n4,5.5,6\n", [[1, 2, 3], [4, 5.5, 6]], ["x: first row '1,2,3' read as a code"]),
+        (b"[1]", [[1]], []),
+        (b"0.5\n1.5\n", [[0.5], [1.5]], []),
+        (b"0\n1\n", [[0], [1]], ["x: first row '0' read as a code"]),
+        (b"c0\n0.5\n", [[0.5]], []),
+        (b"image,label,c0\na,3,0.5\n", [[0.5]], []),
+        (b"image | c0\na | 0.5\n", [[0.5]], []),
+        (b"a|b,c0\n1,0.5\n", [[0.5]], ["x: columns 'c0' to 'c0' read, skipped: a|b"]),
+        (b"a|b 0.5\n", [[0.5]], ["x: first column skipped as an index ('a|b')"]),
+        (b"0,0.5\n1,1.5\n", [[0.5], [1.5]], ["x: first column skipped as an index ('0')"]),
         (b"2;2;3\n" * 3 + b"1;2;3,5\n", [[2, 2, 3]] * 3 + [[1, 2, 3.5]], ["x: commas read as decimal points"]),
     ],
 )
 def test_what_a_text_holds(data: bytes, codes: list[list[float]], note: list[str]) -> None:
-    """Comments and blank lines hold no codes; numbers that count are a code where they may be one; a late comma is reported."""
+    """Comments and blank lines hold no codes; numbers that count are a code where they may be one; a late comma is reported.
+
+    Codes may be single numbers.
+    """
     notes: list[str] = []
-    assert (read(data, notes).tolist(), notes) == (codes, note)
+    assert (read(data, notes, len(codes[0]) if codes else WIDTH).tolist(), notes) == (codes, note)
 
 
 @pytest.mark.parametrize("kind", [">f8", "<f2", "<i8", "|u1", "F"])
@@ -155,6 +181,10 @@ BAD = {
     b"[1,2,NaN]": "not finite",
     b"[1,2,1e39]": "not finite",
     b"[1,2,[]]": "not a number",
+    b"[1,2,true]": "not a number",
+    b"1.5,2,1_0\n": "not a number",
+    b"| c0 | c1 | c2 |\n|---|---|---|\n| 1 | 2 | 3 |\n": "x is a Markdown table",
+    b"0,1.5,2.5,3.5\n": "has 4 values, expected 3",
     b"[1,2,": "malformed or truncated JSON",
     b"[" * 200_000 + b"]" * 200_000: "malformed or truncated JSON",
     b"[" + b"1" * MAX_JSON: "line or code longer than",
@@ -202,6 +232,35 @@ def test_bad_streams_are_refused(data: bytes) -> None:
     """Each error names the place and the reason."""
     with pytest.raises(DataError, match=BAD[data]):
         read(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "hint"),
+    [
+        (b"1\n2\n", f"{HINT}; put all numbers of a code in one row"),
+        (b"[]", HINT),
+        (b"1,2\n", RIGHT_CHECKPOINT),
+        (b"1,5,2,5,0,5\n", f"{RIGHT_CHECKPOINT}; if the decimal points are commas, separate the values by semicolons"),
+        (
+            b"1,2,3,4.5\n",
+            f"{RIGHT_CHECKPOINT}; if only some of the columns are the code, name them c0 to c2 in a header",
+        ),
+        (archive("x/data.pkl"), "save the codes as CSV, or with np.save(FILE, codes)"),
+        (b"BZh91AY&SY", "unpack it, and give the file in it"),
+    ],
+    ids=range(7),
+)
+def test_hints(data: bytes, hint: str) -> None:
+    """The hint names a cause that fits the number of values, or the step that is missing."""
+    with pytest.raises(DataError) as failure:
+        read(data)
+    assert failure.value.hint == hint
+
+
+def test_single_number_beside_another() -> None:
+    """A header whose other columns are numbers is refused where it may be a code of one number."""
+    with pytest.raises(DataError, match="code 0 in x has 2 values, expected 1"):
+        read(b"c0,0\n0.5,7\n", width=1)
 
 
 def test_csv_quotes_what_needs_it() -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import shlex
 import shutil
@@ -6,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnistae.core.config import TrainConfig
 from mnistae.core.errors import CheckpointError, MnistaeError, OutputError, UsageError
 from mnistae.store import runs, verification
+from tests.conftest import Cli
 from tests.support.saved_runs import HISTORY, IMPORTED, METADATA, arrays, refusal, save, tree
 from tests.support.weight_files import zipped
 
@@ -152,9 +155,11 @@ def test_load_by_path(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("reference", "kind", "message", "hint"),
     [
-        ("three", CheckpointError, "no such checkpoint: 'three'", "available: two, one, lab, denoise"),
+        ("three", CheckpointError, "no such checkpoint: 'three'", "available: two, one, large, lab, denoise"),
         ("OnE-2", CheckpointError, "no such checkpoint: 'OnE-2'", "did you mean 'one'?"),
         ("big.pth", CheckpointError, "cannot use checkpoint 'big.pth': it is larger than 64 MiB", LARGE),
+        ("huge.pth", CheckpointError, "cannot use checkpoint 'huge.pth': it is larger than 64 MiB", LIST),
+        ("large", CheckpointError, "cannot use checkpoint '{store}/large/model.safetensors': it is larger than 64 MiB", LIST),
         ("", UsageError, "empty checkpoint name", "leave out -c and MNISTAE_CHECKPOINT to use the newest run"),
         ("x/y", CheckpointError, "no such checkpoint file: 'x/y'", "run 'mnistae checkpoints list' for the names of runs"),
         ("here/", CheckpointError, "cannot use checkpoint 'here': it is a folder", LIST),
@@ -166,8 +171,10 @@ def test_refusals(store: Path, reference: str, kind: type[MnistaeError], message
     """A missing or damaged checkpoint is reported in one line that names it, with a hint."""
     save("one", "two")
     Path("here").mkdir()
-    Path("big.pth").touch()
-    os.truncate("big.pth", 64 * 2**20 + 1)
+    (store / "large").mkdir()
+    for path, size in (("big.pth", 64), ("huge.pth", 256), (store / "large" / "model.safetensors", 64)):
+        Path(path).touch()
+        os.truncate(path, size * 2**20 + 1)
     Path("text.safetensors").write_text("text")
     (store / "two" / "model.safetensors").write_bytes(b"")
     message = message.format(store=store, cut="truncated or not a safetensors file")
@@ -226,6 +233,24 @@ def test_killed_before_its_first_model(store: Path) -> None:
     assert runs.load_state("one")[1] == METADATA
     hint = "resume it with 'mnistae train --resume --name one'"
     assert refusal(runs.load, "one") == (CheckpointError, "run 'one' has no model yet", hint)
+    with runs.lock("one"):  # as while its model is written
+        assert not verification.lacks_model("one")
+    assert verification.lacks_model("one")
+
+
+def test_finished_without_a_model(cli: Cli, store: Path) -> None:
+    """The missing model of a finished run is reported, with the command that writes it again; an unfinished run is whole."""
+    save("one")
+    metadata = dataclasses.replace(METADATA, training=TrainConfig(epochs=3))
+    runs.save("two", runs.load_state("one")[0], metadata)
+    for name in ("one", "two"):
+        (store / name / "model.safetensors").unlink()
+    answer = cli("checkpoints", "verify")
+    assert [line.split()[:2] for line in answer.out.splitlines()[1:3]] == [["two", "ok"], ["one", "incomplete"]]
+    assert answer.code == 3
+    assert answer.err == (
+        "error: 1 incomplete run: 'one' (no model)\nhint: save its model again with 'mnistae train --resume --name one'\n"
+    )
 
 
 def test_imported_run(store: Path) -> None:

@@ -111,7 +111,7 @@ def _read_npz(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[
             kind = "PyTorch file" if any(one.endswith("/data.pkl") for one in names) else "zip archive"
             kind = "spreadsheet" if "xl/workbook.xml" in names else kind
             raise DataError(
-                f"{name} is a {kind}, not an .npz of arrays", hint="save the codes: np.save(FILE, codes), or as CSV"
+                f"{name} is a {kind}, not an .npz of arrays", hint="save the codes as CSV, or with np.save(FILE, codes)"
             )
         if len(arrays) > 1 and "codes" not in arrays:
             found = f"{name} has {len(arrays)} arrays, none of them called 'codes': {', '.join(arrays[:8])}"
@@ -163,7 +163,14 @@ def _in_blocks(values: Iterator[Sequence[Any]], width: int, name: str) -> Iterat
             if len(row) != width:
                 raise code_text.wrong_width(place, len(row), width, name)
             try:
-                codes.append([float(cell) for cell in row])
+                codes.append([_number(cell) for cell in row])
             except (TypeError, ValueError, OverflowError) as error:
                 raise DataError(f"not a number in code {place} in {name}: '{json.dumps(list(row))[:60]}'", hint=HINT) from error
         yield np.array(codes)
+
+
+def _number(cell: Any) -> float:
+    """Return a number of a table or of JSON, where Python would take true and 1_0 as well."""
+    if isinstance(cell, bool) or (isinstance(cell, str) and "_" in cell):
+        raise ValueError(cell)
+    return float(cell)

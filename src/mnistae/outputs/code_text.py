@@ -27,16 +27,21 @@ _NUMBERED = re.compile(r"(.*?)([0-9]{1,9})")
 _NUMBER = re.compile(r"\s*[-+]?(?:(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?)\s*", re.IGNORECASE)
 _OTHERS = {"image", "label", "class"}  # columns of our own besides the code
 _INK = re.compile(r"\S")
+_MARKS = re.compile(r",|\s[-+.\d]")  # between the cells of other tables
 _PRINTED = re.compile(r"\s*(?:(?:array|tensor)\(|\[+\s*[-+.\de]+\s+[-+.\d])")  # by Python, with spaces instead of commas
 
 Note = Callable[[str], None]
 
 
 class _Lines(Iterator[str]):
-    """The lines of a text, with a limit on the characters `used` since the last complete value; `empty` rows are counted."""
+    """The lines of a text, with a limit on the characters `used` since the last complete value.
+
+    Rows without values, `empty`, and rows of a table that begin with #, `marked`, are counted.
+    """
 
     def __init__(self, text: io.TextIOWrapper, name: str, limit: int) -> None:
-        self.text, self.name, self.limit, self.used, self.empty = text, name, limit, 0, 0
+        self.text, self.name, self.limit = text, name, limit
+        self.used = self.empty = self.marked = 0
 
     def __next__(self) -> str:
         line = self.text.readline(self.limit + 1)
@@ -114,7 +119,11 @@ def _codes_of(value: Any, width: int, name: str) -> Iterator[Sequence[Any]]:
 def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Sequence[str]]:
     """Yield the values of each row of a table."""
     first = next((line for line in lines if line.strip() and not line.startswith(("#", "sep="))), "")
-    delimiter = next((mark for mark in ";\t|," if mark in first), " ")
+    if re.fullmatch(r"\s*\|.*\|\s*", first):
+        raise DataError(f"{name} is a Markdown table", hint=HINT)
+    cells = [cell.strip() for cell in first.split("|")]  # also of a name that contains "|"
+    is_piped = len(cells) >= max(width, 2) and all(_NUMBER.fullmatch(cell) or not _MARKS.search(cell) for cell in cells)
+    delimiter = next((mark for mark in (";\t|," if is_piped else ";\t,") if mark in first), " ")
     source: Iterable[str] = itertools.chain([first], lines)
     if delimiter == " ":
         source = (line.strip() for line in source)
@@ -133,16 +142,22 @@ def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Se
         yield [cell.replace(",", ".") for cell in code]
     if head and lines.empty:
         note(f"{name}: {counted(lines.empty, 'row')} without values skipped")
+    if lines.marked:
+        done = "read as codes" if head[0][0] == "image" else "skipped as comments"
+        note(f"{name}: {counted(lines.marked, 'row')} beginning with # {done}")
 
 
 def _cells(reader: Iterable[list[str]], lines: _Lines) -> Iterator[list[str]]:
-    """Yield the rows of a table without blank lines and comments; in our own tables, a name of an image may begin with #."""
+    """Yield the rows of a table without blank lines and comments; where the first column is image, a name may begin with #."""
     first: list[str] = []
-    for row in reader:  # without csv.Error, as lines are limited
+    for cells in reader:  # without csv.Error, as lines are limited
+        row = [cell.strip() for cell in cells]
         lines.used = 0
         lines.empty += len(row) > 1 and not any(row)
-        is_image = first[:1] == ["image"] and len(row) == len(first)
-        if any(row) and (is_image or not row[0].startswith("#")):
+        is_marked = any(row) and row[0].startswith("#")
+        is_row = len(row) == len(first)
+        lines.marked += is_marked and is_row
+        if any(row) and (not is_marked or (is_row and first[0] == "image")):
             first = first or row
             yield row
 
@@ -179,7 +194,8 @@ def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Seq
         is_header = len(head) > 1 and (is_long or not any(map(str.isdecimal, head[1])))
         note(f"{name}: first row '{','.join(first)}' read as a {'header' if is_header else 'code'}")
         return places if is_header else None
-    if any(_NUMBER.fullmatch(cell) for k, cell in enumerate(first) if k not in (places or ())):
+    is_named = places and width > 1 and not first[places[0]].isdecimal()
+    if not is_named and any(_NUMBER.fullmatch(cell) for k, cell in enumerate(first) if k not in (places or ())):
         return None
     if places is None:
         places = range(0 if first[0] else 1, len(first))
@@ -195,9 +211,9 @@ def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Seq
 
 def wrong_width(index: int, found: int, width: int, name: str) -> DataError:
     """Return the error of a code of `found` values where the checkpoint has a bottleneck of `width`."""
-    hint = RIGHT_CHECKPOINT if found else HINT
+    hint = RIGHT_CHECKPOINT if found > 1 else HINT
     if found == 1:
-        hint += "; write all numbers of a code in one line"
+        hint += "; put all numbers of a code in one row"
     elif found == 2 * width:
         hint += "; if the decimal points are commas, separate the values by semicolons"
     elif found in {width + 1, width + 2}:

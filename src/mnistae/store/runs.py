@@ -238,8 +238,10 @@ def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
     except files.UnreadableError as error:
         if permissions.is_denied(path):
             raise _cannot_read(path, error) from error
+        from mnistae.store import foreign  # needed for a refusal only
+
         hint = _NAME_ONE
-        if name is None and path.is_file():  # too large for a checkpoint
+        if name is None and path.is_file() and checkpoint_format.MAX_FILE < path.stat().st_size <= foreign.MAX_FILE:
             command = f"mnistae checkpoints import {shlex.quote(str(path))}"
             hint = f"if it contains weights from another program, import it first: {command}"
         raise CheckpointError(f"cannot use checkpoint '{path}': {error}", hint=hint) from error

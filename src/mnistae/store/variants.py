@@ -85,10 +85,11 @@ VARIANTS = tuple(itertools.starmap(Variant, itertools.product(InputRange, Bottle
 
 @dataclass(frozen=True)
 class Trial:
-    """The MSE of weights on digits as the variant that was assumed, and as the one with the smallest error.
+    """The MSE of weights on digits as the variant that was assumed, and as the best one.
 
-    `pca_mse` is that of as many principal components as there are units that are active for some of these digits, and
-    `mean_mse` that of the mean digit.
+    The best is the assumed one if its error is the smallest, else the first whose error is near the smallest. `pca_mse` is
+    that of as many principal components as there are units that are active for some of these digits, and `mean_mse` that of
+    the mean digit.
     """
 
     digits: str
@@ -156,7 +157,7 @@ def try_on_digits(weights: Weights, assumed: Variant) -> Trial:
     with np.errstate(over="ignore", invalid="ignore"):
         measured = {variant: _measure(weights, images, variant) for variant in VARIANTS}
     (mse, active), least = measured[assumed], min(measured.values())[0]
-    best = next(variant for variant in VARIANTS if measured[variant][0] <= NEARLY * least)
+    best = next(variant for variant in VARIANTS if measured[variant][0] <= NEARLY * least) if mse > least else assumed
     pca_mse = _mse(PCA.fit(images, active).reconstruct(images), images)
     mean_mse = _mse(images.mean(axis=0), images)
     return Trial(digits, assumed, mse, active, pca_mse, mean_mse, best, measured[best][0])

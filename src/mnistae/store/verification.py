@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from mnistae.core.errors import CheckpointError
+from mnistae.core.errors import CheckpointError, LockedError, OutputError
+from mnistae.core.files import read as files
 from mnistae.store import runs
 
 
@@ -27,6 +28,19 @@ def verify_all() -> dict[str, str | None]:
         with contextlib.suppress(CheckpointError):
             found[name] = verify(name)
     return found
+
+
+def lacks_model(name: str) -> bool:
+    """Whether the model of a run that has finished is missing, and no process is about to write it."""
+    path = runs.model_path(name)
+    with contextlib.suppress(CheckpointError, LockedError):
+        if files.is_missing(path):
+            with contextlib.suppress(OutputError), runs.lock(name):  # a store that cannot be written to has no writers
+                pass
+            metadata = runs.load_state(name)[1]
+            is_finished = metadata.training is not None and len(metadata.history) >= metadata.training.epochs
+            return is_finished and files.is_missing(path)
+    return False
 
 
 def _problem(name: str, file: str, read: Callable[[str], object]) -> str | None:

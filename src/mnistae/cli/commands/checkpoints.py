@@ -22,6 +22,8 @@ from mnistae.store.variants import Bottleneck, InputRange, Output, Variant
 
 COLUMNS = ("name", "hidden", "bottleneck", "epochs", "loss", "active_units", "dataset", "state")
 
+NO_MODEL = "no model"
+
 Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Run names.", show_default=False)]
 OptionalNames = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Run names (default: all).")]
 OptionalName = Annotated[
@@ -149,6 +151,7 @@ def export(name: OptionalName = None, *, part: PartOption = Part.WHOLE, out: Exp
 def verify(checkpoint_names: OptionalNames = None, *, reporter: Reporter) -> None:
     """Verify every file of the given runs; exit with 3 if any is damaged."""
     found = {name: verification.verify(name) for name in checkpoint_names} if checkpoint_names else verification.verify_all()
+    found |= {name: NO_MODEL for name, reason in found.items() if reason is None and verification.lacks_model(name)}
     damaged = [name for name, reason in found.items() if reason]
     if not (damaged and reporter.as_json):
         rows = [[name, _health(name, reason), reason or ""] for name, reason in found.items()]
@@ -158,11 +161,16 @@ def verify(checkpoint_names: OptionalNames = None, *, reporter: Reporter) -> Non
         )
     if damaged:
         others = "".join(f", '{name}'" for name in damaged[1:])
-        kinds = " or ".join(sorted({_health(name, found[name]) for name in damaged}))
-        readable = [name for name in damaged if _health(name, found[name]) == "damaged"]
+        first = {_health(name, found[name]): name for name in reversed(damaged)}
+        hint = runs.CHECK
+        if name := first.get("damaged"):
+            hint = f"remove it with 'mnistae checkpoints remove {name}', or train it again"
+        elif name := first.get("incomplete"):
+            hint = f"save its model again with 'mnistae train --resume --name {name}'"
         raise CheckpointError(
-            f"{len(damaged)} {kinds} run{'s' if others else ''}: '{damaged[0]}' ({found[damaged[0]]}){others}",
-            hint=f"remove it with 'mnistae checkpoints remove {readable[0]}', or train it again" if readable else runs.CHECK,
+            f"{len(damaged)} {' or '.join(sorted(first))} run{'s' if others else ''}: "
+            f"'{damaged[0]}' ({found[damaged[0]]}){others}",
+            hint=hint,
         )
 
 
@@ -208,5 +216,7 @@ def _entry(name: str) -> dict[str, Any] | None:
 def _health(name: str, reason: str | None) -> str:
     if reason is None:
         return "ok"
+    if reason == NO_MODEL:
+        return "incomplete"
     model = runs.model_path(name)
     return "unreadable" if any(map(permissions.is_denied, (model, model.with_name(runs.STATE)))) else "damaged"
