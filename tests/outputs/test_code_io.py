@@ -80,6 +80,7 @@ RECORDS = [{"c2": code[2], "c0": code[0], "c1": code[1]} for code in CODES]
         ("image , c0 , c1 , c2 \na," + ROWS.replace("\n", "\nb,", 2), ""),
         ("a|b.png," + ROWS.replace("\n", "\nb,", 2), "x: first column skipped as an index ('a|b.png')"),
         ("a|b,c0,c1,c2\n0," + ROWS.replace("\n", "\n1,", 2), "x: columns 'c0' to 'c2' read, skipped: a|b"),
+        ("a|b c0 c1 c2\n0 " + ROWS.replace(",", " ").replace("\n", "\n1 ", 2), "x: columns 'c0' to 'c2' read, skipped: a|b"),
         ("c0,c1,c2,2023\n" + ROWS.replace("\n", ",7\n"), "x: columns 'c0' to 'c2' read, skipped: 2023"),
         (
             ",c0,c1,c2,0\n0," + ROWS.replace("\n", ",7\n1,", 2)[:-1] + ",7\n",

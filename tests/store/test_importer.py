@@ -87,6 +87,8 @@ OPTIMIZER = {"state": {n: {"exp_avg": tensor} for n, tensor in enumerate(weights
         ),
         ([torch.rand(50), *sorted(weights().values(), key=lambda tensor: -tensor.ndim)], None),
         *(((weights(), torch.rand(n, *shape)), None) for n, *shape in ((16,), (1,), (8, 1, 28, 28))),
+        ((torch.rand(16), list(weights().values()), torch.rand(10, 10)), None),
+        ([*weights().items(), torch.rand(8, 1, 28, 28)], None),
         ([weights(), {"conv.weight": torch.zeros(8, 1, 3, 3)}], None),
         ([*MODULES.values(), torch.rand(9, 28, 28)], (*mapping("0/0", "0/2", "1/0", "1/2"), "left out: '2'")),
         (weights() | {"losses": torch.rand(50)}, ("left out: 'losses'",)),
@@ -117,8 +119,10 @@ def test_what_others_write(tmp_path: Path, content: object, notes: tuple[str, ..
 @pytest.mark.parametrize("zeros", [np.zeros(SIZES.hidden, np.float32), torch.zeros(SIZES.hidden)], ids=["array", "tensor"])
 def test_one_array_under_two_names(tmp_path: Path, zeros: object) -> None:
     """Two layers may share an array, such as one of zeros."""
-    torch.save(weights() | {"fc1.bias": zeros, "fc3.bias": zeros}, tmp_path / "lab.pth")
-    check_import(tmp_path / "lab.pth", weights() | dict.fromkeys(("fc1.bias", "fc3.bias"), torch.zeros(SIZES.hidden)))
+    shared = weights() | {"fc1.bias": zeros, "fc3.bias": zeros}
+    for content in (shared, list(shared.items())):
+        torch.save(content, tmp_path / "lab.pth")
+        check_import(tmp_path / "lab.pth", weights() | dict.fromkeys(("fc1.bias", "fc3.bias"), torch.zeros(SIZES.hidden)))
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
