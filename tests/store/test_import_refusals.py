@@ -72,6 +72,7 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {
             {f"{('down1', 'down2', 'up1', 'up2')[int(k[0])]}{k[1:]}": v for k, v in deep(784, 9, 9, 9, 784).items()},
             "'down2', 'up1' have the same shape, and their order is unclear",
         ),
+        ([*reversed(deep(784, 9, 9, 9, 784).values())], "'3', '5' have the same shape, and their order is unclear"),
     ],
     "only networks of four linear layers, 784-h-b-h-784, can be imported": [
         (weights() | {"logvar.weight": torch.zeros(2, 16)}, "more than one matrix of shape (2, 16): 'fc2', 'logvar'"),

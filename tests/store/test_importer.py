@@ -157,6 +157,9 @@ def test_other_sizes(tmp_path: Path, sizes: ModelConfig, names: tuple[str, ...])
     data = safetensors.torch.save({name.replace(name[:3], names[int(name[2]) - 1]): tensor for name, tensor in own.items()})
     (tmp_path / "other.safetensors").write_bytes(data)
     check_import(tmp_path / "other.safetensors", own, sizes)
+    for content in (list(own.values()), [*list(own.values())[::2], *list(own.values())[1::2]]):
+        torch.save(content, tmp_path / "list.pth")
+        check_import(tmp_path / "list.pth", own, sizes)
 
 
 def test_order_of_the_file(tmp_path: Path) -> None:

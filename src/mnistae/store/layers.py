@@ -82,9 +82,10 @@ def _pairs(arrays: Arrays) -> dict[str, str]:
 
     Places in the file mean nothing if they follow from the alphabet, or if the numbers in the names are in another order.
     """
-    matrices = {name: array.shape for name, array in arrays.items() if array.ndim == 2 and 1 not in array.shape}
-    following = {name: after for name, after in itertools.pairwise(arrays) if name in matrices and arrays[after].ndim == 1}
-    if sum(arrays[after].shape == matrices[name][:1] for name, after in following.items()) >= 4:
+    has_flat = sum(array.ndim == 1 for array in arrays.values()) >= 4  # or else biases are columns or rows
+    matrices = {name: a.shape for name, a in arrays.items() if a.ndim == 2 and (has_flat or 1 not in a.shape)}
+    following = {one: after for one, after in itertools.pairwise(arrays) if arrays[one].ndim == 2 and arrays[after].ndim == 1}
+    if sum(arrays[after].shape == arrays[name].shape[:1] for name, after in following.items()) >= 4:
         return following
     lengths = {length for shape in matrices.values() for length in shape}
     vectors = [name for name, array in arrays.items() if name not in matrices and {*array.shape} - {1} <= lengths]
@@ -125,23 +126,27 @@ def _has_all(found: Counter[tuple[int, int]], hidden: int, bottleneck: int) -> b
 def _choose(config: ModelConfig, layers: Sequence[Layer]) -> list[Layer]:
     """Return fc1 to fc4. Of two matrices of the same shape the encoder's comes first, or else the one with the lower number.
 
-    Numbers decide if the names are otherwise the same, or if the first ones that differ do so in all layers. Where names do
-    not tell, the order of the file does, unless it is alphabetical.
+    Otherwise numbers that differ in all layers decide, or the order of the file unless it is alphabetical. In either order fc1
+    has to be the first and fc4 the last.
     """
     shapes = [shape for shape in config.shapes().values() if len(shape) == 2]
-    numbers = zip(*(_numbers(layer.name) for layer in layers if layer.shape in shapes), strict=False)
-    is_numbered = next((len(set(column)) for column in numbers if len(set(column)) > 1), 0) == len(shapes)
+    fitting = [layer for layer in layers if layer.shape in shapes]
+    columns = zip(*(_numbers(layer.name) for layer in fitting), strict=False)
+    is_numbered = next((len(set(column)) for column in columns if len(set(column)) > 1), 0) == len(shapes)
     is_alphabetical = list(layers) == sorted(layers, key=lambda layer: layer.matrix)
+    if is_numbered:
+        fitting.sort(key=lambda layer: _numbers(layer.name))
+    is_ordered = [layer.shape for layer in fitting] == shapes and (is_numbered or not is_alphabetical)
     chosen: list[Layer] = []
     for shape in shapes:
-        alike = [layer for layer in layers if layer.shape == shape]
+        alike = [layer for layer in fitting if layer.shape == shape]
         names = ", ".join(f"'{safe_text(layer.name)}'" for layer in alike[:LISTED])
         if len(alike) > shapes.count(shape):
             # a second network has a second fc1; a variational one has two heads
             raise CheckpointError(f"more than one matrix of shape {shape}: {names}", hint=_ONLY if chosen else _ALONE)
-        if is_numbered or len({re.sub(r"\d", "", layer.name) for layer in alike}) == 1:
+        if not is_numbered and len({re.sub(r"\d", "", layer.name) for layer in alike}) == 1:
             alike.sort(key=lambda layer: _numbers(layer.name))
-        elif len(set(map(_is_decoder, alike))) == 1 and is_alphabetical:
+        elif len(alike) > 1 and len(set(map(_is_decoder, alike))) == 1 and not is_ordered:
             raise CheckpointError(f"{names} have the same shape, and their order is unclear", hint=_NUMBER)
         alike.sort(key=_is_decoder)
         chosen.append(next(layer for layer in alike if layer not in chosen))
