@@ -80,6 +80,7 @@ RECORDS = [{"c2": code[2], "c0": code[0], "c1": code[1]} for code in CODES]
         ("image , c0 , c1 , c2 \na," + ROWS.replace("\n", "\nb,", 2), ""),
         ("a|b.png," + ROWS.replace("\n", "\nb,", 2), "x: first column skipped as an index ('a|b.png')"),
         ("a|b,c0,c1,c2\n0," + ROWS.replace("\n", "\n1,", 2), "x: columns 'c0' to 'c2' read, skipped: a|b"),
+        ("label,0,1,2,nan\n7," + ROWS.replace("\n", ",7\n7,", 2)[:-1] + ",7\n", "x: columns '0' to '2' read, skipped: nan"),
         ("a|b c0 c1 c2\n0 " + ROWS.replace(",", " ").replace("\n", "\n1 ", 2), "x: columns 'c0' to 'c2' read, skipped: a|b"),
         ("c0,c1,c2,2023\n" + ROWS.replace("\n", ",7\n"), "x: columns 'c0' to 'c2' read, skipped: 2023"),
         (
@@ -118,6 +119,7 @@ def test_codes_of_other_programs_are_read(text: str, note: str) -> None:
         (b"c0\n0.5\n", [[0.5]], []),
         (b"image,label,c0\na,3,0.5\n", [[0.5]], []),
         (b"image | c0\na | 0.5\n", [[0.5]], []),
+        (b",c0,0\n0,0.5,7\n", [[0.5]], ["x: columns 'c0' to 'c0' read, skipped: (unnamed), 0"]),
         (b"a|b,c0\n1,0.5\n", [[0.5]], ["x: columns 'c0' to 'c0' read, skipped: a|b"]),
         (b"a|b 0.5\n", [[0.5]], ["x: first column skipped as an index ('a|b')"]),
         (b"0,0.5\n1,1.5\n", [[0.5], [1.5]], ["x: first column skipped as an index ('0')"]),

@@ -194,7 +194,7 @@ def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Seq
         is_header = len(head) > 1 and (is_long or not any(map(str.isdecimal, head[1])))
         note(f"{name}: first row '{','.join(first)}' read as a {'header' if is_header else 'code'}")
         return places if is_header else None
-    is_named = places and width > 1 and not first[places[0]].isdecimal()
+    is_named = places and ({"", *_OTHERS} & {*first} or (width > 1 and not first[places[0]].isdecimal()))
     if not is_named and any(_NUMBER.fullmatch(cell) for k, cell in enumerate(first) if k not in (places or ())):
         return None
     if places is None:
