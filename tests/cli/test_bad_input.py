@@ -144,6 +144,9 @@ TABLE: list[tuple[str, int, str]] = [
     ("trian", 2, "no such command 'trian'. Did you mean 'train'?"),
     ("train --epoch 3", 2, "no such option: --epoch (Possible options: --epochs)"),
     *((words, 2, "no such option: -") for words in ("-c tiny map", "--quiet --epochs 3 train", "datasets --raw verify", "-v")),
+    *((words, 2, "no such option: -") for words in ("--help --quiet", "datasets -c")),
+    ("summary --chekpoint tiny -x -text.png", 2, "no such option: --chekpoint"),
+    ("datasets --quiet", 2, "no such option: --quiet"),
     ("checkpoints rm", 2, "no such command 'rm'"),
 ]
 HINTS = {
@@ -156,6 +159,11 @@ HINTS = {
     "-c tiny map": "options follow the command: mnistae map -c",
     "--quiet --epochs 3 train": "options follow the command: mnistae train --quiet",
     "datasets --raw verify": "options follow the command: mnistae datasets verify --raw",
+    "--help --quiet": "options follow the command: mnistae COMMAND --quiet",
+    "datasets --quiet": "options follow the command: mnistae COMMAND --quiet",
+    "datasets -c": "run 'mnistae datasets --help'",
+    "summary --chekpoint tiny -x -text.png": "run 'mnistae summary --help'",
+    "train --resume --time 1.5h": "use whole h, m and s above 0, as in 55m, 90s or 1h30m",
     "-v": "run 'mnistae --help'",
     "trian": "run 'mnistae --help'",
     "train --epoch 3": "run 'mnistae train --help'",

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnistae.cli import main
 from tests.conftest import Cli, run_process, write_idx
 from tests.support.client import ForkServer, Running, wait_until
 from tests.support.terminals import HIDE, SHOW, Terminal, on, wait_until_caught
@@ -157,6 +158,8 @@ def test_full_disk(unbuffered: str, words: list[str], completing: str, code: int
         ("pydantic", "raise ValueError('no')", ("reconstruct", "1"), "pydantic.py' is imported instead"),
         ("json", "raise ValueError('no')", ("reconstruct", "1"), "json.py' is imported instead"),
         ("torch", "raise OSError('no CUDA')", ("doctor",), "torch cannot be imported: OSError: no CUDA"),
+        ("torch", "raise SystemExit(3)", ("doctor",), "torch cannot be imported: SystemExit: 3"),
+        ("numpy", "raise SystemExit(0)", ("reconstruct", "1"), "numpy.py' is imported instead"),
         ("elsewhere", "x = 1", ("summary",), "fc1"),
     ],
 )
@@ -178,3 +181,19 @@ def test_tilde(trained: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
     assert answer.out == f"{tmp_path}/x.png\n"
     assert answer.err.startswith("warning: unknown environment variable 'MNISTAE_HOMES', did you mean 'MNISTAE_HOME'?\n")
     assert (tmp_path / "x.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        *(("~", "/me"), ("-o~", "-o/me"), ("--dataset=~", "--dataset=/me"), ("~/a\nb", "/me/a\nb")),
+        ("--output=~root/x.png", f"--output={os.path.expanduser('~root')}/x.png"),  # noqa: PTH111 - for comparison
+        *((word, word) for word in ("~root/x.png", "~x.png", "-o~x.png", "a~/x.png", "--output=./~/x.png", "~\n")),
+    ],
+)
+def test_expanded_arguments(monkeypatch: pytest.MonkeyPatch, word: str, expected: str) -> None:
+    """A ~ alone or before a slash is the home folder; after the = of an option it may also be that of a user."""
+    monkeypatch.setenv("HOME", "/me")
+    monkeypatch.setattr(sys, "argv", ["mnistae", word])
+    main._expand_home()
+    assert sys.argv[1] == expected

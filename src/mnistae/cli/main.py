@@ -36,6 +36,8 @@ def _run() -> int:  # noqa: PLR0911 - one for each kind of exit
     except OSError as error:
         return _stream_error(error)
     except SystemExit as exit_:  # Typer's: the reader of a help page has gone
+        if shadows.find():  # or that of a script imported in place of a library
+            return _unexpected(exit_)
         return ExitCode.SIGPIPE if exit_.code else ExitCode.DONE
     except MnistaeError as error:
         return _report(error.message, error.hint, error.exit_code)
@@ -63,20 +65,20 @@ def _usage_error(error: typer.TyperException) -> int:
     message = message.replace("Value error, ", "")
     message = re.sub(r"^Got (unexpected extra argument)(?:\(s\)|s)? \((.*)\)$", r"\1: '\2'", message)
     if found := re.match(r"No such option: (-\S+)", message):
-        owner = None if " ".join(words) in app.COMMANDS else _owner(found[1])
+        owner = None if " ".join(words) in app.COMMANDS else _owner(" ".join(words), found[1])
         message = found[0] if owner else message
         hint = f"options follow the command: mnistae {owner} {found[1]}" if owner else hint
         if found[1][1].isdigit():
             hint = f"indices count from 0, and a file name that begins with '-' needs './' before it; {hint}"
-        elif any(word.startswith("-") and os.path.lexists(word) for word in sys.argv):
+        elif any(word.startswith("-") and found[1][1:] in word and os.path.lexists(word) for word in sys.argv):
             hint = f"a file name that begins with '-' needs './' before it; {hint}"
     return _report(message[:1].lower() + message[1:], hint, ExitCode.USAGE)  # as all other messages
 
 
-def _owner(option: str) -> str | None:
-    """Return the command that has an option: the one in the command line, else the first, or None."""
-    owners = [name for name, (_, parameters) in completion.table().items() if name and option in parameters]
-    return next((name for name in owners if {*name.split()} <= {*sys.argv}), next(iter(owners), None))
+def _owner(group: str, option: str) -> str | None:
+    """Return the command of a group that has an option: the one in the command line, else "COMMAND", or None."""
+    commands = [name for name, (_, options) in completion.table().items() if name.startswith(group) and option in options]
+    return next((name for name in commands if name and {*name.split()} <= {*sys.argv}), "COMMAND" if any(commands) else None)
 
 
 def _expand_home() -> None:
@@ -84,7 +86,7 @@ def _expand_home() -> None:
     for name in [name for name in environment.VARIABLES if name in os.environ]:
         os.environ[name] = environment.variable(name) or ""
     for at, word in enumerate(sys.argv):
-        if found := re.fullmatch(r"(|-[a-z]|--[^=]+=)(~/.*)", word, re.DOTALL):
+        if found := re.fullmatch(r"(--[^=]+=|(?:-[a-z])?(?=~(?:/|\Z)))(~.*)", word, re.DOTALL):
             sys.argv[at] = found[1] + environment.expand(found[2])
 
 
@@ -98,7 +100,7 @@ def _stream_error(error: OSError) -> int:
     return _report(f"cannot write to stdout: {error.strerror}", "is the disk full?", ExitCode.OUTPUT)
 
 
-def _unexpected(error: Exception) -> int:
+def _unexpected(error: BaseException) -> int:
     message = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
     hint = "this is a bug; please report it with the traceback (MNISTAE_DEBUG=1)"
     if path := shadows.find():

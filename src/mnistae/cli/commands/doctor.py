@@ -54,7 +54,7 @@ def _versions() -> dict[str, str | None]:
             importlib.import_module(module)
         except metadata.PackageNotFoundError:
             found[package] = None
-        except Exception as error:  # noqa: BLE001 - whatever the import of a damaged installation raises
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the import of a damaged installation raises
             found[package] = f"{found[package]}, cannot be imported: {type(error).__name__}: {error}"
     return found
 
@@ -64,7 +64,7 @@ def _device_state(name: str) -> str:
         return f"works: {devices.describe(devices.resolve(name))}"
     except DeviceError as error:
         return error.message.removeprefix(f"device '{name}' ").removeprefix("is ")
-    except Exception as error:  # noqa: BLE001 - whatever the import of a damaged installation raises
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the import of a damaged installation raises
         return f"torch cannot be imported: {type(error).__name__}: {error}"
 
 

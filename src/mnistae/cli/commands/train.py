@@ -74,7 +74,9 @@ class ResourceOptions:
         if self.threads is not None:
             configs.check_integer("--threads", self.threads, 1, 4096)
         if self.time is not None and not math.isfinite(self.deadline):
-            raise UsageError(f"invalid value for --time: '{self.time}'", hint="give a time above 0, such as 55m, 90s or 1h30m")
+            raise UsageError(
+                f"invalid value for --time: '{self.time}'", hint="use whole h, m and s above 0, as in 55m, 90s or 1h30m"
+            )
 
     @property
     def deadline(self) -> float:
