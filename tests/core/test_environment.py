@@ -8,11 +8,17 @@ from mnistae.core import environment, paths
 from mnistae.core.errors import UsageError
 
 
-@pytest.mark.parametrize("value", ['"/data"', "'/data'", "/data\r", '"/data', "/da\tta", "\x7f", "~no-such-user/data"])
-def test_what_no_shell_has_removed_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        *((value, "") for value in ('"/data"', "'/data'", "/data\r", '"/data', "/da\tta", "\x7f")),
+        ("~no-such-user/data", ": there is no user 'no-such-user'"),
+    ],
+)
+def test_what_no_shell_has_removed_is_refused(monkeypatch: pytest.MonkeyPatch, value: str, reason: str) -> None:
     """Quotes of an env file, a carriage return of a file with Windows line ends, a ~ that cannot be expanded."""
     monkeypatch.setenv("MNISTAE_DATA_DIR", value)
-    with pytest.raises(UsageError, match="invalid MNISTAE_DATA_DIR: "):
+    with pytest.raises(UsageError, match=f"invalid MNISTAE_DATA_DIR: .*{reason}$"):
         paths.user_data_dir()
 
 
@@ -42,7 +48,9 @@ def test_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str, expe
         ("MNISTAE_DATA", "MNISTAE_DATA_DIR"),
         ("MNISTAE_CHECKPOINTS", "MNISTAE_CHECKPOINT"),
         ("MNISTAE_DEVICE", None),
-        ("MNISTAE_PORT", None),
+        ("MNISTAE_HOME_DIR", "MNISTAE_HOME"),
+        ("MNISTAE_OFF_LINE", "MNISTAE_OFFLINE"),
+        *((f"MNISTAE_{word}", None) for word in ("PORT", "HOSTNAME", "HOMEPAGE", "LINE")),
         ("MNISTAE_SERVICE_HOST", None),
     ],
 )

@@ -9,6 +9,9 @@ PREFIX = "MNISTAE_"
 
 VARIABLES = [f"{PREFIX}{word}" for word in ("HOME", "DATA_DIR", "CHECKPOINT", "DEVICE", "OFFLINE", "MIRROR", "DEBUG")]
 
+UNRELATED = ("HOSTNAME", "HOMEPAGE", "LINE")
+"""Words of other programs that look like ours."""
+
 OFF = {"", "0", "false", "no", "off"}
 
 
@@ -25,7 +28,9 @@ def variable(name: str) -> str | None:
         raise UsageError(f"invalid {name}: {value!a}", hint="remove the quotes or control characters")
     expanded = expand(value)
     if expanded.startswith("~"):
-        raise UsageError(f"invalid {name}: '{value}': the home directory is unknown", hint="give the full path")
+        user = value[1:].partition("/")[0]
+        reason = f"there is no user '{user}'" if user else "the home directory is unknown"
+        raise UsageError(f"invalid {name}: '{value}': {reason}", hint="give the full path")
     return expanded
 
 
@@ -38,8 +43,9 @@ def misspelt() -> dict[str, str]:
     """Return the names of variables that look like one of ours misspelt, each with that one."""
     others = {name.removeprefix(PREFIX): name for name in os.environ.keys() - VARIABLES if name.startswith(PREFIX)}
     known = [name.removeprefix(PREFIX) for name in VARIABLES]
-    close = {name: difflib.get_close_matches(word, known, n=1, cutoff=0.66) for word, name in sorted(others.items())}
-    return {name: PREFIX + found[0] for name, found in close.items() if found}
+    words = [*known, *UNRELATED]
+    close = {name: difflib.get_close_matches(word, words, n=1, cutoff=0.66) for word, name in sorted(others.items())}
+    return {name: PREFIX + found[0] for name, found in close.items() if found and found[0] in known}
 
 
 def blame(message: str, arguments: list[str]) -> str:
