@@ -46,7 +46,7 @@ def _sanitize_environment() -> None:
 
 
 def _limit_threads() -> None:
-    """Let idle threads sleep, and start no more of them than the control groups allow. What the user has set stays.
+    """Let idle threads sleep, and start no more of them than the control groups allow. A number that the user has set stays.
 
     This has to precede the import of NumPy and torch. By default OpenMP's idle threads spin, and then two runs at once, or a
     run beside any other work, slow each other down: see docs/results.md.
@@ -54,8 +54,8 @@ def _limit_threads() -> None:
     from mnistae.core import cpus
 
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    if (usable := cpus.usable()) < cpus.available():
-        os.environ.setdefault("OMP_NUM_THREADS", str(usable))
+    if not cpus.has_thread_count() and (usable := cpus.usable()) < cpus.available():
+        os.environ["OMP_NUM_THREADS"] = str(usable)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,8 @@ def test_limit(tmp_path: Path, groups: str, files: dict[str, str], expected: int
     [
         (None, {}, {"OMP_WAIT_POLICY": "passive"}),
         (2, {}, {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "2"}),
+        (2, {"OMP_NUM_THREADS": "abc"}, {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "2"}),
+        (2, {"OMP_NUM_THREADS": " 8,2"}, {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": " 8,2"}),
         (8, {}, {"OMP_WAIT_POLICY": "passive"}),
         (2, {"OMP_NUM_THREADS": "4", "OMP_WAIT_POLICY": "active"}, {"OMP_NUM_THREADS": "4", "OMP_WAIT_POLICY": "active"}),
     ],

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +16,11 @@ def available() -> int:
 def usable() -> int:
     """Return the number of CPUs that this process may use at once."""
     return min(available(), limit() or available())
+
+
+def has_thread_count() -> bool:
+    """Whether OMP_NUM_THREADS is a number above 0 or a list of them: OpenMP ignores other values."""
+    return bool(re.fullmatch(r" *0*[1-9][0-9]{0,8} *(,.*)?", os.environ.get("OMP_NUM_THREADS", "")))
 
 
 def limit(root: Path = Path("/")) -> int | None:

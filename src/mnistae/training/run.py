@@ -72,7 +72,7 @@ def choose_threads(recorded: int | None = None) -> int:
 
     Those available are limited by OMP_NUM_THREADS, the CPU affinity and, unless OMP_NUM_THREADS is set, by control groups.
     """
-    found = [torch.get_num_threads(), recorded, None if os.environ.get("OMP_NUM_THREADS") else cpus.limit()]
+    found = [torch.get_num_threads(), recorded, None if cpus.has_thread_count() else cpus.limit()]
     return min(number for number in found if number is not None)
 
 
