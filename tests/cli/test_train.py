@@ -35,7 +35,7 @@ def test_training_leaves_a_whole_run(cli: Cli, tiny: Path, home: Path) -> None:
 
 
 def test_same_command_same_bytes(cli: Cli, tiny: Path, home: Path) -> None:
-    """Two runs with one seed are equal byte for byte in every file and in their JSON; another seed gives other weights."""
+    """Two runs with one seed are equal byte for byte in every file and in their JSON; another seed gives other losses."""
     words = ("train", "--dataset", tiny, "-e", 2, "-b", 256, "--json", "--force", "-q", "--name", "a")
     first = cli(*words, "--seed", 3)
     before = run_files(home, "a")
@@ -49,8 +49,7 @@ def test_same_command_same_bytes(cli: Cli, tiny: Path, home: Path) -> None:
     assert document["loss"] == document["history"][-1]["loss"]
     listed, *_ = json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"]
     assert document["active_units"] == listed["active_units"]
-    assert cli(*words, "--seed", 4).code == 0
-    assert run_files(home, "a")["model.safetensors"] != before["model.safetensors"]
+    assert json.loads(cli(*words, "--seed", 4).out)["history"] != document["history"]
 
 
 def test_resume_raises_the_epochs_to_the_same_bytes(cli: Cli, tiny: Path, home: Path) -> None:

@@ -67,14 +67,18 @@ def reference(images: np.ndarray, config: TrainConfig) -> tuple[list[float], lis
     return losses, rates
 
 
-@pytest.mark.parametrize("changes", [{}, {"epochs": 30, "weight_decay": 1.0}])
+@pytest.mark.parametrize("changes", [{}, {"seed": 1}, {"epochs": 30, "weight_decay": 1.0}])
 def test_losses_and_rates_are_those_of_a_plain_loop(images: np.ndarray, changes: dict[str, Any]) -> None:
-    """Epoch losses agree with a plain PyTorch loop to 1e-6, learning rates exactly, also after a plateau."""
+    """Epoch losses agree with a plain PyTorch loop to 1e-6, learning rates exactly, also after a plateau.
+
+    The seed is that of the settings, also for the noise.
+    """
     run = trained(images, **changes)
     losses, rates = reference(images, run.config)
     assert [epoch.loss for epoch in run.history] == pytest.approx(losses, abs=1e-6)
     assert [epoch.learning_rate for epoch in run.history] == rates
-    if changes:
+    assert run._generator.initial_seed() == seeds.derive(run.config.seed, "noise", run.config.epochs)
+    if "weight_decay" in changes:
         assert len(set(rates)) > 1  # the plateau was reached
 
 
