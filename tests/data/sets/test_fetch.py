@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,8 @@ from mnistae.data.sets import download, idx, registry, urls
 from mnistae.data.sets.dataset import no_progress
 from mnistae.data.sets.download import Archive
 from mnistae.data.sets.registry import DATASETS, ROLES, DatasetInfo
-from tests.conftest import idx_bytes
+from tests.conftest import Cli, idx_bytes
+from tests.support.client import is_clean_error
 from tests.support.http_mirror import Mirror
 
 Digits = dict[str, np.ndarray]
@@ -87,6 +89,25 @@ def test_fetch(name: str, digits: Digits, folder: Path, monkeypatch: pytest.Monk
         assert mirror.requests == [f"/{archive}" for archive in archives]
     assert sorted(path.name for path in folder.iterdir()) == sorted(f"{file}.gz" for file in entry.files)
     np.testing.assert_array_equal(idx.read(entry, folder).arrays["test_images"], digits["test_images"].reshape(-1, 784))
+
+
+@pytest.mark.parametrize(("behaviour", "reason"), [("not http", "invalid HTTP response"), ("drip", "timed out")])
+@pytest.mark.usefixtures("hosts")
+def test_command_with_a_bad_mirror(
+    mirror: Mirror, cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str, reason: str
+) -> None:
+    """The command ends with 4 and before a generous limit, with one printable error line and a hint, and leaves no archive."""
+    limits = download.Limits(stall=5.0, deadline=1.0, pauses=())
+    monkeypatch.setitem(download.fetch_archive.__kwdefaults__ or {}, "limits", limits)
+    mirror.behaviour = behaviour
+    started = time.monotonic()
+    answer = cli("datasets", "fetch", "mnist")
+    assert time.monotonic() - started < 30
+    assert (answer.code, is_clean_error(answer)) == (4, True), answer.err
+    (error,) = (line for line in answer.err.splitlines() if line.startswith("error: "))
+    assert reason in error
+    assert error.isprintable()
+    assert not list(home.rglob("*.gz"))
 
 
 def test_disallowed_mirror(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
