@@ -173,9 +173,8 @@ def test_killed_at_every_primitive(forks: ForkServer, kind: str, data: Path, tmp
     case, home = make_case(forks, kind, tmp_path, data), tmp_path / "killed"
     assert disturbed(forks, case, tmp_path / "done", log=tmp_path / "log").code == 0
     old, new, ops = stored(case.base), stored(tmp_path / "done"), primitives(tmp_path / "log")
-    quick = [k for k, op in enumerate(ops) if op == "replace"] + [
-        ops.index("write")
-    ]  # a file gets its name; one is half written
+    # a file gets its name; one is half written
+    quick = [*(k for k, op in enumerate(ops) if op == "replace"), ops.index("write")]
     faults = [Fault("kill", at=k, before=False) for k in (range(len(ops)) if LONG else quick)]
     faults += [Fault("kill", at=k) for k in range(len(ops)) if LONG]
     outcomes: dict[frozenset[tuple[str, bytes]], str] = {}
