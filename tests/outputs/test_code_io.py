@@ -92,6 +92,8 @@ RECORDS = [{"c2": code[2], "c0": code[0], "c1": code[1]} for code in CODES]
             "image,c0,c1,c2\n#1.png," + ROWS.replace("\n", "\n#2.png,", 2) + "#,\n",
             "x: 3 rows beginning with # read as codes",
         ),
+        ("#1,2,3\n# a,b,c\n" + ROWS, "x: 1 row beginning with # skipped as comments"),
+        ("# a b c\n#1  2 3\n" + ROWS.replace(",", " "), "x: 1 row beginning with # skipped as comments"),
         ("c0,c1,c2\n#1,2,3\n#\n" + ROWS, "x: 1 row beginning with # skipped as comments"),
         ("# by hand, 3 codes\n \n" + ROWS + "# end\n", ""),
     ],

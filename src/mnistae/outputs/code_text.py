@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -36,12 +37,13 @@ Note = Callable[[str], None]
 class _Lines(Iterator[str]):
     """The lines of a text, with a limit on the characters `used` since the last complete value.
 
-    Rows without values, `empty`, and rows of a table that begin with #, `marked`, are counted.
+    Counted are rows without values, `empty`, and those that begin with #: `kept`, and `comments` with numbers by their cells.
     """
 
     def __init__(self, text: io.TextIOWrapper, name: str, limit: int) -> None:
         self.text, self.name, self.limit = text, name, limit
-        self.used = self.empty = self.marked = 0
+        self.used = self.empty = self.kept = 0
+        self.comments: Counter[int] = Counter()
 
     def __next__(self) -> str:
         line = self.text.readline(self.limit + 1)
@@ -118,7 +120,7 @@ def _codes_of(value: Any, width: int, name: str) -> Iterator[Sequence[Any]]:
 
 def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Sequence[str]]:
     """Yield the values of each row of a table."""
-    first = next((line for line in lines if line.strip() and not line.startswith(("#", "sep="))), "")
+    first, comments = _start(lines)
     if re.fullmatch(r"\s*\|.*\|\s*", first):
         raise DataError(f"{name} is a Markdown table", hint=HINT)
     cells = [cell.strip() for cell in first.split("|")]  # also of a name that contains "|"
@@ -127,7 +129,8 @@ def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Se
     source: Iterable[str] = itertools.chain([first], lines)
     if delimiter == " ":
         source = (line.strip() for line in source)
-    table = _cells(csv.reader(source, delimiter=delimiter, skipinitialspace=True), lines)
+    reader = csv.reader(source, delimiter=delimiter, skipinitialspace=True)
+    table = _cells(itertools.chain((line.split(delimiter.rstrip(" ") or None) for line in comments), reader), lines)
     head = list(itertools.islice(table, 3))
     headers, columns = _columns(head, width, name, note) if head else (0, [])
     has_commas = False
@@ -140,11 +143,22 @@ def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Se
             has_commas = True
             note(f"{name}: commas read as decimal points")
         yield [cell.replace(",", ".") for cell in code]
-    if head and lines.empty:
-        note(f"{name}: {counted(lines.empty, 'row')} without values skipped")
-    if lines.marked:
-        done = "read as codes" if head[0][0] == "image" else "skipped as comments"
-        note(f"{name}: {counted(lines.marked, 'row')} beginning with # {done}")
+    counts = [(lines.empty, "without values skipped"), (lines.kept, "beginning with # read as codes")]
+    counts += [(lines.comments[len(row)], "beginning with # skipped as comments") for row in head[headers:][:1]]
+    for count, done in counts if head else ():
+        if count:
+            note(f"{name}: {counted(count, 'row')} {done}")
+
+
+def _start(lines: _Lines) -> tuple[str, list[str]]:
+    """Return the first line of a table, and the comments above it."""
+    comments = []
+    for line in lines:
+        if line.startswith("#"):
+            comments.append(line)
+        elif line.strip() and not line.startswith("sep="):
+            return line, comments
+    return "", comments
 
 
 def _cells(reader: Iterable[list[str]], lines: _Lines) -> Iterator[list[str]]:
@@ -155,10 +169,12 @@ def _cells(reader: Iterable[list[str]], lines: _Lines) -> Iterator[list[str]]:
         lines.used = 0
         lines.empty += len(row) > 1 and not any(row)
         is_marked = any(row) and row[0].startswith("#")
-        is_row = len(row) == len(first)
-        lines.marked += is_marked and is_row
-        if any(row) and (not is_marked or (is_row and first[0] == "image")):
+        is_image = first[:1] == ["image"] and len(row) == len(first)
+        if is_marked and not is_image:
+            lines.comments[len(row)] += any(map(_NUMBER.fullmatch, row[1:]))
+        elif any(row):
             first = first or row
+            lines.kept += is_marked
             yield row
 
 
