@@ -271,8 +271,16 @@ def test_any_picture_gives_an_image_or_is_refused(picture: Array) -> None:
     assert notes
 
 
-@pytest.mark.parametrize(("names", "is_said"), [(["two", "zero"], True), (["one", "one"], True), (["five"], False)])
-def test_two_digits(names: list[str], *, is_said: bool) -> None:
-    """Two digits side by side are read as one, and that is said; the strokes of a five are one above the other."""
-    _, notes = normalise(np.hstack([strokes(name) for name in names]), name="x")
-    assert (SEVERAL in notes) == is_said
+@pytest.mark.parametrize(
+    ("picture", "is_said"),
+    [
+        (np.hstack([strokes("two"), strokes("zero")]), True),
+        (np.hstack([strokes("one"), strokes("one")]), True),
+        (np.vstack([strokes("one"), strokes("one")]), False),
+        (np.hstack([strokes("one"), np.pad(np.ones((20, 20), np.float32), ((70, 70), (0, 20)))]), False),
+    ],
+    ids=["two and zero", "two ones", "two strokes, one above the other", "a speck"],
+)
+def test_two_digits(picture: Array, *, is_said: bool) -> None:
+    """Two digits side by side are read as one, and that is said; strokes one above the other and specks are not digits."""
+    assert (SEVERAL in normalise(picture, name="x")[1]) == is_said

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mnistae.core.errors import DataError
-from mnistae.data.sets import csv_file, tables
+from mnistae.data.sets import csv_file, table_folder, tables
 
 N = 12
 IMAGES = np.zeros((N, 28, 28), np.uint8)
@@ -112,7 +112,7 @@ def test_labels_beside(tmp_path: Path, images: str, labels: str, split: str) -> 
         else:
             (np.savez if name.endswith("z") else np.save)(tmp_path / name, array)
     assert tables.members(tmp_path / images) == [tmp_path / images, tmp_path / labels]
-    assert tables.find(tmp_path) == ([tmp_path / images])
+    assert table_folder.find(tmp_path) == ([tmp_path / images])
     check(tmp_path / images, split=split, notes=(f"labels from '{labels}'",))
     (tmp_path / labels).unlink()
     check(tmp_path / images, NONE, split=split)
@@ -129,8 +129,12 @@ def test_labels_in_a_csv_file(tmp_path: Path, columns: tuple[np.ndarray, ...]) -
 
 
 HEADER = "label," + ",".join(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))
+COLUMNS = [f"x{k % 28}y{k // 28}" for k in range(784)]
+SCRAMBLED = sorted(range(784), key=lambda k: COLUMNS[k])
 ORDER = sorted(range(784), key=str)
+WIDE = sorted(range(784), key=lambda k: HEADER[6:].split(",")[k])
 PIXEL_NAMES = ",".join(f"pixel{k}" for k in ORDER)
+PIXELS_1 = ",".join(["label", *(f"p{k}" for k in range(783))])
 MIDDLE = ",".join([*(f"p{k}" for k in range(9)), "label", *(f"p{k}" for k in range(9, 784))])
 
 
@@ -175,6 +179,16 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
         ("a.csv", text(ROWS[:, ORDER], header=PIXEL_NAMES.replace("pixel", "")), NONE, "pixels sorted by the numbers"),
         ("a.csv", text(LABELS, ROWS, header="label," + ",".join(f"{x}x{y}" for y in range(28) for x in range(28))), LABELS, ""),
         ("a.csv", text(LABELS, ROWS, header=HEADER).replace("\n", "\r"), LABELS, ""),
+        ("a.csv", text(ROWS[:, SCRAMBLED], header=",".join(sorted(COLUMNS))), NONE, "read as column and row"),
+        (
+            "a.csv",
+            text(LABELS, ROWS[:, WIDE], header="label," + ",".join(sorted(HEADER[6:].split(",")))),
+            LABELS,
+            "row and column",
+        ),
+        ("a.csv", "\ufeff" + text(LABELS[:5], ROWS[:5]) + "\ufeff" + text(LABELS[5:], ROWS[5:]), LABELS, ""),
+        ("my_femnist_train.csv", text(LABELS, ROWS), LABELS, ""),
+        ("my-emnist-train.csv", text(LABELS, IMAGES.swapaxes(1, 2).reshape(N, 784)), LABELS, "EMNIST transposed"),
     ],
 )
 def test_csv(tmp_path: Path, name: str, data: str, labels: np.ndarray, note: str) -> None:
@@ -184,10 +198,25 @@ def test_csv(tmp_path: Path, name: str, data: str, labels: np.ndarray, note: str
     check(path, labels, split="test" if "test" in name else "train", notes=(note,))
 
 
-def test_utf16(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.txt", "a.tsv.gz"])
+def test_utf16(tmp_path: Path, name: str) -> None:
     """Excel's "Unicode text" has a byte-order mark and tabs."""
-    (tmp_path / "a.txt").write_bytes(text(LABELS, ROWS, separator="\t", header=HEADER.replace(",", "\t")).encode("utf-16"))
-    check(tmp_path / "a.txt")
+    data = text(LABELS, ROWS, separator="\t", header=HEADER.replace(",", "\t")).encode("utf-16")
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    check(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        *((name, "test") for name in ("eval.csv", "VAL.csv", "a_test.csv", "TESTX.csv", "val_test.csv")),
+        *((name, "train") for name in ("VALUES.csv", "DEVICE.csv", "valid_digits.csv", "cross-val.csv", "Val Kilmer.csv")),
+    ],
+)
+def test_split_of_a_file(tmp_path: Path, name: str, split: str) -> None:
+    """A file is the test split if its name says so; 'val' and 'eval' have other meanings within a longer name."""
+    (tmp_path / name).write_text(text(LABELS, ROWS))
+    check(tmp_path / name, split=split)
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -218,6 +247,11 @@ LINE = text(LABELS[:1], ROWS[:1])
         ("\ufeff" + LINE.replace("", "\0"), "cannot read the data set '{path}': it is not UTF-8 text"),
         (text(LABELS, ROWS).encode("utf-16-le").decode("latin-1"), "cannot read the data set '{path}': it is not UTF-8 text"),
         (text(ROWS[:, :9], LABELS, ROWS[:, 9:], header=MIDDLE), "column 10 ('label') is among the pixels: '{path}'"),
+        (text(LABELS, ROWS[:, 1:], header=PIXELS_1), "783 columns of pixels, expected 784: '{path}'"),
+        (
+            text(ROWS[:, 1:], LABELS, header=PIXELS_1.removeprefix("label,") + ",label"),
+            "783 columns of pixels, expected 784: '{path}'",
+        ),
         (LINE * 6 + "# end", "cannot read the data set '{path}': line 7: 1 column, expected 785"),
         (text(LABELS, ROWS, np.ones(N, int)), "786 columns, but it is unclear which one holds the labels: '{path}'"),
         (LINE + "1" * 70_000, "cannot read the data set '{path}': line 2 is longer than 64 KiB"),

@@ -64,6 +64,19 @@ def labels(content: Content) -> tuple[list[int] | None, list[int] | None]:
         ("train/w1/7/a train/w2/0/a", [7, 0], None, (), ["2 classes"]),
         ("train/images/a", [NO], None, (), ["no labels"]),
         ("train/images/cat/a test/images/dog/a", [0], [1], ("cat", "dog"), ["train: 1 image from 'train', 1 class"]),
+        ("train/7/a test_results/plots/p", [7], None, (), ["left out 1 image outside", "test_results/plots/p.png"]),
+        ("train/7/a val/0/a test_masks/1/a", [7], [0], (), ["used 'val' as the test split", "test_masks/1/a.png"]),
+        ("test/0/a train_logs/plots/p", None, [0], (), ["left out 1 image outside"]),
+        ("train/apple/ripe/a train/apple/raw/a test/apple/ripe/b", [0, 0], [0], ("apple",), []),
+        ("train/seven/w1/a train/seven/w2/a", [7, 7], None, WORDS, []),
+        ("train/10/w1/a train/10/w2/a", [10, 10], None, (), []),
+        ("train/images/apple/ripe/a train/images/apple/raw/a", [0, 0], None, ("apple",), []),
+        ("DEVON/a MAX/a TESTED/a", [0, 1, 2], None, ("DEVON", "MAX", "TESTED"), ["3 images, 3 classes"]),
+        ("bus/a test-tube/a train-car/a", [0, 1, 2], None, ("bus", "test-tube", "train-car"), ["folder names with"]),
+        ("0_test/a 0_train/a dev_0/a", [0, 1, 2], None, ("0_test", "0_train", "dev_0"), ["'train', 'test' and 'validation'"]),
+        ("train/train-car/a train/bus/a", [0, 1], None, ("bus", "train-car"), []),
+        ("cat/a cat/train-pics/b", [0, 0], None, ("cat",), []),
+        ("train_7 val_1", [NO, NO], None, (), ["file names with 'train' and 'validation' are not read as splits"]),
         ("train/by_class/7/w1/a train/by_class/0/w1/a", [0, 7], None, (), ["2 classes"]),
         ("a 7/a", [NO, 7], None, (), ["1 class, 1 without label"]),
         ("cat/a dog/x/a", [0, 1], None, ("cat", "dog"), ["2 classes"]),
@@ -129,9 +142,8 @@ def test_polarity_is_that_of_the_set(tmp_path: Path, raw: bool) -> None:
             put(tmp_path / f"{index}.png", png(255 - INK if index < dark else INK))
         content = read(tmp_path, raw=raw)
         is_inverted = dark == 5 and not raw
-        assert (content.arrays["train_images"].mean(axis=1) < 128).tolist() == [is_inverted] * dark + [not is_inverted] * (
-            6 - dark
-        )
+        are_dark = content.arrays["train_images"].mean(axis=1) < 128
+        assert are_dark.tolist() == [(index < dark) == is_inverted for index in range(6)]
         assert content.notes[-1].startswith(f"{'' if is_inverted else 'not '}inverted")
         assert f"{dark} of 6 are dark on light" in content.notes[-1]
 

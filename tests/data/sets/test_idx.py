@@ -76,7 +76,7 @@ DAMAGED_LABELS = [
     (idx_bytes(LABELS + 1), "labels from 1 to 10, expected 0 to 9"),
     (qmnist_labels([1, -1]), "labels from -1 to 1, expected 0 to 9"),
     (qmnist_labels([256]), "labels from 256 to 256, expected 0 to 9"),
-    (idx_bytes(IMAGES), "uint8 array of shape (5, 28, 28), expected whole numbers (N,)"),
+    (idx_bytes(IMAGES), "uint8 array of shape (5, 28, 28), expected integer labels (N,)"),
 ]
 
 

@@ -71,8 +71,8 @@ def find(data: bytes, *, name: str) -> str:
         hint = CONVERT
     elif "web page" in what:
         hint = "download the image itself, not the page that shows it, or convert an SVG image to PNG"
-    elif re.search(r"\.(npz|csv|tsv)$", name.lower()):
-        hint = "read it as a data set: --dataset FILE, and train:0 for its first image"
+    elif re.search(r"\.(npz|(csv|tsv)(\.gz)?)$", name.lower()):
+        hint = "read it as a data set: --dataset FILE, and train:0 or test:0 for its first image"
     raise DataError(f"unsupported image format: '{name}'" + (f", {what}" if what else ""), hint=hint)
 
 

@@ -94,21 +94,29 @@ def read(data: bytes, path: Path) -> Table:
 
     columns = range(before := max(range(extra + 1), key=likelihood), before + PIXELS)
     if inner := [place for place in columns if sheet.names[place] in LABEL_NAMES]:
+        if inner[0] in {columns[0], columns[-1]}:
+            raise DataError(f"{PIXELS - 1} columns of pixels, expected {PIXELS}: '{path}'", hint=HINT)
         what = f"column {inner[0] + 1} ('{sheet.names[inner[0]]}') is among the pixels: '{path}'"
         raise DataError(what, hint="move it before or after them")
     place, notes = _choose({place: role for place, (_, role) in judged.items() if place not in columns}, sheet)
-    if (ordered := _in_order(columns, sheet.names)) != list(columns):
-        notes += ("pixels sorted by the numbers in the names of their columns",)
-    return sheet.pixels(ordered), None if place is None else outer[place], notes
+    ordered, order = _in_order(columns, sheet.names)
+    return sheet.pixels(ordered), None if place is None else outer[place], notes + order
 
 
-def _in_order(columns: Sequence[int], names: Sequence[str | None]) -> list[int]:
-    """Return columns of pixels in the order of the numbers in their names: 1x2 before 1x10. A transposed order is kept."""
+def _in_order(columns: Sequence[int], names: Sequence[str | None]) -> tuple[list[int], tuple[str, ...]]:
+    """Return columns of pixels in the order of the numbers in their names, 1x2 before 1x10, and a note if that is another.
+
+    An order by rows or by columns is kept.
+    """
     numbers = {tuple(map(int, re.findall(r"[0-9]{1,9}", names[place] or ""))): place for place in columns}
-    is_transposed = [*numbers] == sorted(numbers, key=lambda own: own[::-1])
-    if is_transposed or len(numbers) < len(columns) or len({_letters(names[place]) for place in columns}) > 1:
-        return list(columns)
-    return [numbers[own] for own in sorted(numbers)]
+    by_row, by_column = sorted(numbers), sorted(numbers, key=lambda own: own[::-1])
+    letters = {re.sub("[^a-z]", "", names[place] or "") for place in columns}
+    if [*numbers] in (by_row, by_column) or len(numbers) < len(columns) or len(letters) > 1:
+        return list(columns), ()
+    is_column_first = letters <= {"xy", "cr"}
+    meaning = f", read as {'column and row' if is_column_first else 'row and column'}" if len(by_row[0]) == 2 else ""
+    note = f"pixels sorted by the numbers in the names of their columns{meaning}"
+    return [numbers[own] for own in (by_column if is_column_first else by_row)], (note,)
 
 
 def _choose(roles: dict[int, str], sheet: _Sheet) -> tuple[int | None, tuple[str, ...]]:
@@ -158,10 +166,11 @@ def _sheet(data: bytes, path: Path) -> _Sheet:
 def _lines(data: bytes, path: Path) -> tuple[list[Line], str]:
     """Return the lines that are not blank, and what separates their columns; decimal commas are replaced by points."""
     stream = io.BytesIO(data)
-    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
         with gzip.open(stream) if data.startswith(b"\x1f\x8b") else stream as file:
-            lines = list(_texts(file, encoding, path))
+            is_wide = file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+            file.seek(0)
+            lines = list(_texts(file, "utf-16" if is_wide else "utf-8", path))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read the data set '{path}': damaged or truncated ({error})", hint=HINT) from error
     if not lines:
@@ -184,8 +193,9 @@ def _texts(file: io.BytesIO | gzip.GzipFile, encoding: str, path: Path) -> Itera
         if len(line) > MAX_LINE or file.tell() > MAX_TEXT:
             what = f"line {number} is longer than {MAX_LINE >> 10} KiB" if len(line) > MAX_LINE else "it is too large"
             raise DataError(f"cannot read the data set '{path}': {what}", hint=f"{HINT}; at most {MAX_TEXT >> 20} MiB")
-        if line.strip():
-            yield number, line.rstrip("\n")
+        text = line.removeprefix("\ufeff").rstrip("\n")  # also within the file, where files were joined
+        if text.strip():
+            yield number, text
 
 
 def _cells(text: str, separator: str) -> list[str]:

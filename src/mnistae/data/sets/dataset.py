@@ -70,12 +70,15 @@ SPLIT_WORDS = (
     r"(?i:(?P<train>training|trainval|train|trn)|(?P<test>testing|test|tst|t10k|evaluation|eval)"
     r"|(?P<validation>validation|validate|valid|val|dev))"
 )
-_MENTION = re.compile(rf"(?:(?<![a-zA-Z])|(?<=[a-z])(?=[A-Z])){SPLIT_WORDS}(?![a-z])")
+MENTION = re.compile(
+    rf"(?:(?<![a-zA-Z])|(?<=[a-z])(?=[A-Z])){SPLIT_WORDS}(?![a-z])"
+    "(?!(?<=[A-Z])(?!X|Y|DATA|SET|IMAGE|IMG|LABEL|MNIST)[A-Z])"  # TESTX, but not TESTED
+)
 
 
 def mentions(name: str) -> set[str]:
     """Return which of train, test and validation the name of a file or folder mentions, as '01_train' and 'testX' do."""
-    return {str(match.lastgroup) for match in _MENTION.finditer(name)}
+    return {str(match.lastgroup) for match in MENTION.finditer(name)}
 
 
 @dataclass(eq=False)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ Folders = tuple[str, ...]
 DIGITS = {str(digit) for digit in range(10)}
 
 _VALIDATION = "validation"
-_SPLIT = re.compile(rf"(?i:\w*mnist[-_ ]?)?{SPLIT_WORDS}(?i:[-_ ]?(?:set|images|imgs|data|split))?")
+_SPLIT = re.compile(rf"(?i:\w*mnist[-_ ]?)?{SPLIT_WORDS}(?:(?i:[-_ ]?(?:set|images|imgs|data|split))|[AB])?")
 _CONTAINERS = {"images", "image", "imgs", "img", "data"}  # a single folder of this name is not a class
 
 
@@ -57,14 +57,17 @@ def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progres
 
 
 def _oddities(members: Sequence[_Member], names: Sequence[str | None], labels: Mapping[str, int]) -> Iterator[str]:
-    """Yield what is to be said of the classes, given the name of each image's, and of the names of files."""
+    """Yield notes on classes and file names."""
     lowered = Counter(name.lower() for name in labels)
     if twins := [f"'{name}'" for name in labels if lowered[name.lower()] > 1]:
         yield f"class folders that differ only in case are different classes: {', '.join(twins)}"
     if not labels and (count := len({*names} - {None})):
         yield f"left out the labels of {counted(count, 'class')}: their numbers would exceed {NO_LABEL - 1}"
-    if not any(member.folder for member in members) and {_mention(Path(one.path).stem) for one in members} >= set(Split):
-        yield "file names with 'train' and 'test' are not read as splits"
+    if not any(member.folder for member in members):
+        for what, texts in (("file", [Path(member.path).stem for member in members]), ("folder", [*{*names} - {None}])):
+            found = {_mention(text) for text in texts if text}
+            if len(words := [f"'{split}'" for split in (*Split, _VALIDATION) if split in found]) > 1:
+                yield f"{what} names with {', '.join(words[:-1])} and {words[-1]} are not read as splits"
 
 
 def _members(images: Sequence[tuple[str, Folders]]) -> list[_Member]:
@@ -78,28 +81,41 @@ def _members(images: Sequence[tuple[str, Folders]]) -> list[_Member]:
     for (path, _), own in zip(images, inner, strict=True):
         split = splits.get(own[depth]) if len(own) > depth else None
         within = own[:depth] + own[depth + 1 :]
-        if split and within and _mention(within[0]) == split:  # trainingSet/trainingSet/7/a.png
+        if (
+            split and within and split in {splits.get(within[0]), *_usual(within[:1]).values()}
+        ):  # trainingSet/trainingSet/7/a.png
             within = within[1:]
         folder = "/".join((*base, *("*",) * depth, own[depth])) if split else ""
         members.append(_Member(path, split, folder, within))
-    inside = _wrapper([member.within for member in members if member.split])  # train/images/7/a.png
+    inside = _wrapper([member.within for member in members if member.split], in_split=True)  # train/images/7/a.png
     return [replace(member, within=_below(inside, member.within)) for member in members] if inside else members
 
 
-def _split_level(folders: Sequence[Folders]) -> tuple[int | None, dict[str, str | None]]:
+def _split_level(folders: Sequence[Folders]) -> tuple[int | None, dict[str, str]]:
     """Return at which of the two upper levels folders are splits, and which.
 
-    That is where one has a usual name, or where names mention several splits. Beside a usual name, a name that mentions another
-    split counts, so that 'trainingSample' is left out beside 'trainingSet'.
+    Names that only mention a split count where folders of classes are in them or around them.
     """
-    levels = [{name: _mention(name) for name in {own[k] for own in folders if len(own) > k}} for k in (0, 1)]
-    for k, level in enumerate(levels):
-        if usual := {name: split for name, split in level.items() if _SPLIT.fullmatch(name)}:
-            return k, usual | {name: split for name, split in level.items() if split not in usual.values()}
-    for k, level in enumerate(levels):
-        if len({*level.values()} - {None}) > 1:
-            return k, level
+    levels = [{own[k] for own in folders if len(own) > k} for k in (0, 1)]
+    for choose in (_usual, _mentioned) if levels[1] else (_usual,):
+        for k, names in enumerate(levels):
+            if splits := choose(names):
+                return k, splits
     return None, {}
+
+
+def _usual(names: Collection[str]) -> dict[str, str]:
+    """Return the folders that have a split's usual name; if none is for training, also those whose names end with 'train'."""
+    found = {name: str(match.lastgroup) for name in names if (match := _SPLIT.fullmatch(name))}
+    if found and Split.TRAIN not in found.values():
+        found |= {name: Split.TRAIN for name in names if re.search("(?i)train(ing)?$", name) and _mention(name) == Split.TRAIN}
+    return found
+
+
+def _mentioned(names: Collection[str]) -> dict[str, str]:
+    """Return the splits that the names of folders mention, if all do and not the same."""
+    found = {name: split for name in names if (split := _mention(name))}
+    return found if len(found) == len(names) and len({*found.values()}) > 1 else {}
 
 
 def _below(base: Folders, folders: Folders) -> Folders:
@@ -122,16 +138,18 @@ def _mention(name: str) -> str | None:
     return next(iter(found)) if len(found) == 1 else None
 
 
-def _wrapper(images: Sequence[Folders]) -> Folders:
-    """Return the folders around the splits or classes, as archives have them."""
+def _wrapper(images: Sequence[Folders], *, in_split: bool = False) -> Folders:
+    """Return the folders around the splits or classes, as archives have them; in a split, one folder may be the only class."""
     tops = {own[0] for own in images if own}
     nested = {own[1] for own in images if len(own) > 1}
     top = next(iter(tops), "")
     if len(tops) != 1 or not nested or _SPLIT.fullmatch(top) or top in DIGITS:
         return ()
-    if any(len(own) == 1 for own in images) and not any(map(_mention, nested)):
+    if in_split and top.lower() not in _CONTAINERS and not nested & DIGITS:
         return ()
-    return (top, *_wrapper([own[1:] for own in images]))
+    if any(len(own) == 1 for own in images) and not (_usual(nested) or _mentioned(nested)):
+        return ()
+    return (top, *_wrapper([own[1:] for own in images], in_split=in_split))
 
 
 def _choose_test(members: Sequence[_Member]) -> tuple[list[_Member], list[str]]:

@@ -73,7 +73,7 @@ def parse_labels(data: bytes, *, count: int = 10) -> Bytes:
     if labels.ndim == 2 and labels.shape[1] == 8:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind == "f":
-        raise OtherArrayError(f"{labels.dtype.name} array of shape {labels.shape}, expected whole numbers (N,)")
+        raise OtherArrayError(f"{labels.dtype.name} array of shape {labels.shape}, expected integer labels (N,)")
     if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < count:
         raise IdxError(f"labels from {labels.min()} to {labels.max()}, expected 0 to {count - 1}")
     return labels.astype(np.uint8)

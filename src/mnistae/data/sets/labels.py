@@ -92,7 +92,7 @@ def is_number(text: str) -> bool:
 
 
 def number(text: str) -> float:
-    """Return the number that a text is, NaN if it is none; in Python alone '1_0' is 10."""
+    """Return the number that a text is, NaN if it is none; float() would read '1_0' as 10."""
     try:
         return math.nan if "_" in text else float(text)
     except ValueError:

@@ -41,7 +41,9 @@ def open_dataset(reference: str, *, raw: bool = False, progress: Progress = no_p
     if reference in registry.DATASETS:
         return _named(registry.DATASETS[reference], progress)
     if reference == ARRAY:  # not a file of that name: a checkpoint that was trained on an array has this reference
-        hint = "choose another with --dataset (./array for a file of that name); such a run cannot be resumed"
+        hint = "choose another with --dataset; such a run cannot be resumed"
+        if os.path.exists(reference):  # noqa: PTH110
+            hint = f"use --dataset ./{reference} for what is there; 'array' alone is reserved for images in memory"
         raise DataError(f"data set '{reference}' was an array in memory, which is not saved", hint=hint)
     if not os.path.exists(reference):  # noqa: PTH110 - Path's raises for a name too long
         if os.sep not in reference:
@@ -212,7 +214,7 @@ def _glyphs(progress: Progress) -> Dataset:
 
 
 def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
-    from mnistae.data.sets import folders, tables  # only a user's own files need them
+    from mnistae.data.sets import folders, table_folder, tables  # only a user's own files need them
 
     if not path.is_dir():
         return Dataset(path.name, str(path), _fingerprint("file", tables.members(path)), lambda: tables.read(path))
@@ -220,12 +222,12 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
         return _installed(*detected, is_named=False)
     found = files.find(str(path), recursive=True)
     is_flat = all(os.path.dirname(image) == str(path) for image in found.images)  # noqa: PTH120
-    if found.images and is_flat and (arrays := tables.splits(path)):
+    if found.images and is_flat and (arrays := table_folder.splits(path)):
         what = f"both {counted(len(found.images), 'image')} and arrays in '{path}': {quoted(arrays)}"
         raise DataError(what, hint="give the file, or a folder that has only one of them")
-    if not found.images and (several := tables.find(path)):
+    if not found.images and (several := table_folder.find(path)):
         members = [member for file in several for member in tables.members(file)]
-        return Dataset(path.name, str(path), _fingerprint("files", members), lambda: tables.read_several(several))
+        return Dataset(path.name, str(path), _fingerprint("files", members), lambda: table_folder.read(several))
     if not found.images:
         raise _no_images(path, found.skipped)
     fingerprint = [raw, *_fingerprint("folder", map(Path, found.images))]
@@ -233,10 +235,11 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
 
 
 def _no_images(path: Path, skipped: str) -> DataError:
-    if len(missing := idx.missing(path, registry.MNIST_FILES)) < len(registry.MNIST_FILES):
-        return _incomplete("data set", path, registry.MNIST_FILES, missing)
+    wanted = min((entry.files for entry in registry.DATASETS.values()), key=lambda names: len(idx.missing(path, names)))
+    if len(missing := idx.missing(path, wanted)) < len(wanted):
+        return _incomplete("data set", path, wanted, missing)
     others = f"; found {skipped}" if skipped else ""
-    elsewhere = f"outside subfolders also for .csv, .npz, .npy and {registry.MNIST_FILES[0]}"
+    elsewhere = f"in the folder itself also .csv, .npz, .npy and {registry.MNIST_FILES[0]}"
     return DataError(f"no images in '{path}'{others}", hint=f"looked for {', '.join(sorted(files.SUFFIXES))}; {elsewhere}")
 
 

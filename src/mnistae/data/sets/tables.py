@@ -1,9 +1,8 @@
-"""Data sets in one file, an .npy or .npz of arrays or CSV, or in a folder of such files."""
+"""Data sets in one file, an .npy or .npz of arrays or CSV."""
 
 import itertools
-import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,12 @@ from mnistae.core.files import read as files
 from mnistae.core.text import counted
 from mnistae.data.images import arrays_io, values
 from mnistae.data.sets import csv_file, foreign, labels
-from mnistae.data.sets.dataset import Arrays, Content, mentions
+from mnistae.data.sets.dataset import MENTION, Arrays, Content
 
 MAX_FILE = 2**30
 MAX_IMAGES = MAX_FILE // PIXELS
 MAX_NAMES = 6  # in a message
 MAX_MEMBERS = 1000
-MAX_TABLES = 100  # in a folder
 
 _SPLITS = {
     **dict.fromkeys(("training", "train", "trn"), "train"),
@@ -60,83 +58,53 @@ class _Parts:
     notes: tuple[str, ...]
 
 
-_TABLE = re.compile(r"[^.].*\.(npz|npy|(csv|tsv)(\.gz)?)", re.IGNORECASE)
-_TEXT = re.compile(r".*\.(csv|tsv|txt|data)(\.gz)?", re.IGNORECASE | re.DOTALL)
+TABLE = re.compile(r"[^.].*\.(npz|npy|(csv|tsv)(\.gz)?)", re.IGNORECASE)
+TEXT = re.compile(r".*\.(csv|tsv|txt|data)(\.gz)?", re.IGNORECASE | re.DOTALL)
 _IMAGES = re.compile(r"(?i:images?|imgs?|data)|(?<![a-zA-Z])[xX](?![a-zA-Z])|(?<=[a-z])X(?![a-z])")
-_LABELS = re.compile(r"(?i:labels?|targets?)|(?<![a-zA-Z])[yY](?![a-zA-Z])|(?<=[a-z])Y(?![a-z])")
+LABELS = re.compile(r"(?i:labels?|targets?)|(?<![a-zA-Z])[yY](?![a-zA-Z])|(?<=[a-z])Y(?![a-z])")
+VAGUE = frozenset(("val", "valid", "validate", "validation", "dev", "eval", "evaluation"))
+"""Words for a split that have other meanings too."""
+
 _SIZE = re.compile(r"(?<![0-9])[0-9]{1,6}k? ?x ?[0-9]{1,6}")
 
 
-def read(path: Path) -> Content:
-    """Return the data set in the file `path`, identified by its content. Raises DataError."""
+def read(path: Path, split: str | None = None) -> Content:
+    """Return the data set in the file `path`, identified by its content. Raises DataError.
+
+    `split` is that of images whose array's name shows none; by default the name of the file shows it.
+    """
     data = _contents(path)
-    parts = _of_arrays(_arrays(data, path), path) if data.startswith((b"PK", npy.MAGIC)) else _of_csv(data, path)
+    split = split or _split_of(path)
+    parts = _of_arrays(_arrays(data, path), path, split) if _is_numpy(data) else _of_csv(data, path, split)
     if len(parts.images) == 1 and not parts.labels and (beside := members(path)[1:]):
-        [split], other = parts.images, _contents(beside[0])
-        found = _arrays(other, beside[0]) if other.startswith((b"PK", npy.MAGIC)) else {}
-        parts.labels[split] = _usable(found, next(iter(found)), beside[0]) if found else csv_file.read_labels(other, beside[0])
+        [split] = parts.images
+        parts.labels[split] = labels_in(beside[0])
         parts.names[split, "labels"] = beside[0].name
     return _content(parts, path)
 
 
-def read_several(paths: Sequence[Path]) -> Content:
-    """Return the data set in these files; where names say train or test, in those. Raises DataError.
-
-    Files for validation are the test split if there is no other.
-    """
-    named = [path for path in paths if mentions(path.name)] or list(paths)
-    if any("test" in mentions(path.name) for path in named):
-        named = [path for path in named if mentions(path.name) != {"validation"}]
-    arrays: Arrays = {}
-    sources: dict[str, Path] = {}
-    notes: list[str] = []
-    classes: tuple[str, ...] | None = None
-    for path in named:
-        try:
-            content = read(path)
-        except DataError as error:
-            hint = "give matching names to the files of images and labels, such as images.npy and labels.npy"
-            raise DataError(error.message, hint=hint if _LABELS.search(path.name) else error.hint) from error
-        earlier = next((sources[role] for role in content.arrays if role in sources), None)
-        if earlier or classes not in {None, content.classes}:
-            what = f"data of {'the same split' if earlier else 'different classes'} in '{earlier or named[0]}' and '{path}'"
-            way_out = "name them train and test" if earlier else "number the classes"
-            raise DataError(what, hint=f"give one of them, or {way_out}")
-        arrays |= content.arrays
-        sources |= dict.fromkeys(content.arrays, path)
-        classes = content.classes
-        notes += [f"'{path.name}': {note}" for note in content.notes]
-    notes += [f"left out '{path.name}'" for path in paths if path not in named]
-    return Content(arrays, classes or (), tuple(notes))
+def _is_numpy(data: bytes) -> bool:
+    return data.startswith((b"PK", npy.MAGIC))
 
 
-def find(folder: Path) -> list[Path]:
-    """Return the array and CSV files in `folder`, without those of the labels that belong to other files."""
-    found = sorted(folder / name for name in os.listdir(folder) if _TABLE.fullmatch(name))  # noqa: PTH208
-    if len(found) > MAX_TABLES:
-        raise DataError(f"{len(found):,} array files in '{folder}'", hint="join the images of each split in one array")
-    labels = {path for file in found for path in members(file)[1:]}
-    return [path for path in found if path not in labels]
-
-
-def splits(folder: Path) -> list[str]:
-    """Return the names of array and CSV files in `folder` that mention a split."""
-    return sorted(name for name in os.listdir(folder) if _TABLE.fullmatch(name) and mentions(name))  # noqa: PTH208
+def labels_in(path: Path) -> NDArray[Any]:
+    """Return the labels that have a file of their own. Raises DataError."""
+    data = _contents(path)
+    found = _arrays(data, path) if _is_numpy(data) else {}
+    return _usable(found, next(iter(found)), path) if found else csv_file.read_labels(data, path)
 
 
 def members(path: Path) -> list[Path]:
     """Return the files that `read` reads: `path`, and the labels beside it, such as X_train.npy and y_train.npy."""
-    if not _TABLE.fullmatch(path.name) or _LABELS.search(path.name):
+    if not TABLE.fullmatch(path.name) or LABELS.search(path.name):
         return [path]
     form = _form(path.name)
-    beside = [
-        other for other in path.parent.glob(f"*{path.suffix}") if _LABELS.search(other.name) and _form(other.name) == form
-    ]
+    beside = [other for other in path.parent.glob(f"*{path.suffix}") if LABELS.search(other.name) and _form(other.name) == form]
     return [path, *sorted(filter(Path.is_file, beside))[:1]]
 
 
 def _form(name: str) -> str:
-    return _IMAGES.sub("*", _LABELS.sub("*", _SIZE.sub("", name))).lower()
+    return _IMAGES.sub("*", LABELS.sub("*", _SIZE.sub("", name))).lower()
 
 
 def _contents(path: Path) -> bytes:
@@ -170,20 +138,19 @@ def _array(data: bytes) -> NDArray[Any] | str:
         return str(error)
 
 
-def _of_csv(data: bytes, path: Path) -> _Parts:
+def _of_csv(data: bytes, path: Path, split: str) -> _Parts:
     kind, hint = foreign.identify(data, path)
-    if kind not in {None, foreign.GZIP} or not _TEXT.fullmatch(path.name):
+    if kind not in {None, foreign.GZIP} or not TEXT.fullmatch(path.name):
         raise DataError(f"unsupported data set format: '{path}'" + (f": it is {kind}" if kind else ""), hint=hint or _HINT)
     pixels, given, notes = csv_file.read(data, path)
-    if "emnist" in path.name.lower():  # its CSV files have the images as its IDX files have them
+    if re.search("(?<![a-z])emnist", path.name.lower()):  # its CSV files have the images as its IDX files have them
         pixels, notes = pixels.reshape(-1, SIDE, SIDE).swapaxes(1, 2), (*notes, "images of EMNIST transposed")
-    split = _split_of(path)
     return _Parts({split: pixels}, {} if given is None else {split: given}, {}, notes)
 
 
-def _of_arrays(found: Found, path: Path) -> _Parts:
+def _of_arrays(found: Found, path: Path, default: str) -> _Parts:
     """Return images and labels by the names of the arrays, or if those are unknown, by the shapes. Raises DataError."""
-    used = _by_name(found, path) or _by_shape(found, path)
+    used = _by_name(found, default) or _by_shape(found, path, default)
     notes = []
     if ("validation", "images") in used:
         has_test = ("test", "images") in used
@@ -197,7 +164,7 @@ def _of_arrays(found: Found, path: Path) -> _Parts:
     return _Parts(images, given, used, tuple(notes))
 
 
-def _by_name(found: Found, path: Path) -> Names:
+def _by_name(found: Found, default: str) -> Names:
     """Return the arrays named 'x_train', 'trainImages', 'X' or 'test'; of several, the one of the more usual name."""
     ranked = []
     for key in found:
@@ -205,12 +172,12 @@ def _by_name(found: Found, path: Path) -> Names:
         if match and any(match.groups()):
             split, role = match[1] or match[3], match[2] or "x"
             rank = match[2] is None, split is None, list(_ROLES).index(role)
-            ranked.append((rank, (_SPLITS[split] if split else _split_of(path), _ROLES[role]), key))
+            ranked.append((rank, (_SPLITS[split] if split else default, _ROLES[role]), key))
     used = {place: key for _, place, key in sorted(ranked, reverse=True)}
     return used if any(role == "images" for _, role in used) else {}
 
 
-def _by_shape(found: Found, path: Path) -> Names:
+def _by_shape(found: Found, path: Path, split: str) -> Names:
     """Return the only array of images, and the only other array that has a row for each of them."""
     shapes = {key: array.shape for key, array in found.items() if not isinstance(array, str)}
     images = [key for key, shape in shapes.items() if arrays_io.images_in(shape)]
@@ -221,7 +188,6 @@ def _by_shape(found: Found, path: Path) -> Names:
     [key] = images or found
     count = arrays_io.images_in(shapes.get(key, ()))
     labels_of = [other for other, shape in shapes.items() if other != key and shape[:1] == (count,) and len(shape) <= 2]
-    split = _split_of(path)
     return {(split, "images"): key} | ({(split, "labels"): labels_of[0]} if len(labels_of) == 1 else {})
 
 
@@ -266,9 +232,16 @@ def _scales(images: Mapping[str, NDArray[Any]], path: Path) -> dict[Any, values.
     return scales
 
 
+def certain(name: str) -> set[str]:
+    """Return which of train and test the name of a file mentions, without words that often have another meaning."""
+    return {str(match.lastgroup) for match in MENTION.finditer(name) if match[0].lower() not in VAGUE}
+
+
 def _split_of(path: Path) -> str:
-    found = mentions(path.name)
-    return "test" if found and "train" not in found else "train"
+    """Return the split of a single file: 'val' and 'eval' count only if they are its whole name."""
+    if found := certain(path.name):
+        return "train" if "train" in found else "test"
+    return "test" if path.name.partition(".")[0].lower() in VAGUE else "train"
 
 
 def _list(names: Iterable[str], contents: Iterable[str] = itertools.repeat("")) -> str:
