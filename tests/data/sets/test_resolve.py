@@ -165,7 +165,9 @@ def test_folder_of_the_same_name(own: Path, digits: Digits, open_: Callable[[str
     """A folder of the user's that has the name of a data set is not read for it, and that is said."""
     write_idx(Path("mnist"), digits)
     assert open_("mnist").how_found == ("the folder './mnist' is not read; for that, use --dataset ./mnist",)
-    assert open_("./mnist").how_found == ()
+    assert open_("./mnist").how_found == open_(str(Path("mnist").absolute())).how_found == ()
+    write_idx(Path("theirs/mnist"), digits)
+    assert open_("theirs/mnist").how_found == ()
 
 
 @pytest.mark.parametrize("reference", ["minst", "", "x" * 5000, "a\0b"])
@@ -175,6 +177,15 @@ def test_unknown(reference: str) -> None:
         resolve.open_dataset(reference)
     assert caught.value.message == f"unknown data set: '{reference}'"
     assert caught.value.hint == registry.unknown(reference).hint
+
+
+def test_name_of_images_in_memory() -> None:
+    """The name of images in memory is no path; where one of that name exists, the hint says how to give it."""
+    for hint in ("choose another with --dataset", "use --dataset ./array for what is there"):
+        with pytest.raises(DataError, match="data set 'array' was an array in memory") as caught:
+            resolve.open_dataset("array")
+        assert caught.value.hint.startswith(hint)
+        Path("array").mkdir(exist_ok=True)
 
 
 def test_path_that_is_not_there() -> None:

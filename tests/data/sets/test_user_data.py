@@ -93,6 +93,50 @@ def test_folder_of_tables(tmp_path: Path, digits: Digits, names: tuple[str, ...]
     assert [note for note in dataset.notes if "left out" in note] == [f"left out '{name}'" for name in names[2:]]
 
 
+@pytest.mark.parametrize(
+    ("name", "is_refused"),
+    [
+        ("train.csv", True),
+        ("test.tsv.gz", True),
+        ("test.npy", True),
+        ("digits.csv", False),
+        ("training_log.csv", False),
+        ("sub/a.png", False),
+    ],
+)
+def test_images_beside_a_table(tmp_path: Path, digits: Digits, name: str, *, is_refused: bool) -> None:
+    """A flat folder of images is refused if it also has arrays of a split; other tables are skipped, and that is said."""
+    (tmp_path / "sub").mkdir()
+    Image.fromarray(digits["train_images"][0]).save(tmp_path / "a.png")
+    if name.endswith("png"):
+        Image.fromarray(digits["train_images"][0]).save(tmp_path / name)
+        name = "train.csv"
+    table = labelled(digits, "test")[:, : 2 if "log" in name else None]
+    path = tmp_path / name
+    np.save(path, table[:, 1:]) if name.endswith("npy") else np.savetxt(path, table, "%d", "," if "csv" in name else "\t")
+    if is_refused:
+        with pytest.raises(DataError, match=f"both 1 image and arrays in '.*': '{name}'"):
+            resolve.open_dataset(str(tmp_path))
+        return
+    assert "skipped 1 .csv" in resolve.open_dataset(str(tmp_path)).notes
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "is_unmatched"),
+    [
+        ("labels.csv", "1\n2\n", True),
+        ("labelled.csv", "1,2,3\n", False),
+        ("label_test.csv", "9" + ",0" * 784 + "\n9,x\n", False),
+    ],
+)
+def test_labels_without_images(tmp_path: Path, name: str, data: str, *, is_unmatched: bool) -> None:
+    """The hint on matching names is given for a file of labels alone, not for every error in a file with labels."""
+    (tmp_path / name).write_text(data)
+    with pytest.raises(DataError) as caught:
+        resolve.open_dataset(str(tmp_path)).length(Split.TRAIN)
+    assert ("matching names" in caught.value.hint) == is_unmatched
+
+
 def test_carriers(digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: DatasetInfo) -> None:
     """The same digits are the same data set in every carrier."""
     folder, csv, nested = (tmp_path / name for name in ("idx", "csv", "torch"))
@@ -122,6 +166,11 @@ def test_incomplete_idx(tiny: Path) -> None:
     (tiny / FILES[1]).unlink()
     with pytest.raises(DataError, match=f"incomplete data set in '.*': found '{FILES[0]}', .* but not '{FILES[1]}'$"):
         resolve.open_dataset(str(tiny))
+    for name in DATASETS["emnist-digits"].files[1:]:
+        (tiny / "emnist" / name).parent.mkdir(exist_ok=True)
+        (tiny / "emnist" / name).touch()
+    with pytest.raises(DataError, match=r"incomplete data set in '.*emnist': found 'emnist-digits-.* but not 'emnist-digits-"):
+        resolve.open_dataset(str(tiny / "emnist"))
     (tiny / "1.png").symlink_to("nowhere.png")
     with pytest.raises(DataError, match=r"cannot read '.*1\.png': broken link"):
         resolve.open_dataset(str(tiny))
