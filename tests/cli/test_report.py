@@ -3,6 +3,10 @@
 import json
 from pathlib import Path
 
+from mnistae.core.files import atomic
+from mnistae.core.records import Metadata
+from mnistae.store import format as checkpoint_format
+from mnistae.store import runs
 from tests.conftest import Cli
 
 
@@ -24,13 +28,20 @@ def test_page_and_document(cli: Cli, trained: str) -> None:
 
 
 def test_imported_checkpoint_has_a_report(cli: Cli, trained: str, tiny: Path, home: Path) -> None:
-    """Without training settings, history and ranges, the page has what is left; the name of the data set is in it."""
-    from tests.cli.test_traverse import rewritten
+    """Without training settings, history and ranges, the page has what is left; the name of the data set is in it.
 
-    rewritten(trained, training=None, history=(), unit_ranges=None, active_units=None, provenance=None, source="import x.pth")
-    assert cli("report", "--dataset", tiny).code == 0
+    A dead unit is found from the training images.
+    """
+    found = runs.load(trained)
+    weights = {name: array.copy() for name, array in found.weights.items()}
+    weights["fc2.weight"][:], weights["fc2.bias"][:] = 0, -1
+    metadata = Metadata(found.metadata.model, source="import x.pth")
+    atomic.write_bytes(found.path, checkpoint_format.encode_model(weights, metadata))
+    answer = cli("report", "--dataset", tiny)
+    assert answer.code == 0
+    assert "8 of 8 bottleneck units are dead (always zero): units 0, 1, 2, 3, 4, 5, 6, 7" in answer.err
     (path,) = Path().glob("*.html")
     text = path.read_text()
     assert "import x.pth" in text
     assert "Figure 1." not in text
-    assert "there is no command to reproduce it" in text
+    assert "so no command can reproduce it" in text

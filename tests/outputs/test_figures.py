@@ -26,7 +26,7 @@ def shown(figure: Any) -> np.ndarray:
 
 
 def test_loss_curve_shows_the_losses() -> None:
-    """Figure 1: the losses over the epochs. Several curves have a legend of their names, and the eleventh has other dashes.
+    """Figure 1: the losses over the epochs. Several have a legend of their names; the eleventh has other dashes or markers.
 
     Names are unchanged, even "_hidden" and "$x", but for characters that the font lacks, and long ones have several lines.
     """
@@ -40,6 +40,8 @@ def test_loss_curve_shows_the_losses() -> None:
     assert [text.get_text() for text in legend.get_texts()][:7] == shown
     assert legend.get_texts()[7].get_text().count("\n") == 2
     assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 11
+    (axes,) = figures.loss_curve(*[HISTORY[:1]] * 11, names="abcdefghijk").axes
+    assert len({(line.get_color(), line.get_marker()) for line in axes.lines}) == 11  # a single epoch has no line
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.offsetbox import AnnotationBbox
 from PIL import Image
 
 from mnistae.core.arrays import NO_LABEL
@@ -50,6 +51,16 @@ def test_figure_names_the_classes_and_shows_the_decoded_grid() -> None:
     assert ((left, bottom), (right, top)) == (tuple(low.tolist()), tuple(high.tolist()))
 
 
+def test_images_of_classes_at_one_place_do_not_overlap() -> None:
+    """Two classes with the same positions have their images next to each other, both with a line to the common centre."""
+    places = np.concatenate([PLACES[:25], PLACES[:25], PLACES[50:]])
+    shown = Embedding(Split.TEST, SHOWN.indices, IMAGES, LABELS, places, places, Method.TSNE)
+    (axes,) = maps.figure(shown, CLASSES, "", NETWORK).axes
+    first, second, _ = [artist for artist in axes.artists if isinstance(artist, AnnotationBbox)]
+    assert tuple(first.xy) == tuple(second.xy)
+    assert (np.abs(np.subtract(first.xybox, second.xybox)) / np.ptp(places, axis=0)).max() >= 0.074
+
+
 def test_many_and_long_names_leave_room_for_the_map() -> None:
     """A figure becomes wider for its legend: it is drawn without a warning, with the map as large as the legend or larger."""
     labels = np.arange(100, dtype=np.uint8) % 40
@@ -61,7 +72,7 @@ def test_many_and_long_names_leave_room_for_the_map() -> None:
 
 
 def test_boxes_do_not_overlap() -> None:
-    """Boxes at one place, or close to each other or to the edge, are moved apart and inside; others stay."""
+    """Boxes at one place, or close to each other or to the edge, are moved apart and inside; others and too many stay."""
     places = np.array([*[[0.5, 0.5]] * 5, [0.55, 0.5], [0, 1], [0.02, 0.95], [0.3, 0.2]], np.float32)
     sizes = np.array([*[[0.1, 0.05]] * 8, [0.2, 0.1]], np.float32)
     moved = maps.apart(places, sizes)
@@ -71,15 +82,21 @@ def test_boxes_do_not_overlap() -> None:
     assert (moved >= sizes / 2).all()
     assert (moved <= 1 - sizes / 2).all()
     assert moved[-1].tolist() == places[-1].tolist()
+    crowd = RANDOM.random((100, 2), np.float32)
+    np.testing.assert_array_equal(maps.apart(crowd, np.full_like(crowd, 0.075)), crowd)
 
 
 def test_table_has_a_line_for_each_code() -> None:
-    """The table holds the references, labels and exact positions."""
-    header, *lines = maps.as_csv(SHOWN).splitlines()
+    """The table holds the references, labels, names of the classes and exact positions."""
+    header, *lines = maps.as_csv(SHOWN, ()).splitlines()
     assert (header, len(lines)) == ("image,label,x,y", 100)
     name, label, x, y = lines[1].split(",")
     assert (name, label, np.float32(x), np.float32(y)) == ("test:2", "0", *PLACES[1])
     assert lines[-1].startswith("test:198,,")
+    header, *lines = maps.as_csv(SHOWN, ("zero, 0", "one")).splitlines()
+    assert header == "image,label,class,x,y"
+    for row, start in {0: 'test:0,0,"zero, 0",', 25: "test:50,1,one,", 50: "test:100,12,,", 99: "test:198,,,"}.items():
+        assert lines[row].startswith(start)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +120,16 @@ def test_text_shows_each_class_in_its_place(classes: list[str], signs: str, belo
     assert "".join(lines[-1:]).endswith("".join(below[-1:]))
     assert max(map(len, lines)) <= 40
     assert [re.sub(r"\x1b\[3?\dm", "", line) for line in coloured] == lines != coloured
+
+
+@pytest.mark.parametrize(
+    ("classes", "width", "height", "below"), [("abcdefghijklm", 3, 6, 0), (["cat"] * 13, 3, 6, 0), (["cat"] * 13, 9, 6, 2)]
+)
+def test_text_fits_a_small_terminal(classes: list[str], width: int, height: int, below: int) -> None:
+    """The map and the names below it are as high as the terminal; the names are left out where there is no room for them."""
+    lines = maps.as_text(Canvas(width, height), SHOWN, classes)
+    assert (len(lines), max(map(len, lines)) < width) == (height, True)
+    assert sum("," in line or "..." in line for line in lines) == below
 
 
 def test_projector_files_agree() -> None:

@@ -52,8 +52,9 @@ def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> 
 
         axes = figure.subplots()
         for k, history in enumerate(histories):
-            marker, style = "o" if len(history) == 1 else None, ("-", "--", ":", "-.")[k // 10 % 4]  # there are ten colours
-            axes.plot([epoch.number for epoch in history], [epoch.loss for epoch in history], marker=marker, linestyle=style)
+            style, marker = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"))[k // 10 % 4]  # there are ten colours
+            shown = marker if len(history) == 1 else None
+            axes.plot([epoch.number for epoch in history], [epoch.loss for epoch in history], marker=shown, linestyle=style)
         axes.set(title="Training Loss", xlabel="Epoch", ylabel="MSE")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)

@@ -4,7 +4,7 @@ import math
 import string
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 GRID = 24
 """Decoded images per side behind the codes of a bottleneck of 2."""
+
+MAX_FILLED = 0.3
+"""Share of a map that the images of its classes, moved apart, may fill."""
 
 SIGNS = string.digits + string.ascii_letters
 """Characters of the classes in a terminal whose names are longer."""
@@ -72,15 +75,22 @@ def in_unit_square(positions: Array) -> Array:
 
 
 def apart(places: Array, sizes: Array) -> Array:
-    """Return the centres (N, 2) of boxes within the unit square: at `places`, or moved from there until none overlap."""
+    """Return the centres (N, 2) of boxes within the unit square: at `places`, or moved from there until none overlap.
+
+    Boxes that would fill more than MAX_FILLED of the square stay: they would be moved far, and still overlap after 200 steps.
+    """
     moved = places.copy()
+    if sizes.prod(axis=1).sum() > MAX_FILLED:
+        return moved
     order = np.sign(np.subtract.outer(np.arange(len(places)), np.arange(len(places))))[..., None]  # of boxes at one place
     for _ in range(200):
         gaps = moved[:, None] - moved  # (N, N, 2)
         overlaps = (sizes[:, None] + sizes) / 2 - np.abs(gaps)
         shorter = overlaps.min(axis=2, keepdims=True)
-        pushes = np.where((overlaps == shorter) & (shorter > 0), overlaps, 0) * np.where(gaps == 0, order, np.sign(gaps))
+        pushes = np.where((overlaps == shorter) & (shorter > 1e-4), overlaps, 0) * np.where(gaps == 0, order, np.sign(gaps))
         moved = np.clip(moved + pushes.sum(axis=1) * np.float32(0.3), sizes / 2, 1 - sizes / 2)
+        if not pushes.any():
+            break
     return moved
 
 
@@ -92,11 +102,19 @@ def _grid(shown: Embedding, network: Network) -> Array:
     return to_float(image_io.tile(network.decode(np.stack([x.ravel(), y.ravel()], axis=1)), GRID, scale=1))
 
 
-def as_csv(shown: Embedding) -> str:
-    """Return a line for each code: image, label, x, y."""
-    labels = ["" if label == NO_LABEL else label for label in shown.labels]
-    rows = zip(shown.names, labels, *([f"{value:.9g}" for value in axis] for axis in shown.positions.T), strict=True)
-    return csv_text([("image", "label", "x", "y"), *rows])
+def points(shown: Embedding, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return for each code its image, its label, its class if the labels have names, and its position."""
+    found = []
+    for name, label, (x, y) in zip(shown.names, shown.labels.tolist(), shown.positions.tolist(), strict=True):
+        named = {"class": classes[label] if label < len(classes) else None} if classes else {}
+        found.append({"image": name, "label": None if label == NO_LABEL else label, **named, "x": x, "y": y})
+    return found
+
+
+def as_csv(shown: Embedding, classes: Sequence[str]) -> str:
+    """Return the points as a table."""
+    rows = [{**point, "x": f"{point['x']:.9g}", "y": f"{point['y']:.9g}"} for point in points(shown, classes)]
+    return csv_text([list(row) for row in rows[:1]] + [list(row.values()) for row in rows])
 
 
 def as_text(canvas: Canvas, shown: Embedding, classes: Sequence[str]) -> list[str]:
@@ -104,10 +122,13 @@ def as_text(canvas: Canvas, shown: Embedding, classes: Sequence[str]) -> list[st
     names = {label: class_name(label, classes) for label in sorted(set(shown.labels.tolist()) - {NO_LABEL})}
     is_plain = all(len(name) == 1 and name.isascii() and name.isalnum() for name in names.values())
     signs = names if is_plain else {label: SIGNS[label % len(SIGNS)] for label in names}
-    width = min(canvas.width - 1, 78)
-    entries = [] if is_plain else [f"{signs[label]} {escape(name)}".replace(" ", "\xa0") for label, name in names.items()]
-    below = [line.replace("\xa0", " ") for line in textwrap.wrap(", ".join(entries), width, max_lines=5, placeholder=" ...")]
-    height = max(min(canvas.height, 30) - len(below), 5)
+    width, height = min(canvas.width - 1, 78), min(canvas.height, 30)
+    below = []
+    if not is_plain and width >= len("..."):  # else there is no room for names
+        entries = [f"{signs[label]} {escape(name)}".replace(" ", "\xa0") for label, name in names.items()]
+        lines = textwrap.wrap(", ".join(entries), width, max_lines=min(max(height // 3, 1), 5), placeholder=" ...")
+        below = [line.replace("\xa0", " ") for line in lines]
+    height = max(height - len(below), 1)
     inside = in_unit_square(shown.positions) * np.float32(0.999)
     cells = (inside * (width, height)).astype(int)  # columns, and lines from the bottom
     counts = np.zeros((height, width, 256), int)

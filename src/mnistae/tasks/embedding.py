@@ -100,7 +100,7 @@ def embed(model: tuple[Weights, Network], dataset: Dataset, what: Selection, pro
     sample = Sample.take(network, dataset, what.split, spread(total, what.count))
     codes = sample.codes
     if what.method is Method.TSNE:
-        source = [records.digest(weights), dataset.digest, what.split, len(codes), what.seed, metric(codes)]
+        source = [records.digest(weights), dataset.digest, what.split, len(codes), what.seed]
         positions = _cached(source, lambda: _tsne(codes, what.seed, progress))
     else:
         positions = codes if what.method is Method.CODES else _pca(codes)
@@ -123,8 +123,7 @@ def _pca(codes: Array) -> Array:
 def _cached(source: list[Any], place: Callable[[], Array]) -> Array:
     """Return the positions (N, 2) of codes, from the cache if the same ones have been placed before.
 
-    `source` are the digests of weights and data, the split, N, the seed and the metric. The codes' own last bits depend on the
-    threads.
+    `source` are the digests of weights and data, the split, N and the seed. The codes' own last bits depend on the threads.
     """
     source = [*source, STEPS, PERPLEXITY, ANGLE, version("scikit-learn")]
     name = hashlib.sha256(json.dumps(source).encode()).hexdigest()[:12]

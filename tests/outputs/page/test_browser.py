@@ -1,6 +1,7 @@
 """The page in a browser, without a network: what it computes is what Python computes."""
 
 import dataclasses
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from mnistae.core.arrays import NO_LABEL, Array, to_float
 from mnistae.core.config import ModelConfig
-from mnistae.core.records import Metadata
+from mnistae.core.records import Metadata, UnitRange
 from mnistae.data.images import normalise
 from mnistae.data.sets.dataset import no_progress
 from mnistae.metrics import quality
@@ -109,8 +110,12 @@ def test_sliders_decode(opened: Page, report: Content, network: NumpyNetwork) ->
     opened.set("unit-3", 61.5)
     opened.shows("units-decoded", network.decode(code))
     error = quality.mse(network.decode(code), to_float(report.starts.images[42:43])).item()
-    assert f", changed. Compared with the start image: MSE {error:.4f}, PSNR" in opened.tab.text_content("#units-status")
+    compared = f", changed. Compared with {report.starts.names[42]}: MSE {error:.4f}, PSNR"
+    assert compared in opened.tab.text_content("#units-status")
+    assert opened.tab.get_attribute("#units-status", "aria-live") == "off"  # the slider announces its own value
     assert "61.5" in opened.tab.locator(".unit output").all_text_contents()
+    opened.tab.click("#units-reset")
+    assert opened.tab.get_attribute("#units-status", "aria-live") == "polite"
 
 
 @pytest.mark.parametrize("path", ["lerp", "slerp"])
@@ -177,11 +182,30 @@ def test_keys_draw(opened: Page) -> None:
     opened.tab.click("#draw-clear")
     opened.tab.focus("#draw-field")
     for key in [*["ArrowUp"] * 2, " ", *["ArrowDown"] * 5, " ", *["ArrowLeft"] * 3, "Tab"]:
-        opened.tab.keyboard.press(key)
+        opened.tab.keyboard.down(key)
+        if key == " ":
+            opened.tab.keyboard.down(key)  # held, it repeats
+        opened.tab.keyboard.up(key)
     rows, columns = np.nonzero(opened.pixels("draw-field").reshape(280, 280))
     assert [rows.min(), rows.max(), columns.min(), columns.max()] == pytest.approx([104, 185, 124, 155], abs=1)
     opened.tab.keyboard.press("Enter")
     assert opened.tab.text_content("#draw-status") == "Nothing is drawn yet."
+
+
+def test_second_finger_draws_nothing(opened: Page) -> None:
+    """Of two fingers in the field, the first one draws."""
+    opened.tab.click("#draw-clear")
+    opened.tab.locator("#draw-field").scroll_into_view_if_needed()
+    box = opened.tab.locator("#draw-field").bounding_box()
+    touch = opened.tab.context.new_cdp_session(opened.tab)
+    for kind, height in [("touchStart", 60), ("touchMove", 120), ("touchMove", 200)]:
+        fingers = [{"id": k, "x": box["x"] + x, "y": box["y"] + height} for k, x in enumerate((80, 220))]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    touch.detach()
+    rows, columns = np.nonzero(opened.pixels("draw-field").reshape(280, 280))
+    assert columns.max() < 110
+    assert rows.max() - rows.min() > 100
 
 
 def test_dot_is_too_small(opened: Page) -> None:
@@ -208,6 +232,8 @@ def test_map_decodes_the_place(opened: Page, report: Content, network: NumpyNetw
     opened.tab.mouse.click(x, y)
     opened.shows("map-decoded", network.decode(report.map.codes[[target]]), 8)  # a pointer has whole pixels
     np.testing.assert_array_equal(opened.pixels("map-decoded"), opened.pixels("units-decoded"))
+    compared = f"The code of a place in the map. Compared with the nearest image, test:{report.map.indices[target]}: MSE"
+    assert compared in opened.tab.text_content("#units-status")
     before = opened.pixels("map-decoded")
     opened.tab.focus("#map-points")
     for key in [*["ArrowRight"] * 9, "Enter"]:
@@ -252,15 +278,17 @@ def test_map_of_two_units_has_their_codes(opened: Page, report: Content, denoise
     two.tab.close()
 
 
-def test_long_and_missing_names(opened: Page, report: Content, tmp_path: Path) -> None:
-    """Long class names do not make the page wider or leave the map, and an image without a label is named by its reference."""
-    name = f"\u05d0 {'long name ' * 20}end"
+@pytest.mark.parametrize("name", [f"\u05d0 {'long name ' * 20}end", "W" * 9, "\u4e2d" * 9], ids=["long", "W", "CJK"])
+def test_long_and_missing_names(opened: Page, report: Content, tmp_path: Path, name: str) -> None:
+    """Class names do not make the page wider, leave the map or overlap. An image without a label is named by its reference."""
     dataset: Any = type("Named", (), {"name": "x", "digest": "0", "classes": (name,) * 10})()
     labels = np.where(np.arange(len(report.starts.labels)) % 2, report.starts.labels, NO_LABEL).astype(np.uint8)
     starts = dataclasses.replace(report.starts, labels=labels)
     path = tmp_path / "report.html"
-    path.write_bytes(page.render(dataclasses.replace(report, dataset=dataset, starts=starts), []))
-    tab = Page(opened.tab.context.new_page(), path).tab
+    ranges = [UnitRange(0, 5000)] * 8
+    path.write_bytes(page.render(dataclasses.replace(report, dataset=dataset, starts=starts, ranges=ranges), []))
+    two = Page(opened.tab.context.new_page(), path)
+    tab = two.tab
     tab.set_viewport_size({"width": 320, "height": 900})
     assert tab.evaluate("document.documentElement.scrollWidth") == 320
     first, second = starts.names[:2]
@@ -270,6 +298,12 @@ def test_long_and_missing_names(opened: Page, report: Content, tmp_path: Path) -
     assert boxes
     for box in boxes:
         assert frame["x"] <= box["left"] < box["right"] <= frame["x"] + frame["width"]
+    groups = tab.evaluate("[...document.querySelectorAll('#map-points g')].map(group => group.getBoundingClientRect())")
+    for a, b in itertools.combinations(groups, 2):
+        gaps = [max(a[low], b[low]) - min(a[high], b[high]) for low, high in [("left", "right"), ("top", "bottom")]]
+        assert max(gaps) > -0.5, (a, b)
+    two.set("unit-3", 3947.27)
+    assert "3947.3" in tab.locator(".unit output").all_text_contents()
     tab.close()
 
 

@@ -1,12 +1,12 @@
 """The page as a file: what is in it, and that nothing foreign becomes part of it."""
 
 import base64
-import dataclasses
 import functools
 import hashlib
 import itertools
 import json
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -110,9 +110,9 @@ def test_page_has_the_weights_and_images_exactly(report: Content, rendered: byte
 def hostile(report: Content, text: str) -> tuple[Content, list[tuple[str, str]]]:
     """Put a foreign text wherever a report takes one."""
     dataset: Any = type("Named", (), {"name": text, "location": text, "digest": "0", "classes": (text,) * 10})()
-    checkpoint = dataclasses.replace(report.checkpoint, name=text)
+    checkpoint = replace(report.checkpoint, name=text)
     images = [InputImage(text, image.pixels, image.label) for image in report.images]
-    return dataclasses.replace(report, dataset=dataset, checkpoint=checkpoint, images=images), [(text, text)]
+    return replace(report, dataset=dataset, checkpoint=checkpoint, images=images), [(text, text)]
 
 
 def unexpected(plain: Elements, found: Elements) -> int:
@@ -131,7 +131,7 @@ def test_foreign_text_is_text(report: Content, tmp_path: Path, monkeypatch: pyte
     environment = jinja2.Environment
     monkeypatch.setattr(jinja2, "Environment", functools.partial(environment, bytecode_cache=escaped))
     labels = np.where(np.arange(len(report.map.labels)) % 7, report.map.labels % 10, NO_LABEL).astype(np.uint8)
-    own = dataclasses.replace(report, map=dataclasses.replace(report.map, labels=labels))
+    own = replace(report, map=replace(report.map, labels=labels))
     plain = Elements(page.render(*hostile(own, "plain")))
     for text in PAYLOADS:
         found = Elements(page.render(*hostile(own, text)))
@@ -169,14 +169,35 @@ def test_command_names_what_is_not_the_recipes(
     assert contents.train_command(name, Metadata(model, training, Provenance("digest", "cpu", 2))) == expected
 
 
+@pytest.mark.parametrize(("active", "metric"), [(8, "cosine"), (2, "cosine"), (1, "Euclidean")])
+def test_map_names_its_distances(report: Content, active: int, metric: str) -> None:
+    """Codes of a single active unit have one direction: t-SNE places them by Euclidean distance."""
+    codes = np.where(np.arange(8) < active, report.map.codes, 0)
+    shown = replace(report.map, codes=codes)
+    text = page.render(replace(report, map=shown), FACTS).decode()
+    assert f"codes with {metric} distances" in text
+
+
+@pytest.mark.parametrize(
+    ("active", "expected"),
+    [(8, None), (7, "7 of 8. 1 dead unit is zero for every"), (5, "5 of 8. 3 dead units are zero for every")],
+)
+def test_dead_units_are_counted(report: Content, active: int, expected: str | None) -> None:
+    """The evaluation says how many units are dead, if any."""
+    records = [one._replace(value=active) if one.metric == "active_units" else one for one in report.evaluation.records]
+    found = replace(report, evaluation=replace(report.evaluation, records=tuple(records)))
+    text = " ".join(Elements(page.render(found, FACTS)).text.split())
+    assert expected in text if expected else "dead unit" not in text
+
+
 @pytest.mark.parametrize("epochs", [50, 51])
 def test_same_weights_are_promised_of_a_finished_run_alone(report: Content, epochs: int) -> None:
     """The command of an interrupted run trains it to the end: with other weights than those of the page."""
     metadata = report.checkpoint.metadata
     assert metadata.training is not None
-    metadata = dataclasses.replace(metadata, training=dataclasses.replace(metadata.training, epochs=epochs))
-    checkpoint = dataclasses.replace(report.checkpoint, metadata=metadata)
-    text = page.render(dataclasses.replace(report, checkpoint=checkpoint), FACTS).decode()
+    metadata = replace(metadata, training=replace(metadata.training, epochs=epochs))
+    checkpoint = replace(report.checkpoint, metadata=metadata)
+    text = page.render(replace(report, checkpoint=checkpoint), FACTS).decode()
     assert ("the weights are the same to the last bit" in text) == (epochs == 50)
     assert ("trained for 50 of the 51 epochs; the command trains for all of them" in text) == (epochs == 51)
 

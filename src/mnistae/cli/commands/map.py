@@ -11,7 +11,6 @@ from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
 from mnistae.cli.groups import OutputOptions, RunOptions, format_option, output_option
 from mnistae.core import config as configs
-from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import UsageError
 from mnistae.core.files import atomic
 from mnistae.data.sets.dataset import Dataset, Split
@@ -48,11 +47,11 @@ class MapOptions:
     method: Annotated[
         Method | None, typer.Option("--method", help="Placement (default: tsne; for a bottleneck of 2, the codes themselves).")
     ] = None
-    seed: Annotated[int, typer.Option("--seed", help="Random seed of t-SNE.")] = 0
+    seed: Annotated[int | None, typer.Option("--seed", help="Random seed of t-SNE (default: 0).")] = None
 
     def __post_init__(self) -> None:
         configs.check_integer("--count", self.count, 4, MAX_COUNT)
-        noises.check_seed(self.seed)
+        noises.check_seed(self.seed or 0)
 
     def suffixes(self) -> list[str]:
         """Return what the default file name says of the options."""
@@ -75,12 +74,12 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
     if options.method is Method.CODES and size != 2:
         raise UsageError(f"invalid value for --method: 'codes' (the bottleneck is {size})", hint="use tsne or pca")
     method = options.method or (Method.CODES if size == 2 else Method.TSNE)
-    if options.seed and method is not Method.TSNE:
+    if options.seed is not None and method is not Method.TSNE:
         raise UsageError(f"--seed has no effect with --method {method}", hint="leave --seed out, or use --method tsne")
     dataset = inputs.open_dataset_of(reporter, checkpoint, source)
     inputs.warn_unlike_split(reporter, [checkpoint], dataset, options.split)
     with reporter.progress(is_bytes=False) as progress:
-        what = Selection(options.split, options.count, method, options.seed)
+        what = Selection(options.split, options.count, method, options.seed or 0)
         shown = embedding.embed((checkpoint.weights, network), dataset, what, progress)
     document = {"checkpoint": inputs.describe_checkpoint(checkpoint), **_document(dataset, what, shown)}
     title = f"{options.split.text} images of {dataset.name}, {embedding.TITLES[method]}"
@@ -90,13 +89,11 @@ def map_(*, source: RunOptions, options: MapOptions, out: MapOutput, reporter: R
         reporter.info(f"{NEIGHBOURS} nearest neighbours in the map predict the class of {share} of the images")
     reporter.preview(lambda canvas: maps.as_text(canvas, shown, dataset.classes))
     if target is None:
-        rows = zip(shown.names, shown.labels.tolist(), shown.positions.astype(float).tolist(), strict=True)
-        points = [{"image": name, "label": None if k == NO_LABEL else k, "x": x, "y": y} for name, k, (x, y) in rows]
-        document["points"] = points
+        document["points"] = maps.points(shown, dataset.classes)
 
     def render(kind: str) -> bytes | dict[str, bytes]:
         if kind == "csv":
-            return maps.as_csv(shown).encode("utf-8", "surrogateescape")
+            return maps.as_csv(shown, dataset.classes).encode("utf-8", "surrogateescape")
         if kind == "projector":
             return maps.projector_files(shown, dataset.classes)
         name = checkpoint.name or checkpoint.path.name

@@ -1,6 +1,6 @@
 """`mnistae report`: a network and its results as one page."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
 from mnistae.cli.groups import IMAGE_HELP, OutputOptions, RunOptions, output_option
 from mnistae.cli.views import metadata as view
+from mnistae.core import records
 from mnistae.core.errors import UsageError
 from mnistae.data.sets.dataset import Split
 from mnistae.outputs.page import content as contents
@@ -56,7 +57,11 @@ def report(images: Images = DEFAULT_IMAGES, *, source: RunOptions, out: PageOutp
     inputs.warn_unlike_split(reporter, [job.checkpoint], dataset, Split.TEST if dataset.has(Split.TEST) else Split.TRAIN)
     with reporter.progress(is_bytes=False) as progress:
         content = contents.collect((job.checkpoint, job.network), denoiser, dataset, job.images, progress)
-    data = page.render(content, view.rows(job.checkpoint.metadata))
+    metadata = job.checkpoint.metadata
+    if metadata.active_units is None:  # of an import: the ranges are measured now
+        active = records.count_active(content.ranges)
+        inputs.warn_dead(reporter, replace(metadata, active_units=active, unit_ranges=tuple(content.ranges)))
+    data = page.render(content, view.rows(metadata))
     why = f" for {sum(array.size for array in job.checkpoint.weights.values()):,} weights" if len(data) > USUAL_SIZE else ""
     reporter.info(f"report: {len(data) / 1e6:.1f} MB{why}")
     document = {**job.describe(), "dataset": dataset.name, "bytes": len(data)}

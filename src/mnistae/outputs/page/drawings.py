@@ -1,6 +1,7 @@
 """The coordinates of the page's drawings: the loss curve, and the map of codes."""
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ SIZE, MARGIN = 1000, 40
 """Side of the map, and its margin."""
 
 BOX, TEXT, LONGEST = 58, 21, 16
-"""Side of the image of a class in the map; width of a letter of its name, and the most letters of it."""
+"""Side of the image of a class in the map; width of a small letter of its name, and the most letters of it."""
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 280, 56, 40
 """Size of the loss curve, and the room for its axes."""
@@ -59,9 +60,14 @@ def places(found: Embedding) -> Array:
 
 
 def classes(found: Embedding, points: Indices, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return for each class the path of its points; and for a label its name, its centre, and an image with its place."""
+    """Return for each class the path of its points; and for a label its name, its centre, and an image with its place.
+
+    The names are empty if there is no room for them.
+    """
     at, labels, centres = places(found), found.labels[points], maps.centres(found)
     texts = [escape(maps.class_name(label, names)) for label in centres]
+    if BOX * sum(BOX + _width(text) for text in texts) > maps.MAX_FILLED * SIZE**2:
+        texts = [""] * len(texts)
     middles = at[list(centres.values())]
     boxes = dict(zip(centres, zip(texts, middles.tolist(), _boxes(middles, texts), strict=True), strict=True))
     drawn = []
@@ -76,11 +82,17 @@ def classes(found: Embedding, points: Indices, names: Sequence[str]) -> list[dic
 
 
 def _boxes(middles: Array, texts: Sequence[str]) -> list[list[float]]:
-    """Return the places of images at these middles so that neither they nor the names beside them overlap."""
-    widths = np.array([TEXT * min(len(text), LONGEST) for text in texts], np.float32)
+    """Return the places of images, with names beside them, at these middles or moved apart from there."""
+    widths = np.array([_width(text) for text in texts], np.float32)
     shift, sizes = np.zeros_like(middles), np.full_like(middles, BOX)
     shift[:, 0] = np.where(middles[:, 0] > SIZE / 2, -widths, widths) / 2
     sizes[:, 0] += widths
     side = np.float32(SIZE)
     moved: list[list[float]] = (maps.apart((middles + shift) / side, sizes / side) * side - shift).tolist()
     return moved
+
+
+def _width(text: str) -> int:
+    """Return the width of a name in the map, rather too large: capital, East Asian and other wide letters count twice."""
+    wide = sum(ch.isupper() or ch in "mw@%" or unicodedata.east_asian_width(ch) in "WF" for ch in text[:LONGEST])
+    return TEXT * (min(len(text), LONGEST) + wide)

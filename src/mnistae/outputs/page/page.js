@@ -42,10 +42,10 @@ function fill(select, names, indices = names.keys()) {
   }
 }
 
-/** The sliders of the units. Return a function that sets the code, the image to compare it with, and where it comes from. */
+/** The sliders of the units. Return a function that sets the code, the image to compare it with, and the names of both. */
 function startUnits({ data, arrays, network }) {
   const [start, decoded, status] = ["units-start", "units-decoded", "units-status"].map(element);
-  let [code, original, source] = [];
+  let [code, original, source, compared] = [];
   const sliders = data.units.map((unit) => {
     const row = element("unit-row").content.cloneNode(true);
     const [label, input, output] = ["label", "input", "output"].map((name) => row.querySelector(name));
@@ -53,7 +53,7 @@ function startUnits({ data, arrays, network }) {
     [label.htmlFor, input.id, label.textContent] = [`unit-${unit}`, `unit-${unit}`, `Unit ${unit}`];
     Object.assign(input, { min: low, max: high, step: "any" });
     const show = () => {
-      output.textContent = code[unit].toPrecision(3);
+      output.textContent = code[unit] < 100 ? code[unit].toPrecision(3) : code[unit].toFixed(1);
       input.setAttribute("aria-valuetext", output.textContent);
     };
     input.addEventListener("input", () => {
@@ -67,17 +67,19 @@ function startUnits({ data, arrays, network }) {
   const draw = (change) => {
     const pixels = network.decode(code);
     paint(decoded, pixels);
-    status.textContent = `The code of ${source}${change}. Compared with the start image: ${decibels(mse(original, pixels))}.`;
+    status.ariaLive = change ? "off" : "polite"; // while a slider moves, its own value is announced
+    status.textContent = `The code of ${source}${change}. Compared with ${compared}: ${decibels(mse(original, pixels))}.`;
   };
   const setCode = (...values) => {
-    [code, original, source] = values;
+    [code, original, source, compared] = values;
     paint(element("units-original"), original);
     sliders.forEach((slider) => slider.set());
     draw("");
   };
   const choose = () => {
     const chosen = image(arrays.starts, start.value);
-    setCode(network.encode(chosen), chosen, describe(data.names.starts[start.value]));
+    const name = data.names.starts[start.value];
+    setCode(network.encode(chosen), chosen, describe(name), name[0]);
   };
   fill(start, data.names.starts);
   start.addEventListener("change", choose);
@@ -193,14 +195,16 @@ function startDraw({ data, arrays, network }, setCode) {
   });
   for (const type of ["pointerup", "pointercancel"]) field.addEventListener(type, update);
   field.addEventListener("keydown", (event) => {
+    if (event.key !== " " && !(event.key in ARROWS)) return;
+    event.preventDefault();
     if (event.key === " ") {
+      if (event.repeat) return;
       stroke = stroke ? null : [tip];
       if (stroke) strokes.push(stroke);
-    } else if (event.key in ARROWS) {
+    } else {
       tip = inside(tip.map((value, axis) => value + ARROWS[event.key][axis]));
       if (stroke) stroke.push(tip);
-    } else return;
-    event.preventDefault();
+    }
     update();
     context.fillStyle = stroke ? "#f00" : "#888"; // the tip of the pen, until the next change
     context.fillRect(tip[0] - 4, tip[1] - 4, 8, 8);
@@ -210,7 +214,7 @@ function startDraw({ data, arrays, network }, setCode) {
   element("draw-undo").addEventListener("click", () => (strokes.pop(), update()));
   element("draw-clear").addEventListener("click", () => (strokes.splice(0), update()));
   element("draw-use").addEventListener("click", () => {
-    setCode(Float32Array.from(code), prepared, "the drawn digit");
+    setCode(Float32Array.from(code), prepared, "the drawing", "the drawing");
     element("units").scrollIntoView();
   });
   update();
@@ -274,7 +278,7 @@ function startMap({ data, arrays, network }, setCode) {
     if (!decode) return;
     const code = codeAt(near);
     paint(element("map-decoded"), network.decode(code));
-    decode(code, digit, `a place in the map, near ${describe(data.names.points[row])}`);
+    decode(code, digit, "a place in the map", `the nearest image, ${data.names.points[row][0]}`);
   };
   for (const type of ["pointermove", "pointerdown"])
     map.addEventListener(type, (event) => show(placeIn(map, size, event), event.buttons === 1 && setCode));

@@ -8,7 +8,7 @@ from typing import Any
 
 from mnistae import __version__
 from mnistae.core import records
-from mnistae.core.text import escape
+from mnistae.core.text import counted, escape
 from mnistae.model import layer_table
 from mnistae.model.layer_table import MEBIBYTE
 from mnistae.outputs import image_io
@@ -38,6 +38,7 @@ def render(content: Content, facts: Sequence[tuple[str, str]]) -> bytes:
     )
     environment.filters |= {
         "png": lambda image: f"data:image/png;base64,{base64.b64encode(image_io.png(image)).decode()}",
+        "counted": counted,
         "escape_controls": lambda text: escape(str(text)),
         "short": lambda text: text if len(text) <= drawings.LONGEST else f"{text[: drawings.LONGEST - 1]}…",
     }
