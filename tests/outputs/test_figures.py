@@ -105,11 +105,22 @@ def test_gallery_has_each_image_above_its_output() -> None:
 
 
 def test_psnr_gains_are_drawn_over_the_level() -> None:
-    """The panel of each kind of noise has one line per network: the PSNR gain over the level."""
+    """The panel of each kind of noise has one line per network: the PSNR gain over the level.
+
+    Names that are long after escaping are in one column, and the longest without their beginning.
+    """
     own, other = (
         {(kind, level): gain for kind in (Noise.MASK, Noise.UNIFORM) for level in (0.2, 0.4)} for gain in (10.0, -10.0)
     )
-    figure = figures.psnr_gains([("one", own), ("other", other)])
+    curves = [("one", own), ("other", other)]
+    for name, drawn, columns in [
+        ("L" * 20, "L" * 20, 3),
+        ("\u4e2d" * 5, "\\u4e2d" * 5, 1),
+        ("\u4e2d" * 57 + "abc", "..." + "\\u4e2d" * 9 + "abc", 1),
+    ]:
+        legend: Any = figures.psnr_gains([*curves, (name, own)]).legends[0]
+        assert (legend.get_texts()[2].get_text(), legend._ncols) == (drawn, columns)
+    figure = figures.psnr_gains(curves)
     assert [axes.get_title() for axes in figure.axes][:2] == ["mask noise", "uniform noise"]
     for axes in figure.axes[:2]:
         _zero, *lines = (np.asarray(line.get_xydata()).tolist() for line in axes.lines)

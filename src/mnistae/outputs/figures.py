@@ -74,12 +74,16 @@ def _add_legend(
 
 
 def _fitted(text: str, width: int) -> str:
-    """Return foreign text in at most three lines of so many characters; those that the font does not have are escaped."""
+    """Return foreign text in at most three lines of so many characters."""
+    return textwrap.fill(_drawable(text), width, max_lines=3, placeholder="...")
+
+
+def _drawable(text: str) -> str:
+    """Return foreign text with the characters escaped that the font does not have."""
     from matplotlib import font_manager
 
     glyphs = font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap()
-    drawn = "".join(ch if ord(ch) in glyphs else ascii(ch)[1:-1] for ch in escape(text))
-    return textwrap.fill(drawn, width, max_lines=3, placeholder="...")
+    return "".join(ch if ord(ch) in glyphs else ascii(ch)[1:-1] for ch in escape(text))
 
 
 def reconstructions(originals: Array, outputs: Array) -> "Figure":
@@ -133,7 +137,10 @@ def gallery(sections: Sequence[tuple[str, Sequence[str], Reconstruction]]) -> "F
 
 
 def psnr_gains(curves: Sequence[tuple[str, Mapping[tuple[Noise, float], float]]]) -> "Figure":
-    """PSNR gains by kind and level of noise, in decibels: one panel per kind, one line over the level per named network."""
+    """PSNR gains by kind and level of noise, in decibels: one panel per kind, one line over the level per named network.
+
+    The legend has only the end of a long name.
+    """
     kinds = list(dict.fromkeys(kind for _, gains in curves for kind, _ in gains))
     with _new_figure(7.2, 5.4) as figure:
         panels = figure.subplots(-(-len(kinds) // 2), 2, sharey=True, squeeze=False)
@@ -146,8 +153,9 @@ def psnr_gains(curves: Sequence[tuple[str, Mapping[tuple[Noise, float], float]]]
             axes.grid(alpha=0.3)
         figure.supylabel("PSNR gain of denoising (dB)", fontsize="medium")
         if len(curves) > 1:
-            names = [name for name, _ in curves]
-            columns = 3 if max(map(len, names)) < 24 else 1
+            names = [_drawable(name) for name, _ in curves]
+            names = [name if len(name) <= 60 else f"...{name[-57:]}" for name in names]
+            columns = 3 if max(map(len, names)) < 21 else 1  # those of 20 capitals fit
             _add_legend(figure, panels[0, 0].lines[1:], names, width=60, loc="outside lower center", ncols=columns)
     return figure
 

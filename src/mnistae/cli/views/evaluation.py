@@ -181,10 +181,8 @@ def _column_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _curve(report: Report) -> tuple[str, dict[tuple[Noise, float], float]]:
-    """Return the name, only the end of a long one, and the gains."""
     gains = [(str(item).partition(":"), row["psnr_gain"]) for (_, item), row in report.result.pivot("psnr_gain").items()]
-    curve = {(Noise(kind), float(level)): gain for (kind, _, level), gain in gains}
-    return report.name if len(report.name) <= 60 else f"...{report.name[-57:]}", curve
+    return report.name, {(Noise(kind), float(level)): gain for (kind, _, level), gain in gains}
 
 
 def _section(heading: str, extremes: Extremes) -> tuple[str, list[str], Reconstruction]:
