@@ -252,7 +252,10 @@ def test_what_is_no_ordinary_file_is_refused_at_once(
     assert caught.value.message == f"{message}'{path}'{reason}"
 
 
-@pytest.mark.parametrize(("name", "hint"), [("a.npz", "read it as a data set: --dataset"), ("a.zip", "give a PNG")])
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("a.npz", "read it as a data set: --dataset"), ("a.csv.gz", "read it as a data set"), ("a.zip", "give a PNG")],
+)
 def test_data_set_in_place_of_an_image(name: str, hint: str) -> None:
     """A file that is a data set by its name is refused with the option that reads it."""
     with pytest.raises(DataError) as caught:

@@ -111,7 +111,7 @@ def test_images_beside_a_table(tmp_path: Path, digits: Digits, name: str, *, is_
     if name.endswith("png"):
         Image.fromarray(digits["train_images"][0]).save(tmp_path / name)
         name = "train.csv"
-    table = labelled(digits, "test")[:, : 2 if "log" in name else None]
+    table = labelled(digits, "test")[:, : 3 if "log" in name else None]
     path = tmp_path / name
     np.save(path, table[:, 1:]) if name.endswith("npy") else np.savetxt(path, table, "%d", "," if "csv" in name else "\t")
     if is_refused:
