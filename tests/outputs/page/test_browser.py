@@ -278,15 +278,17 @@ def test_map_of_two_units_has_their_codes(opened: Page, report: Content, denoise
     two.tab.close()
 
 
-@pytest.mark.parametrize("name", [f"\u05d0 {'long name ' * 20}end", "W" * 9, "\u4e2d" * 9], ids=["long", "W", "CJK"])
+@pytest.mark.parametrize("name", [f"\u05d0 {'long name ' * 20}end", "W" * 9], ids=["long", "W"])
 def test_long_and_missing_names(opened: Page, report: Content, tmp_path: Path, name: str) -> None:
     """Class names do not make the page wider, leave the map or overlap. An image without a label is named by its reference."""
     dataset: Any = type("Named", (), {"name": "x", "digest": "0", "classes": (name,) * 10})()
     labels = np.where(np.arange(len(report.starts.labels)) % 2, report.starts.labels, NO_LABEL).astype(np.uint8)
     starts = dataclasses.replace(report.starts, labels=labels)
     path = tmp_path / "report.html"
-    ranges = [UnitRange(0, 5000)] * 8
-    path.write_bytes(page.render(dataclasses.replace(report, dataset=dataset, starts=starts, ranges=ranges), []))
+    row = report.map.positions.copy()
+    row[1:, 1] *= 1e-3  # the images of all classes side by side
+    changed: Any = {"starts": starts, "ranges": [UnitRange(0, 5000)] * 8, "map": dataclasses.replace(report.map, positions=row)}
+    path.write_bytes(page.render(dataclasses.replace(report, dataset=dataset, **changed), []))
     two = Page(opened.tab.context.new_page(), path)
     tab = two.tab
     tab.set_viewport_size({"width": 320, "height": 900})
