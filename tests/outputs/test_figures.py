@@ -42,6 +42,7 @@ def test_loss_curve_shows_the_losses() -> None:
     assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 11
     (axes,) = figures.loss_curve(*[HISTORY[:1]] * 11, names="abcdefghijk").axes
     assert len({(line.get_color(), line.get_marker()) for line in axes.lines}) == 11  # a single epoch has no line
+    assert figures.render(figures.loss_curve(*[HISTORY] * 22, names=["a" * 40] * 22), "png")  # or a warning of no room
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,8 @@ MAX_SIDE = 2**16
 
 def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> "Figure":
     """Figure 1 of the lab: the training loss by epoch; for several runs with a legend of their `names`."""
-    with _new_figure(6.4, 4.0) as figure:
+    lines = sum(_fitted(name, LEGEND_WIDTH).count("\n") + 1 for name in names)
+    with _new_figure(6.4, max(4.0, 0.22 * lines + 1)) as figure:  # the legend lies in the axes
         from matplotlib.ticker import MaxNLocator
 
         axes = figure.subplots()
