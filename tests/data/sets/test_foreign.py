@@ -9,14 +9,14 @@ import pytest
 from mnistae.core.files import kinds
 from mnistae.data.sets import foreign
 
-BOMB = gzip.compress(bytes(2**24))
+BOMB = gzip.compress(bytes(2**24), mtime=0)
 
 
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (gzip.compress(b"\x89HDF\r\n"), "a gzip archive of an HDF5 file"),
-        (gzip.compress(b"x") + b"damaged", "a gzip archive"),
+        (gzip.compress(b"\x89HDF\r\n", mtime=0), "a gzip archive of an HDF5 file"),
+        (gzip.compress(b"x", mtime=0) + b"damaged", "a gzip archive"),
         (b"\x1f\x8bdamaged", "a gzip archive"),
         (b"\x1f\x8b\x08\0\0\0\0\0\0\0\xff\xff", "a gzip archive"),
     ],
