@@ -11,7 +11,7 @@ check:
 	$(PYTHON) -m codespell_lib
 	$(PYTHON) docs/words.py
 	$(MAKE) --no-print-directory check-docs check-script
-	$(MAKE) --no-print-directory -j3 types types-win32 types-darwin
+	$(MAKE) --no-print-directory -j2 types types-win32
 	$(PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=92
 
 types:
@@ -54,8 +54,9 @@ bench-quick:
 	$(PYTHON) -m pip install --quiet --group bench -e .
 	$(PYTHON) benchmarks/run.py --quick
 
-# Run the tests with each Python version, in a new environment for each. pyenv's versions are found if pyenv is installed.
-pythons:
+# Check the types for macOS, and run the tests with each Python version, in a new environment for each. pyenv's versions are found if
+# pyenv is installed.
+pythons: types-darwin
 	set -e; for version in $(PYTHONS); do \
 		root=$$(pyenv prefix "$$(pyenv latest $$version 2>/dev/null)" 2>/dev/null || true); \
 		PATH="$${root:+$$root/bin:}$$PATH" python$$version -m venv --clear --upgrade-deps build/python$$version; \
