@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mnistae.core.arrays import NO_LABEL, Array, to_float
+from mnistae.core.arrays import NO_LABEL, to_float
 from mnistae.core.config import ModelConfig
 from mnistae.core.records import Metadata, UnitRange
 from mnistae.data.images import normalise
@@ -22,51 +21,12 @@ from mnistae.outputs.page.content import EVERY, Content
 from mnistae.store import builtin, runs
 from mnistae.tasks import inference
 from mnistae.tasks.evaluation import NOISE_LEVELS
+from tests.support.browser import CHROMIUM, Page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install --group page")
 AXE = Path(__file__).resolve().parents[3] / "build" / "node" / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")]
-
-PIXELS = """id => {
-  const canvas = document.getElementById(id);
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  return Array.from({ length: canvas.width * canvas.height }, (_, i) => data[4 * i]);
-}"""
-
-SET = """([id, value]) => {
-  const control = document.getElementById(id);
-  control.value = value;
-  for (const type of ["input", "change"]) control.dispatchEvent(new Event(type, { bubbles: true }));
-}"""
-
-
-class Page:
-    """The page in the browser, and what the browser reported."""
-
-    def __init__(self, tab: Any, path: Path) -> None:
-        self.tab, self.faults = tab, list[str]()
-        tab.on("console", lambda message: self.note(message.text, "Canvas2D: Multiple readback"))  # advice on what the tests do
-        tab.on("pageerror", lambda error: self.note(str(error)))
-        tab.on("dialog", lambda dialog: self.note(dialog.message))
-        tab.on("request", lambda request: self.note(request.url, "file:", "data:"))
-        tab.goto(path.as_uri())
-        tab.wait_for_selector("html[data-ready]")
-
-    def note(self, text: str, *expected: str) -> None:
-        if not text.startswith(expected):
-            self.faults.append(text)
-
-    def pixels(self, canvas: str) -> np.ndarray:
-        return np.array(self.tab.evaluate(PIXELS, canvas))
-
-    def set(self, control: str, value: object) -> None:
-        self.tab.evaluate(SET, [control, value])
-
-    def shows(self, canvas: str, image: Array, levels: float = 1) -> None:
-        """Check that a canvas equals an image (784,) in [0, 1] to so many levels of 255."""
-        assert np.abs(self.pixels(canvas) - image.ravel() * 255).max() <= levels
 
 
 @pytest.fixture(scope="module")
