@@ -4,6 +4,7 @@ No pyplot, no backend and no matplotlibrc of the user: the same data give the sa
 """
 
 import contextlib
+import functools
 import importlib
 import io
 import logging
@@ -47,8 +48,7 @@ MAX_SIDE = 2**16
 
 def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> "Figure":
     """Figure 1 of the lab: the training loss by epoch; for several runs with a legend of their `names`."""
-    lines = sum(_fitted(name, LEGEND_WIDTH).count("\n") + 1 for name in names)
-    with _new_figure(6.4, max(4.0, 0.22 * lines + 1)) as figure:  # the legend lies in the axes
+    with _new_figure(6.4, max(4.0, 0.22 * len(_legend_lines(names)) + 1)) as figure:  # the legend lies in the axes
         from matplotlib.ticker import MaxNLocator
 
         axes = figure.subplots()
@@ -74,6 +74,10 @@ def _add_legend(
         text.set_text(_fitted(name, width))
 
 
+def _legend_lines(names: Sequence[str]) -> list[str]:
+    return [line for name in names for line in _fitted(name, LEGEND_WIDTH).split("\n")]
+
+
 def _fitted(text: str, width: int) -> str:
     """Return foreign text in at most three lines of so many characters."""
     return textwrap.fill(_drawable(text), width, max_lines=3, placeholder="...")
@@ -81,10 +85,16 @@ def _fitted(text: str, width: int) -> str:
 
 def _drawable(text: str) -> str:
     """Return foreign text with the characters escaped that the font does not have."""
+    glyphs = _glyphs()
+    return "".join(ch if ord(ch) in glyphs else ascii(ch)[1:-1] for ch in escape(text))
+
+
+@functools.cache
+def _glyphs() -> frozenset[int]:
+    """Return the characters of the font, which take a millisecond to list."""
     from matplotlib import font_manager
 
-    glyphs = font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap()
-    return "".join(ch if ord(ch) in glyphs else ascii(ch)[1:-1] for ch in escape(text))
+    return frozenset(font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap())
 
 
 def reconstructions(originals: Array, outputs: Array) -> "Figure":
@@ -193,7 +203,8 @@ def code_map(
     with _new_figure(8, 7) as figure:
         from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-        lines = [line for name, _ in classes for line in _fitted(name, LEGEND_WIDTH).split("\n")]
+        names = [name for name, _ in classes]
+        lines = _legend_lines(names)
         columns = -(-len(lines) // LEGEND_LINES)
         figure.set_figwidth(max(8, 6.4 + columns * (0.1 * max(map(len, lines)) + 0.5)))
         axes = figure.subplots()
@@ -213,7 +224,6 @@ def code_map(
             (left, bottom), (right, top) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
             axes.imshow(background, cmap="gray_r", alpha=0.5, extent=(left, right, bottom, top), aspect="auto")
             axes.set(xlabel="unit 0", ylabel="unit 1")
-        names = [name for name, _ in classes]
         _add_legend(figure, axes.collections, names, loc="outside right upper", markerscale=2, ncols=columns)
     return figure
 

@@ -1,5 +1,7 @@
 """What a file is that was given in place of another, by its first bytes: for messages."""
 
+GZIP = b"\x1f\x8b"
+
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
@@ -18,7 +20,7 @@ _SIGNATURES = {
     b"\x89HDF\r\n": "an HDF5 file",
     b"PAR1": "a Parquet file",
     b"MATLAB ": "a MATLAB file",
-    b"\x1f\x8b": "a gzip archive",
+    GZIP: "a gzip archive",
     b"BZh": "a bzip2 archive",
     b"\xfd7zXZ": "an xz archive",
     b"\x28\xb5\x2f\xfd": "a Zstandard archive",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mnistae.core.config import PIXELS
 from mnistae.core.errors import DataError
+from mnistae.core.files import kinds
 from mnistae.core.text import counted
 from mnistae.data.sets.labels import is_number
 
@@ -167,7 +168,7 @@ def _lines(data: bytes, path: Path) -> tuple[list[Line], str]:
     """Return the lines that are not blank, and what separates their columns; decimal commas are replaced by points."""
     stream = io.BytesIO(data)
     try:
-        with gzip.open(stream) if data.startswith(b"\x1f\x8b") else stream as file:
+        with gzip.open(stream) if data.startswith(kinds.GZIP) else stream as file:
             is_wide = file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
             file.seek(0)
             lines = list(_texts(file, "utf-16" if is_wide else "utf-8", path))

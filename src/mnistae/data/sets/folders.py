@@ -81,9 +81,8 @@ def _members(images: Sequence[tuple[str, Folders]]) -> list[_Member]:
     for (path, _), own in zip(images, inner, strict=True):
         split = splits.get(own[depth]) if len(own) > depth else None
         within = own[:depth] + own[depth + 1 :]
-        if (
-            split and within and split in {splits.get(within[0]), *_usual(within[:1]).values()}
-        ):  # trainingSet/trainingSet/7/a.png
+        # trainingSet/trainingSet/7/a.png
+        if split and within and split in {splits.get(within[0]), *_usual(within[:1]).values()}:
             within = within[1:]
         folder = "/".join((*base, *("*",) * depth, own[depth])) if split else ""
         members.append(_Member(path, split, folder, within))

@@ -25,8 +25,6 @@ from mnistae.data.sets import registry
 from mnistae.data.sets.dataset import Arrays, Content
 from mnistae.data.sets.registry import MNIST_FILES, ROLES, DatasetInfo
 
-GZIP = b"\x1f\x8b"
-
 VERIFIED = "verified: the published content (SHA-256)"
 """The note on a data set whose content is certain."""
 
@@ -198,7 +196,7 @@ def _verified(entry: DatasetInfo, path: Path, name: str, hint: str) -> tuple[byt
     """Return the uncompressed content of a file, and which published sum it has, if any. Raises IdxError, DataError."""
     data = files.read_or_raise(path, limit=entry.max_content, family=DataError, what="the data file", hint=hint)
     kind = ""
-    if data.startswith(GZIP):  # whatever its name: browsers unpack files without renaming them
+    if data.startswith(kinds.GZIP):  # whatever its name: browsers unpack files without renaming them
         if not entry.sha256 and entry.torchvision not in {"", "EMNIST"}:  # EMNIST's sum is that of one archive of all files
             md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
             kind = "MD5" if registry.archive_sums(entry).get(f"{name}.gz") == md5 else ""
