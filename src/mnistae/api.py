@@ -7,7 +7,7 @@ They are returned as float32 (n, 28, 28). Expected errors are raised as MnistaeE
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -141,7 +141,8 @@ def train(
     dataset = resolve.absolute(images) if isinstance(images, str) else resolve.ARRAY
     config = dataclasses.replace(configs.recipe(recipe), dataset=dataset, **settings)
     data = resolve.open_dataset(dataset, raw=config.raw) if isinstance(images, str) else resolve.from_array(np.asarray(images))
-    _warn(data.notes if dataset == resolve.ARRAY else (), level=3)
+    for note in data.notes if dataset == resolve.ARRAY else ():
+        warnings.warn(note, stacklevel=2)
     run_name = names.check(name) if name is not None else names.default(sizes, config, dataset=data.name)
     return _train(run_name, sizes, config, data, device, force=force)
 
@@ -167,13 +168,9 @@ def _parse_enum(kind: type[T], value: str) -> T:
 
 def _rows(images: ArrayLike) -> Array:
     found, notes = arrays_io.from_array(np.asarray(images), name="images")
-    _warn(notes, level=4)
-    return found.reshape(-1, PIXELS)
-
-
-def _warn(notes: Sequence[str], *, level: int) -> None:
     for note in notes:
-        warnings.warn(note, stacklevel=level)
+        warnings.warn(note, stacklevel=3)
+    return found.reshape(-1, PIXELS)
 
 
 def _to_images(rows: Array) -> Array:

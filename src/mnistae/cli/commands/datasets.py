@@ -33,9 +33,9 @@ def fetch(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:
     """Download and verify a data set unless it is already present; print its folder."""
     if name == registry.GLYPHS:
         raise UsageError("'glyphs' is built in and needs no download", hint="use it with 'mnistae train --dataset glyphs'")
-    entry = _entry(name)
+    _entry(name)
     inputs.open_dataset(reporter, name)
-    _print_path(reporter, entry)
+    path(name, reporter=reporter)
 
 
 def verify(name: NameOrPath = registry.DEFAULT, raw: Raw = False, *, reporter: Reporter) -> None:
@@ -58,10 +58,7 @@ def verify(name: NameOrPath = registry.DEFAULT, raw: Raw = False, *, reporter: R
 
 def path(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:
     """Print the folder of a data set's files; never downloads."""
-    _print_path(reporter, _entry(name))
-
-
-def _print_path(reporter: Reporter, entry: DatasetInfo) -> None:
+    entry = _entry(name)
     folder = str(resolve.require_local(entry))
     reporter.result([folder], {"name": entry.name, "path": folder})
 

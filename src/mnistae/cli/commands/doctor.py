@@ -26,6 +26,10 @@ def doctor(*, reporter: Reporter) -> None:
     devices.check_choice("auto")
     system = {"mnistae": mnistae.__version__, "python": platform.python_version(), "system": platform.platform()}
     states = {entry.name: inputs.dataset_state(entry) for entry in registry.DATASETS.values()}
+    try:
+        checkpoints = {name: reason or "ok" for name, reason in verification.verify_all().items()}
+    except CheckpointError as error:  # worth reporting
+        checkpoints = {"unreadable": error.message}
     found: dict[str, dict[str, Any]] = {
         "versions": {**system, "executable": sys.executable, **_versions()},
         "devices": {name: _device_state(name) for name in devices.AUTO_ORDER},
@@ -36,7 +40,7 @@ def doctor(*, reporter: Reporter) -> None:
             "cache": str(paths.cache_dir()),
         },
         "datasets": {name: folder or state for name, (folder, state) in states.items()},
-        "checkpoints": _checkpoint_states(),
+        "checkpoints": checkpoints,
     }
     lines: list[str] = []
     for section, rows in found.items():
@@ -66,10 +70,3 @@ def _device_state(name: str) -> str:
         return error.message.removeprefix(f"device '{name}' ").removeprefix("is ")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the import of a damaged installation raises
         return f"torch cannot be imported: {type(error).__name__}: {error}"
-
-
-def _checkpoint_states() -> dict[str, str]:
-    try:
-        return {name: reason or "ok" for name, reason in verification.verify_all().items()}
-    except CheckpointError as error:  # worth reporting
-        return {"unreadable": error.message}

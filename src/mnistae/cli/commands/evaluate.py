@@ -9,7 +9,7 @@ import typer
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import DatasetOptions, OutputOptions, choose_checkpoints, format_option, output_option
+from mnistae.cli.groups import DatasetOptions, OutputOptions, Settings, choose_checkpoints, format_option, output_option
 from mnistae.cli.results import Destination
 from mnistae.cli.views import evaluation as view
 from mnistae.cli.views.evaluation import Report
@@ -28,7 +28,7 @@ Checkpoints = Annotated[
 
 
 @dataclass(frozen=True)
-class Parts:
+class Parts(Settings):
     """Which images are measured, and what is reported besides."""
 
     split: Annotated[Split, typer.Option("--split", help="Images to measure on.")] = Split.TEST
@@ -83,8 +83,7 @@ def evaluate(
     inputs.warn_unlike_split(reporter, [checkpoint for checkpoint, _ in opened], dataset, parts.split)
     networks = [network for _, network in opened]
     with reporter.progress(is_bytes=False) as progress:
-        given = {name: value for name, value in vars(parts).items() if value is not None}
-        evaluations = evaluation.evaluate(networks, dataset, **given, progress=progress)
+        evaluations = evaluation.evaluate(networks, dataset, **parts.given(), progress=progress)
     reports = [Report(checkpoint, result) for (checkpoint, _), result in zip(opened, evaluations, strict=True)]
     for report in reports:
         units = report.result.pivot("active_units")[None, None]

@@ -30,18 +30,17 @@ def summary(checkpoint: Checkpoint = None, *, sizes: SizeOptions, reporter: Repo
     table = layer_table.tabulate(found.metadata.model if found else ModelConfig(**sizes.given()))
     lines = _lines(table)
     layers = [{"name": one.name, "output_shape": one.output_shape, "parameters": one.parameters} for one in table.rows]
-    in_bytes = {
-        "input": table.input_bytes,
-        "passes": table.pass_bytes,
-        "parameters": table.parameter_bytes,
-        "total": table.total_bytes,
-    }
     document: dict[str, Any] = {
         "layers": layers,
         "parameters": table.parameters,
         "trainable_parameters": table.parameters,
         "mult_adds": table.mult_adds,
-        "bytes": in_bytes,
+        "bytes": {
+            "input": table.input_bytes,
+            "passes": table.pass_bytes,
+            "parameters": table.parameter_bytes,
+            "total": table.total_bytes,
+        },
     }
     if found:
         rows = [("checkpoint", found.name or str(found.path)), *view.rows(found.metadata)]
