@@ -29,7 +29,7 @@ def encode_model(weights: Weights, metadata: Metadata) -> bytes:
     fields = _to_json(metadata)
     fields["digest"] = _digest(weights, fields)
     text = _canonical(fields)
-    _reserve(3 * sum(array.nbytes for array in weights.values()))
+    bytearray(3 * sum(array.nbytes for array in weights.values()))  # as in decode_model
     return safetensors.numpy.save({name: np.asarray(a, "<f4", order="C") for name, a in weights.items()}, {KEY: text})
 
 
@@ -41,44 +41,23 @@ def encode_state(state: TrainingState, metadata: Metadata) -> bytes:
     return encode_model(tensors, metadata)
 
 
-def decode_model(data: bytes) -> tuple[dict[str, Array], Metadata]:
-    """Return the verified weights and metadata of a model file. Raises CheckpointError."""
-    return _decode(data, with_moments=False)
-
-
-def decode_state(data: bytes) -> tuple[TrainingState, Metadata]:
-    """Return the verified state and metadata of a state file. Raises CheckpointError."""
-    tensors, metadata = _decode(data, with_moments=True)
-    names = metadata.model.shapes()
-    first, second, steps = ({name: tensors[f"{name}.{moment}"] for name in names} for moment in ADAM_STATE)
-    return TrainingState({name: tensors[name] for name in names}, first, second, steps, metadata.history), metadata
-
-
-def has_metadata(data: bytes) -> bool:
-    """Whether these bytes are a safetensors file that carries our metadata key."""
-    try:
-        return KEY in _header(data).get("__metadata__", {})
-    except (CheckpointError, RecursionError):
-        return False
-
-
-def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Metadata]:
+def decode_model(data: bytes, *, is_state: bool = False) -> tuple[dict[str, Array], Metadata]:
+    """Return the verified weights and metadata of a model file, or all tensors of a state file. Raises CheckpointError."""
     import safetensors
     import safetensors.numpy
 
     try:
         header = _header(data)
-        fields = _metadata(header)
-        metadata = _from_json(fields)
+        fields, metadata = _metadata(header)
     except (KeyError, OverflowError, TypeError, ValueError, UsageError) as error:
         raise _damaged(f"invalid metadata ({error})") from error
     except RecursionError as error:
         raise _damaged("header nested too deeply") from error
     schema = metadata.model.shapes()
-    if with_moments:
+    if is_state:
         schema |= {f"{name}.{m}": () if m == "step" else shape for name, shape in schema.items() for m in ADAM_STATE}
     _check_schema(header, schema)
-    _reserve(2 * len(data))
+    bytearray(2 * len(data))  # raises MemoryError if there is no room: safetensors, in Rust, would abort or hang as it copies
     try:
         tensors = safetensors.numpy.load(data)
     except safetensors.SafetensorError as error:
@@ -91,9 +70,20 @@ def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Metad
     return tensors, metadata
 
 
-def _reserve(size: int) -> None:
-    """Raise MemoryError if there is no room for `size` bytes. Safetensors copies, and would abort or hang: it is Rust."""
-    bytearray(size)  # untouched zeros cost no time
+def decode_state(data: bytes) -> tuple[TrainingState, Metadata]:
+    """Return the verified state and metadata of a state file. Raises CheckpointError."""
+    tensors, metadata = decode_model(data, is_state=True)
+    names = metadata.model.shapes()
+    first, second, steps = ({name: tensors[f"{name}.{moment}"] for name in names} for moment in ADAM_STATE)
+    return TrainingState({name: tensors[name] for name in names}, first, second, steps, metadata.history), metadata
+
+
+def has_metadata(data: bytes) -> bool:
+    """Whether these bytes are a safetensors file that carries our metadata key."""
+    try:
+        return KEY in _header(data).get("__metadata__", {})
+    except (CheckpointError, RecursionError):
+        return False
 
 
 def _header(data: bytes) -> dict[str, Any]:
@@ -108,7 +98,8 @@ def _header(data: bytes) -> dict[str, Any]:
     return header
 
 
-def _metadata(header: Mapping[str, Any]) -> dict[str, Any]:
+def _metadata(header: Mapping[str, Any]) -> tuple[dict[str, Any], Metadata]:
+    """Return the metadata of a file, as the fields of its JSON object and as a record."""
     text = header.get("__metadata__", {}).get(KEY)
     if not isinstance(text, str):
         raise CheckpointError("no mnistae metadata", hint="use 'mnistae checkpoints import FILE' for weights from elsewhere")
@@ -122,7 +113,19 @@ def _metadata(header: Mapping[str, Any]) -> dict[str, Any]:
     # one spelling for each value: a flipped bit that turns 1e-05 into 1E-05 would leave the digest as it was
     if not isinstance(fields.get("digest"), str) or _canonical(fields) != text:
         raise _damaged("metadata not in canonical form")
-    return fields
+    training, provenance, ranges = fields["training"], fields["provenance"], fields["unit_ranges"]
+    images = fields.get("images")
+    history = (EpochRecord(number, _number(loss), _number(rate)) for number, (loss, rate) in enumerate(fields["history"], 1))
+    return fields, Metadata(
+        model=ModelConfig(**fields["model"]),
+        training=TrainConfig(**training) if training is not None else None,
+        provenance=Provenance(**provenance) if provenance is not None else None,
+        history=tuple(history),
+        active_units=fields["active_units"],
+        unit_ranges=tuple(UnitRange(_number(low), _number(high)) for low, high in ranges) if ranges is not None else None,
+        images=ImageStats(*map(_number, images)) if images is not None else None,
+        source=fields["source"],
+    )
 
 
 def _check_schema(header: Mapping[str, Any], schema: Mapping[str, tuple[int, ...]]) -> None:
@@ -162,22 +165,6 @@ def _to_json(metadata: Metadata) -> dict[str, Any]:
         "unit_ranges": [[unit.low, unit.high] for unit in ranges] if ranges is not None else None,
         "images": list(dataclasses.astuple(metadata.images)) if metadata.images else None,
     }
-
-
-def _from_json(fields: Mapping[str, Any]) -> Metadata:
-    training, provenance, ranges = fields["training"], fields["provenance"], fields["unit_ranges"]
-    images = fields.get("images")
-    history = (EpochRecord(number, _number(loss), _number(rate)) for number, (loss, rate) in enumerate(fields["history"], 1))
-    return Metadata(
-        model=ModelConfig(**fields["model"]),
-        training=TrainConfig(**training) if training is not None else None,
-        provenance=Provenance(**provenance) if provenance is not None else None,
-        history=tuple(history),
-        active_units=fields["active_units"],
-        unit_ranges=tuple(UnitRange(_number(low), _number(high)) for low, high in ranges) if ranges is not None else None,
-        images=ImageStats(*map(_number, images)) if images is not None else None,
-        source=fields["source"],
-    )
 
 
 def _canonical(fields: Mapping[str, Any]) -> str:

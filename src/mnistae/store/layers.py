@@ -54,7 +54,8 @@ def find(arrays: Arrays) -> tuple[ModelConfig, dict[str, str], list[str]]:
     _check_others([layer for layer in layers if layer not in used], config, names, arrays)
     notes = []
     if [layer.name for layer in used] != ["fc1", "fc2", "fc3", "fc4"]:
-        notes.append(", ".join(f"{_source(layer)} → fc{number}" for number, layer in enumerate(used, start=1)))
+        sources = [layer.name if _PART.match(str(layer.bias)) else f"{layer.name} with {layer.bias}" for layer in used]
+        notes.append(", ".join(f"{safe_text(source)} → fc{number}" for number, source in enumerate(sources, start=1)))
     if left_out := [f"'{safe_text(name)}'" for name in arrays if name not in names]:
         notes.append(f"left out: {', '.join(left_out[:LISTED])}{' …' if len(left_out) > LISTED else ''}")
     return config, dict(zip(config.shapes(), names, strict=True)), notes
@@ -70,11 +71,6 @@ def _layers(arrays: Arrays) -> Iterator[Layer]:
             key = _PART.sub(r"\1\3", name).rstrip("./_")
             bias = unnamed.get(name) or biases.get(key)
             yield Layer(key.lstrip("./") or name, name, bias, (array.shape[0], array.shape[1]))
-
-
-def _source(layer: Layer) -> str:
-    """Return the name of a layer for a note, with its bias if their names do not connect them."""
-    return safe_text(layer.name if _PART.match(str(layer.bias)) else f"{layer.name} with {layer.bias}")
 
 
 def _pairs(arrays: Arrays) -> dict[str, str]:
@@ -104,9 +100,12 @@ def _numbers(name: str) -> list[int]:
 def _sizes(layers: Sequence[Layer], arrays: Arrays) -> ModelConfig:
     """Return the only sizes for which there are four matrices."""
     found = Counter(layer.shape for layer in layers)
-    chains = [
-        (hidden, bottleneck) for bottleneck, hidden in found if bottleneck != PIXELS and _has_all(found, hidden, bottleneck)
-    ]
+    chains = []
+    for bottleneck, hidden in found:
+        needed = Counter([(hidden, PIXELS), (bottleneck, hidden), (hidden, bottleneck), (PIXELS, hidden)])
+        # `needed <= found` would go through all of `found` each time
+        if bottleneck != PIXELS and all(found[shape] >= number for shape, number in needed.items()):
+            chains.append((hidden, bottleneck))
     if not chains:
         raise CheckpointError(f"no network 784-h-b-h-784 found; it contains {_list(arrays, arrays)}", hint=HINT)
     if len(chains) > 1:
@@ -116,11 +115,6 @@ def _sizes(layers: Sequence[Layer], arrays: Arrays) -> ModelConfig:
         return ModelConfig(*chains[0])
     except UsageError as error:
         raise CheckpointError(f"unsupported network size ({error.message})", hint=error.hint) from error
-
-
-def _has_all(found: Counter[tuple[int, int]], hidden: int, bottleneck: int) -> bool:
-    needed = Counter([(hidden, PIXELS), (bottleneck, hidden), (hidden, bottleneck), (PIXELS, hidden)])
-    return all(found[shape] >= number for shape, number in needed.items())  # `<=` would go through all of `found` each time
 
 
 def _choose(config: ModelConfig, layers: Sequence[Layer]) -> list[Layer]:
@@ -144,17 +138,14 @@ def _choose(config: ModelConfig, layers: Sequence[Layer]) -> list[Layer]:
         if len(alike) > shapes.count(shape):
             # a second network has a second fc1; a variational one has two heads
             raise CheckpointError(f"more than one matrix of shape {shape}: {names}", hint=_ONLY if chosen else _ALONE)
+        decoders = [layer for layer in alike if "dec" in layer.name.lower()]
         if not is_numbered and len({re.sub(r"\d", "", layer.name) for layer in alike}) == 1:
             alike.sort(key=lambda layer: _numbers(layer.name))
-        elif len(alike) > 1 and len(set(map(_is_decoder, alike))) == 1 and not is_ordered:
+        elif len(alike) > 1 and len(decoders) in {0, len(alike)} and not is_ordered:
             raise CheckpointError(f"{names} have the same shape, and their order is unclear", hint=_NUMBER)
-        alike.sort(key=_is_decoder)
+        alike.sort(key=decoders.__contains__)
         chosen.append(next(layer for layer in alike if layer not in chosen))
     return chosen
-
-
-def _is_decoder(layer: Layer) -> bool:
-    return "dec" in layer.name.lower()
 
 
 def _check_biases(layers: Sequence[Layer], arrays: Arrays) -> None:
@@ -171,8 +162,7 @@ def _check_biases(layers: Sequence[Layer], arrays: Arrays) -> None:
     if len(wrong) == 4 and all(layer.shape[1] in found[layer] for layer in wrong):
         raise CheckpointError("all matrices are transposed, as those of Keras and JAX", hint=f"for Keras, {SAVE_KERAS}")
     for layer in wrong:
-        expected = layer.shape[:1]
-        raise CheckpointError(safe_text(f"'{layer.bias}' has the shape {found[layer]}, not {expected}"), hint=HINT)
+        raise CheckpointError(safe_text(f"'{layer.bias}' has the shape {found[layer]}, not {layer.shape[:1]}"), hint=HINT)
 
 
 def _check_others(layers: Sequence[Layer], config: ModelConfig, used: Collection[str], arrays: Arrays) -> None:
@@ -184,11 +174,10 @@ def _check_others(layers: Sequence[Layer], config: ModelConfig, used: Collection
     if len({homes[name] for name in used}) >= 4:  # lists of pairs, one for each layer or array, count as one
         homes = {name: re.sub(r"\d+", "0", home) for name, home in homes.items()}
     own = {homes[name] for name in used}
-    separate = {name for layer in layers if layer.bias or layer.shape[0] > 1 for name in (layer.matrix, layer.bias)}
+    known = {name for layer in layers if layer.bias or layer.shape[0] > 1 for name in (layer.matrix, layer.bias)}.union(used)
+    others = [name for name in arrays if name not in known and (homes[name] in own or "running_mean" in name)]
     widths = {1, PIXELS, config.hidden, config.bottleneck}
-    others = [name for name in arrays if name not in used and name not in separate]
-    others = [name for name in others if arrays[name].ndim > 1 or {*arrays[name].shape} & widths]
-    if odd := [name for name in others if homes[name] in own or "running_mean" in name]:
+    if odd := [name for name in others if arrays[name].ndim > 1 or {*arrays[name].shape} & widths]:
         is_normalised = any("running_mean" in name for name in odd)
         reason = "the network has batch normalisation" if is_normalised else "the network may have more than its four layers"
         raise CheckpointError(f"{reason}: {_list(odd, arrays)}", hint=_ONLY)
