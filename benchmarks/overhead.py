@@ -22,7 +22,7 @@ from mnistae.data.sets.dataset import Split
 from mnistae.store import runs
 from mnistae.training import run as sessions
 from mnistae.training import schedules
-from mnistae.training.loop import Trainer, never_stop
+from mnistae.training.loop import Trainer
 from mnistae.training.run import Run, RunSpec
 
 EPOCHS = 30
@@ -44,7 +44,7 @@ def main() -> None:
             epochs = session.epochs(lambda: request.number is not None)
             for number in range(1, EPOCHS):
                 seconds["whole"].append(_seconds(lambda: next(epochs)))
-                seconds["bare"].append(_seconds(functools.partial(bare._run_epoch, number, rates, never_stop)))
+                seconds["bare"].append(_seconds(functools.partial(bare._run_epoch, number, rates, lambda: False)))
             last = _seconds(lambda: list(epochs))
         loads = [_seconds(lambda: runs.load("cost")) for _ in range(LOADS)]
         states = [_seconds(lambda: runs.load_state("cost")) for _ in range(LOADS)]

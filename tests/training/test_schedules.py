@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mnistae.core.config import Schedule, TrainConfig
-from mnistae.training.schedules import augment_strengths, learning_rates, linear_warmup_decay, plateau
+from mnistae.training.schedules import augment_strengths, learning_rates, plateau
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -23,19 +23,19 @@ def test_plateau_equals_pytorchs_scheduler(seed: int) -> None:
         scheduler.step(loss)
 
 
-def test_linear_rises_and_falls() -> None:
-    """The multiplier rises during the warm-up, is 1 after it, and would be 0 one step past the end."""
-    multipliers = [linear_warmup_decay(step, total=10, warmup=3) for step in range(11)]
-    assert multipliers == pytest.approx([0.25, 0.5, 0.75, 1, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7, 0])
-    assert linear_warmup_decay(0, total=1, warmup=5) < 1  # a run shorter than its warm-up
-
-
-def test_rates_of_an_epoch() -> None:
-    """Plateau gives all steps of an epoch one rate; linear continues from epoch to epoch."""
+@pytest.mark.parametrize(
+    ("warmup", "expected"),
+    [
+        (3, [0.25, 0.5, 0.75, 1, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7]),
+        (11, [step / 12 for step in range(1, 11)]),  # a run shorter than its warm-up
+    ],
+)
+def test_rates_of_an_epoch(warmup: int, expected: list[float]) -> None:
+    """Linear rises during the warm-up and falls to almost 0, from epoch to epoch; plateau gives a whole epoch one rate."""
+    config = TrainConfig(epochs=2, schedule=Schedule.LINEAR, warmup=warmup, learning_rate=0.5)
+    rates = learning_rates(config, [], 5) + learning_rates(config, [0.1], 5)
+    assert rates == pytest.approx([0.5 * multiplier for multiplier in expected])
     assert learning_rates(TrainConfig(), [0.1], 3) == [1e-3] * 3
-    config = TrainConfig(epochs=2, schedule=Schedule.LINEAR, warmup=1, learning_rate=1.0)
-    whole = [linear_warmup_decay(step, 6, 1) for step in range(6)]
-    assert learning_rates(config, [], 3) + learning_rates(config, [0.1], 3) == whole
 
 
 def test_augmentation_ends_with_the_run() -> None:

@@ -4,7 +4,6 @@ import contextlib
 import math
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 
@@ -25,12 +24,7 @@ def has_thread_count() -> bool:
 
 def limit(root: Path = Path("/")) -> int | None:
     """Return the number of CPUs that this process may use at once, rounded up, or None if no control group limits it."""
-    shares = [quota / period for quota, period in _quotas(root) if quota > 0 and period > 0]
-    return max(math.ceil(min(shares)), 1) if shares else None
-
-
-def _quotas(root: Path) -> Iterator[tuple[int, int]]:
-    """Yield the quotas and periods, in microseconds, of the groups of this process and of those above them."""
+    shares = []
     with contextlib.suppress(OSError, ValueError):
         for line in (root / "proc/self/cgroup").read_text().splitlines():
             _number, controllers, group = line.split(":", 2)
@@ -42,5 +36,7 @@ def _quotas(root: Path) -> Iterator[tuple[int, int]]:
             for folder in (place, *place.parents):  # in a container the group itself is missing and only the root exists
                 with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
                     numbers = " ".join((root / "sys/fs/cgroup" / base / folder / file).read_text() for file in files)
-                    quota, period = map(int, numbers.split())
-                    yield quota, period
+                    quota, period = map(int, numbers.split())  # in microseconds
+                    if quota > 0 and period > 0:
+                        shares.append(quota / period)
+    return max(math.ceil(min(shares)), 1) if shares else None

@@ -31,7 +31,10 @@ def nearest(points: Array, queries: Array, k: int, *, leave_one_out: bool = Fals
 
     count = k + leave_one_out
     places, queries = np.nan_to_num(points), np.nan_to_num(queries)
-    kept = _without_surplus_copies(places, count)
+    by_place = np.lexsort(places.T)  # stable: equal points stay in order
+    is_kept = np.ones(len(places), bool)  # of equal points the first `count`: no other can be found
+    is_kept[by_place[count:]] = (places[by_place[count:]] != places[by_place[:-count]]).any(axis=1)
+    kept = np.flatnonzero(is_kept)
     tree = KDTree(places[kept])  # in float64
     out = np.empty((len(queries), k), np.intp)
     pending = [(rows, count + 1) for rows in np.array_split(np.arange(len(queries)), len(queries) // QUERY_BATCH + 1)]
@@ -47,11 +50,3 @@ def nearest(points: Array, queries: Array, k: int, *, leave_one_out: bool = Fals
         order = np.lexsort((found, distances), axis=1)[:, :k]
         out[rows] = np.take_along_axis(found, order, axis=1)
     return out
-
-
-def _without_surplus_copies(points: Array, count: int) -> Indices:
-    """Return the indices of the points, ascending, with the first `count` of equal points only: no other can be found."""
-    order = np.lexsort(points.T)  # stable: equal points stay in order
-    is_kept = np.ones(len(points), bool)
-    is_kept[order[count:]] = (points[order[count:]] != points[order[:-count]]).any(axis=1)
-    return np.flatnonzero(is_kept)

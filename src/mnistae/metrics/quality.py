@@ -35,21 +35,17 @@ def ssim(a: Array, b: Array) -> Vector:
 
 
 def _ssim(a: Array, b: Array) -> Vector:
+    window = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    window /= window.sum()
+    band = np.stack([np.pad(window, (row, SIDE - 11 - row)) for row in range(SIDE - 10)])  # (18, 28)
     x = a.reshape(-1, SIDE, SIDE).astype(np.float64)
     y = b.reshape(-1, SIDE, SIDE).astype(np.float64)
-    mean_x, mean_y = _gaussian_filter(x), _gaussian_filter(y)  # (B, 18, 18)
-    var_x = _gaussian_filter(x * x) - mean_x**2
-    var_y = _gaussian_filter(y * y) - mean_y**2
-    covariance = _gaussian_filter(x * y) - mean_x * mean_y
+    products = (x, y, x * x, y * y, x * y)
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = (band @ product @ band.T for product in products)  # (B, 18, 18)
+    var_x = mean_xx - mean_x**2
+    var_y = mean_yy - mean_y**2
+    covariance = mean_xy - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
     similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     similarity /= (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
     return np.asarray(similarity.mean(axis=(1, 2)))
-
-
-def _gaussian_filter(x: Vector) -> Vector:
-    """Return images (B, 28, 28) filtered at the positions of the window inside: (B, 18, 18), by a band matrix on each side."""
-    window = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
-    window /= window.sum()
-    band = np.stack([np.pad(window, (row, SIDE - 11 - row)) for row in range(SIDE - 10)])  # (18, 28)
-    return np.asarray(band @ x @ band.T)

@@ -83,7 +83,12 @@ def _probe(name: str) -> torch.device:
 
     kind, _, number = name.partition(":")
     if not torch.get_device_module(kind).is_available():
-        raise DeviceError(f"device '{name}' is not available: {_reason(kind)}", hint="use --device auto or --device cpu")
+        reason = f"torch {torch.__version__} finds no {kind.upper()} device"
+        if kind == "cuda":
+            cuda = torch.version.cuda
+            build = "is built without CUDA" if cuda is None else f"for CUDA {cuda} finds no usable GPU or driver"
+            reason = f"torch {torch.__version__} {build}"
+        raise DeviceError(f"device '{name}' is not available: {reason}", hint="use --device auto or --device cpu")
     if number and int(number) >= (count := torch.cuda.device_count()):
         found = "only 'cuda:0'" if count == 1 else f"'cuda:0' to 'cuda:{count - 1}'"
         raise DeviceError(f"device '{name}' is not available: torch finds {found}", hint="use one of those, or --device auto")
@@ -97,13 +102,3 @@ def _probe(name: str) -> torch.device:
     if not is_right:
         raise DeviceError(f"device '{name}' failed the self-test (matrix product)", hint="use --device cpu")
     return device
-
-
-def _reason(kind: str) -> str:
-    import torch
-
-    if kind != "cuda":
-        return f"torch {torch.__version__} finds no {kind.upper()} device"
-    if torch.version.cuda is None:
-        return f"torch {torch.__version__} is built without CUDA"
-    return f"torch {torch.__version__} for CUDA {torch.version.cuda} finds no usable GPU or driver"

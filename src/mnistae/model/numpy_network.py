@@ -40,17 +40,14 @@ class NumpyNetwork:
             for layer in layers:
                 x = x @ self.weights[f"{layer}.weight"].T  # (B, outputs)
                 x += self.weights[f"{layer}.bias"]
-                x = _sigmoid(x) if layer == "fc4" else np.maximum(x, 0, out=x)
+                if layer != "fc4":
+                    np.maximum(x, 0, out=x)
+                else:  # the sigmoid, as (1 + tanh(x / 2)) / 2: tanh cannot overflow
+                    x *= 0.5
+                    np.tanh(x, out=x)
+                    x += 1
+                    x *= 0.5
             return x
 
         with np.errstate(over="ignore", invalid="ignore"):  # diverged weights overflow to inf and NaN
             return in_batches(forward, x)
-
-
-def _sigmoid(x: Array) -> Array:
-    # tanh cannot overflow, and the identity 1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2 is exact
-    x *= 0.5
-    np.tanh(x, out=x)
-    x += 1
-    x *= 0.5
-    return x

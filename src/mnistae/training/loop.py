@@ -20,11 +20,6 @@ from mnistae.training.cuda_graph import CapturedStep
 from mnistae.training.step import MAX_PIXEL, ManualBackprop, cast_into, views
 
 
-def never_stop() -> bool:
-    """Return False: train to the last epoch."""
-    return False
-
-
 class Trainer:
     """One run of a recipe over images that are kept on the training device as bytes.
 
@@ -48,6 +43,7 @@ class Trainer:
         initialise(self.model, seed=config.seed, bottleneck_bias=config.bottleneck_bias, output_bias=config.output_bias)
         self.model.to(device)
         self._images = torch.from_numpy(images).to(device)  # (N, 784) of bytes
+        self.steps_per_epoch = -(-len(images) // config.batch_size)  # the last batch may be smaller
         rows = min(config.batch_size, len(images))
         self._bytes = self._images.new_empty(rows, images.shape[1])
         self._targets, self._noisy = (torch.empty_like(self._bytes, dtype=torch.float32) for _ in range(2))
@@ -63,7 +59,7 @@ class Trainer:
             self._restore(state)
         self._snapshot = [tensor.clone() for tensor in self._state_tensors]
 
-    def epochs(self, should_stop: Callable[[], bool] = never_stop) -> Iterator[EpochRecord]:
+    def epochs(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[EpochRecord]:
         """Train up to the configured number of epochs and yield a record after each.
 
         `should_stop` is called before each step; when it returns True the current epoch is discarded and the generator ends.
@@ -88,26 +84,18 @@ class Trainer:
 
     def state(self) -> TrainingState:
         """Return a copy of the state after the last finished epoch."""
-        names = [name for name, _ in self.model.named_parameters()]
         *vectors, steps = (tensor.cpu().clone() for tensor in self._snapshot)
         weights, first, second = (
-            {name: part.numpy() for name, part in zip(names, views(vector, self.model), strict=True)} for vector in vectors
+            {name: part.numpy() for name, part in views(vector, self.model).items()} for vector in vectors
         )
-        return TrainingState(weights, first, second, dict.fromkeys(names, steps.numpy()), tuple(self.history))
+        return TrainingState(weights, first, second, dict.fromkeys(weights, steps.numpy()), tuple(self.history))
 
     def _restore(self, state: TrainingState) -> None:
-        names = [name for name, _ in self.model.named_parameters()]
-        for vector, arrays in zip(
-            self._state_tensors, (state.weights, state.first_moments, state.second_moments), strict=False
-        ):
-            for part, name in zip(views(vector, self.model), names, strict=True):
+        saved = (state.weights, state.first_moments, state.second_moments)
+        for vector, arrays in zip(self._state_tensors[:3], saved, strict=True):
+            for name, part in views(vector, self.model).items():
                 part.copy_(torch.from_numpy(arrays[name]))
-        self._adam.steps.copy_(torch.from_numpy(state.steps[names[0]]))  # the same for all
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Number of batches in an epoch, including a smaller last one."""
-        return -(-len(self._images) // self.config.batch_size)
+        self._adam.steps.copy_(torch.from_numpy(state.steps["fc1.weight"]))  # the same for all
 
     def _run_epoch(self, number: int, rates: Sequence[float], should_stop: Callable[[], bool]) -> float | None:
         """Run one pass over the data; return the mean of the batch losses, or None if it was stopped."""

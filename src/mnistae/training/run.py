@@ -23,7 +23,7 @@ from mnistae.model.backend import TorchNetwork
 from mnistae.outputs import figures
 from mnistae.store import runs
 from mnistae.tasks import drift, inference
-from mnistae.training.loop import Trainer, never_stop
+from mnistae.training.loop import Trainer
 
 SAMPLE_SIZE = 512
 """Approximate number of images on which the active units of a run in progress are counted."""
@@ -99,19 +99,11 @@ class Run:
             torch.set_num_threads(spec.threads)
         self._unit_ranges: tuple[UnitRange, ...] | None = None
         self._images = spec.dataset.images(Split.TRAIN)  # (N, 784) of bytes
+        self.images_per_epoch = len(self._images)
         self.image_stats = drift.measure(self._images)
         with devices.oom_as_device_error(spec.device):
             self._trainer = Trainer(self._images, model=spec.model, config=spec.config, device=spec.device, state=spec.state)
-
-    @property
-    def history(self) -> list[EpochRecord]:
-        """The finished epochs, including those before a resume."""
-        return self._trainer.history
-
-    @property
-    def images_per_epoch(self) -> int:
-        """Number of training images."""
-        return len(self._images)
+        self.history = self._trainer.history  # the finished epochs, including those before a resume
 
     def count_active(self) -> int:
         """Return how many bottleneck units are above zero for at least one image of a sample.
@@ -124,7 +116,7 @@ class Run:
             codes = inference.encode_uint8(TorchNetwork(self._trainer.model, self.spec.device), sample)
             return count_active(inference.unit_ranges(codes))
 
-    def epochs(self, should_stop: Callable[[], bool] = never_stop) -> Iterator[EpochRecord]:
+    def epochs(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[EpochRecord]:
         """Train and yield a record after each epoch; save every ten seconds and at the end, including after an error.
 
         A run that already has all its epochs is saved too: it may have been killed before its last file was written.

@@ -6,11 +6,18 @@ from mnistae.core.config import Schedule, TrainConfig
 
 
 def learning_rates(config: TrainConfig, losses: Sequence[float], steps: int) -> list[float]:
-    """Return the learning rate of each of the `steps` steps of the epoch that follows epochs with these losses."""
+    """Return the learning rate of each of the `steps` steps of the epoch that follows epochs with these losses.
+
+    The linear schedule rises to the peak rate during the warm-up and decays to almost 0 at the last step of the run.
+    """
     if config.schedule is Schedule.PLATEAU:
         return [plateau(config.learning_rate, losses)] * steps
     first, total = len(losses) * steps, config.epochs * steps
-    return [config.learning_rate * linear_warmup_decay(step, total, config.warmup) for step in range(first, first + steps)]
+    multipliers = [
+        (step + 1) / (config.warmup + 1) if step < config.warmup else (total - step) / max(1, total - config.warmup)
+        for step in range(first, first + steps)
+    ]
+    return [config.learning_rate * multiplier for multiplier in multipliers]
 
 
 def augment_strengths(config: TrainConfig, finished: int, steps: int) -> list[float]:
@@ -21,16 +28,6 @@ def augment_strengths(config: TrainConfig, finished: int, steps: int) -> list[fl
     """
     first, total = finished * steps, config.epochs * steps
     return [config.augment_std * min(1, 2 * (total - step) / total) for step in range(first, first + steps)]
-
-
-def linear_warmup_decay(step: int, total: int, warmup: int) -> float:
-    """Return the multiplier of the peak rate in a step of `total`, counted from 0.
-
-    It rises linearly to 1 during the first `warmup` steps and decays linearly to almost 0 at the last.
-    """
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return (total - step) / max(1, total - warmup)
 
 
 def plateau(initial: float, losses: Sequence[float]) -> float:

@@ -43,18 +43,14 @@ class ManualBackprop:
         self.weights = parameters_to_vector(model.parameters()).detach()
         self.gradient = torch.zeros_like(self.weights)
         vector_to_parameters(self.weights, model.parameters())
-        for parameter, gradient in zip(model.parameters(), views(self.gradient, model), strict=True):
-            parameter.grad = gradient
-        fc1, fc2, fc3, fc4 = model.fc1, model.fc2, model.fc3, model.fc4
-        self._layers = (
-            _Layer(fc1, rows, dtype, input_scale=1 / MAX_PIXEL),
-            _Layer(fc2, rows, dtype),
-            _Layer(fc3, rows, dtype),
-            _Layer(fc4, rows, dtype),
-        )
+        for name, gradient in views(self.gradient, model).items():
+            model.get_parameter(name).grad = gradient
+        layers = (model.fc1, model.fc2, model.fc3, model.fc4)
+        scales = (1 / MAX_PIXEL, 1, 1, 1)
+        self._layers = [_Layer(layer, rows, dtype, scale) for layer, scale in zip(layers, scales, strict=True)]
         # Outputs of the four layers, and gradients of the loss by their pre-activations, up to a factor.
         self._outputs, self._grads = (
-            [_buffer(rows, layer.out_features, dtype, like=layer.weight) for layer in (fc1, fc2, fc3, fc4)] for _ in range(2)
+            [_buffer(rows, layer.out_features, dtype, like=layer.weight) for layer in layers] for _ in range(2)
         )
         self._y, self._error = (self.weights.new_empty(rows, PIXELS) for _ in range(2))
 
@@ -68,8 +64,6 @@ class ManualBackprop:
         h1, z, h3, output = (buffer[: len(x)] for buffer in self._outputs)
         d1, d2, d3, d4 = (buffer[: len(x)] for buffer in self._grads)
         y, error = self._y[: len(x)], self._error[: len(x)]
-        for layer in self._layers:
-            layer.refresh()
         fc1.forward(x, out=h1).relu_()  # (B, hidden)
         fc2.forward(h1, out=z).relu_()  # (B, bottleneck)
         fc3.forward(z, out=h3).relu_()  # (B, hidden)
@@ -94,21 +88,22 @@ class ManualBackprop:
 class _Layer:
     """The products of one fully connected layer, in the step's type. Its input is multiplied by `input_scale`."""
 
-    def __init__(self, layer: torch.nn.Linear, rows: int, dtype: torch.dtype, input_scale: float = 1) -> None:
+    def __init__(self, layer: torch.nn.Linear, rows: int, dtype: torch.dtype, input_scale: float) -> None:
         self._input_scale = input_scale
         self._parameters = [layer.weight.detach(), layer.bias.detach()]
         self._gradients = [cast(Tensor, layer.weight.grad), cast(Tensor, layer.bias.grad).view(1, -1)]
         # Operands and results of the products: parameters and gradients themselves, or copies of another type or memory order.
         self._weight, self._bias = self._read = [tensor.to(dtype) for tensor in self._parameters]
-        self._written = [_working_copy(tensor, dtype) for tensor in self._gradients]
+        self._written = []
+        for tensor in self._gradients:
+            buffer = _buffer(len(tensor), tensor.shape[1], dtype, like=tensor)
+            is_suitable = (buffer.dtype, buffer.stride()) == (tensor.dtype, tensor.stride())
+            self._written.append(tensor if is_suitable else buffer)
         self._ones = self._bias.new_ones(1, rows)
-
-    def refresh(self) -> None:
-        """Copy the weights that the optimizer has updated."""
-        _copy_into(self._read, self._parameters)
 
     def forward(self, x: Tensor, *, out: Tensor) -> Tensor:
         """Return x (B, inputs) times the weight, plus the bias: (B, outputs)."""
+        _copy_into(self._read, self._parameters)  # the optimizer has updated them
         return torch.addmm(self._bias, x, self._weight.t(), alpha=self._input_scale, out=out)
 
     def backward(self, x: Tensor, grad_output: Tensor, scale: float, *, out: Tensor | None = None) -> None:
@@ -124,11 +119,11 @@ class _Layer:
             torch.mm(grad_output, self._weight, out=out)
 
 
-def views(vector: Tensor, model: Autoencoder) -> list[Tensor]:
-    """Return the parts of a vector over all parameters, in the order and shapes of the parameters."""
-    shapes = [parameter.shape for parameter in model.parameters()]
-    parts = torch.split(vector, [shape.numel() for shape in shapes])
-    return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+def views(vector: Tensor, model: Autoencoder) -> dict[str, Tensor]:
+    """Return the parts of a vector over all parameters, by their names and in their order and shapes."""
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
+    return {name: part.view(shape) for part, (name, shape) in zip(parts, shapes.items(), strict=True)}
 
 
 def cast_into(buffer: Tensor, tensor: Tensor) -> Tensor:
@@ -141,12 +136,6 @@ def _buffer(rows: int, columns: int, dtype: torch.dtype, *, like: Tensor) -> Ten
     if columns <= NARROW < rows:
         return like.new_empty(columns, rows, dtype=dtype).t()
     return like.new_empty(rows, columns, dtype=dtype)
-
-
-def _working_copy(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return the tensor if it has the type and memory order that the products need, else a buffer that has."""
-    buffer = _buffer(len(tensor), tensor.shape[1], dtype, like=tensor)
-    return tensor if (buffer.dtype, buffer.stride()) == (tensor.dtype, tensor.stride()) else buffer
 
 
 def _copy_into(destinations: list[Tensor], sources: list[Tensor]) -> None:

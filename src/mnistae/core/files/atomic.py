@@ -42,7 +42,14 @@ class Writer:
         self.path = path
         self._target = _follow(path)
         self._mode, self._group = _mode_and_group(path)
-        self.temporary, self._fd = _create(self._target, 0o666 if self._mode is None else self._mode)
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+        while True:
+            self._temporary = temp_path(self._target)
+            self._fd = os.open(self._temporary, flags, 0o666 if self._mode is None else self._mode)
+            lock.hold(self._fd)
+            if os.path.lexists(self._temporary):
+                return
+            os.close(self._fd)  # before it was locked, another process took it for a leftover
 
     def reserve(self, size: int) -> None:
         """Claim `size` bytes of disk now, so that a full disk is found before the first byte is written."""
@@ -72,7 +79,7 @@ class Writer:
             _fsync(self._fd)
             if os.name == "nt":  # an open file cannot be renamed there
                 self._close()
-            _replace(self.temporary, self._target)
+            _replace(self._temporary, self._target)
             self._close()
             fsync_dir(self._target.parent)
 
@@ -81,7 +88,7 @@ class Writer:
         with contextlib.suppress(OSError):
             self._close()
         with contextlib.suppress(OSError):
-            os.unlink(self.temporary)
+            os.unlink(self._temporary)
 
     def _close(self) -> None:
         # The number is given up first: a failed close must not be tried twice on a number that may be reused.
@@ -174,18 +181,6 @@ def remove(path: Path) -> None:
                 os.unlink(path)
 
 
-def _create(target: Path, mode: int) -> tuple[Path, int]:
-    """Return a new temporary file and its descriptor, locked where the file system has locks."""
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-    while True:
-        path = temp_path(target)
-        fd = os.open(path, flags, mode)
-        lock.hold(fd)
-        if os.path.lexists(path):
-            return path, fd
-        os.close(fd)  # before it was locked, another process took it for a leftover
-
-
 def _remove_if_abandoned(path: Path, *, machine: str) -> None:
     if path.is_dir() and not path.is_symlink():  # a folder is renamed to be removed: anyone may finish that
         remove(path)
@@ -200,7 +195,7 @@ def _remove_if_abandoned(path: Path, *, machine: str) -> None:
         is_free = lock.is_free(*fds)
         # on some shares a lock is known on its own machine only
         if (is_old and is_free is not False) or (is_free and machine == _machine()):
-            os.unlink(path)  # while it is locked: see _create
+            os.unlink(path)  # while it is locked: see Writer
 
 
 @functools.cache
