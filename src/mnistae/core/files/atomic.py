@@ -44,10 +44,10 @@ class Writer:
         self._mode, self._group = _mode_and_group(path)
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
         while True:
-            self._temporary = temp_path(self._target)
-            self._fd = os.open(self._temporary, flags, 0o666 if self._mode is None else self._mode)
+            self.temporary = temp_path(self._target)
+            self._fd = os.open(self.temporary, flags, 0o666 if self._mode is None else self._mode)
             lock.hold(self._fd)
-            if os.path.lexists(self._temporary):
+            if os.path.lexists(self.temporary):
                 return
             os.close(self._fd)  # before it was locked, another process took it for a leftover
 
@@ -79,7 +79,7 @@ class Writer:
             _fsync(self._fd)
             if os.name == "nt":  # an open file cannot be renamed there
                 self._close()
-            _replace(self._temporary, self._target)
+            _replace(self.temporary, self._target)
             self._close()
             fsync_dir(self._target.parent)
 
@@ -88,7 +88,7 @@ class Writer:
         with contextlib.suppress(OSError):
             self._close()
         with contextlib.suppress(OSError):
-            os.unlink(self._temporary)
+            os.unlink(self.temporary)
 
     def _close(self) -> None:
         # The number is given up first: a failed close must not be tried twice on a number that may be reused.
