@@ -104,7 +104,7 @@ def write(
         writer.reserve(8 + len(start) + end)
         writer.write(len(start).to_bytes(8, "little") + start)
         for array in arrays.values():
-            writer.write(_bytes(array))
+            writer.write(array.ravel().data)
 
 
 def digest(arrays: Mapping[str, Bytes]) -> str:
@@ -113,11 +113,7 @@ def digest(arrays: Mapping[str, Bytes]) -> str:
 
 
 def _digests(arrays: Mapping[str, Bytes]) -> dict[str, list[str]]:
-    return {name: _block_digests(_bytes(array), array[:1].size) for name, array in arrays.items()}
-
-
-def _bytes(array: Bytes) -> memoryview:
-    return np.ascontiguousarray(array).data.cast("B")
+    return {name: _block_digests(array.ravel().data, array[:1].size) for name, array in arrays.items()}
 
 
 def _block_digests(data: bytearray | memoryview, width: int) -> list[str]:

@@ -87,13 +87,13 @@ def read(data: bytes, path: Path) -> Table:
     judged = {place: _judge(place, column, sheet.names) for place, column in outer.items()}
     modes = {place: Counter(column.tolist()).most_common(1)[0][1] for place, column in outer.items()}
 
-    def likelihood(before: int) -> tuple[int, int, int]:
-        """Pixels at corners are nearly constant; where nothing shows which column is the label, it is the first."""
-        inner = range(before, before + PIXELS)
-        certain = sum(certainty for place, (certainty, _) in judged.items() if place not in inner)
-        return certain, sum(mode for place, mode in modes.items() if place in inner), before
-
-    columns = range(before := max(range(extra + 1), key=likelihood), before + PIXELS)
+    likelihoods = []
+    for before in range(extra + 1):
+        certain = sum(certainty for place, (certainty, _) in judged.items() if not before <= place < before + PIXELS)
+        constant = sum(mode for place, mode in modes.items() if before <= place < before + PIXELS)  # as corners nearly are
+        likelihoods.append((certain, constant, before))  # where nothing shows which column is the label, it is the first
+    start = max(likelihoods)[-1]
+    columns = range(start, start + PIXELS)
     if inner := [place for place in columns if sheet.names[place] in LABEL_NAMES]:
         if inner[0] in {columns[0], columns[-1]}:
             raise DataError(f"{PIXELS - 1} columns of pixels, expected {PIXELS}: '{path}'", hint=HINT)
@@ -151,7 +151,11 @@ def _sheet(data: bytes, path: Path) -> _Sheet:
     width = len(second)
     if not PIXELS <= width <= PIXELS + 2:
         raise DataError(f"'{path}' has {counted(width, 'column')}, expected {PIXELS} pixels, a label and an index", hint=HINT)
-    has_header = _is_header(first, second)
+    # A header has names above numbers, fewer names than columns, or the numbers of the columns.
+    inner = first[2:-2]
+    is_count = all(cell.isdigit() for cell in inner) and len(set(inner)) == len(inner)
+    is_above = any(not is_number(name) and is_number(value) for name, value in zip(inner, second[2:-2], strict=False))
+    has_header = len(first) != width or is_count or is_above
     names = [name.lower().strip("# ") for name in first] if has_header else []
     if len(names) == width - 1:  # R names the rows, others end each with a separator
         names = ["", *names] if second[-1] else [*names, ""]
@@ -203,14 +207,6 @@ def _cells(text: str, separator: str) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([text], delimiter=separator))]
 
 
-def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether the first row is a header: names above numbers, fewer names than columns, or the numbers of the columns."""
-    inner = first[2:-2]
-    is_count = all(cell.isdigit() for cell in inner) and len(set(inner)) == len(inner)
-    is_above = any(not is_number(name) and is_number(value) for name, value in zip(inner, second[2:-2], strict=False))
-    return len(first) != len(second) or is_count or is_above
-
-
 def _judge(place: int, column: NDArray[np.str_], names: Sequence[str | None]) -> tuple[int, str]:
     """Return how certain it is that a column has no pixels, and what it has then."""
     name, cells = names[place], set(column.tolist())
@@ -219,9 +215,6 @@ def _judge(place: int, column: NDArray[np.str_], names: Sequence[str | None]) ->
     is_small = not is_text and len(cells) > 1 and all(float(cell) in range(LABELS_BELOW) for cell in cells)
     is_index = name not in LABEL_NAMES and (name in INDEX_NAMES or is_distinct)
     role = "empty" if cells == {""} else "index" if is_index else "labels"
-    is_named = name in (*LABEL_NAMES, *INDEX_NAMES) or _letters(name) not in set(map(_letters, names[2:PIXELS]))
+    letters = [own and re.sub(r"[0-9'\"]", "", own) for own in (name, *names[2:PIXELS])]
+    is_named = name in (*LABEL_NAMES, *INDEX_NAMES) or letters[0] not in letters[1:]
     return 10 * is_named + (1 if is_distinct else 2 * (is_text or is_small)), role
-
-
-def _letters(name: str | None) -> str | None:
-    return name and re.sub(r"[0-9'\"]", "", name)

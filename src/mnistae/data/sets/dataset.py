@@ -2,10 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, TypeVar
 
 from mnistae.core import paths
@@ -70,15 +69,18 @@ SPLIT_WORDS = (
     r"(?i:(?P<train>training|trainval|train|trn)|(?P<test>testing|test|tst|t10k|evaluation|eval)"
     r"|(?P<validation>validation|validate|valid|val|dev))"
 )
-MENTION = re.compile(
+_MENTION = re.compile(
     rf"(?:(?<![a-zA-Z])|(?<=[a-z])(?=[A-Z])){SPLIT_WORDS}(?![a-z])"
     "(?!(?<=[A-Z])(?!X|Y|DATA|SET|IMAGE|IMG|LABEL|MNIST)[A-Z])"  # TESTX, but not TESTED
 )
 
 
-def mentions(name: str) -> set[str]:
-    """Return which of train, test and validation the name of a file or folder mentions, as '01_train' and 'testX' do."""
-    return {str(match.lastgroup) for match in MENTION.finditer(name)}
+def mentions(name: str, *, ignored: Collection[str] = ()) -> set[str]:
+    """Return which of train, test and validation the name of a file or folder mentions, as '01_train' and 'testX' do.
+
+    Words that are `ignored`, in lower case, do not count.
+    """
+    return {str(match.lastgroup) for match in _MENTION.finditer(name) if match[0].lower() not in ignored}
 
 
 @dataclass(eq=False)
@@ -159,15 +161,12 @@ class Dataset:
     def _ask(self, question: Callable[[Content | cache.CacheFile], T]) -> T:
         """Answer from the cache file; if it is missing or damaged, from the source, and write the cache again."""
         if self._memory is None:
+            place = hashlib.sha256(self.location.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+            path = paths.cache_dir() / f"{place}.safetensors"
             try:
-                self._file = self._file or cache.CacheFile.open(self._cache_path, self.fingerprint)
+                self._file = self._file or cache.CacheFile.open(path, self.fingerprint)
                 return question(self._file)
             except cache.StaleCacheError:
                 self._memory = content = self.build()
-                cache.write(self._cache_path, self.fingerprint, content.arrays, content.classes, content.notes)
+                cache.write(path, self.fingerprint, content.arrays, content.classes, content.notes)
         return question(self._memory)
-
-    @property
-    def _cache_path(self) -> Path:
-        place = hashlib.sha256(self.location.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-        return paths.cache_dir() / f"{place}.safetensors"

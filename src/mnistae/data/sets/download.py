@@ -78,18 +78,14 @@ def fetch(entry: DatasetInfo, folder: Path, progress: Progress) -> None:
     sums = {} if entry.sha256 else registry.archive_sums(entry)
     own = variable("MNISTAE_MIRROR")
     mirrors = (urls.mirror_base(own),) if own else entry.mirrors
-    if EMNIST_ARCHIVE in sums:
-        _fetch_emnist(entry, folder, mirrors, sums[EMNIST_ARCHIVE], progress)
+    if EMNIST_ARCHIVE not in sums:
+        for name in missing:
+            addresses = tuple(f"{mirror}{name}.gz" for mirror in mirrors)
+            archive = Archive(f"{name}.gz", addresses, content_sha256=entry.sha256.get(name), md5=sums.get(f"{name}.gz"))
+            fetch_archive(archive, folder, progress=progress)
         return
-    for name in missing:
-        addresses = tuple(f"{mirror}{name}.gz" for mirror in mirrors)
-        archive = Archive(f"{name}.gz", addresses, content_sha256=entry.sha256.get(name), md5=sums.get(f"{name}.gz"))
-        fetch_archive(archive, folder, progress=progress)
-
-
-def _fetch_emnist(entry: DatasetInfo, folder: Path, mirrors: tuple[str, ...], md5: str, progress: Progress) -> None:
     addresses = tuple(mirror if mirror.endswith(EMNIST_ARCHIVE) else f"{mirror}{EMNIST_ARCHIVE}" for mirror in mirrors)
-    archive = Archive(name=EMNIST_ARCHIVE, urls=addresses, max_bytes=2**30, md5=md5)
+    archive = Archive(name=EMNIST_ARCHIVE, urls=addresses, max_bytes=2**30, md5=sums[EMNIST_ARCHIVE])
     limits = Limits(deadline=3600)
     with download_lock(folder / entry.name, limits.deadline):
         if not idx.missing(folder, entry.files):  # another process has fetched them meanwhile
@@ -144,18 +140,19 @@ def download_lock(target: Path, timeout: float) -> Iterator[None]:
     Removes temporary files of killed downloads of `target`, which may be the beginning of several files' names.
     """
     lock_path = target.parent / f".{target.name}.lock"
+    is_held = False
     with contextlib.ExitStack() as stack:
         # It cannot be acquired if it is held for too long, in a read-only folder, on a share without locks.
         with contextlib.suppress(OSError):
-            if stack.enter_context(exclusive_lock(lock_path, timeout=timeout)):
-                stack.callback(_unlink, lock_path)  # while it is held: a process waiting for this file sees that it is gone
-                atomic.remove_stale_temps(target.parent, target.name)
-        yield
-
-
-def _unlink(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
+            is_held = stack.enter_context(exclusive_lock(lock_path, timeout=timeout))
+        if is_held:
+            atomic.remove_stale_temps(target.parent, target.name)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                if is_held:  # still: a process waiting for this file sees that it is gone
+                    lock_path.unlink()
 
 
 def _download(archive: Archive, target: Path, limits: Limits, progress: Progress) -> None:

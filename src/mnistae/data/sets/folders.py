@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistae.core.arrays import NO_LABEL, Bytes
+from mnistae.core.arrays import NO_LABEL
 from mnistae.core.text import counted, quoted
 from mnistae.data.images.files import FolderFiles
 from mnistae.data.sets import pictures
@@ -49,8 +49,12 @@ def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progres
         chosen = np.array([member.split == split for member in used])
         if chosen.any():
             arrays |= {f"{split}_images": rows[chosen], f"{split}_labels": numbers[chosen]}
-            places = dict.fromkeys(member.folder for member in used if member.split == split and member.folder)
-            summary.append(_summary(split, quoted(places), numbers[chosen]))
+            places = quoted(dict.fromkeys(member.folder for member in used if member.split == split and member.folder))
+            count = len({*numbers[chosen].tolist()} - {NO_LABEL})
+            unlabelled = int((numbers[chosen] == NO_LABEL).sum())
+            text = f"{split}: {counted(int(chosen.sum()), 'image')}" + (f" from {places}" if places else "")
+            text += f", {counted(count, 'class')}" if count else ", no labels"
+            summary.append(text + (f", {unlabelled:,} without label" if count and unlabelled else ""))
     notes += _oddities(used, names, labels)
     notes += [f"skipped {found.skipped}"] if found.skipped else []
     return Content(arrays, classes, ("; ".join(summary), *notes, *conversions))
@@ -179,11 +183,3 @@ def _class_names(members: Sequence[_Member]) -> tuple[list[str | None], list[str
     end = -1 if last <= DIGITS and not first <= DIGITS else 0
     above = {"/".join(member.within[:end]) for member in members if end} - {""}
     return [member.within[end] if member.within else None for member in members], sorted(above) if len(above) > 1 else []
-
-
-def _summary(split: str, folders: str, labels: Bytes) -> str:
-    classes = len(set(labels.tolist()) - {NO_LABEL})
-    unlabelled = int((labels == NO_LABEL).sum())
-    rest = f", {unlabelled:,} without label" if classes and unlabelled else ""
-    place = f" from {folders}" if folders else ""
-    return f"{split}: {counted(len(labels), 'image')}{place}, {counted(classes, 'class') if classes else 'no labels'}{rest}"

@@ -75,8 +75,7 @@ def _render(templates: Templates, chosen: Indices, rng: np.random.Generator) -> 
 
     A point m of a template and the point v of the paper that it comes to meet in w: v = A w and m = w + waves(w).
     """
-    affine, inverse = _random_affine(len(chosen), rng)
-    waves = _random_waves(len(chosen), rng)
+    affine, inverse, waves = _random_map(len(chosen), rng)
     pen = np.clip(rng.normal(3.3, 0.8, (len(chosen), 1)), 2, 5.5).astype(np.float32)  # (N, 1), radius in units
     bent = skeletons = templates.skeletons[:, chosen]
     for _ in range(3):  # w = m - waves(w) is a contraction
@@ -91,24 +90,23 @@ def _render(templates: Templates, chosen: Indices, rng: np.random.Generator) -> 
     return ink.reshape(-1, BOX, BOX)
 
 
-def _random_affine(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return matrices (2, 2, N, 1) of determinant 1, and their inverses: a stretch, then a shear, then a rotation."""
+def _random_map(n: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Return matrices (2, 2, N, 1) of determinant 1, their inverses, and three plane waves (3, 5, N, 1).
+
+    A matrix is a stretch, then a shear, then a rotation; a wave has a wave vector x, y, a phase and an amplitude x, y.
+    """
     stretch = np.exp(rng.normal(-0.02, 0.14, n))
     shear = rng.normal(-0.15, 0.17, n)  # y points down: a negative shear leans to the right
     angle = rng.normal(0, 0.1, n)  # in radians
     cos, sin = np.cos(angle), np.sin(angle)
     a, b = cos * stretch, (cos * shear - sin) / stretch
     c, d = sin * stretch, (sin * shear + cos) / stretch
-    pair = np.array([[[a, b], [c, d]], [[d, -b], [-c, a]]], np.float32)[..., None]
-    return pair[0], pair[1]
-
-
-def _random_waves(n: int, rng: np.random.Generator) -> Array:
-    """Return three plane waves (3, 5, N, 1): each a wave vector x, y, a phase and an amplitude x, y."""
+    affine, inverse = np.array([[[a, b], [c, d]], [[d, -b], [-c, a]]], np.float32)[..., None]
     direction, phase = rng.uniform(0, 2 * np.pi, (2, 3, n, 1))
     number = 2 * np.pi / rng.uniform(40, 100, (3, n, 1))
     amplitude = rng.normal(0, 0.13, (2, 3, n, 1)) / number  # long waves swing wide
-    return np.stack([number * np.cos(direction), number * np.sin(direction), phase, *amplitude], 1).astype(np.float32)
+    waves = np.stack([number * np.cos(direction), number * np.sin(direction), phase, *amplitude], 1)
+    return affine, inverse, waves.astype(np.float32)
 
 
 def _displacement(points: Array, waves: Array) -> Array:

@@ -28,14 +28,19 @@ def convert(
     NO_LABEL. Raises DataError if a split has more or fewer labels.
     """
     notes: list[str] = []
+    rows: dict[str, NDArray[Any]] = {}
+    texts: dict[str, list[str]] = {}
     for split, array in given.items():
         length = len(np.atleast_1d(array))
         if counts[split] not in {array.size, length}:
             source = f" from '{name}'" if (name := sources.get((split, "labels"))) else ""
             message = f"{counts[split]} {split} images in '{path}' but {counted(length, 'label')}{source}"
             raise DataError(message, hint="give one label per image, or none")
-    rows = {split: row for split in given if (row := _flat(given[split], split, counts[split], notes)) is not None}
-    texts = {split: _texts(row) for split, row in rows.items() if row.dtype.kind in "US"}
+        if (row := _flat(array, split, counts[split], notes)) is None:
+            continue
+        rows[split] = np.char.decode(row, "utf-8", "replace") if row.dtype.kind == "S" else row
+        if rows[split].dtype.kind == "U":
+            texts[split] = [text.strip(" \t\r\n\"'") for text in rows[split].tolist()]
     names = {text for row in texts.values() for text in row if text}
     has_numbers = len(texts) < len(rows) or all(map(is_number, names))  # numbers beside texts have no names
     places, classes = ({}, ()) if has_numbers else number_classes(names)
@@ -79,11 +84,6 @@ def _flat(array: NDArray[Any], split: str, count: int, notes: list[str]) -> NDAr
         f"{split} labels left out: shape {array.shape}, type {array.dtype}: neither numbers nor strings nor one-hot rows"
     )
     return None
-
-
-def _texts(row: NDArray[Any]) -> list[str]:
-    text = row if row.dtype.kind == "U" else np.char.decode(row, "utf-8", "replace")
-    return [item.strip(" \t\r\n\"'") for item in text.tolist()]
 
 
 def is_number(text: str) -> bool:

@@ -37,7 +37,7 @@ def open_dataset(reference: str, *, raw: bool = False, progress: Progress = no_p
     sizes than 28x28 are not inverted.
     """
     if reference == registry.GLYPHS:
-        return _glyphs(progress)
+        return Dataset(reference, "built in", [reference, GLYPHS_VERSION], lambda: _glyphs(progress))
     if reference in registry.DATASETS:
         return _named(registry.DATASETS[reference], progress)
     if reference == ARRAY:  # not a file of that name: a checkpoint that was trained on an array has this reference
@@ -165,52 +165,44 @@ def _named(entry: DatasetInfo, progress: Progress) -> Dataset:
 def _installed(entry: DatasetInfo, place: Path, *, is_named: bool = True) -> Dataset:
     """Return a data set of the registry, given by its name or found in a user's folder, in the folder or file `place`."""
     is_own = entry.name in registry.DATASETS and place == download_dir(entry)
-    replace = _replace(place) if entry.sha256 else "replace it with an undamaged copy"
-    hint = f"run 'mnistae datasets fetch {entry.name}', or use --dataset glyphs" if is_own else replace
+    hint = "replace it with an undamaged copy"
+    if is_own:
+        hint = f"run 'mnistae datasets fetch {entry.name}', or use --dataset glyphs"
+    elif entry.sha256:
+        hint += f", or read it unverified: --dataset {shlex.quote(str(place))}"
+    notes = _not_in_user_dir(entry) if is_own else ()
+    if is_named and os.path.isdir(entry.name) and not place.resolve().is_relative_to(Path(entry.name).resolve()):  # noqa: PTH112
+        notes += (f"the folder './{entry.name}' is not read; for that, use --dataset ./{entry.name}",)
     members = [path for name in entry.files if (path := idx.find(place, name))] or [place]
     return Dataset(
         name=entry.name,
         location=f"{entry.name} in {place}",
         fingerprint=_fingerprint(entry.name, members),
-        build=lambda: idx.read(entry, place, hint=hint) if place.is_dir() else _keras(entry, place),
-        how_found=(*(_not_in_user_dir(entry) if is_own else ()), *(_other_folder(entry.name, place) if is_named else ())),
+        build=lambda: idx.read(entry, place, hint=hint) if place.is_dir() else _keras(entry, place, hint),
+        how_found=notes,
     )
 
 
-def _other_folder(name: str, place: Path) -> tuple[str, ...]:
-    """Return the note that a folder of the data set's name, in the working folder, is not what is read."""
-    if not os.path.isdir(name) or place.resolve().is_relative_to(Path(name).resolve()):  # noqa: PTH112
-        return ()
-    return (f"the folder './{name}' is not read; for that, use --dataset ./{name}",)
-
-
-def _replace(place: Path) -> str:
-    return f"replace it with an undamaged copy, or read it unverified: --dataset {shlex.quote(str(place))}"
-
-
-def _keras(entry: DatasetInfo, path: Path) -> Content:
+def _keras(entry: DatasetInfo, path: Path, hint: str) -> Content:
     """Return the arrays of Keras's mnist.npz, verified. Raises DataError."""
     from mnistae.data.sets import tables
 
     content = tables.read(path)
     for role, name in zip(registry.ROLES, entry.files, strict=True):
         if role not in content.arrays or idx.content_sum(content.arrays[role]) != entry.sha256[name]:
-            raise DataError(f"'{path}' is not the published content of {entry.name}: {role} differ", hint=_replace(path))
+            raise DataError(f"'{path}' is not the published content of {entry.name}: {role} differ", hint=hint)
     return Content(content.arrays, notes=(idx.VERIFIED,))
 
 
-def _glyphs(progress: Progress) -> Dataset:
-    def build() -> Content:
-        from mnistae.data.sets import glyphs
+def _glyphs(progress: Progress) -> Content:
+    from mnistae.data.sets import glyphs
 
-        progress("drawing the built-in digits", 0, None)
-        arrays: Arrays = {}
-        for seed, (split, count) in enumerate((("train", 60_000), ("test", 10_000))):
-            images, arrays[f"{split}_labels"] = glyphs.draw(count, seed=seed)
-            arrays[f"{split}_images"] = flatten(images)
-        return Content(arrays)
-
-    return Dataset(registry.GLYPHS, "built in", [registry.GLYPHS, GLYPHS_VERSION], build)
+    progress("drawing the built-in digits", 0, None)
+    arrays: Arrays = {}
+    for seed, (split, count) in enumerate((("train", 60_000), ("test", 10_000))):
+        images, arrays[f"{split}_labels"] = glyphs.draw(count, seed=seed)
+        arrays[f"{split}_images"] = flatten(images)
+    return Content(arrays)
 
 
 def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
@@ -229,18 +221,15 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
         members = [member for file in several for member in tables.members(file)]
         return Dataset(path.name, str(path), _fingerprint("files", members), lambda: table_folder.read(several))
     if not found.images:
-        raise _no_images(path, found.skipped)
+        wanted = min((entry.files for entry in registry.DATASETS.values()), key=lambda names: len(idx.missing(path, names)))
+        if len(missing := idx.missing(path, wanted)) < len(wanted):
+            raise _incomplete("data set", path, wanted, missing)
+        others = f"; found {found.skipped}" if found.skipped else ""
+        elsewhere = f"in the folder itself also .csv, .npz, .npy and {registry.MNIST_FILES[0]}"
+        hint = f"looked for {', '.join(sorted(files.SUFFIXES))}; {elsewhere}"
+        raise DataError(f"no images in '{path}'{others}", hint=hint)
     fingerprint = [raw, *_fingerprint("folder", map(Path, found.images))]
     return Dataset(path.name, str(path), fingerprint, lambda: folders.read(path, found, raw=raw, progress=progress))
-
-
-def _no_images(path: Path, skipped: str) -> DataError:
-    wanted = min((entry.files for entry in registry.DATASETS.values()), key=lambda names: len(idx.missing(path, names)))
-    if len(missing := idx.missing(path, wanted)) < len(wanted):
-        return _incomplete("data set", path, wanted, missing)
-    others = f"; found {skipped}" if skipped else ""
-    elsewhere = f"in the folder itself also .csv, .npz, .npy and {registry.MNIST_FILES[0]}"
-    return DataError(f"no images in '{path}'{others}", hint=f"looked for {', '.join(sorted(files.SUFFIXES))}; {elsewhere}")
 
 
 def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:

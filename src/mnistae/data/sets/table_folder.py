@@ -23,10 +23,18 @@ def read(paths: Sequence[Path]) -> Content:
 
     If they have no test split, it is the first other file that mentions one, such as val.csv.
     """
-    named = [path for path in paths if tables.certain(path.name)]
+    named = [path for path in paths if mentions(path.name, ignored=tables.VAGUE)]
     named = named or [path for path in paths if not mentions(path.name)] or list(paths)
     others = [path for path in paths if path not in named and mentions(path.name)]
-    contents = {path: _read_one(path) for path in named}
+    contents = {}
+    for path in named:
+        try:
+            contents[path] = tables.read(path)
+        except DataError as error:
+            with contextlib.suppress(DataError):
+                if tables.LABELS.search(path.name) and not arrays_io.images_in(tables.labels_in(path).shape):
+                    error.hint = "give matching names to the files of images and labels, such as images.npy and labels.npy"
+            raise
     content = _joined(contents)
     for path in others if "test_images" not in content.arrays else []:
         with contextlib.suppress(DataError):  # no images, or of other classes
@@ -35,16 +43,6 @@ def read(paths: Sequence[Path]) -> Content:
             break
     left_out = (f"left out '{path.name}'" for path in paths if path not in named)
     return Content(content.arrays, content.classes, (*content.notes, *left_out))
-
-
-def _read_one(path: Path) -> Content:
-    try:
-        return tables.read(path)
-    except DataError as error:
-        with contextlib.suppress(DataError):
-            if tables.LABELS.search(path.name) and not arrays_io.images_in(tables.labels_in(path).shape):
-                error.hint = "give matching names to the files of images and labels, such as images.npy and labels.npy"
-        raise
 
 
 def _joined(contents: Mapping[Path, Content]) -> Content:

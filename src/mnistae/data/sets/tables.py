@@ -17,7 +17,7 @@ from mnistae.core.files import read as files
 from mnistae.core.text import counted
 from mnistae.data.images import arrays_io, values
 from mnistae.data.sets import csv_file, foreign, labels
-from mnistae.data.sets.dataset import MENTION, Arrays, Content
+from mnistae.data.sets.dataset import Arrays, Content, mentions
 
 MAX_FILE = 2**30
 MAX_IMAGES = MAX_FILE // PIXELS
@@ -73,9 +73,11 @@ def read(path: Path, split: str | None = None) -> Content:
 
     `split` is that of images whose array's name shows none; by default the name of the file shows it.
     """
-    data = _contents(path)
-    split = split or _split_of(path)
-    parts = _of_arrays(_arrays(data, path), path, split) if _is_numpy(data) else _of_csv(data, path, split)
+    data, found = _load(path)
+    mentioned = mentions(path.name, ignored=VAGUE)
+    is_vague = path.name.partition(".")[0].lower() in VAGUE  # such a word counts only if it is the whole name
+    split = split or ("test" if mentioned == {"test"} or (is_vague and not mentioned) else "train")
+    parts = _of_arrays(found, path, split) if found else _of_csv(data, path, split)
     if len(parts.images) == 1 and not parts.labels and (beside := members(path)[1:]):
         [split] = parts.images
         parts.labels[split] = labels_in(beside[0])
@@ -83,14 +85,9 @@ def read(path: Path, split: str | None = None) -> Content:
     return _content(parts, path)
 
 
-def _is_numpy(data: bytes) -> bool:
-    return data.startswith((b"PK", npy.MAGIC))
-
-
 def labels_in(path: Path) -> NDArray[Any]:
     """Return the labels that have a file of their own. Raises DataError."""
-    data = _contents(path)
-    found = _arrays(data, path) if _is_numpy(data) else {}
+    data, found = _load(path)
     return _usable(found, next(iter(found)), path) if found else csv_file.read_labels(data, path)
 
 
@@ -98,44 +95,38 @@ def members(path: Path) -> list[Path]:
     """Return the files that `read` reads: `path`, and the labels beside it, such as X_train.npy and y_train.npy."""
     if not TABLE.fullmatch(path.name) or LABELS.search(path.name):
         return [path]
-    form = _form(path.name)
-    beside = [other for other in path.parent.glob(f"*{path.suffix}") if LABELS.search(other.name) and _form(other.name) == form]
-    return [path, *sorted(filter(Path.is_file, beside))[:1]]
+    others = [other for other in path.parent.glob(f"*{path.suffix}") if LABELS.search(other.name)]
+    forms = {file: _IMAGES.sub("*", LABELS.sub("*", _SIZE.sub("", file.name))).lower() for file in (path, *others)}
+    beside = sorted(other for other in others if forms[other] == forms[path] and other.is_file())
+    return [path, *beside[:1]]
 
 
-def _form(name: str) -> str:
-    return _IMAGES.sub("*", LABELS.sub("*", _SIZE.sub("", name))).lower()
-
-
-def _contents(path: Path) -> bytes:
+def _load(path: Path) -> tuple[bytes, Found]:
+    """Return the content of a file, and the arrays in it if it has some: those of an .npz by name, the one of an .npy as ''."""
     data = files.read_or_raise(path, limit=MAX_FILE, family=DataError, what="the data set", hint=_HINT)
     if not data:
         raise DataError(f"'{path}' is empty", hint=_HINT)
-    return data
+    members = {".npy": data} if data.startswith(npy.MAGIC) else _unpack(data, path) if data.startswith(b"PK") else {}
+    found: Found = {}
+    for name, member in members.items():
+        try:
+            found[name.removesuffix(".npy")] = npy.read_array(member)
+        except ValueError as error:
+            found[name.removesuffix(".npy")] = str(error)
+    return data, found
 
 
-def _arrays(data: bytes, path: Path) -> Found:
-    """Return the arrays of an .npz by name, that of an .npy under the empty one; those that cannot be read as the reason."""
-    if not data.startswith(b"PK"):
-        return {"": _array(data)}
+def _unpack(data: bytes, path: Path) -> dict[str, bytes]:
     try:
         names = npz.names(data)
         if len(names) > MAX_MEMBERS:
             raise DataError(f"more than {MAX_MEMBERS:,} arrays in '{path}'", hint=_HINT)
         if not any(name.endswith(".npy") for name in names):
             kind, hint = foreign.identify_zip(names) if names else ("empty", _HINT)
-            found = f"{kind} of {_list(names)}" if names else kind
-            raise DataError(f"no arrays in '{path}': it is {found}", hint=hint)
-        return {name[:-4]: _array(member) for name, member in npz.unpack(data, ".npy", limit=MAX_FILE).items()}
+            raise DataError(f"no arrays in '{path}': it is {f'{kind} of {_list(names)}' if names else kind}", hint=hint)
+        return npz.unpack(data, ".npy", limit=MAX_FILE)
     except files.UnreadableError as error:
         raise DataError(f"cannot read the data set '{path}': {error}", hint=_HINT) from error
-
-
-def _array(data: bytes) -> NDArray[Any] | str:
-    try:
-        return npy.read_array(data)
-    except ValueError as error:
-        return str(error)
 
 
 def _of_csv(data: bytes, path: Path, split: str) -> _Parts:
@@ -230,18 +221,6 @@ def _scales(images: Mapping[str, NDArray[Any]], path: Path) -> dict[Any, values.
             what = " and ".join(f"{split} images up to {top:g}" for split, (_, top) in ranges.items())
             raise DataError(f"{what}: '{path}'", hint="save both with values in the same range")
     return scales
-
-
-def certain(name: str) -> set[str]:
-    """Return which of train and test the name of a file mentions, without words that often have another meaning."""
-    return {str(match.lastgroup) for match in MENTION.finditer(name) if match[0].lower() not in VAGUE}
-
-
-def _split_of(path: Path) -> str:
-    """Return the split of a single file: 'val' and 'eval' count only if they are its whole name."""
-    if found := certain(path.name):
-        return "train" if "train" in found else "test"
-    return "test" if path.name.partition(".")[0].lower() in VAGUE else "train"
 
 
 def _list(names: Iterable[str], contents: Iterable[str] = itertools.repeat("")) -> str:
