@@ -46,28 +46,23 @@ def find(text: str) -> tuple[list[str], str]:
 def matches(text: str, path: Path) -> bool:
     """Whether a file at `path`, there or not yet, is one of those that a folder or a pattern matches."""
     if _is_folder(text):
-        return files.is_image(path.name) and _is_same(path.parent, text)
+        return files.is_image(path.name) and path.parent.exists() and path.parent.samefile(text)
     head, tail = os.path.split(text)
-    folders = glob.iglob(head or os.curdir)  # noqa: PTH207 - Path.glob takes no absolute pattern
-    return fnmatch(path.name, tail) and any(_is_same(path.parent, folder) for folder in folders)
+    folders = filter(_is_folder, glob.iglob(head or os.curdir))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    return fnmatch(path.name, tail) and any(path.parent.exists() and path.parent.samefile(folder) for folder in folders)
 
 
 def _is_folder(text: str) -> bool:
     return os.path.isdir(text)  # noqa: PTH112 - Path's raises for a name too long
 
 
-def _is_same(folder: Path, other: str) -> bool:
-    return folder.exists() and folder.samefile(other)
-
-
 def _natural_key(path: str) -> tuple[list[list[tuple[int, str]]], str]:
     """Return a key that sorts folder by folder, digits before letters, and numbers by their size."""
-    place = Path(path)
-    return [_pieces(part) for part in (*place.parent.parts, place.stem)], path
-
-
-def _pieces(name: str) -> list[tuple[int, str]]:
-    return [
-        (len(text.lstrip("0")), text.lstrip("0")) if text.isdecimal() else (sys.maxsize, text.casefold())
-        for text in re.findall(r"\d+|\D+", name)
-    ]
+    place, key = Path(path), []
+    for part in (*place.parent.parts, place.stem):
+        pieces = []
+        for piece in re.findall(r"\d+|\D+", part):
+            number = piece.lstrip("0")
+            pieces.append((len(number), number) if piece.isdecimal() else (sys.maxsize, piece.casefold()))
+        key.append(pieces)
+    return key, path

@@ -51,7 +51,7 @@ def read_blocks(stream: IO[bytes], name: str, *, start: bytes = b"") -> Iterator
             raise DataError(f"truncated or oversized .npy file: '{name}'", hint="save it again with numpy.save")
         block = np.frombuffer(data, dtype)
         block = block.reshape(shape, order="F") if is_fortran else block
-        before, (low, high) = high, _widened(low, high, block)
+        before, (low, high) = high, values.extremes(block, low, high)
         scale = values.choose(dtype, low, high, name=name)
         if before and values.choose(dtype, low, before, name=name).divisor != scale.divisor:
             raise DataError(
@@ -68,9 +68,19 @@ def count_images(shape: tuple[int, ...], dtype: np.dtype, name: str, *, limit: i
         hint = values.PICKLED if dtype.hasobject else "save it as uint8, or as float32 in [0, 1]"
         raise DataError(f"unsupported array type {dtype}: '{name}'", hint=hint)
     n = images_in(shape)
-    if not 1 <= n <= limit:
-        raise DataError(f"unsupported array shape {shape}: '{name}'", hint=_advice(tuple(k for k in shape if k != 1), limit))
-    return n
+    if 1 <= n <= limit:
+        return n
+    sides = tuple(side for side in shape if side != 1)
+    hint = f"give {ARRAY}; 1 to {limit:,} images"
+    if sides[-3:] in {(SIDE, SIDE, 3), (SIDE, SIDE, 4), (3, SIDE, SIDE), (4, SIDE, SIDE)}:
+        hint = "its images are in colour: convert them to grey, for example by their mean over the colours"
+    elif sides[:-1] in _IMAGE:
+        hint = "the images are along its last axis: transpose it with numpy.moveaxis(x, -1, 0)"
+    elif sides[1:] == (PIXELS + 1,):
+        hint = f"it has one column more than {PIXELS} pixels: if that holds the labels, save it as a separate array"
+    elif len(sides) == 3 and sides[0] > 0 and min(sides[1:]) >= 8 and max(sides[1:]) <= 1024:
+        hint = f"its images have {sides[1]}x{sides[2]} pixels: resize them to {SIDE}x{SIDE}"
+    raise DataError(f"unsupported array shape {shape}: '{name}'", hint=hint)
 
 
 def images_in(shape: tuple[int, ...]) -> int:
@@ -79,30 +89,11 @@ def images_in(shape: tuple[int, ...]) -> int:
     return 1 if sides in _IMAGE else sides[0] if sides[1:] in _IMAGE else 0
 
 
-def _advice(sides: tuple[int, ...], limit: int) -> str:
-    if sides[-3:] in {(SIDE, SIDE, 3), (SIDE, SIDE, 4), (3, SIDE, SIDE), (4, SIDE, SIDE)}:
-        return "its images are in colour: convert them to grey, for example by their mean over the colours"
-    if sides[:-1] in _IMAGE:
-        return "the images are along its last axis: transpose it with numpy.moveaxis(x, -1, 0)"
-    if sides[1:] == (PIXELS + 1,):
-        return f"it has one column more than {PIXELS} pixels: if that holds the labels, save it as a separate array"
-    if len(sides) == 3 and sides[0] > 0 and min(sides[1:]) >= 8 and max(sides[1:]) <= 1024:
-        return f"its images have {sides[1]}x{sides[2]} pixels: resize them to {SIDE}x{SIDE}"
-    return f"give {ARRAY}; 1 to {limit:,} images"
-
-
 def _measure(stream: IO[bytes], dtype: np.dtype, size: int) -> tuple[float, float]:
     """Return the extremes of the next `size` bytes of a stream, or of those up to its end, and seek back."""
     at, extremes = stream.tell(), (0.0, 0.0)
     for done in range(0, size, CHUNK):
         data = stream.read(min(size - done, CHUNK))
-        extremes = _widened(*extremes, np.frombuffer(data, dtype, count=len(data) // dtype.itemsize))
+        extremes = values.extremes(np.frombuffer(data, dtype, count=len(data) // dtype.itemsize), *extremes)
     stream.seek(at)
     return extremes
-
-
-def _widened(low: float, high: float, block: NDArray[np.generic]) -> tuple[float, float]:
-    """Return the extremes of a block and the values before it; NaN if there is one."""
-    if not block.size:
-        return low, high
-    return float(np.minimum(low, block.min())), float(np.maximum(high, block.max()))

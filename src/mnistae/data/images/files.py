@@ -17,20 +17,15 @@ SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
 
 @dataclass(frozen=True)
 class FolderFiles:
-    """The visible files of a folder: paths of images, sorted by folder and name, and how many others, by suffix."""
+    """The visible files of a folder: paths of images, sorted by folder and name, and the others as text: '3 .heic, 1 .txt'."""
 
     images: list[str]
-    others: Counter[str]
-
-    @property
-    def skipped(self) -> str:
-        """The other files as text: '3 .heic, 1 .txt'; empty if there are none."""
-        return ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in self.others.most_common())
+    skipped: str
 
 
 def is_image(name: str) -> bool:
     """Whether a file of this name is an image by its suffix, and not hidden."""
-    return _is_visible(name) and _suffix(name) in SUFFIXES
+    return _is_visible(name) and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
 
 
 def find(folder: str, *, recursive: bool) -> FolderFiles:
@@ -48,14 +43,15 @@ def find(folder: str, *, recursive: bool) -> FolderFiles:
             continue
         seen.add((stat.st_dev, stat.st_ino))
         folders[:] = sorted(filter(_is_visible, folders)) if recursive else []
-        for name in sorted(filter(_is_visible, names)):
-            if _suffix(name) in SUFFIXES:
+        for name in sorted(names):
+            if is_image(name):
                 images.append(os.path.join(place, name))  # noqa: PTH118
-            else:
-                others[_suffix(name)] += 1
+            elif _is_visible(name):
+                others[os.path.splitext(name)[1].lower()] += 1  # noqa: PTH122
             if len(images) + others.total() > MAX_FILES:
                 raise DataError(f"more than {MAX_FILES:,} files in '{folder}'", hint="give a smaller folder")
-    return FolderFiles(images, others)
+    skipped = (f"{count} {suffix or 'without suffix'}" for suffix, count in others.most_common())
+    return FolderFiles(images, ", ".join(skipped))
 
 
 def _refuse(error: OSError) -> None:
@@ -64,7 +60,3 @@ def _refuse(error: OSError) -> None:
 
 def _is_visible(name: str) -> bool:
     return not name.startswith(".") and name.lower() not in SYSTEM
-
-
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122

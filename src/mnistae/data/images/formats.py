@@ -1,12 +1,10 @@
 """The formats of image files: found by content, opened by Pillow within limits, and other files named for what they are."""
 
-import contextlib
 import io
 import logging
 import os
 import re
 import threading
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mnistae.core.errors import DataError
@@ -91,9 +89,7 @@ def open_image(data: bytes, kind: str, name: str) -> "Image":
         raise _too_large(name) from error
     _check_size(image.size, len(data), kind, name)
     if kind == "TIFF":
-        _check_tiff(image, name)
-        with _without_stderr():
-            image.load()
+        _load_tiff(image, name)
     return image
 
 
@@ -121,25 +117,8 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
 
 
-@contextlib.contextmanager
-def _without_stderr() -> Iterator[None]:
-    """Discard what libtiff writes to file descriptor 2: it reports damage there, and Pillow offers no other way to stop it."""
-    with _STDERR, open(os.devnull, "wb") as null:  # noqa: PTH123 - a device, not a path
-        try:
-            saved = os.dup(2)
-        except OSError:  # it is closed
-            yield
-            return
-        os.dup2(null.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-
-
-def _check_tiff(image: "Image", name: str) -> None:
-    """Refuse what libtiff decodes with little-used code or in tiles larger than the image, and previews of raw photos."""
+def _load_tiff(image: "Image", name: str) -> None:
+    """Decode a TIFF, but not previews of raw photos and what libtiff decodes with little-used code or in too large tiles."""
     tags = image.tag_v2  # type: ignore[attr-defined]  # of TiffImageFile
     compression = image.info.get("compression")
     if compression not in TIFF_COMPRESSIONS:
@@ -148,3 +127,16 @@ def _check_tiff(image: "Image", name: str) -> None:
         raise DataError(f"only a preview found: '{name}' (a raw photo?)", hint="export the photo as JPEG or PNG")
     if int(tags.get(322, 1)) * int(tags.get(323, 1)) > 4 * image.width * image.height + (1 << 20):
         raise DataError(f"tiles larger than the image: '{name}'", hint=CONVERT)
+    # libtiff reports damage on file descriptor 2, and Pillow offers no other way to stop it.
+    with _STDERR, open(os.devnull, "wb") as null:  # noqa: PTH123 - a device, not a path
+        try:
+            saved = os.dup(2)
+        except OSError:  # it is closed
+            image.load()
+            return
+        os.dup2(null.fileno(), 2)
+        try:
+            image.load()
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -36,7 +36,11 @@ def normalise(grey: Array, *, name: str, is_bilevel: bool = False) -> tuple[Arra
     grey: (h, w) in [0, 1], either polarity. An image that has MNIST's layout already is returned unchanged, or inverted,
     unless it `is_bilevel`, of black and white pixels alone. Raises DataError if there is no ink.
     """
-    grey = _without_blocks(grey)
+    k = grey.shape[0] // SIDE
+    if k > 1 and grey.shape == (k * SIDE, k * SIDE):
+        small = grey[::k, ::k]
+        has_blocks = np.array_equal(small.repeat(k, axis=0).repeat(k, axis=1), grey)
+        grey = small if has_blocks else grey  # a 28x28 image whose pixels were repeated
     notes: tuple[str, ...] = ()
     if grey.shape == (SIDE, SIDE):
         for image, note in () if is_bilevel else ((grey, UNCHANGED), (1 - grey, INVERTED)):
@@ -47,12 +51,8 @@ def normalise(grey: Array, *, name: str, is_bilevel: bool = False) -> tuple[Arra
     notes += more_notes
     if digit.any():
         notes += (SEVERAL,) if _are_several(digit) else ()
-        ink = _sharpened(digit[bounds(digit > 0.1)])
-        reach = _missing_width(ink)
-        if reach > 0:
-            ink = _dilate(np.pad(ink, reach), reach)
-            notes += (THICKENED,)
-        digit = _scaled(ink)
+        digit, more_notes = _scaled(digit[bounds(digit > 0.1)])
+        notes += more_notes
     if digit.sum() < BOX / 2:  # less than half a hairline
         raise DataError(f"no digit found in '{name}'", hint="give one digit, clearly lighter or darker than its background")
     return _centred(digit), (*notes, f"cropped, scaled to {digit.shape[1]}x{digit.shape[0]}, centred")
@@ -67,15 +67,6 @@ def _are_several(digit: Array) -> bool:
     boxes = [box for box, own in zip(ndimage.find_objects(shapes), mass, strict=True) if own > MIN_SHARE * mass.max()]
     spans = sorted((columns.start, columns.stop) for _, columns in boxes)
     return any(right[0] >= left[1] for left, right in itertools.pairwise(spans))
-
-
-def _without_blocks(grey: Array) -> Array:
-    """Return an image (28k, 28k) that repeats each pixel of a 28x28 image k times in both directions as that image."""
-    k = grey.shape[0] // SIDE
-    if k < 2 or grey.shape != (k * SIDE, k * SIDE):
-        return grey
-    small = grey[::k, ::k]
-    return small if np.array_equal(small.repeat(k, axis=0).repeat(k, axis=1), grey) else grey
 
 
 def _sharpened(ink: Array) -> Array:
@@ -111,12 +102,18 @@ def _ink(grey: Array) -> tuple[Array, tuple[str, ...]]:
 
 
 def _foreground(grey: Array) -> tuple[Array, tuple[str, ...]]:
+    """Return the ink (h, w) without components that touch the border, unless there are no others, and the steps done."""
     background = _background(grey)
     difference = grey - background
-    if (difference * np.abs(difference)).sum() >= 0:  # signed squares: strokes outweigh the remaining shading
-        return _drop_border_components(difference), ()
-    light = np.maximum(background, np.float32(0.05))  # ink absorbs a share of the light
-    return _drop_border_components(np.asarray(-difference / light)), (INVERTED,)
+    notes: tuple[str, ...] = ()
+    if (difference * np.abs(difference)).sum() < 0:  # signed squares: strokes outweigh the remaining shading
+        light = np.maximum(background, np.float32(0.05))  # ink absorbs a share of the light
+        difference, notes = -difference / light, (INVERTED,)
+    ink = _threshold(difference)
+    if border(ink).any():
+        inner = _threshold(np.where(_dilate(ink > 0, 2), 0, difference))
+        ink = inner if inner.sum() > 0.1 * ink.sum() else ink
+    return ink, notes
 
 
 def _background(grey: Array) -> Array:
@@ -143,15 +140,6 @@ def _terms(shape: tuple[int, ...]) -> Array:
     # Pixel centres, so that a coarse grid and a fine one cover the same area.
     y, x = np.meshgrid(*((2 * np.arange(n, dtype=np.float32) + 1) / n - 1 for n in shape), indexing="ij")
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-
-
-def _drop_border_components(difference: Array) -> Array:
-    """Return the ink (h, w) without components that touch the border, unless there are no others."""
-    ink = _threshold(difference)
-    if not border(ink).any():
-        return ink
-    inner = _threshold(np.where(_dilate(ink > 0, 2), 0, difference))
-    return inner if inner.sum() > 0.1 * ink.sum() else ink
 
 
 def _threshold(difference: Array) -> Array:
@@ -210,12 +198,17 @@ def _dilate(image: NDArray[Any], reach: int) -> NDArray[Any]:
     return np.asarray(ndimage.maximum_filter(image, 2 * reach + 1, mode="constant"))
 
 
-def _scaled(ink: Array) -> Array:
-    """Scale ink (h, w), the same in both directions, so that the longer side is 20 and the darkest ink 1."""
+def _scaled(ink: Array) -> tuple[Array, tuple[str, ...]]:
+    """Scale ink (h, w), thin strokes thickened, to a longer side of 20 and a darkest ink of 1; return it and the steps done."""
+    ink = _sharpened(ink)
+    reach = _missing_width(ink)
+    if reach > 0:
+        ink = _dilate(np.pad(ink, reach), reach)
     scale = max(ink.shape) / BOX
     h, w = (max(1, math.ceil(side / scale - 0.25)) for side in ink.shape)  # a quarter of a pixel needs no other one
     digit = _resized(ink, (h, w), scale)
-    return np.asarray(np.minimum(digit / np.percentile(digit[digit > 0], 95), 1), np.float32)
+    digit = np.minimum(digit / np.percentile(digit[digit > 0], 95), 1).astype(np.float32)
+    return digit, (THICKENED,) if reach > 0 else ()
 
 
 def _missing_width(ink: Array) -> int:

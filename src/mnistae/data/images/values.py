@@ -58,9 +58,11 @@ def stretch_binary(*images: Bytes) -> tuple[str, ...]:
     return (BINARY,)
 
 
-def extremes(values: NDArray[np.generic]) -> tuple[float, float]:
-    """Return the lowest and the highest value; NaN if there is one."""
-    return float(values.min()), float(values.max())
+def extremes(values: NDArray[np.generic], low: float = math.inf, high: float = -math.inf) -> tuple[float, float]:
+    """Return the lowest and the highest of the values and of those before, `low` to `high`; NaN if there is one."""
+    if not values.size:
+        return low, high
+    return float(np.minimum(low, values.min())), float(np.maximum(high, values.max()))
 
 
 def choose(dtype: np.dtype, low: float, high: float, *, name: str) -> Scale:
