@@ -33,15 +33,29 @@ ROOMS = (
 """The packages, the lowest first: each imports from itself and from those before it. `cli` holds the registry of commands."""
 
 HEAVY = ("torch", "torchvision", "matplotlib")
-FILES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py")
 
 
-def module_of(path: Path) -> str:
-    """Return a file's module name below the package: `data.sets.idx`."""
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.Module]:
+    """The syntax trees of the modules, by their names below the package: `data.sets.idx`."""
+    files = [path.relative_to(ROOT) for path in sorted(ROOT.rglob("*.py")) if path.name != "__init__.py"]
+    return {".".join(file.with_suffix("").parts): ast.parse((ROOT / file).read_text()) for file in files}
 
 
-MODULES = {module_of(path) for path in FILES}
+@pytest.fixture(scope="module")
+def imports(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
+    """The modules of the package that each module names in its imports, anywhere in it."""
+    found: dict[str, set[str]] = {module: set() for module in trees}
+    for module, tree in trees.items():
+        for node in ast.walk(tree):
+            assert not getattr(node, "level", 0), f"a relative import in {module}"
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "mnistae":
+                base = (node.module or "").partition(".")[2]
+                names = [f"{base}.{alias.name}".removeprefix(".") for alias in node.names]
+                found[module] |= {name if name in trees else base for name in names} - {""}
+            if isinstance(node, ast.Import):
+                found[module] |= {alias.name.partition(".")[2] for alias in node.names if alias.name.startswith("mnistae.")}
+    return found
 
 
 def room_of(module: str) -> str:
@@ -49,79 +63,53 @@ def room_of(module: str) -> str:
     return module.rpartition(".")[0] or module
 
 
-def imported(path: Path) -> set[str]:
-    """Return the modules of the package that a file names in its imports, anywhere in it."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        assert not getattr(node, "level", 0), "a relative import"
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "mnistae":
-            base = (node.module or "").partition(".")[2]
-            names = [f"{base}.{alias.name}".removeprefix(".") for alias in node.names]
-            found |= {name if name in MODULES else base for name in names}
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[2] for alias in node.names if alias.name.startswith("mnistae.")}
-    return found - {""}
-
-
-def test_every_package_is_a_room() -> None:
+def test_every_package_is_a_room(trees: dict[str, ast.Module]) -> None:
     """The list above is complete, has no room too many, and stays short: thirteen rooms besides the doors."""
-    assert {room_of(module) for module in MODULES} == set(ROOMS)
-    doors = {"api", "__main__", "cli", "cli.views", "cli.commands"}
-    assert len(set(ROOMS) - doors) <= 13
+    assert {room_of(module) for module in trees} == set(ROOMS)
+    assert len(set(ROOMS) - {"api", "__main__", "cli", "cli.views", "cli.commands"}) <= 13
     assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "__main__.py", "api.py"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_go_down(path: Path) -> None:
-    """A file imports from its own room or from those below: no arrow goes up, so there is no circle between rooms."""
-    own = ROOMS.index(room_of(module_of(path)))
-    too_high = {name for name in imported(path) if ROOMS.index(room_of(name)) > own}
-    assert not too_high
+def test_imports_go_down(imports: dict[str, set[str]]) -> None:
+    """A file imports from its own room or from those below, so there is no circle between rooms; no command from another."""
+    for module, names in imports.items():
+        own = ROOMS.index(room_of(module))
+        allowed = ROOMS[: own if room_of(module) == "cli.commands" else own + 1]
+        assert not {name for name in names if room_of(name) not in allowed}, module
 
 
-def test_no_circle_within_a_room() -> None:
+def test_no_circle_within_a_room(imports: dict[str, set[str]]) -> None:
     """The modules of a room have an order, too."""
-    left = {module_of(path): imported(path) for path in FILES}
+    left = dict(imports)
     while free := [module for module, needs in left.items() if not needs & left.keys() - {module}]:
         for module in free:
             del left[module]
     assert not left
 
 
-def test_no_command_imports_a_command() -> None:
-    """What two commands share has a place of its own."""
-    commands = [path for path in FILES if room_of(module_of(path)) == "cli.commands"]
-    assert commands
-    assert not {
-        module_of(path): names for path in commands if (names := {n for n in imported(path) if room_of(n) == "cli.commands"})
-    }
-
-
-BELOW = [path for path in FILES if "cli" not in path.relative_to(ROOT).parts and path.name != "__main__.py"]
-
-
-@pytest.mark.parametrize("path", BELOW, ids=lambda path: str(path.relative_to(ROOT)))
-def test_only_the_shell_prints_and_exits(path: Path) -> None:
+def test_only_the_shell_prints_and_exits(trees: dict[str, ast.Module]) -> None:
     """Below the shell nothing prints, exits or knows typer and rich."""
-    tree = ast.parse(path.read_text())
-    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    modules |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name)}
-    assert not called & {"print", "exit", "quit"}
-    assert not used & {"sys.exit", "os._exit", "sys.stdout", "sys.stderr", "SystemExit"}
-    assert not {module.partition(".")[0] for module in modules} & {"typer", "rich", "click"}
+    for module, tree in trees.items():
+        nodes = [] if module.partition(".")[0] in {"cli", "__main__"} else list(ast.walk(tree))
+        names = {node.id for node in nodes if isinstance(node, ast.Name)}
+        names |= {
+            f"{node.value.id}.{node.attr}"
+            for node in nodes
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        }
+        known = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        known |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+        forbidden = {"print", "exit", "quit", "SystemExit", "sys.exit", "os._exit", "sys.stdout", "sys.stderr"}
+        assert not names & forbidden, module
+        assert not {name.partition(".")[0] for name in known} & {"typer", "rich", "click"}, module
 
 
 LIGHT = {
-    "--help": 0,
-    "--version": 0,
     "train --help": 0,
     "checkpoints list": 0,
     "datasets list": 0,
     "datasets path": 4,
     "summary": 0,
-    "trian": 2,
     "train --epochs x": 2,
     "train --epochs 0": 2,
     "train --device tpu": 2,
@@ -132,29 +120,29 @@ LIGHT = {
 """Commands with their exit codes, in an empty home without a network."""
 
 LISTS = {"--help": 0, "--version": 0, "checkpoints --help": 0, "trian": 2}
-"""Commands that import no module of a command."""
+"""Commands that import no module of a command, nor NumPy."""
 
 PROGRAM = """
 import sys
 from mnistae.__main__ import main
-for words in {words!r}:
+for words, unwanted in {questions!r}:
     sys.argv = ["mnistae", *words.split()]
     try:
         main()
     except SystemExit as ending:
         code = int(ending.code or 0)
-    loaded = [name for name in sys.modules if name.startswith({unwanted!r})]
+    loaded = [name for name in sys.modules if name.startswith(unwanted)]
     print("verdict", words, code, loaded, sep="|", file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize(("commands", "unwanted"), [(LIGHT, HEAVY), (LISTS, ("numpy", "mnistae.cli.commands"))])
-def test_shell_answers_without_heavy_modules(commands: dict[str, int], unwanted: tuple[str, ...]) -> None:
+def test_shell_answers_without_heavy_modules() -> None:
     """Help, lists and every usage error come without importing torch, torchvision or matplotlib.
 
     A command's module is imported when the command is called: before that not even NumPy is.
     """
-    command = [sys.executable, "-c", PROGRAM.format(words=[*commands], unwanted=tuple(unwanted))]
+    questions = [(words, (*HEAVY, "numpy", "mnistae.cli.commands")) for words in LISTS] + [(words, HEAVY) for words in LIGHT]
+    command = [sys.executable, "-c", PROGRAM.format(questions=questions)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100)
     verdicts = [line for line in done.stderr.splitlines() if line.startswith("verdict|")]
-    assert verdicts == [f"verdict|{words}|{code}|[]" for words, code in commands.items()]
+    assert verdicts == [f"verdict|{words}|{code}|[]" for words, code in (*LISTS.items(), *LIGHT.items())]
