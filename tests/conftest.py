@@ -1,6 +1,7 @@
 """Fixtures for all tests: an empty home, tiny data, and the command line in this process and in another."""
 
 import dataclasses
+import functools
 import gzip
 import inspect
 import os
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 
 from tests.support import client
-from tests.support.terminals import Terminal
+from tests.support.terminals import Terminal, attach
 
 if TYPE_CHECKING:
     from mnistae.data.sets.registry import DatasetInfo
@@ -211,14 +212,12 @@ def run_in_pty(*args: object, **environment: str) -> tuple[int, str]:
     if not client.shared_server().is_ready_for(environment):
         return run_program_in_pty([sys.executable, "-m", "mnistae", *map(str, args)], **environment)
     with tempfile.TemporaryDirectory() as folder, Terminal() as terminal:
-        code = _fork(args, Path(folder), environment, ("terminals.attach", terminal.name)).wait(100).code
+        code = _fork(args, Path(folder), environment, functools.partial(attach, terminal.name)).wait(100).code
         assert code is not None, "it did not end"
         return code, terminal.text()
 
 
-def _fork(
-    args: tuple[object, ...], folder: Path, environment: Mapping[str, str], *before: tuple[str, object]
-) -> client.Running:
+def _fork(args: tuple[object, ...], folder: Path, environment: Mapping[str, str], *before: client.Hook) -> client.Running:
     env = dict.fromkeys([*os.environ, "MNISTAE_HOME"]) | dict(environment)
     return client.shared_server().start(*args, home=folder, cwd=Path.cwd(), env=env, save_every=None, before=before)
 
@@ -240,21 +239,6 @@ def trained_store(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np
     ended = forks.run("train", "--dataset", data, "-e", 2, "-b", 256, "--name", "tiny", "-q", home=folder)
     assert ended.code == 0, ended.err
     return folder / "home"
-
-
-@pytest.fixture(scope="session")
-def glyphs_home(tmp_path_factory: pytest.TempPathFactory, forks: client.ForkServer) -> Path:
-    """A home with the built-in digits drawn and the run `fast` trained on them: once a session, for all its workers."""
-    from filelock import FileLock
-
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with FileLock(shared / "glyphs.lock"):
-        if not (shared / "glyphs" / "home" / "checkpoints" / "fast").exists():
-            words = ("train", "--dataset", "glyphs", "--recipe", "fast", "--name", "fast", "-q")
-            ended = forks.run(*words, home=shared / "glyphs", save_every=None, timeout=100)
-            assert ended.code == 0, ended.err
-    return shared / "glyphs" / "home"
 
 
 @pytest.fixture

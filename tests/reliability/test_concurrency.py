@@ -4,6 +4,8 @@ import errno
 import json
 import signal
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,11 @@ import pytest
 
 from mnistae.core.errors import LockedError
 from mnistae.store import runs
-from tests.support import child_workers
-from tests.support.client import ForkServer, Result, is_clean_error, log_result, trials, wait_until
+from tests.support import child_hooks, child_workers
+from tests.support.client import ForkServer, Hook, Result, is_clean_error, log_result, trials, wait_until
 
 WRITERS, READERS = 8, 4
-NO_FLOCK = (("no_locks", 0),)
+NO_FLOCK = [partial(child_hooks.no_locks, 0)]
 PROMPT = trials(10, 1)
 """Seconds; `check` runs on machines that do other work."""
 
@@ -26,13 +28,15 @@ def answer(ended: Result) -> dict[str, Any]:
     return said
 
 
-def share(forks: ForkServer, home: Path, *, saves: int, loads: int, one_name: bool = False, before: Any = ()) -> list[str]:
+def share(
+    forks: ForkServer, home: Path, *, saves: int, loads: int, one_name: bool = False, before: Sequence[Hook] = ()
+) -> list[str]:
     """Let eight processes write and four read; return what was torn. `one_name`: all write the same run, without a lock."""
     names = ["w"] * WRITERS if one_name else [f"w{k}" for k in range(WRITERS)]
-    wish = {"names": sorted(set(names)), "loads": loads, "stop": str(home / "stop"), "ascending": not one_name, "stays": True}
-    readers = [forks.start(home=home, before=(*before, ("child_workers.read", wish))) for _ in range(READERS)]
-    jobs = [{"name": name, "saves": saves, "lock": not one_name} for name in names]
-    writers = [forks.start(home=home, before=(*before, ("child_workers.write", job))) for job in jobs]
+    read = partial(child_workers.read, sorted(set(names)), loads, home / "stop", ascending=not one_name, stays=True)
+    readers = [forks.start(home=home, before=[*before, read]) for _ in range(READERS)]
+    jobs = [partial(child_workers.write, name, saves, lock=not one_name) for name in names]
+    writers = [forks.start(home=home, before=[*before, job]) for job in jobs]
     torn = [writer.err for writer in (running.wait(300) for running in writers) if writer.code != 0]
     said = [answer(reader.wait(300)) for reader in readers]
     assert [found["whole"] >= loads for found in said] == [True] * READERS
@@ -47,7 +51,7 @@ def test_writers_and_readers(forks: ForkServer, tmp_path: Path, monkeypatch: pyt
     """
     rounds, saves, loads = trials(1, 5), trials(6, 50), trials(60, 500)
     for k in range(rounds):
-        home, before = tmp_path / str(k), NO_FLOCK if one_name else ()
+        home, before = tmp_path / str(k), NO_FLOCK if one_name else []
         assert share(forks, home, saves=saves, loads=loads, one_name=one_name, before=before) == []
         if not one_name:
             monkeypatch.setenv("MNISTAE_HOME", str(home / "home"))
@@ -60,7 +64,7 @@ def test_writers_and_readers(forks: ForkServer, tmp_path: Path, monkeypatch: pyt
 
 def test_writers_and_readers_control(forks: ForkServer, tmp_path: Path) -> None:
     """G1, the negative control: files written in place are seen torn, though the locks hold."""
-    in_place = (("write_in_place", None),)
+    in_place = [child_hooks.write_in_place]
     seen = [bool(share(forks, tmp_path / str(k), saves=12, loads=120, before=in_place)) for k in range(trials(1, 5))]
     assert all(seen)
     log_result("G1", trials=0, control=f"files written in place: seen {sum(seen)} times of {len(seen)}")
@@ -71,7 +75,9 @@ def words(data: Path) -> tuple[object, ...]:
     return ("train", "--dataset", data, "-b", 256, "--hidden", 64, "--name", "r")
 
 
-def compete(forks: ForkServer, home: Path, words: tuple[object, ...], before: Any = ()) -> tuple[list[Result], list[Result]]:
+def compete(
+    forks: ForkServer, home: Path, words: tuple[object, ...], before: Sequence[Hook] = ()
+) -> tuple[list[Result], list[Result]]:
     """Start eight trainers of one name, then three more one by one; interrupt the one that trains; return the results."""
     running = [forks.start(*words, "-e", 10_000, home=home, save_every=10, before=before) for _ in range(8)]
     wait_until(lambda: has_settled([child.err for child in running]), 10)
@@ -115,7 +121,7 @@ def test_eight_trainers_without_locks(forks: ForkServer, tmp_path: Path, words: 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP][: trials(1, 3)])
 def test_file_system_without_locks(forks: ForkServer, tmp_path: Path, words: tuple[object, ...], number: int) -> None:
     """T16: on a file system without locks training works, and leaves no lock that outlives it."""
-    before = (("no_locks", number),)
+    before = [partial(child_hooks.no_locks, number)]
     for k in range(2):
         ended = forks.run(*words, "-e", 1, "--force", home=tmp_path, before=before)
         assert (ended.code, "Warning" in ended.err) == (0, False), ended.err
@@ -132,7 +138,7 @@ def test_holder_is_killed(forks: ForkServer, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / "home"))
     for k in range(trials(5, 50)):
         mark = tmp_path / f"mark{k}"
-        held = forks.start(home=tmp_path, before=(("child_workers.hold", {"name": "one", "mark": str(mark)}),))
+        held = forks.start(home=tmp_path, before=[partial(child_workers.hold, "one", mark)])
         wait_until(mark.exists)
         with pytest.raises(LockedError):
             runs.lock("one").__enter__()
@@ -153,19 +159,19 @@ def test_removal_while_others_read(forks: ForkServer, tmp_path: Path, monkeypatc
     """G5: while a run is removed and recreated, others read all of it or nothing; no list and no check calls it damaged."""
     monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / "home"))
     child_workers.save("stays", 1)
-    wish = {"names": ["goes"], "loads": 10**9, "stop": str(tmp_path / "stop"), "ascending": False, "stays": False}
-    readers = [forks.start(home=tmp_path, before=(("child_workers.read", wish),)) for _ in range(2)]
-    surveyor = forks.start(home=tmp_path, before=(("child_workers.survey", wish),))
+    read = partial(child_workers.read, ["goes"], 10**9, stop := tmp_path / "stop", ascending=False, stays=False)
+    readers = [forks.start(home=tmp_path, before=[read]) for _ in range(2)]
+    surveyor = forks.start(home=tmp_path, before=[partial(child_workers.survey, stop)])
     for k in range(trials(20, 500)):
         with runs.lock("goes"):
             child_workers.save("goes", k)
             assert k or forks.run("checkpoints", "remove", "goes", home=tmp_path).code == 8
         time.sleep(0.01)
         runs.remove("goes")
-    (tmp_path / "stop").touch()
-    read, surveyed = [answer(reader.wait()) for reader in readers], answer(surveyor.wait())
-    assert [said["torn"] for said in read] == [[], []]
-    assert all(said["whole"] and said["missing"] for said in read)
+    stop.touch()
+    said, surveyed = [answer(reader.wait()) for reader in readers], answer(surveyor.wait())
+    assert [found["torn"] for found in said] == [[], []]
+    assert all(found["whole"] and found["missing"] for found in said)
     assert surveyed["damaged"] == []
     assert surveyed["rounds"] > 3
     assert runs.run_names() == ["stays"]

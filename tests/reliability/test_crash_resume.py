@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mnistae.store import runs
 from mnistae.training import run as training_run
 from tests.conftest import Cli
 from tests.support.client import ForkServer, is_clean_error, log_result, trials, wait_until
-from tests.support.faults import Fault
+from tests.support.faults import Fault, inject
 from tests.support.resumable import (
     NEVER,
     ReferenceRun,
@@ -89,7 +90,7 @@ def test_without_the_optimizers_state_the_bytes_differ(forks: ForkServer, whole:
     for k in cuts:
         exact, forgetful = whole.give_cache(tmp_path / f"exact{k}"), tmp_path / f"forgetful{k}"
         # the writes of an epoch end with a rename each: some of the first, and all of the others, come after a state
-        ended = forks.run(*whole.words, home=exact, faults=(Fault("kill", "replace", at=3 * k),))
+        ended = forks.run(*whole.words, home=exact, before=[partial(inject, Fault("kill", "replace", at=3 * k))])
         assert ended.code == -signal.SIGKILL
         shutil.copytree(exact, forgetful)
         forget(run_folder(forgetful) / "state.safetensors")

@@ -4,14 +4,16 @@ import hashlib
 import random
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import write_idx
+from tests.support.child_hooks import no_locks
 from tests.support.client import ForkServer, is_clean_error, log_result, trials
-from tests.support.downloads import archives, collection, sums
+from tests.support.downloads import archives, collection, publish_archives, publish_mnist, sums, watch_sockets
 from tests.support.http_mirror import Mirror
 from tests.support.resumable import leftovers
 
@@ -29,7 +31,7 @@ def test_killed_download(forks: ForkServer, digits: dict[str, np.ndarray], tmp_p
     """D3: a download killed at any moment, and killed again, is taken up: right files, nothing left over."""
     rng, hits, swept = random.Random(3), 0, 0
     files = archives(digits)
-    before = (("downloads.publish_mnist", sums(files)),)
+    before = [partial(publish_mnist, sums(files))]
     with Mirror(files, "slow") as mirror:
         env = {**ONLINE, "MNISTAE_MIRROR": mirror.url}
         runs = 0
@@ -60,12 +62,12 @@ def test_eight_cold_starts(forks: ForkServer, digits: dict[str, np.ndarray], tmp
     files, more = archives(digits, dataset), 0
     served = files if dataset == "mnist" else {"gzip.zip": collection(digits)}
     md5 = {name: hashlib.md5(data, usedforsecurity=False).hexdigest() for name, data in served.items()}
-    published = [("downloads.publish_mnist", sums(files)), ("downloads.publish_archives", md5)][dataset != "mnist"]
+    published = partial(publish_mnist, sums(files)) if dataset == "mnist" else partial(publish_archives, md5)
     with Mirror(served, "slow") as mirror:
         env = {**ONLINE, "MNISTAE_MIRROR": mirror.url}
         for k in range(2 * rounds):
             mirror.requests.clear()
-            home, before = tmp_path / str(k), (published, *[("no_locks", 0)] * (k % 2))
+            home, before = tmp_path / str(k), (published, *[partial(no_locks, 0)] * (k % 2))
             words = ("datasets", "fetch", dataset, "-q")
             children = [forks.start(*words, home=home, env=env, before=before) for _ in range(STARTS)]
             for ended in [child.wait() for child in children]:
@@ -93,7 +95,7 @@ COMMANDS = [
 def test_offline(forks: ForkServer, digits: dict[str, np.ndarray], trained: str, home: Path) -> None:
     """D5: with MNISTAE_OFFLINE=1 no command touches a socket: exit 4 without the data, success with them."""
     work, log, commands = home.parent, home.parent / "sockets", COMMANDS[:: trials(2, 1)]
-    watch = (("downloads.watch_sockets", str(log)),)
+    watch = [partial(watch_sockets, log)]
     for is_here in (False, True):
         if is_here:
             write_idx(home / "datasets" / "kmnist", digits)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ import pytest
 import mnistae
 from mnistae.core.files import atomic
 from tests.conftest import run_process
+from tests.support import child_hooks
 from tests.support.client import LONG, NEEDS_ROOT, ForkServer, Result, is_clean_error, log_result, trials
 from tests.support.invocations import INVOCATIONS, UNPRIVILEGED, create_fixtures
 from tests.support.resumable import digest
@@ -133,6 +135,7 @@ def test_homes(forks: ForkServer, open_folder: Path, digits: dict[str, np.ndarra
     none: dict[str, str | None] = dict.fromkeys(("MNISTAE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "HOME"))
     users, count = (STRANGER, NOBODY)[: trials(1, 2)], 0
     for user in users:
+        become = partial(child_hooks.drop_privileges, user)
         for number, (kind, variables) in enumerate(homes.items()):
             place = open_folder / f"{user}-{number}"
             place.mkdir(mode=0o777)
@@ -141,7 +144,7 @@ def test_homes(forks: ForkServer, open_folder: Path, digits: dict[str, np.ndarra
             (open_folder / "me").chmod(0o777)
             for command in (*commands, *others) if LONG else (train, commands[4], *others[number :: 2 * len(homes)]):
                 count += 1
-                ended = forks.run(*command, home=place, env=none | variables, before=(("drop_privileges", user),))
+                ended = forks.run(*command, home=place, env=none | variables, before=[become])
                 check(ended, (user, kind, command))
                 is_usable = kind in {"relative", "empty", "named"}
                 assert ended.code == 0 or not is_usable or command not in commands, (kind, command, ended)
@@ -159,7 +162,7 @@ def test_clocks(forks: ForkServer, tmp_path: Path, tiny: Path) -> None:
     for kind in kinds:
         home = tmp_path / kind
         for name in ("z", "r"):
-            ended = forks.run(*words, "--name", name, home=home, before=(("clock", kind),))
+            ended = forks.run(*words, "--name", name, home=home, before=[partial(child_hooks.clock, kind)])
             assert ended.code == 0, ended.err
             assert not re.search(r"\s-[0-9]", ended.err), "a negative duration is shown"
         assert digest(home) == expected

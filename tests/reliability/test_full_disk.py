@@ -10,12 +10,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import Cli, write_idx
+from tests.support import child_hooks
 from tests.support.client import LONG, NEEDS_ROOT, ForkServer, Result, is_clean_error, log_result, trials, wait_until
 from tests.support.faults import Fault, injected
 from tests.support.http_mirror import Mirror
@@ -49,7 +51,7 @@ def test_file_size_limit(forks: ForkServer, case: Case, tmp_path: Path) -> None:
     for limit in LIMITS:
         home = tmp_path / str(limit)
         shutil.copytree(case.base, home)
-        end = forks.run(*case.words, home=home, before=(("limit", {"FSIZE": limit}),))
+        end = forks.run(*case.words, home=home, before=[partial(child_hooks.limit, FSIZE=limit)])
         assert "File too large" in end.err
         check_failed_save(forks, case, home, end)
     log_result("B2", trials=len(LIMITS), note="limits on the size of a file")
@@ -208,7 +210,7 @@ def test_closed_folders(forks: ForkServer, digits: dict[str, np.ndarray], kind: 
     tried = [use for k, use in enumerate(UNPRIVILEGED) if LONG or use.writes or k % 6 == share]
     for number, invocation in enumerate(tried):
         log = open_folder / f"audit{number}"
-        hooks = (("audit", str(log)), ("drop_privileges", NOBODY))
+        hooks = (partial(child_hooks.audit, log), partial(child_hooks.drop_privileges, NOBODY))
         streams = open_folder / f"streams{number}"
         end = forks.run(*invocation.words(substitutions), home=streams, env={"MNISTAE_HOME": str(home)}, before=hooks)
         assert end.code == expected(invocation, kind, reads), (invocation, end)

@@ -1,18 +1,19 @@
 """T16 to T18, T20 and T21 of the threats: planted locks, other users, secrets, hostile folders, and where files are written."""
 
-import functools
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mnistae.cli import app
+from tests.support import child_hooks
 from tests.support.client import LONG, NEEDS_ROOT, ForkServer, is_clean_error, log_result, trials
 from tests.support.invocations import INVOCATIONS, create_fixtures
 from tests.support.resumable import digest, run_folder
@@ -56,8 +57,8 @@ def test_other_users(forks: ForkServer, tmp_path: Path, tiny: Path) -> None:
         folder.chmod(0o700)
     place = tmp_path / "work"
     place.chmod(0o777)
-    become = (("drop_privileges", 65534),)
-    run = functools.partial(forks.run, home=place, env={"MNISTAE_HOME": str(tmp_path / "home")}, before=become)
+    become = [partial(child_hooks.drop_privileges, 65534)]
+    run = partial(forks.run, home=place, env={"MNISTAE_HOME": str(tmp_path / "home")}, before=become)
     for command in (
         ("summary", "-c", "r"),
         ("checkpoints", "verify", "r"),
@@ -84,7 +85,7 @@ def test_messages_keep_secrets(forks: ForkServer, tmp_path: Path) -> None:
     """T18: an internal error is one line without a traceback, values of variables, or the environment."""
     env: dict[str, str | None] = {"HF_TOKEN": "hunter2", "MNISTAE_PASSWORD": "hunter2"}
     for command in (("summary",), ("checkpoints", "list"), ("train", "--dataset", "glyphs")):
-        ended = forks.run(*command, home=tmp_path, env=env, before=(("no_memory", 5),))
+        ended = forks.run(*command, home=tmp_path, env=env, before=[partial(child_hooks.no_memory, 5)])
         assert is_clean_error(ended), ended.err
         assert "hunter2" not in ended.out + ended.err
         assert len(ended.err.splitlines()) <= 4
@@ -155,7 +156,7 @@ def test_writes_stay_below_output_and_data_folder(
     tried = [invocation for k, invocation in enumerate(INVOCATIONS) if LONG or invocation.writes or k % 3 == 0]
     for number, invocation in enumerate(tried):
         log = tmp_path / f"audit{number}"
-        words, before = invocation.words(substitutions), (("audit", str(log)),)
+        words, before = invocation.words(substitutions), [partial(child_hooks.audit, log)]
         ended = forks.run(*words, home=work, env={"MNISTAE_HOME": str(home)}, before=before)
         assert ended.code == invocation.code, (words, ended)
         assert outside(written(log), home, work / "made") == set(), words
@@ -167,10 +168,10 @@ def test_writes_stay_below_output_and_data_folder(
 
 
 AUDITED = """
-import sys
+import pathlib, sys
 sys.path.insert(0, sys.argv.pop(1))
 from tests.support import child_hooks
-child_hooks.audit(sys.argv.pop(1))
+child_hooks.audit(pathlib.Path(sys.argv.pop(1)))
 from mnistae.__main__ import main
 main()
 """

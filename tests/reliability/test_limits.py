@@ -4,12 +4,14 @@ import json
 import os
 import resource
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import run_process
+from tests.support import child_hooks
 from tests.support.client import ForkServer, Result, is_clean_error, log_result, trials
 from tests.support.resumable import ReferenceRun, check_store, digest, resume, run_folder
 
@@ -28,7 +30,7 @@ def test_little_memory(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -
     failed = aborted = 0
     for step in steps:
         home = tmp_path / str(step)
-        ended = forks.run(*whole.words, home=home, before=(("limit", {"AS": step}),))
+        ended = forks.run(*whole.words, home=home, before=[partial(child_hooks.limit, AS=step)])
         # safetensors is Rust, which aborts where Python raises MemoryError: a kill like any other
         is_aborted = ended.code == -signal.SIGABRT and ended.err.startswith("memory allocation of")
         assert succeeded_or_reported(ended) or is_aborted, (step, ended.code, ended.err)
@@ -46,7 +48,7 @@ def test_memory_errors(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -
     failed = 0
     for place in places:
         home = tmp_path / str(place)
-        ended = forks.run(*whole.words, home=home, before=(("no_memory", place),))
+        ended = forks.run(*whole.words, home=home, before=[partial(child_hooks.no_memory, place)])
         assert succeeded_or_reported(ended), (place, ended.code, ended.err)
         failed += ended.code != 0
         assert resume(forks, home, whole) == whole.digest
@@ -63,7 +65,7 @@ def test_limits(forks: ForkServer, whole: ReferenceRun, tmp_path: Path, bounds: 
     if "NPROC" in bounds and os.geteuid() == 0:
         pytest.skip("a limit of processes does not bind root")
     for command in commands:
-        ended = forks.run(*command, home=tmp_path, before=(("limit", bounds),))
+        ended = forks.run(*command, home=tmp_path, before=[partial(child_hooks.limit, **bounds)])
         assert succeeded_or_reported(ended), (bounds, command, ended.code, ended.err)
     check_store(tmp_path)
     log_result("F5", trials=len(commands), note="limits of files, processes and stack")
@@ -94,7 +96,7 @@ def test_device_that_fills_up(forks: ForkServer, whole: ReferenceRun, tmp_path: 
     cases = ((5, 1), (1, 0), (9, 2))[: trials(1, 3)]
     for at, epochs in cases:
         home = tmp_path / str(at)
-        ended = forks.run(*whole.words, home=home, before=(("no_more_memory_at_step", at),))
+        ended = forks.run(*whole.words, home=home, before=[partial(child_hooks.no_more_memory_at_step, at)])
         assert ended.code == 5, ended.err
         assert is_clean_error(ended), ended.err
         assert (home / "home" / "checkpoints" / "r").exists() == bool(epochs)
@@ -133,7 +135,7 @@ def test_not_finite(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> N
     cases = cases[: trials(3, len(cases))]
     for number, case in enumerate(cases):
         home = tmp_path / str(number)
-        ended = forks.run(*whole.words, home=home, before=(("not_finite", case),))
+        ended = forks.run(*whole.words, home=home, before=[partial(child_hooks.not_finite, *case)])
         check(forks, home, whole, ended, case[1] // STEPS)
     log_result("F7", trials=len(cases), note="NaN and infinity in loss, gradient, weights and moments, then resumed")
 
@@ -142,7 +144,7 @@ def test_not_finite_control(forks: ForkServer, whole: ReferenceRun, tmp_path: Pa
     """F7, the negative control: without the check of the numbers, every one of them is seen by the test above."""
     places = PLACES[: trials(2, 5)]
     for place in places:
-        before = (("disable_finite_check", None), ("not_finite", (place, 4, "nan")))
+        before = [child_hooks.disable_finite_check, partial(child_hooks.not_finite, place, 4, "nan")]
         ended = forks.run(*whole.words, home=tmp_path / place, before=before)
         with pytest.raises(AssertionError):
             check(forks, tmp_path / place, whole, ended, 1)

@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from tests.conftest import run_process
+from tests.support.child_hooks import standard_output
 from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result, trials
 from tests.support.invocations import INVOCATIONS, create_fixtures
 
@@ -159,7 +161,7 @@ def test_every_command_without_a_reader(forks: ForkServer, trained: str, digits:
     substitutions, count = create_fixtures(tmp_path, "plain", digits, runs.model_path(trained)), 0
     for stream, code in (("gone", 141), ("full", 7)):
         for invocation in INVOCATIONS if LONG else INVOCATIONS[stream == "full" :: 8]:
-            before = (("standard_output", stream),)
+            before = [partial(standard_output, stream)]
             ended = forks.run(*invocation.words(substitutions), home=tmp_path, before=before)
             assert ended.code == (invocation.code or code), (stream, invocation, ended)
             assert "Traceback" not in ended.err

@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from tests.conftest import Cli
 from tests.support.checkpoint_bytes import MODEL_FILE, arrays, described, metadata
+from tests.support.child_workers import read_bad_files
 from tests.support.client import LONG, ForkServer, is_clean_error, log_result, trials
 from tests.support.hostile import Canary
 
@@ -50,7 +52,7 @@ def test_nothing_in_a_file_is_run(forks: ForkServer, tmp_path: Path) -> None:
     for number, data in enumerate(found.values()):
         for kind in ("safetensors", "pth"):
             (tmp_path / f"{number}.bad.{kind}").write_bytes(data)
-    ended = forks.run(home=tmp_path / "home", before=(("child_workers.read_bad_files", str(tmp_path)),))
+    ended = forks.run(home=tmp_path / "home", before=[partial(read_bad_files, tmp_path)])
     answer = json.loads(ended.out)
     assert (answer["refused"], answer["events"], answer["has_run"]) == (2 * len(found), [], False)
     assert "pickle.find_class" in answer["unpickled"]

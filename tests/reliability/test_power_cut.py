@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.support import child_hooks
 from tests.support.client import LONG, ForkServer, log_result
-from tests.support.disk import Tree, states, write_tree
+from tests.support.disk import Recorder, Tree, states, write_tree
 from tests.support.resumable import NEVER, finish, make_case, neither, stored
 
 STORE = "home/checkpoints/"
@@ -17,7 +19,7 @@ def recorded(forks: ForkServer, base: Path, home: Path, words: tuple[object, ...
     """Run a command on a copy of the store and return the log of what it did to the disk."""
     shutil.copytree(base, home)
     log = home.parent / f"{home.name}.log"
-    hooks = (("without", [f"core.files.atomic.{name}" for name in without]), ("disk.record", [str(home), str(log)]))
+    hooks = [partial(child_hooks.without, *(f"core.files.atomic.{name}" for name in without)), partial(Recorder, home, log)]
     ended = forks.run(*words, home=home, save_every=NEVER, before=hooks)
     assert ended.code == 0, ended.err
     return log

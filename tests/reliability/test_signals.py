@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from mnistae.store import format as checkpoint_format
 from tests.support.client import ForkServer, Result, Running, log_result, trials, wait_until
 from tests.support.downloads import collection
-from tests.support.faults import Fault
+from tests.support.faults import Fault, inject
 from tests.support.http_mirror import Mirror
 from tests.support.resumable import NEVER, ReferenceRun, check_store, digest, leftovers, resume, resume_args, run_folder
 from tests.support.terminals import HIDE, Terminal, on, state_of, wait_until_caught
@@ -168,7 +169,8 @@ def test_signal_during_a_save(forks: ForkServer, whole: ReferenceRun, tmp_path: 
     moments = [("replace", 0), ("fsync", 2), ("replace", 1), ("replace", 2), ("fsync", 3), ("fsync", 4)][: trials(2, 6)]
     for op, at in moments:
         home, log = whole.give_cache(tmp_path / f"{op}{at}"), tmp_path / f"{op}{at}.log"
-        running = forks.start(*whole.words, home=home, save_every=NEVER, faults=(Fault("slow", op, at),), log=log)
+        slow = partial(inject, Fault("slow", op, at), log=log)
+        running = forks.start(*whole.words, home=home, save_every=NEVER, before=[slow])
         while not log.exists() or sum(f'["{op}"' in line for line in log.read_text().splitlines()) <= at:
             time.sleep(0.005)
         running.kill(signal.SIGTERM)
@@ -243,7 +245,7 @@ def test_nohup_and_the_background(forks: ForkServer, whole: ReferenceRun, tmp_pa
     """E5: a signal that the caller ignores, as nohup does SIGHUP and a shell SIGINT of its background jobs, changes nothing."""
     for number in (signal.SIGHUP, signal.SIGINT):
         home = tmp_path / number.name
-        running = forks.start(*whole.words, home=home, before=(("terminals.ignore", int(number)),))
+        running = forks.start(*whole.words, home=home, before=[partial(signal.signal, number, signal.SIG_IGN)])
         wait_until_caught(running.pid)
         for _ in range(5):
             running.kill(number)

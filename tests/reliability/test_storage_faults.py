@@ -7,17 +7,18 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mnistae.core.errors import CheckpointError, OutputError
 from mnistae.core.files import atomic
 from mnistae.store import runs, verification
-from tests.support.client import LONG, ForkServer, Result, is_clean_error, log_result, trials
-from tests.support.faults import Fault, injected, write_in_place
+from tests.support import child_hooks
+from tests.support.client import LONG, ForkServer, Hook, Result, is_clean_error, log_result, trials
+from tests.support.faults import Fault, inject, injected, write_in_place
 from tests.support.resumable import NEVER, Case, check_failed_save, check_store, finish, leftovers, make_case, neither, stored
 from tests.support.saved_runs import METADATA, state, tree
 
@@ -98,10 +99,11 @@ def undisturbed(case: Case, forks: ForkServer, tmp_path_factory: pytest.TempPath
     return home
 
 
-def disturbed(forks: ForkServer, case: Case, home: Path, *faults: Fault, **options: Any) -> Result:
+def disturbed(
+    forks: ForkServer, case: Case, home: Path, *faults: Fault, log: Path | None = None, before: Sequence[Hook] = ()
+) -> Result:
     shutil.copytree(case.base, home)
-    ended: Result = forks.run(*case.words, home=home, faults=faults, save_every=NEVER, **options)
-    return ended
+    return forks.run(*case.words, home=home, save_every=NEVER, before=[*before, partial(inject, *faults, log=log)])
 
 
 def primitives(log: Path) -> list[str]:
@@ -146,14 +148,15 @@ def test_slow_and_interrupted_disks(forks: ForkServer, case: Case, undisturbed: 
     slow = disturbed(forks, case, tmp_path / "slow", Fault("slow", "fsync", seconds=trials(1, 2)))
     assert slow.code == 0
     assert slow.seconds > trials(1, 2)
-    assert disturbed(forks, case, tmp_path / "interrupted", before=(("interrupt", 0.001),)).code == 0
+    assert disturbed(forks, case, tmp_path / "interrupted", before=[partial(child_hooks.interrupt, 0.001)]).code == 0
     for name in ("slow", "interrupted"):
         assert stored(tmp_path / name) == stored(undisturbed)
     small = tuple(2 if word == 64 else word for word in case.whole.words)  # of files that are short
     for name, faults in {"whole": (), "short": (Fault("short", "write", at=-1),)}.items():
         shutil.copytree(case.base / "home" / "cache", tmp_path / name / "home" / "cache")
         log = tmp_path / f"{name}.log"
-        assert forks.run(*small, home=tmp_path / name, faults=faults, save_every=NEVER, log=log).code == 0
+        hooks = [partial(inject, *faults, log=log)]
+        assert forks.run(*small, home=tmp_path / name, save_every=NEVER, before=hooks).code == 0
     writes = [primitives(tmp_path / f"{name}.log").count("write") for name in ("whole", "short")]
     assert writes[1] > 100 * writes[0]
     assert stored(tmp_path / "short") == stored(tmp_path / "whole")
@@ -190,7 +193,7 @@ def test_killed_at_every_primitive(forks: ForkServer, kind: str, data: Path, tmp
 
     files = range(ops.count("replace") if LONG else 1)
     for k in files:
-        ended = disturbed(forks, case, home, Fault("kill", "write", at=k), before=(("write_in_place", None),))
+        ended = disturbed(forks, case, home, Fault("kill", "write", at=k), before=[child_hooks.write_in_place])
         assert ended.code == -signal.SIGKILL
         with pytest.raises((AssertionError, CheckpointError)):
             check_old_or_new(home, old, new)

@@ -1,9 +1,8 @@
-"""Hooks and bad conditions for a child of the fork server, for `before=(("NAME", argument),)` of `ForkServer.start`."""
+"""Bad conditions for a child of the fork server: functions for `before` of `ForkServer.start`."""
 
 import importlib
 import json
 import os
-import resource
 import signal
 import sys
 import time
@@ -17,14 +16,14 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown"}
 
 
-def write_in_place(_argument: object) -> None:
+def write_in_place() -> None:
     """Write files as everybody does, as a negative control of the atomic writer."""
     from mnistae.core.files import atomic
 
     vars(atomic)["write_bytes"] = faults.write_in_place
 
 
-def without(functions: list[str]) -> None:
+def without(*functions: str) -> None:
     """Replace functions, named as MODULE.FUNCTION, by ones that do nothing."""
     for module, _, function in (name.rpartition(".") for name in functions):
         inside = vars(importlib.import_module(f"mnistae.{module}"))
@@ -45,7 +44,7 @@ def interrupt(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
 
 
-def audit(log: str) -> None:
+def audit(log: Path) -> None:
     """Append every attempt to change the file system to `log`, a JSON list [event, path] a line."""
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 
@@ -63,8 +62,10 @@ def audit(log: str) -> None:
     sys.addaudithook(note)
 
 
-def limit(bounds: dict[str, int]) -> None:
+def limit(**bounds: int) -> None:
     """Set resource limits by name, such as NOFILE or NPROC; AS is what may be added to the memory in use."""
+    import resource
+
     for name, bound in bounds.items():
         in_use = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if name == "AS" else 0
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (in_use + bound, in_use + bound))
@@ -143,9 +144,8 @@ def no_memory(at: int) -> None:
     sys.setprofile(watch)
 
 
-def not_finite(place: tuple[str, int, str]) -> None:
+def not_finite(where: str, at: int, value: str) -> None:
     """Put NaN or an infinity into the loss, the gradient, the weights or the moments, after the k-th step from 0."""
-    where, at, value = place
     import torch
 
     from mnistae.training.adam import Adam
@@ -171,7 +171,7 @@ def not_finite(place: tuple[str, int, str]) -> None:
     setattr(Adam, "step", update_with_fault)  # noqa: B010 - for mypy
 
 
-def disable_finite_check(_argument: object) -> None:
+def disable_finite_check() -> None:
     """Remove the check that numbers are finite, as a negative control of the training loop."""
     from mnistae.training import loop
 

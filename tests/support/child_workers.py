@@ -1,4 +1,4 @@
-"""Jobs of the fork server's children in place of a command: write, read and lock runs. Named as "child_workers.NAME"."""
+"""What a child of the fork server does in place of a command: write, read and lock runs. For `before` of `ForkServer.start`."""
 
 import contextlib
 import json
@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -57,11 +56,11 @@ def _only(tensors: Mapping[str, Array], metadata: Metadata) -> int:
     return int(found.pop())
 
 
-def write(job: dict[str, Any]) -> None:
+def write(name: str, saves: int, *, lock: bool) -> None:
     """Save a run `saves` times, numbered from 1 on, each time under its lock unless that is off."""
-    for k in range(1, job["saves"] + 1):
-        with runs.lock(job["name"]) if job["lock"] else contextlib.nullcontext():
-            save(job["name"], k)
+    for k in range(1, saves + 1):
+        with runs.lock(name) if lock else contextlib.nullcontext():
+            save(name, k)
     sys.exit(0)
 
 
@@ -74,25 +73,28 @@ def save_in(home: Path, name: str, k: int) -> list[str]:
     return runs.run_names()
 
 
-def read(job: dict[str, Any]) -> None:
-    """Read runs in turn; print the numbers of whole and missing ones, and what was torn."""
+def read(names: list[str], loads: float, stop: Path, *, ascending: bool, stays: bool) -> None:
+    """Read runs in turn; print the numbers of whole and missing ones, and what was torn.
+
+    `ascending`: none goes back to an older save. `stays`: none that was there is missing.
+    """
     whole, missing, torn = 0, 0, []
     last: dict[str, int] = {}
-    while whole < job["loads"] and not Path(job["stop"]).exists():
-        for name in job["names"]:
+    while whole < loads and not stop.exists():
+        for name in names:
             try:
                 model, _ = numbers(name)
             except CheckpointError as error:
                 if "no such" in error.message or "no model yet" in error.message or "there is no such file" in error.message:
                     missing += 1
-                    torn += [f"{name} was gone"] if job["stays"] and name in last else []
+                    torn += [f"{name} was gone"] if stays and name in last else []
                 else:
                     torn.append(error.message)
                 continue
             except AssertionError as error:
                 torn.append(f"a mixture: {error}")
                 continue
-            if job["ascending"] and model < last.get(name, 0):
+            if ascending and model < last.get(name, 0):
                 torn.append(f"{name} went back from {last[name]} to {model}")
             last[name] = model
             whole += 1
@@ -100,19 +102,19 @@ def read(job: dict[str, Any]) -> None:
     sys.exit(0)
 
 
-def hold(job: dict[str, str]) -> None:
+def hold(name: str, mark: Path) -> None:
     """Lock a run, create the file `mark`, and hold the lock until killed."""
-    with runs.lock(job["name"]):
-        Path(job["mark"]).touch()
+    with runs.lock(name):
+        mark.touch()
         time.sleep(60)
 
 
-def survey(job: dict[str, Any]) -> None:
+def survey(stop: Path) -> None:
     """List and verify the whole store repeatedly, as `checkpoints list` and `verify` do; print what was damaged."""
     from mnistae.cli.commands import checkpoints
 
     rounds, damaged = 0, []
-    while not Path(job["stop"]).exists():
+    while not stop.exists():
         rounds += 1
         try:
             damaged += [reason for reason in verification.verify_all().values() if reason]
@@ -131,7 +133,7 @@ WATCHED = {
 }
 
 
-def read_bad_files(folder: str) -> None:
+def read_bad_files(folder: Path) -> None:
     """Read bad checkpoints under an audit hook, then unpickle one that was pickled: the hook sees its events.
 
     Print the number of refused files, and the events of both.
@@ -142,17 +144,17 @@ def read_bad_files(folder: str) -> None:
     from mnistae.store import importer
 
     seen: list[tuple[str, str]] = []
-    runs.load(f"{folder}/sound.safetensors")  # imports what the readers import late
-    importer.read(Path(folder, "sound.pth"))
+    runs.load(str(folder / "sound.safetensors"))  # imports what the readers import late
+    importer.read(folder / "sound.pth")
     sys.addaudithook(lambda event, args: seen.append((event, str(args)[:80])) if event in WATCHED else None)
     refused = 0
-    for path in sorted(Path(folder).glob("*.bad.*")):
+    for path in sorted(folder.glob("*.bad.*")):
         try:
             runs.load(str(path)) if path.suffix == ".safetensors" else importer.read(path)
         except CheckpointError:
             refused += 1
-    events, has_run = list(seen), Path(folder, "mark").exists()
-    torch.load(Path(folder, "0.bad.pth"), weights_only=False)
+    events, has_run = list(seen), (folder / "mark").exists()
+    torch.load(folder / "0.bad.pth", weights_only=False)
     unpickled = [event for event, _arguments in seen[len(events) :]]
     sys.stdout.write(json.dumps({"refused": refused, "events": events, "has_run": has_run, "unpickled": unpickled}))
     sys.exit(0)

@@ -5,23 +5,23 @@ runs for an hour, and writes docs/reliability.md from the log.
 """
 
 import atexit
-import dataclasses
 import functools
 import itertools
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.faults import Fault
+from tests.support import child_hooks
 
 LONG = os.environ.get("MNISTAE_CAMPAIGN") == "long"
 READ_AT_START = re.compile("PYTHON|OMP_|MKL_|MPL|TORCH|CUDA|HOME|XDG_|TERMINAL_WIDTH|FORCE_COLOR|PY_COLORS|GITHUB")
@@ -66,6 +66,9 @@ def log_outcome(test: str, rows: list[str], *, failed: bool, reason: str) -> Non
         log_result(row, trials=0, failures=int(failed), note=f"**failed**: {test}" if failed else f"not run: {reason}")
 
 
+Hook = Callable[[], object]
+
+
 @dataclass(frozen=True)
 class Result:
     """How a command ended: its code (None: killed after the time limit; negative: a signal), its output, and the seconds."""
@@ -90,7 +93,7 @@ class Running:
 
     def wait(self, timeout: float = 30) -> Result:
         """Wait for the end; a child that hangs is killed."""
-        code = self._server.ask({"wait": self.pid, "timeout": timeout})["code"]
+        code = self._server.ask(is_start=False, pid=self.pid, timeout=timeout)
         seconds = time.monotonic() - self._started
         out, err = (path.read_text(errors="replace") if path.exists() else "" for path in (self.out, self.err))
         return Result(code, out, err, seconds)
@@ -107,7 +110,7 @@ class ForkServer:
     def __init__(self, setting: Mapping[str, str | None] | None = None) -> None:
         self._environment = _without_none({**os.environ, **(setting or {})})
         command = [sys.executable, "-m", "tests.support.forkserver"]
-        self._process = subprocess.Popen(command, stdin=-1, stdout=-1, encoding="ascii", env=self._environment, cwd=ROOT)
+        self._process = subprocess.Popen(command, stdin=-1, stdout=-1, env=self._environment, cwd=ROOT)
 
     def close(self) -> None:
         """End the server."""
@@ -125,50 +128,46 @@ class ForkServer:
         }
         return len(locales) == 1 and all(environment.get(name) == self._environment.get(name) for name in names)
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, *, is_start: bool, **arguments: object) -> Any:
         """Send one request and return its answer. That of an earlier one, which a time limit has interrupted, is skipped."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         number = next(self._counter)
-        self._process.stdin.write(json.dumps({**request, "number": number}) + "\n")
+        pickle.dump((number, is_start, arguments), self._process.stdin)
         self._process.stdin.flush()
-        answer: dict[str, Any] = {}
-        while answer.get("number") != number:
-            answer = json.loads(self._process.stdout.readline())
-        return answer
+        answered = 0
+        while answered != number:
+            answered, result = pickle.load(self._process.stdout)
+        return result
 
     def start(
         self,
         *argv: object,
         home: Path,
         cwd: Path | None = None,
-        faults: tuple[Fault, ...] = (),
-        log: Path | None = None,
-        save_every: float | None = 0,
         env: Mapping[str, str | None] | None = None,
-        before: tuple[tuple[str, object], ...] = (),
+        before: Sequence[Hook] = (),
+        save_every: float | None = 0,
     ) -> Running:
         """Start a command whose store is in `home`, the working folder by default; its streams go to files there.
 
         A state is saved after each epoch; `save_every` sets another number of seconds, and None leaves the product's own.
-        `log` gets the names of the writer's primitives in their order. `before` names functions of child_hooks.py, or
-        MODULE.FUNCTION of another module of tests.support, each with its argument.
+        `before` are functions that the child calls first, such as functools.partial of a function in tests.support.
         """
         home.mkdir(parents=True, exist_ok=True)
         count = next(self._counter)
         out, err = (home / f"{kind}.{count}" for kind in ("out", "err"))
-        hooks: list[tuple[str, object]] = [("save_every", save_every)] if save_every is not None else []
-        if faults or log:
-            hooks += [("faults.inject", {"faults": [dataclasses.asdict(fault) for fault in faults], "log": log and str(log)})]
-        request = {
-            "argv": [str(word) for word in argv],
-            "env": _without_none({**os.environ, "MNISTAE_HOME": str(home / "home"), **(env or {})}),
-            "cwd": str(cwd or home),
-            "out": str(out),
-            "err": str(err),
-            "before": [*hooks, *before],
-        }
-        return Running(self, self.ask({"start": request})["pid"], out, err)
+        hooks = [*before] if save_every is None else [functools.partial(child_hooks.save_every, save_every), *before]
+        pid = self.ask(
+            is_start=True,
+            argv=[str(word) for word in argv],
+            env=_without_none({**os.environ, "MNISTAE_HOME": str(home / "home"), **(env or {})}),
+            cwd=cwd or home,
+            out=out,
+            err=err,
+            before=pickle.dumps(hooks),
+        )
+        return Running(self, pid, out, err)
 
     def run(self, *argv: object, home: Path, timeout: float = 30, **options: Any) -> Result:
         """Start a command and wait for its end."""

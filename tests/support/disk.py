@@ -107,11 +107,11 @@ def write_tree(root: Path, tree: Tree) -> None:
 class Recorder:
     """Records what is below a folder, and then every change of it by this process, with the data."""
 
-    def __init__(self, root: str, log: str) -> None:
-        self._root, self._log = root, Path(log).open("wb")  # noqa: SIM115 - until the process ends
-        self._nodes = {Path(root).stat().st_ino: 0}  # by inodes, which a file system uses again
+    def __init__(self, root: Path, log: Path) -> None:
+        self._root, self._log = root, log.open("wb")
+        self._nodes = {root.stat().st_ino: 0}  # by inodes, which a file system uses again
         self._numbers = itertools.count(1)
-        for path in sorted(Path(root).rglob("*")):
+        for path in sorted(root.rglob("*")):
             self._note_new(path)
         for node in self._nodes.values():
             self._note(Synced(node))
@@ -161,8 +161,3 @@ def _path(target: Any, folder: int | None) -> Path:
     if isinstance(target, int):
         return Path(f"/proc/self/fd/{target}").readlink()
     return Path(_path(folder, None) if folder is not None else "", os.fsdecode(target)).absolute()
-
-
-def record(root_and_log: list[str]) -> None:
-    """Record what this process changes below a folder."""
-    Recorder(*root_and_log)

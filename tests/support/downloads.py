@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def publish_archives(md5: dict[str, str]) -> None:
     vars(registry)["archive_sums"] = lambda _entry: md5
 
 
-def watch_sockets(log: str) -> None:
+def watch_sockets(log: Path) -> None:
     """Append the name of every audit event of a socket to `log`."""
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,7 +42,7 @@ class SimulatedKill(BaseException):
 class Shim:
     """`os` with faults. `calls` lists the primitives that were called, with their files' names; `opened`, the open files."""
 
-    def __init__(self, faults: list[Fault], log: Path | None = None) -> None:
+    def __init__(self, faults: Sequence[Fault], log: Path | None = None) -> None:
         self.calls: list[tuple[str, str]] = []
         self._faults, self._log = faults, log
         self.opened: dict[int, str] = {}
@@ -99,11 +99,11 @@ def _act(op: str, args: tuple[Any, ...], due: dict[str, Fault]) -> None:
         time.sleep(due["slow"].seconds)
 
 
-def inject(job: dict[str, Any]) -> None:
-    """Inject faults into this process until it ends."""
+def inject(*faults: Fault, log: Path | None = None) -> None:
+    """Inject faults into this process until it ends. `log` gets the names of the primitives in their order."""
     from mnistae.core.files import atomic
 
-    vars(atomic)["os"] = Shim([Fault(**fault) for fault in job["faults"]], Path(job["log"]) if job["log"] else None)
+    vars(atomic)["os"] = Shim(faults, log)
 
 
 @contextlib.contextmanager
@@ -111,7 +111,7 @@ def injected(*faults: Fault) -> Iterator[Shim]:
     """Inject the faults into this process for the duration of a block."""
     from mnistae.core.files import atomic
 
-    shim = Shim(list(faults))
+    shim = Shim(faults)
     vars(atomic)["os"] = shim
     try:
         yield shim

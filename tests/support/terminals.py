@@ -9,6 +9,7 @@ import sys
 import termios
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -87,15 +88,10 @@ def attach(name: str) -> None:
     sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1, closefd=False) for stream in (1, 2))
 
 
-def ignore(number: int) -> None:
-    """Ignore a signal from the start, as nohup and shells make their children do. Called in the child."""
-    signal.signal(number, signal.SIG_IGN)
-
-
 def on(terminal: Terminal) -> dict[str, Any]:
     """Return the options of `ForkServer.start` that put a command on this terminal."""
     env = {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
-    return {"before": (("terminals.attach", terminal.name),), "env": env}
+    return {"before": [partial(attach, terminal.name)], "env": env}
 
 
 def wait_until_caught(pid: int, number: int = signal.SIGTERM) -> None:
