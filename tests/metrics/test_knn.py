@@ -29,7 +29,7 @@ def test_neighbours_are_those_of_brute_force(count: int, leave_one_out: bool, mo
 
 
 @given(
-    points=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=6, max_size=200),
+    points=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=6, max_size=60),
     k=st.integers(1, 5),
     leave_one_out=st.booleans(),
 )

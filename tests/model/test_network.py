@@ -51,8 +51,7 @@ def test_a_seed_gives_the_weights_of_a_plain_script(seed: int) -> None:
     assert all(torch.equal(a, b) for a, b in zip(made(seed=seed).parameters(), theirs.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(hidden=50, bottleneck=3)])
-@pytest.mark.parametrize("count", [1, BATCH_SIZE + 1])
+@pytest.mark.parametrize(("config", "count"), [(ModelConfig(), 1), (ModelConfig(hidden=50, bottleneck=3), BATCH_SIZE + 1)])
 def test_numpy_equals_torch(config: ModelConfig, count: int) -> None:
     """NumPy's encode, decode and reconstruct equal torch's within 1e-6."""
     network = as_numpy(made(config))

@@ -1,16 +1,9 @@
 """Random deformations of training images."""
 
-import pytest
+import numpy as np
 import torch
 
-from mnistae.data.sets import glyphs
 from mnistae.training.augment import random_affine
-
-
-@pytest.fixture(scope="module")
-def images() -> torch.Tensor:
-    """Some digits (64, 784), from 0 to 255."""
-    return torch.from_numpy(glyphs.draw(64, seed=0)[0].reshape(64, -1)).float()
 
 
 def draw(seed: int = 0) -> torch.Generator:
@@ -35,8 +28,9 @@ def test_augmentation_is_a_linear_map_about_the_centre() -> None:
     assert (found - hill(maps.mT)).abs().max() > 40  # the test distinguishes the two directions of rotation
 
 
-def test_each_image_gets_a_map_of_its_own(images: torch.Tensor) -> None:
+def test_each_image_gets_a_map_of_its_own(digits: dict[str, np.ndarray]) -> None:
     """Copies of an image differ; the same draws give the same bits; pixels stay in range; strength 0 changes nothing."""
+    images = torch.from_numpy(digits["test_images"]).float().view(-1, 784)
     copies = images[:1].expand(2, -1)
     found = random_affine(copies, 0.05, draw())
     assert not torch.equal(found[0], found[1])

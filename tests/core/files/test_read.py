@@ -24,7 +24,7 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         with Path(name).open("wb") as file:
             file.truncate(size)
     os.mkfifo("fifo")
-    for link, target in {"link": "byte", "loop": "loop", "dangling": "nowhere", "to-folder": "folder"}.items():
+    for link, target in {"link": "byte", "loop": "loop"}.items():
         Path(link).symlink_to(target)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("socket")
@@ -45,15 +45,11 @@ def open_files() -> int:
         ("over", None, "it is larger than 1 MiB"),
         ("huge", None, "it is larger than 1 MiB"),
         ("missing", None, "there is no such file"),
-        ("dangling", None, "there is no such file"),
         ("folder", None, "it is a folder"),
-        ("to-folder", None, "it is a folder"),
         ("fifo", None, "it is not a regular file"),
         ("socket", None, "No such device or address"),
         ("loop", None, "Too many levels of symbolic links"),
-        ("/dev/zero", None, "it is not a regular file"),
         ("/proc/self/mem", None, "Input/output error"),
-        ("x" * 256, None, "File name too long"),
         ("a\0b", None, "embedded null byte"),
         ("a\ud800", None, "'utf-8' codec can't encode character '\\ud800' in position 1: surrogates not allowed"),
     ],
@@ -69,16 +65,12 @@ def test_read_bytes(zoo: Path, name: str, size: int | None, error: str | None) -
     assert open_files() == before
 
 
-def test_all_of_it(tmp_path: Path) -> None:
-    """The bytes are read unchanged, in files of more than one chunk."""
-    data = os.urandom(2 * MIB + 12345)
+def test_read_or_raise(tmp_path: Path) -> None:
+    """The bytes of several chunks are read unchanged; the reason for an error is reported in the caller's family of errors."""
+    data, what = os.urandom(2 * MIB + 12345), "the checkpoint"
     (tmp_path / "file").write_bytes(data)
-    assert files.read_bytes(tmp_path / "file", limit=3 * MIB) == data
-
-
-def test_read_or_raise(zoo: Path) -> None:
-    """The reason is reported in the caller's own family of errors, with the caller's hint."""
+    assert files.read_or_raise(tmp_path / "file", limit=3 * MIB, family=CheckpointError, what=what, hint="do this") == data
     with pytest.raises(CheckpointError) as failure:
-        files.read_or_raise(zoo / "fifo", limit=MIB, family=CheckpointError, what="the checkpoint", hint="do this")
-    assert failure.value.message == f"cannot read the checkpoint '{zoo}/fifo': it is not a regular file"
+        files.read_or_raise(tmp_path, limit=MIB, family=CheckpointError, what=what, hint="do this")
+    assert failure.value.message == f"cannot read the checkpoint '{tmp_path}': it is a folder"
     assert failure.value.hint == "do this"
