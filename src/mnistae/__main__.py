@@ -18,6 +18,9 @@ def main() -> None:
             signals.exit_with(completion.answer(shell))
         _limit_threads()
         from mnistae.cli import main
+    except KeyboardInterrupt:  # before our handlers are installed
+        sys.excepthook = lambda *_: None  # the interpreter ends by the signal: without its traceback
+        raise
     except Exception as error:
         from mnistae.cli import shadows
 

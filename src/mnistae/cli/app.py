@@ -1,6 +1,7 @@
 """Command registry: every command by name, in the order of the help."""
 
 import builtins
+import functools
 import importlib
 import inspect
 import keyword
@@ -65,34 +66,29 @@ MODULES |= {"encode": "codes", "decode": "codes"}
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _answer(option: typer.CallbackParam, is_given: bool) -> None:
+    """Do what an option of the program asks for, in place of a command."""
+    if not is_given:
+        return
+    if option.name == "version":
         typer.echo(f"mnistae {mnistae.__version__}")
-        raise typer.Exit
-
-
-def _show_completion(wanted: bool) -> None:
-    if wanted:
+    elif option.name == "show_completion":
         console.write(completion.script(completion.detect()))
-        raise typer.Exit
-
-
-def _install_completion(wanted: bool) -> None:
-    if wanted:
+    else:
         console.write(f"{completion.install(completion.detect())}\n")
         console.eprint("completion works in new shells")
-        raise typer.Exit
+    raise typer.Exit
 
 
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", "-V", callback=_answer, is_eager=True, help="Print the version.")
     ] = False,
     install_completion: Annotated[
-        bool, typer.Option("--install-completion", callback=_install_completion, help="Complete commands in this shell.")
+        bool, typer.Option("--install-completion", callback=_answer, help="Complete commands in this shell.")
     ] = False,
     show_completion: Annotated[
-        bool, typer.Option("--show-completion", callback=_show_completion, help="Print the script for this shell.")
+        bool, typer.Option("--show-completion", callback=_answer, help="Print the script for this shell.")
     ] = False,
 ) -> None:
     """Train, inspect and use a small MNIST autoencoder (MLP, 784-392-8-392-784).
@@ -114,9 +110,17 @@ def build(words: Iterable[str]) -> typer.Typer:
 
     Only the commands that they name are imported, so help and version need neither NumPy nor a dozen modules.
     """
-    root = _typer(_unwrap(_root))
+    new_typer = functools.partial(
+        typer.Typer,
+        cls=_Group,
+        context_settings=HELP_OPTIONS,
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,  # main.py alone turns failures into text
+    )
+    root = new_typer(help=_unwrap(_root))
     root.callback()(_root)
-    subcommands = {name: _typer(about) for name, about in GROUPS.items()}
+    subcommands = {name: new_typer(help=about) for name, about in GROUPS.items()}
     given, table = set(words), completion.table()
     for name, (panel, first, second) in COMMANDS.items():
         is_named = given.issuperset(name.split())
@@ -151,17 +155,6 @@ def _hide_types(parameters: list[Any]) -> list[Any]:
         if parameter.nargs == -1 or getattr(parameter, "is_flag", False):
             parameter.display_type_rich = lambda ctx: None  # noqa: ARG005
     return parameters
-
-
-def _typer(about: str | None = None) -> typer.Typer:
-    return typer.Typer(
-        cls=_Group,
-        context_settings=HELP_OPTIONS,
-        add_completion=False,
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,  # main.py alone turns failures into text
-        help=about,
-    )
 
 
 def _unwrap(function: Callable[..., None]) -> str:

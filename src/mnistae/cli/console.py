@@ -60,7 +60,7 @@ class Reporter:
         """Show a preview on stderr if that is a terminal; otherwise nothing is rendered."""
         if not self.quiet and terminal.is_terminal(sys.stderr):
             with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(_join(render(_canvas(sys.stderr))))  # one write: others may use the same terminal
+                sys.stderr.write(_draw(render, sys.stderr))  # one write: others may use the same terminal
                 sys.stderr.flush()
 
     def result(self, lines: Sequence[str], document: Mapping[str, Any], render: Preview | None = None) -> None:
@@ -68,9 +68,9 @@ class Reporter:
         if self.as_json:
             write_json({"schema": SCHEMA, "command": self.command, **document})
         elif render is not None and terminal.is_terminal(sys.stdout):
-            write_bytes(_join(render(_canvas(sys.stdout))).encode("utf-8", "surrogateescape"))
+            write_bytes(_draw(render, sys.stdout).encode("utf-8", "surrogateescape"))
         else:
-            write(_join(lines))
+            write("".join(f"{line}\n" for line in lines))
 
     @contextlib.contextmanager
     def progress(self, *, is_bytes: bool = True) -> "Iterator[Progress]":
@@ -154,30 +154,24 @@ def format_table(rows: Sequence[Sequence[object]], *, has_headings: bool = True)
     columns = []
     for column in zip(*rows, strict=True):
         cells = [escape(str(cell)) for cell in column]
-        is_number = has_headings and len(cells) > 1 and all(map(_reads_as_number, cells[1:]))
+        digits = [cell.replace(",", "").replace(".", "", 1).lstrip("-") for cell in cells[1:] if cell not in {"", "-"}]
+        is_number = has_headings and len(cells) > 1 and all(map(str.isdigit, digits))
         width = max(map(cell_len, cells))
         spaces = [" " * (width - cell_len(cell)) for cell in cells]
         columns.append([space + cell if is_number else cell + space for cell, space in zip(cells, spaces, strict=True)])
     return ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
 
 
-def _canvas(stream: TextIO) -> Canvas:
-    """Return the size and the abilities of a terminal, less a few lines for the other output of a command."""
+def _draw(render: Preview, stream: TextIO) -> str:
+    """Return a preview as text for this terminal, of whose height a few lines are left for the command's other output."""
     from rich.console import Console
 
     display = Console(file=stream)
     colours = {"standard": 16, "256": 256, "truecolor": 2**24}.get(display.color_system or "", 0)
-    return Canvas(
+    canvas = Canvas(
         width=min(display.width, 1000),
         height=min(max(display.height - 5, 8), 200),
         colours=0 if display.no_color else colours,
         has_blocks=terminal.supports_unicode(stream) and not display.legacy_windows,
     )
-
-
-def _join(lines: Sequence[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _reads_as_number(cell: str) -> bool:
-    return cell in {"", "-"} or cell.replace(",", "").replace(".", "", 1).lstrip("-").isdigit()
+    return "".join(f"{line}\n" for line in render(canvas))

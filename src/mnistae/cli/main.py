@@ -51,7 +51,7 @@ def _run() -> int:  # noqa: PLR0911 - one for each kind of exit
 
 def _usage_error(error: typer.TyperException) -> int:
     """Report an argument that Typer rejects, with the value, which pydantic's messages lack."""
-    message = _one_line(error.format_message()).removesuffix(".")
+    message = " ".join(error.format_message().split()).removesuffix(".")
     if not message:  # without arguments Typer has shown the help
         return ExitCode.USAGE
     words = list(itertools.takewhile(str.isalpha, sys.argv[1:3]))
@@ -65,20 +65,16 @@ def _usage_error(error: typer.TyperException) -> int:
     message = message.replace("Value error, ", "")
     message = re.sub(r"^Got (unexpected extra argument)(?:\(s\)|s)? \((.*)\)$", r"\1: '\2'", message)
     if found := re.match(r"No such option: (-\S+)", message):
-        owner = None if " ".join(words) in app.COMMANDS else _owner(" ".join(words), found[1])
-        message = found[0] if owner else message
-        hint = f"options follow the command: mnistae {owner} {found[1]}" if owner else hint
-        if found[1][1].isdigit():
+        group, option, table = " ".join(words), found[1], completion.table()
+        owners = [name for name, (_, options) in table.items() if name.startswith(group) and name and option in options]
+        if group not in app.COMMANDS and owners:
+            owner = next((name for name in owners if {*name.split()} <= {*sys.argv}), "COMMAND")
+            message, hint = found[0], f"options follow the command: mnistae {owner} {option}"
+        if option[1].isdigit():
             hint = f"indices count from 0, and a file name that begins with '-' needs './' before it; {hint}"
-        elif any(word.startswith("-") and found[1][1:] in word and os.path.lexists(word) for word in sys.argv):
+        elif any(word.startswith("-") and option[1:] in word and os.path.lexists(word) for word in sys.argv):
             hint = f"a file name that begins with '-' needs './' before it; {hint}"
     return _report(message[:1].lower() + message[1:], hint, ExitCode.USAGE)  # as all other messages
-
-
-def _owner(group: str, option: str) -> str | None:
-    """Return the command of a group that has an option: the one in the command line, else "COMMAND", or None."""
-    commands = [name for name, (_, options) in completion.table().items() if name.startswith(group) and option in options]
-    return next((name for name in commands if name and {*name.split()} <= {*sys.argv}), "COMMAND" if any(commands) else None)
 
 
 def _expand_home() -> None:
@@ -101,7 +97,7 @@ def _stream_error(error: OSError) -> int:
 
 
 def _unexpected(error: BaseException) -> int:
-    message = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
+    message = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
     hint = "this is a bug; please report it with the traceback (MNISTAE_DEBUG=1)"
     if path := shadows.find():
         message = f"{message}; '{path}' is imported instead of the library of that name"
@@ -121,7 +117,3 @@ def _report(message: str, hint: str, code: ExitCode) -> int:
         with contextlib.suppress(MnistaeError, console.StdoutClosedError):
             console.write_json({"schema": console.SCHEMA, "error": failure})
     return code
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -56,21 +56,17 @@ def resolve(reporter: Reporter, options: OutputOptions, *, stem: str | None = No
     """Return where a result goes: where -o says, else to a file of this name, else to stdout. Raises UsageError."""
     chosen = options.format or options.formats[0]
     if options.output == "-" or (options.output is None and stem is None):
-        _check_stdout(reporter, options, is_text=chosen in TEXT_FORMATS)
+        if reporter.as_json and options.output is not None:
+            raise UsageError("--json and -o - cannot be combined", hint="leave one of them out")
+        if reporter.as_json and options.format is not None:
+            raise UsageError("--format cannot be combined with --json", hint="leave --format out, or name a file with -o")
+        if terminal.is_terminal(sys.stdout) and not (reporter.as_json or chosen in TEXT_FORMATS):
+            raise UsageError("refusing to write binary data to a terminal", hint="pipe it, or write to a file with -o")
         return Destination(None, chosen)
-    path = Path(f"{stem}.{_extension(chosen)}" if options.output is None else options.output)
+    extension = "png" if chosen == "strip" else chosen
+    path = Path(f"{stem}.{extension}" if options.output is None else options.output)
     atomic.check_writable(path)
     return Destination(path, _format_of(path, options))
-
-
-def _check_stdout(reporter: Reporter, options: OutputOptions, *, is_text: bool) -> None:
-    """Raise UsageError if a file cannot go to stdout: beside a JSON document, or to a terminal unless it is text."""
-    if reporter.as_json and options.output is not None:
-        raise UsageError("--json and -o - cannot be combined", hint="leave one of them out")
-    if reporter.as_json and options.format is not None:
-        raise UsageError("--format cannot be combined with --json", hint="leave --format out, or name a file with -o")
-    if terminal.is_terminal(sys.stdout) and not (reporter.as_json or is_text):
-        raise UsageError("refusing to write binary data to a terminal", hint="pipe it, or write to a file with -o")
 
 
 def _format_of(path: Path, options: OutputOptions) -> str:
@@ -85,13 +81,9 @@ def _format_of(path: Path, options: OutputOptions) -> str:
         if extension not in formats:
             raise UsageError(f"unsupported output format: '{extension}'", hint=only or f"choose one of: {', '.join(formats)}")
         return extension
-    if extension in formats and extension != _extension(options.format):
+    if extension in formats and extension != ("png" if options.format == "strip" else options.format):
         raise UsageError(f"extension of '{path}' does not match --format {options.format}", hint="leave --format out")
     return options.format
-
-
-def _extension(chosen: str) -> str:
-    return "png" if chosen == "strip" else chosen
 
 
 def refuse_to_overwrite_inputs(target: Destination | None, *others: str | None, images: Sequence[str] = ()) -> None:

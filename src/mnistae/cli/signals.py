@@ -37,15 +37,14 @@ class Interrupted(BaseException):
 class StopRequest:
     """The signal that has asked for the end, if any: a handler that ignores further signals until GRACE is over."""
 
-    def __init__(self) -> None:
-        self.number: int | None = None
-        self._deadline = math.inf
+    number: int | None = None
+    deadline = math.inf
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
         if self.number is None:
-            self.number, self._deadline = number, time.monotonic() + GRACE
-        elif time.monotonic() > self._deadline:
+            self.number, self.deadline = number, time.monotonic() + GRACE
+        elif time.monotonic() > self.deadline:
             _end(number, frame)
 
 

@@ -56,29 +56,33 @@ class Report:
 
 def document(reports: Sequence[Report], dataset: str) -> dict[str, Any]:
     """Return the JSON document; parts that were not requested, or need labels, are null."""
+    documents: list[dict[str, Any]] = []
+    for report in reports:
+        result = report.result
+        digits: list[dict[str, Any]] = []
+        for (digit, _), row in result.pivot(*QUALITY).items():
+            name = _class(result, digit)
+            digits.append({"digit": digit, **({} if name is None else {"class": name}), **row})
+        noises = [(str(item).partition(":"), row) for (_, item), row in result.pivot(*DENOISING).items()]
+        neighbours = [{"k": k, "accuracy": row["knn_accuracy"]} for (_, k), row in result.pivot("knn_accuracy").items()]
+        worst, best = (
+            one and image_view.documents(one.images, one.reconstruction.metrics) for one in (result.worst, result.best)
+        )
+        documents.append(
+            {
+                "checkpoint": inputs.describe_checkpoint(report.checkpoint),
+                "digits": digits[1:],
+                "total": digits[0],
+                **result.pivot(*SUMMARY)[None, None],
+                "mean_activations": [row["mean_activation"] for row in result.pivot("mean_activation").values()],
+                "denoising": [{"noise": kind, "level": float(level), **row} for (kind, _, level), row in noises] or None,
+                "worst": worst,
+                "best": best,
+                "knn": neighbours[0] if neighbours else None,
+            }
+        )
     shared = {"dataset": dataset, "split": reports[0].result.split}
-    documents = [_document(report) for report in reports]
     return {**shared, "evaluations": documents} if len(documents) > 1 else {**shared, **documents[0]}
-
-
-def _document(report: Report) -> dict[str, Any]:
-    result = report.result
-    digits: list[dict[str, Any]] = []
-    for (digit, _), row in result.pivot(*QUALITY).items():
-        name = _class(result, digit)
-        digits.append({"digit": digit, **({} if name is None else {"class": name}), **row})
-    noises = [(str(item).partition(":"), row) for (_, item), row in result.pivot(*DENOISING).items()]
-    extremes = {"worst": result.worst, "best": result.best}
-    return {
-        "checkpoint": inputs.describe_checkpoint(report.checkpoint),
-        "digits": digits[1:],
-        "total": digits[0],
-        **result.pivot(*SUMMARY)[None, None],
-        "mean_activations": _values(result, "mean_activation"),
-        "denoising": [{"noise": kind, "level": float(level), **row} for (kind, _, level), row in noises] or None,
-        **{name: one and image_view.documents(one.images, one.reconstruction.metrics) for name, one in extremes.items()},
-        "knn": next(({"k": k, "accuracy": row["knn_accuracy"]} for (_, k), row in result.pivot("knn_accuracy").items()), None),
-    }
 
 
 def _class(result: Evaluation, label: int | None) -> str | None:
@@ -93,20 +97,21 @@ def render(reports: Sequence[Report], kind: str) -> bytes:
     first = reports[0].result
     if first.worst and first.best:
         drawn = figures.gallery([_section("Worst, above their reconstructions", first.worst), _section("Best", first.best)])
-    else:
-        drawn = figures.psnr_gains([_curve(report) for report in reports])
-    return figures.render(drawn, kind)
+        return figures.render(drawn, kind)
+    curves = []
+    for report in reports:
+        gains = [(str(item).partition(":"), row["psnr_gain"]) for (_, item), row in report.result.pivot("psnr_gain").items()]
+        curves.append((report.name, {(Noise(kind), float(level)): gain for (kind, _, level), gain in gains}))
+    return figures.render(figures.psnr_gains(curves), kind)
 
 
 def lines(reports: Sequence[Report], dataset: str) -> list[str]:
     """Return the tables of one checkpoint, or the comparison of several."""
-    return _compare(reports, dataset) if len(reports) > 1 else _describe(reports[0], dataset)
-
-
-def _describe(report: Report, dataset: str) -> list[str]:
-    result = report.result
+    if len(reports) > 1:
+        return _compare(reports, dataset)
+    report, result = reports[0], reports[0].result
     value = result.pivot(*SUMMARY)[None, None]
-    activations = " ".join(["mean activations:", *(f"{mean:.2f}" for mean in _values(result, "mean_activation"))])
+    means = [f"{row['mean_activation']:.2f}" for row in result.pivot("mean_activation").values()]
     total, *digits = [
         ("all" if digit is None else _class(result, digit) or digit, *_cells(row))
         for (digit, _), row in result.pivot(*QUALITY).items()
@@ -117,7 +122,7 @@ def _describe(report: Report, dataset: str) -> list[str]:
         *format_table([("class" if result.classes else "digit", *(FORMATS[metric][0] for metric in QUALITY)), *digits, total]),
         "",
         f"active bottleneck units: {value['active_units']} of {value['bottleneck']}",
-        *textwrap.wrap(activations, WIDTH, subsequent_indent="  "),
+        *textwrap.wrap(" ".join(["mean activations:", *means]), WIDTH, subsequent_indent="  "),
         f"MSE of PCA with {value['bottleneck']} components: {value['pca_mse']:.4f}",
         f"MSE with the lab's noise: {value['noisy_mse']:.4f} noisy, {value['denoised_mse']:.4f} denoised",
     ]
@@ -131,10 +136,6 @@ def _describe(report: Report, dataset: str) -> list[str]:
         rows = [(*str(item).split(":"), *_cells(row)) for (_, item), row in noises.items()]
         lines += ["", *format_table([("noise", "level", "PSNR noisy", "PSNR denoised", "gain"), *rows])]
     return lines
-
-
-def _values(result: Evaluation, metric: str) -> list[float]:
-    return [record.value for record in result.records if record.metric == metric]
 
 
 def _cells(row: dict[str, float]) -> list[str]:
@@ -178,11 +179,6 @@ def _column_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
         return list(names), []
     numbers = [str(number) for number in range(1, len(names) + 1)]
     return numbers, [*(f"{number}  {escape(name)}" for number, name in zip(numbers, names, strict=True)), ""]
-
-
-def _curve(report: Report) -> tuple[str, dict[tuple[Noise, float], float]]:
-    gains = [(str(item).partition(":"), row["psnr_gain"]) for (_, item), row in report.result.pivot("psnr_gain").items()]
-    return report.name, {(Noise(kind), float(level)): gain for (kind, _, level), gain in gains}
 
 
 def _section(heading: str, extremes: Extremes) -> tuple[str, list[str], Reconstruction]:

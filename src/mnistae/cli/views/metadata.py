@@ -10,8 +10,10 @@ def rows(metadata: Metadata) -> list[tuple[str, str]]:
     """Return the origin of a checkpoint as names and values."""
     found = [("source", metadata.source)]
     if metadata.training:
-        settings = dataclasses.asdict(metadata.training)
-        found += [(key.replace("_", " "), _shown(value)) for key, value in settings.items()]
+        found += [
+            (key.replace("_", " "), ("no", "yes")[value] if isinstance(value, bool) else str(value))
+            for key, value in dataclasses.asdict(metadata.training).items()
+        ]
     if metadata.history:
         found += [("epochs done", str(len(metadata.history))), ("last loss", f"{metadata.history[-1].loss:.5f}")]
     if metadata.active_units is not None:
@@ -21,10 +23,6 @@ def rows(metadata: Metadata) -> list[tuple[str, str]]:
         found += [("instruction set" if k == "cpu" else f"{k} version", value) for k, value in provenance.versions.items()]
         found.append(("data digest", provenance.data_digest))
     return found
-
-
-def _shown(value: object) -> str:
-    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
 def document(metadata: Metadata) -> dict[str, Any]:
