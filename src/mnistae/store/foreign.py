@@ -219,27 +219,24 @@ def _by_name(arrays: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Return arrays by name, without those of a module that is registered under a second name; single vectors may be shared."""
     found: dict[str, Any] = {}
     modules: dict[str, list[str]] = {}
+    places: dict[str, object] = {}  # equal for two tensors with the same elements in memory
     for number, (name, array) in enumerate(arrays):
         if number == MAX_ARRAYS:
             raise CheckpointError("it contains too many arrays", hint=SAVE_WEIGHTS)
         if name in found:
             raise CheckpointError(safe_text(f"two arrays have the name '{name}'"), hint="rename one; a slash is read as a dot")
         found[name] = array
+        is_dense = not isinstance(array, np.ndarray) and str(array.layout) == "torch.strided" and array.device.type == "cpu"
+        places[name] = (array.data_ptr(), array.shape, array.stride()) if is_dense else id(array)
         modules.setdefault(name[: max(map(name.rfind, "./_")) + 1], []).append(name)
     seen: set[object] = set()
     for names in modules.values():
-        places = {_place(found[name]) for name in names}
+        own = {places[name] for name in names}
         is_vector = [found[name].ndim for name in names] == [1]
-        if places <= seen and not is_vector:
+        if own <= seen and not is_vector:
             found = {name: array for name, array in found.items() if name not in names}
-        seen |= places
+        seen |= own
     return found
-
-
-def _place(array: Any) -> object:
-    """Return what two tensors with the same elements in memory have in common."""
-    is_dense = not isinstance(array, np.ndarray) and str(array.layout) == "torch.strided" and array.device.type == "cpu"
-    return (array.data_ptr(), array.shape, array.stride()) if is_dense else id(array)
 
 
 def _to_array(item: _Pickled, name: str) -> NDArray[np.floating] | None:

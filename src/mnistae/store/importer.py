@@ -13,7 +13,7 @@ from mnistae.core.records import Metadata, Weights
 from mnistae.core.text import safe_text
 from mnistae.store import foreign, layers, variants
 from mnistae.store import format as checkpoint_format
-from mnistae.store.variants import DEFAULT, Trial, Variant
+from mnistae.store.variants import DEFAULT, Bottleneck, Trial, Variant
 
 
 class Imported(NamedTuple):
@@ -41,7 +41,9 @@ def read(path: Path, variant: Variant = DEFAULT) -> Imported:
     except CheckpointError as error:
         raise CheckpointError(f"cannot import '{path}': {error.message}", hint=error.hint) from error
     metadata = Metadata(model=config, source=f"import {path.name} {variant.options}".rstrip())
-    notes += [variant.note] if variant.options else []
+    if variant.options:
+        shift = "; codes are shifted by constants, so that none is negative" if variant.bottleneck is Bottleneck.LINEAR else ""
+        notes.append(f"converted from {variant}{shift}")
     return Imported(weights, metadata, tuple(notes), variants.try_on_digits(raw, variant))
 
 

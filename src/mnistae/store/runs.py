@@ -232,7 +232,13 @@ def _cannot(verb: str, path: Path, error: OSError, *, hint: str) -> OutputError:
 def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
     """Return what a file of the run `name`, or a file outside the store, contains. Raises CheckpointError."""
     if files.is_missing(path):
-        raise _missing(path, name)
+        if name is None:
+            hint = "run 'mnistae checkpoints list' for the names of runs"
+            raise CheckpointError(f"no such checkpoint file: '{path}'", hint=hint)
+        if exists(name):  # killed after its first state, before its first model
+            hint = f"resume it with 'mnistae train --resume --name {name}'"
+            raise CheckpointError(f"run '{name}' has no model yet", hint=hint)
+        raise _unknown(name, checkpoint_names())
     try:
         data = files.read_bytes(path, limit=checkpoint_format.MAX_FILE)
     except files.UnreadableError as error:
@@ -254,16 +260,6 @@ def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
         if kind != foreign.SAFETENSORS and (kind != foreign.UNKNOWN or path.suffix != ".safetensors"):
             raise foreign.not_ours(path, kind, otherwise=_NAME_ONE) from error
         raise CheckpointError(f"cannot use checkpoint '{path}': {error.message}", hint=error.hint) from error
-
-
-def _missing(path: Path, name: str | None) -> CheckpointError:
-    if name is None:
-        return CheckpointError(
-            f"no such checkpoint file: '{path}'", hint="run 'mnistae checkpoints list' for the names of runs"
-        )
-    if exists(name):  # killed after its first state, before its first model
-        return CheckpointError(f"run '{name}' has no model yet", hint=f"resume it with 'mnistae train --resume --name {name}'")
-    return _unknown(name, checkpoint_names())
 
 
 def _unknown(name: str, available: list[str]) -> CheckpointError:

@@ -3,7 +3,6 @@
 The conversions are exact for images in [0, 1]: the network's own layers absorb them, so nothing else has to know of them.
 """
 
-import contextlib
 import itertools
 from dataclasses import dataclass
 from enum import StrEnum
@@ -65,12 +64,6 @@ class Variant:
         inputs = "normalised by 0.1307/0.3081" if self.inputs is InputRange.MNIST else self.inputs.replace(":", " to ")
         rectified = "fc1 to fc3" if self.bottleneck is Bottleneck.RELU else "fc1 and fc3"
         return f"inputs {inputs}, ReLU after {rectified}, {self.output} output"
-
-    @property
-    def note(self) -> str:
-        """What the conversion of this variant does."""
-        shift = "; codes are shifted by constants, so that none is negative" if self.bottleneck is Bottleneck.LINEAR else ""
-        return f"converted from {self}{shift}"
 
     @property
     def options(self) -> str:
@@ -153,21 +146,17 @@ def convert(weights: Weights, variant: Variant) -> Weights:
 
 def try_on_digits(weights: Weights, assumed: Variant) -> Trial:
     """Measure weights, not converted yet, as each variant: on digits of MNIST if it is installed, else on built-in ones."""
-    images, digits = _digits()
+    try:
+        images, origin = to_float(resolve.open_local(registry.DEFAULT).block(Split.TEST, 0, DIGITS)[0]), "MNIST"
+    except DataError:
+        images, origin = to_float(flatten(glyphs.draw(DIGITS, seed=1)[0])), "built-in"
     with np.errstate(over="ignore", invalid="ignore"):
         measured = {variant: _measure(weights, images, variant) for variant in VARIANTS}
     (mse, active), least = measured[assumed], min(measured.values())[0]
     best = next(variant for variant in VARIANTS if measured[variant][0] <= NEARLY * least) if mse > least else assumed
     pca_mse = _mse(PCA.fit(images, active).reconstruct(images), images)
     mean_mse = _mse(images.mean(axis=0), images)
-    return Trial(digits, assumed, mse, active, pca_mse, mean_mse, best, measured[best][0])
-
-
-def _digits() -> tuple[Array, str]:
-    with contextlib.suppress(DataError):
-        images = resolve.open_local(registry.DEFAULT).block(Split.TEST, 0, DIGITS)[0]
-        return to_float(images), f"{len(images)} MNIST digits"
-    return to_float(flatten(glyphs.draw(DIGITS, seed=1)[0])), f"{DIGITS} built-in digits"
+    return Trial(f"{len(images)} {origin} digits", assumed, mse, active, pca_mse, mean_mse, best, measured[best][0])
 
 
 def _measure(weights: Weights, images: Array, variant: Variant) -> tuple[float, int]:

@@ -8,6 +8,9 @@ from mnistae.core.errors import CheckpointError, LockedError, OutputError
 from mnistae.core.files import read as files
 from mnistae.store import runs
 
+NO_MODEL = "no model"
+"""What is wrong with a finished run whose model file is missing."""
+
 
 def verify(name: str) -> str | None:
     """Return what is wrong with the files of a run or a built-in checkpoint, or None.
@@ -17,6 +20,8 @@ def verify(name: str) -> str | None:
     check = (lambda _name: None) if runs.is_builtin(name) else runs.check_exists
     check(name)
     found = _problem(name, runs.MODEL, runs.load) or _problem(name, runs.STATE, runs.load_state)
+    if found is None and _lacks_model(name):
+        found = NO_MODEL
     check(name)  # it may have been removed meanwhile
     return found
 
@@ -30,16 +35,18 @@ def verify_all() -> dict[str, str | None]:
     return found
 
 
-def lacks_model(name: str) -> bool:
+def _lacks_model(name: str) -> bool:
     """Whether the model of a run that has finished is missing, and no process is about to write it."""
     path = runs.model_path(name)
     with contextlib.suppress(CheckpointError, LockedError):
-        if files.is_missing(path):
+        if not files.is_missing(path):
+            return False
+        metadata = runs.load_state(name)[1]
+        is_finished = metadata.training is not None and len(metadata.history) >= metadata.training.epochs
+        if is_finished and files.is_missing(path):  # the lock is taken only now, as a training may need it
             with contextlib.suppress(OutputError), runs.lock(name):  # a store that cannot be written to has no writers
                 pass
-            metadata = runs.load_state(name)[1]
-            is_finished = metadata.training is not None and len(metadata.history) >= metadata.training.epochs
-            return is_finished and files.is_missing(path)
+            return files.is_missing(path)
     return False
 
 

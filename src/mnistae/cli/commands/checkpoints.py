@@ -22,8 +22,6 @@ from mnistae.store.variants import Bottleneck, InputRange, Output, Variant
 
 COLUMNS = ("name", "hidden", "bottleneck", "epochs", "loss", "active_units", "dataset", "state")
 
-NO_MODEL = "no model"
-
 Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Run names.", show_default=False)]
 OptionalNames = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Run names (default: all).")]
 OptionalName = Annotated[
@@ -151,7 +149,6 @@ def export(name: OptionalName = None, *, part: PartOption = Part.WHOLE, out: Exp
 def verify(checkpoint_names: OptionalNames = None, *, reporter: Reporter) -> None:
     """Verify every file of the given runs; exit with 3 if any is damaged."""
     found = {name: verification.verify(name) for name in checkpoint_names} if checkpoint_names else verification.verify_all()
-    found |= {name: NO_MODEL for name, reason in found.items() if reason is None and verification.lacks_model(name)}
     damaged = [name for name, reason in found.items() if reason]
     if not (damaged and reporter.as_json):
         rows = [[name, _health(name, reason), reason or ""] for name, reason in found.items()]
@@ -216,7 +213,7 @@ def _entry(name: str) -> dict[str, Any] | None:
 def _health(name: str, reason: str | None) -> str:
     if reason is None:
         return "ok"
-    if reason == NO_MODEL:
+    if reason == verification.NO_MODEL:
         return "incomplete"
     model = runs.model_path(name)
     return "unreadable" if any(map(permissions.is_denied, (model, model.with_name(runs.STATE)))) else "damaged"
