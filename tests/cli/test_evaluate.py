@@ -12,15 +12,16 @@ from PIL import Image
 
 from tests.conftest import Cli, run_cli
 from tests.support.client import Result
+from tests.support.saved_runs import save
 
 SHARED = {"schema", "command", "dataset", "split", "output"}
 """What a document has once, however many checkpoints it is about."""
 
 
 @pytest.fixture
-def second(cli: Cli, trained: str, tiny: Path) -> str:
-    """The name of a run of another size, trained on the same images in another folder."""
-    assert cli("train", "--dataset", tiny, "-e", 1, "-b", 256, "-z", 3, "--name", "small", "-q").code == 0
+def second(trained: str) -> str:
+    """The name of a run of another size, trained on another data set."""
+    save("small")
     return "small"
 
 
@@ -39,7 +40,7 @@ def facts(text: str) -> dict[tuple[str, str, str, str], str]:
     return found
 
 
-def test_parts_that_are_not_asked_for(cli: Cli, trained: str, second: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_that_are_not_asked_for(cli: Cli, trained: str, second: str, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The optional parts are null. A checkpoint that is named wins over MNISTAE_CHECKPOINT; several need one data set."""
     monkeypatch.setenv("MNISTAE_CHECKPOINT", trained)
     result = document(cli("evaluate", "--split", "train", "--json"))
@@ -48,8 +49,7 @@ def test_parts_that_are_not_asked_for(cli: Cli, trained: str, second: str, monke
     assert result["active_units"] == sum(mean > 0 for mean in result["mean_activations"])
     assert [result[name] for name in ("dataset", "split")] == ["tiny", "train"]
     assert result["checkpoint"]["name"] == trained
-    assert document(cli("evaluate", second, "--json", "-o", "x.csv"))["checkpoint"]["name"] == second
-    assert facts(Path("x.csv").read_text())
+    assert document(cli("evaluate", second, "--dataset", tiny, "--json"))["checkpoint"]["name"] == second
     assert "the checkpoints were trained on different data sets" in cli("evaluate", trained, second).err
 
 
@@ -83,46 +83,43 @@ def test_document_and_tables_have_the_same_numbers(cli: Cli, trained: str) -> No
 
 
 def test_checkpoints_side_by_side(cli: Cli, trained: str, second: str, tiny: Path, home: Path) -> None:
-    """One column per checkpoint, with the same numbers as alone; a legend for names that are equal or exceed 80 columns."""
-    arguments = ("--dataset", tiny, "--knn", 3, "--denoising", "--extremes", 2)
-    result = document(cli("evaluate", trained, second, *arguments, "--json"))
-    for name, found in zip((trained, second), result["evaluations"], strict=True):
-        alone = document(cli("evaluate", name, *arguments, "--json"))
-        assert found == {key: value for key, value in alone.items() if key not in SHARED}
-    shown = cli("evaluate", trained, second, *arguments).out.splitlines()
+    """One column per checkpoint, with the same numbers as alone; a legend for names that are equal or exceed 80 columns.
+
+    CSV, on stdout or in a file, has all of them once, in five columns without quotes or thousands separators.
+    """
+    parts = ("--dataset", tiny, "--knn", 3, "--denoising", "--extremes", 2)
+    arguments = ("evaluate", trained, second, *parts)
+    result = document(cli(*arguments, "--json", "-o", "report.csv"))["evaluations"]
+    shown = cli(*arguments).out.splitlines()
     assert shown[0] == "2 checkpoints on the 100 test images of tiny"
     assert shown[2].split() == [trained, second]
     row = {" ".join(line.split()[:-2]): line.split()[-2:] for line in shown[3:]}
-    first, last = result["evaluations"]
-    assert row["MSE"] == [f"{one['total']['mse']:.6f}" for one in (first, last)]
-    assert row["bottleneck units"] == ["8", "3"]
-    assert row["gain, mask 0.5"] == [f"{one['denoising'][17]['psnr_gain']:.2f}" for one in (first, last)]
-    assert f"{first['worst'][0]['image']} {first['worst'][0]['mse']:.5f}" in "\n".join(shown)
+    assert row["MSE"] == [f"{one['total']['mse']:.6f}" for one in result]
+    assert row["bottleneck units"] == ["8", "2"]
+    assert row["gain, mask 0.5"] == [f"{one['denoising'][17]['psnr_gain']:.2f}" for one in result]
+    assert f"{result[0]['worst'][0]['image']} {result[0]['worst'][0]['mse']:.5f}" in "\n".join(shown)
     assert max(map(len, shown)) <= 80
     path = home / "checkpoints" / trained / "model.safetensors"
     shown = cli("evaluate", trained, path, path).out.splitlines()
     assert shown[2:6] == [f"1  {trained}", f"2  {path}", f"3  {path}", ""]
     assert shown[6].split() == ["1", "2", "3"]
 
-
-def test_csv_is_every_number_once(cli: Cli, trained: str, second: str, tiny: Path) -> None:
-    """Five columns without quotes or thousands separators: the numbers of the JSON document, on stdout or in a file."""
-    arguments = ("evaluate", trained, second, "--dataset", tiny, "--knn", 3, "--denoising", "--extremes", 2)
-    piped = cli(*arguments, "-f", "csv")
-    result = document(cli(*arguments, "--json", "-o", "report.csv"))["evaluations"]
-    assert Path("report.csv").read_text() == piped.out
-    found = facts(piped.out)
-    assert '"' not in piped.out
-    assert all(line.count(",") == 4 for line in piped.out.splitlines())
+    text = Path("report.csv").read_text()
+    assert cli(*arguments, "-f", "csv").out == text
+    assert '"' not in text
+    assert all(line.count(",") == 4 for line in text.splitlines())
+    found = facts(text)
     # by digit and in total, sizes, units, PCA and the lab's noise, neighbours, worst and best, PSNR gains
     assert len(found) == sum(11 * 4 + 2 + one["bottleneck"] + 3 + 1 + 2 * 2 + 20 * 3 for one in result)
     for name, one in zip((trained, second), result, strict=True):
+        alone = document(cli("evaluate", name, *parts, "--json"))
+        assert one == {key: value for key, value in alone.items() if key not in SHARED}
         for metric in ("bottleneck", "active_units", "pca_mse", "noisy_mse", "denoised_mse"):
             assert float(found[name, metric, "", ""]) == one[metric]
         assert float(found[name, "mse", "", ""]) == one["total"]["mse"]
         assert int(found[name, "count", "", ""]) == 100
         assert float(found[name, "ssim", "3", ""]) == one["digits"][3]["ssim"]
-        assert float(found[name, "mean_activation", "", "2"]) == one["mean_activations"][2]
+        assert float(found[name, "mean_activation", "", "1"]) == one["mean_activations"][1]
         assert float(found[name, "knn_accuracy", "", "3"]) == one["knn"]["accuracy"]
         assert float(found[name, "psnr_gain", "", "mask:0.5"]) == one["denoising"][17]["psnr_gain"]
         worst = one["worst"][0]
