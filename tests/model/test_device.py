@@ -17,17 +17,6 @@ def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(backend, "is_available", lambda: False)
 
 
-def make_ones(monkeypatch: pytest.MonkeyPatch, error: type[Exception] | None = None) -> None:
-    """Let a tensor on CUDA be one on the CPU, or fail as on a GPU that this build of torch does not support."""
-
-    def ones(*_sizes: int, device: torch.device) -> torch.Tensor:
-        if device.type == "cuda" and error:
-            raise error("CUDA error: no kernel image is available for execution on the device\nmore")
-        return torch.full((8, 8), 1.0)
-
-    monkeypatch.setattr(torch, "ones", ones)
-
-
 def test_check_choice() -> None:
     """Every valid name is accepted, and any other one refused."""
     for choice in ("auto", "cpu", "cuda", "cuda:0", "cuda:12", "xpu", "mps"):
@@ -38,27 +27,22 @@ def test_check_choice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "build", "reason"),
+    ("gpus", "choice", "build", "reason"),
     [
-        ("cuda", None, "is built without CUDA"),
-        ("cuda:1", "13.0", "for CUDA 13.0 finds no usable GPU or driver"),
-        ("xpu", None, "finds no XPU device"),
-        ("mps", None, "finds no MPS device"),
+        (0, "cuda", None, f"{torch.__version__} is built without CUDA"),
+        (0, "cuda:1", "13.0", f"{torch.__version__} for CUDA 13.0 finds no usable GPU or driver"),
+        (0, "xpu", None, f"{torch.__version__} finds no XPU device"),
+        (1, "cuda:7", "13.0", "finds only 'cuda:0'"),
+        (4, "cuda:7", "13.0", "finds 'cuda:0' to 'cuda:3'"),
     ],
+    indirect=["gpus"],
 )
 def test_missing_device_is_an_error(monkeypatch: pytest.MonkeyPatch, choice: str, build: str | None, reason: str) -> None:
-    """A requested device that is not available is never replaced by another."""
+    """A requested device that is not available is never replaced by another; the GPUs that are available are named."""
     monkeypatch.setattr(torch.version, "cuda", build)
-    with pytest.raises(DeviceError, match=f"device '{choice}' is not available: torch .* {reason}") as caught:
+    with pytest.raises(DeviceError) as caught:
         device.resolve(choice)
-    assert caught.value.exit_code == 5
-
-
-@pytest.mark.parametrize(("gpus", "found"), [(1, "only 'cuda:0'"), (4, "'cuda:0' to 'cuda:3'")], indirect=["gpus"])
-def test_a_number_past_the_last_gpu_is_an_error(found: str) -> None:
-    """The message names the available GPUs, not an ordinal of the driver."""
-    with pytest.raises(DeviceError, match=f"device 'cuda:7' is not available: torch finds {found}$"):
-        device.resolve("cuda:7")
+    assert caught.value.message == f"device '{choice}' is not available: torch {reason}"
 
 
 def test_out_of_memory_is_one_sentence() -> None:
@@ -73,9 +57,15 @@ def test_out_of_memory_is_one_sentence() -> None:
 @pytest.mark.parametrize("gpus", [1], indirect=True)
 def test_auto_takes_the_best_that_works(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
     """CUDA comes first; if it is listed but fails its first computation, auto skips it, and an explicit choice is an error."""
-    make_ones(monkeypatch)
+    monkeypatch.setattr(torch, "ones", lambda *sizes, **_place: torch.full(sizes, 1.0))
     assert device.resolve("auto").type == "cuda"
-    make_ones(monkeypatch, error)
+
+    def ones(*sizes: int, device: torch.device) -> torch.Tensor:
+        if device.type == "cuda":
+            raise error("CUDA error: no kernel image is available for execution on the device\nmore")
+        return torch.full(sizes, 1.0)
+
+    monkeypatch.setattr(torch, "ones", ones)
     assert device.resolve("auto").type == "cpu"
     with pytest.raises(DeviceError, match="device 'cuda' does not work: CUDA error: no kernel image"):
         device.resolve("cuda")

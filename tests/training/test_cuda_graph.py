@@ -148,17 +148,3 @@ def test_nothing_waits_for_the_gpu_within_an_epoch(images: np.ndarray, capture: 
 
     trainer._train_step = watched
     assert len(list(trainer.epochs())) == 4
-
-
-@pytest.mark.gpu
-def test_a_run_on_cuda_resumes_exactly(images: np.ndarray) -> None:
-    """A resumed run, whose first steps are not replayed, ends with the same bits as the whole run."""
-    config = TrainConfig(epochs=6, batch_size=256, augment_std=0.05, noise=0.1)
-    whole, begun = (Trainer(images, model=SIZES, config=config, device=torch.device("cuda")) for _ in range(2))
-    list(whole.epochs())
-    for epoch in begun.epochs():
-        if epoch.number == 3:
-            break
-    resumed = Trainer(images, model=SIZES, config=config, device=torch.device("cuda"), state=begun.state())
-    list(resumed.epochs())
-    assert_same(resumed.state(), whole.state())

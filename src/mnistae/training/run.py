@@ -19,7 +19,6 @@ from mnistae.core.text import counted
 from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.model import backend
 from mnistae.model import device as devices
-from mnistae.model.backend import TorchNetwork
 from mnistae.outputs import figures
 from mnistae.store import runs
 from mnistae.tasks import drift, inference
@@ -113,7 +112,7 @@ class Run:
         """
         sample = self._images[:: max(len(self._images) // SAMPLE_SIZE, 1)]
         with devices.oom_as_device_error(self.spec.device), torch.no_grad():
-            codes = inference.encode_uint8(TorchNetwork(self._trainer.model, self.spec.device), sample)
+            codes = inference.encode_uint8(backend.TorchNetwork(self._trainer.model, self.spec.device), sample)
             return count_active(inference.unit_ranges(codes))
 
     def epochs(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[EpochRecord]:
