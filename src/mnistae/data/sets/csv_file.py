@@ -50,22 +50,18 @@ class _Sheet:
     separator: str
     path: Path
 
-    def texts(self, columns: Sequence[int]) -> dict[int, NDArray[np.str_]]:
-        """Return columns as text."""
-        cells = self._load(self.rows, f"U{MAX_CELL}", columns) if columns else np.empty((0, 0), str)
-        return dict(zip(columns, np.char.strip(cells, " \"'").T, strict=True))
-
     def pixels(self, columns: Sequence[int]) -> NDArray[Any]:
         """Return columns as bytes if all are whole numbers up to 255, else as float32. Raises DataError."""
         blocks: list[NDArray[Any]] = []
         for done in range(0, len(self.rows), ROWS):
-            values = self._load(self.rows[done : done + ROWS], np.float32, columns)
+            values = self.load(self.rows[done : done + ROWS], np.float32, columns)
             with np.errstate(invalid="ignore"):
                 whole = values.astype(np.uint8)
             blocks.append(whole if np.array_equal(whole, values) else values)
         return np.concatenate(blocks)
 
-    def _load(self, rows: Sequence[Line], dtype: Any, columns: Sequence[int]) -> NDArray[Any]:
+    def load(self, rows: Sequence[Line], dtype: Any, columns: Sequence[int]) -> NDArray[Any]:
+        """Return columns of rows as an array. Raises DataError."""
         texts = [text for _, text in rows]
         try:
             return np.loadtxt(texts, dtype, None, self.separator, ndmin=2, usecols=columns, quotechar='"')
@@ -83,7 +79,10 @@ def read(data: bytes, path: Path) -> Table:
     """Return the table in the CSV file `path`, which may be compressed by gzip. Raises DataError."""
     sheet = _sheet(data, path)
     extra = len(sheet.names) - PIXELS
-    outer = sheet.texts([*range(extra), *range(PIXELS, PIXELS + extra)])
+    outer: dict[int, NDArray[np.str_]] = {}
+    if places := [*range(extra), *range(PIXELS, PIXELS + extra)]:
+        cells = np.char.strip(sheet.load(sheet.rows, f"U{MAX_CELL}", places), " \"'")
+        outer = dict(zip(places, cells.T, strict=True))
     judged = {place: _judge(place, column, sheet.names) for place, column in outer.items()}
     modes = {place: Counter(column.tolist()).most_common(1)[0][1] for place, column in outer.items()}
 

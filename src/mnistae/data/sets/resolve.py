@@ -137,14 +137,6 @@ def download_dir(entry: DatasetInfo) -> Path:
     return paths.datasets_dir() / entry.name
 
 
-def fetch(entry: DatasetInfo, *, progress: Progress = no_progress) -> Path:
-    """Download the files missing from our own folder, verified, and return the folder. Raises DataError, OutputError."""
-    from mnistae.data.sets import download  # imports the network modules, which most commands do not need
-
-    download.fetch(entry, download_dir(entry), progress)
-    return download_dir(entry)
-
-
 def _named(entry: DatasetInfo, progress: Progress) -> Dataset:
     if place := find(entry):
         dataset = _installed(entry, place)
@@ -156,8 +148,11 @@ def _named(entry: DatasetInfo, progress: Progress) -> Dataset:
         for name in entry.files:  # delete the damaged download and fetch it again
             (place / name).unlink(missing_ok=True)
             (place / f"{name}.gz").unlink(missing_ok=True)
+    from mnistae.data.sets import download  # imports the network modules, which most commands do not need
+
     try:
-        return _installed(entry, fetch(entry, progress=progress))
+        download.fetch(entry, download_dir(entry), progress)
+        return _installed(entry, download_dir(entry))
     except DataError as error:
         raise DataError("; ".join((error.message, *_not_in_user_dir(entry))), hint=error.hint) from error
 

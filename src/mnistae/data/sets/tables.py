@@ -106,7 +106,7 @@ def _load(path: Path) -> tuple[bytes, Found]:
     data = files.read_or_raise(path, limit=MAX_FILE, family=DataError, what="the data set", hint=_HINT)
     if not data:
         raise DataError(f"'{path}' is empty", hint=_HINT)
-    members = {".npy": data} if data.startswith(npy.MAGIC) else _unpack(data, path) if data.startswith(b"PK") else {}
+    members = _unpack(data, path) if data.startswith(b"PK") else {"": data} if data.startswith(npy.MAGIC) else {}
     found: Found = {}
     for name, member in members.items():
         try:
