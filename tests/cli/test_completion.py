@@ -11,6 +11,7 @@ from mnistae.cli import completion
 from mnistae.cli.app import COMMANDS
 from mnistae.core.errors import OutputError
 from mnistae.data.sets import registry
+from tests.conftest import Cli
 
 RUNS = ["denoise", "lab", "run-a", "run-b"]
 ZSH = "local -a found; found=(\n'0\\:1'\n'0\\:255'\n); _describe mnistae found\n"
@@ -97,57 +98,62 @@ def test_fish_asks_whether_to_complete_files(monkeypatch: pytest.MonkeyPatch, li
 
 
 def test_a_large_store_costs_no_heavy_import(home: Path) -> None:
-    """A Tab for the names of 1,000 runs imports neither NumPy nor Typer and reads no file of a run."""
-    for number in range(1000):
+    """A Tab for the names of 100 runs imports neither NumPy nor Typer and reads no file of a run."""
+    for number in range(100):
         (home / "checkpoints" / f"run{number}" / "model.safetensors").mkdir(parents=True)
     variables = {"_MNISTAE_COMPLETE": "complete_bash", "COMP_WORDS": "mnistae summary -c", "COMP_CWORD": "3"}
     command = [sys.executable, "-X", "importtime", "-m", "mnistae"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **variables})
-    assert len(done.stdout.split()) == 1002
+    assert len(done.stdout.split()) == 102
     assert not {"numpy", "typer", "rich", "torch"} & {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
 
-def install(folder: Path, shell: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line with a home of its own from a shell, which stays its parent."""
-    command = [shell, "-c", '"$@"; exit $?', shell, sys.executable, "-m", "mnistae", *words]
-    return subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, "HOME": str(folder)})
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home folder of a user of bash."""
+    monkeypatch.setattr(completion, "detect", lambda: "bash")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
 
 
-def test_installation_keeps_the_users_file(tmp_path: Path) -> None:
+def test_installation_keeps_the_users_file(cli: Cli, user: Path) -> None:
     """A second installation changes nothing; a shell with the line in its start-up file completes."""
-    startup = tmp_path / ".bashrc"
+    startup = user / ".bashrc"
     startup.write_bytes(b"# \xe9t\xe9\n")
     for _ in range(2):
-        done = install(tmp_path, "bash", "--install-completion")
-        assert (done.returncode, done.stdout) == (0, f"{tmp_path}/.bash_completions/mnistae.sh\n"), done.stderr
+        done = cli("--install-completion")
+        assert (done.code, done.out) == (0, f"{user}/.bash_completions/mnistae.sh\n"), done.err
         assert startup.read_bytes() == b"# \xe9t\xe9\n\nsource ~/.bash_completions/mnistae.sh\n"
-    asked = ["bash", "--norc", "-c", ". ~/.bashrc; complete -p mnistae"]
-    shown = subprocess.run(asked, check=True, capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)})
-    assert shown.stdout == "complete -o default -F _mnistae_completion mnistae\n"
-    assert install(tmp_path, "bash", "--show-completion").stdout == (tmp_path / ".bash_completions/mnistae.sh").read_text()
+    shown = subprocess.run(["bash", "--norc", "-c", ". ~/.bashrc; complete -p mnistae"], check=True, capture_output=True)
+    assert shown.stdout == b"complete -o default -F _mnistae_completion mnistae\n"
+    assert cli("--show-completion").out == (user / ".bash_completions/mnistae.sh").read_text()
 
 
-@pytest.mark.parametrize("blocked", [".bashrc", ".bash_completions", ""])
-def test_installation_that_fails_has_a_hint(tmp_path: Path, blocked: str) -> None:
-    """A start-up file or a folder that cannot be written, and a shell without completion, are exit 7 with a hint."""
-    message, hint = f"cannot write '{tmp_path}/{blocked}", 'reads when it starts: eval "$(mnistae --show-completion)"'
-    if not blocked:
-        message, hint = "no completion for the shell 'dash'", "hint: start bash, zsh or fish, and run it there"
-    elif blocked == ".bashrc":
-        (tmp_path / blocked).mkdir()
-    else:
-        (tmp_path / blocked).touch()
-    done = install(tmp_path, "bash" if blocked else "dash", "--install-completion")
-    assert (done.returncode, f"error: {message}" in done.stderr, hint in done.stderr) == (7, True, True), done.stderr
+@pytest.mark.parametrize("blocked", [".bashrc", ".bash_completions"])
+def test_installation_that_fails_has_a_hint(cli: Cli, user: Path, blocked: str) -> None:
+    """A start-up file or a folder that cannot be written is exit 7 with a hint."""
+    (user / ".bashrc").mkdir()
+    (user / blocked).touch()
+    done = cli("--install-completion")
+    assert (done.code, done.out) == (7, "")
+    assert f"error: cannot write '{user}/{blocked}" in done.err
+    assert 'reads when it starts: eval "$(mnistae --show-completion)"' in done.err
+
+
+def test_a_shell_without_completion() -> None:
+    """The shell is the one that has started the program, here dash; one without completion is exit 7 with a hint."""
+    command = ["dash", "-c", '"$@"; exit $?', "dash", sys.executable, "-m", "mnistae", "--install-completion"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    message = "error: no completion for the shell 'dash'\nhint: start bash, zsh or fish, and run it there\n"
+    assert (done.returncode, done.stderr) == (7, message)
 
 
 @pytest.mark.parametrize(("shell", "path"), [("zsh", ".zfunc/_mnistae"), ("fish", ".config/fish/completions/mnistae.fish")])
-def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, path: str) -> None:
+def test_places(user: Path, monkeypatch: pytest.MonkeyPatch, shell: str, path: str) -> None:
     """The script is where the shell reads it; zsh's answers its first Tab."""
-    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    assert completion.install(shell) == tmp_path / path
-    text = (tmp_path / path).read_text()
+    assert completion.install(shell) == user / path
+    text = (user / path).read_text()
     assert f"complete_{shell}" in text
     assert (completion.ZSH_FIRST_TAB in text) == (shell == "zsh")
 
