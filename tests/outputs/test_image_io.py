@@ -31,9 +31,3 @@ def test_animation_has_one_frame_per_image(side_by_side: int) -> None:
         frame = np.asarray(animation.convert("L"))
     expected = np.hstack(list(images[-1].reshape(-1, 28, 28)))
     np.testing.assert_allclose(frame[::4, ::4], expected * 255, atol=1)
-
-
-def test_array_is_an_npy_of_images() -> None:
-    """NumPy reads the same bits."""
-    read = np.load(io.BytesIO(image_io.npy_bytes(IMAGES)), allow_pickle=False)
-    np.testing.assert_array_equal(read, IMAGES.reshape(-1, 28, 28))

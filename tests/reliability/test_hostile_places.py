@@ -100,6 +100,7 @@ PLOTTING = [
     ("interpolate", "1", "2"),
     ("interpolate", "1", "2", "-o", "animation.gif"),
     ("evaluate",),
+    ("history", "r", "lab", "-o", "h.png"),
 ]
 
 
@@ -119,7 +120,7 @@ def test_hostile_folder(forks: ForkServer, tmp_path: Path, tiny: Path, kind: str
     train = ("train", "--dataset", tiny, "-e", 1, "-b", 256, "--name", "r", "-q")
     variables = {"MATPLOTLIBRC": str(folder / "matplotlibrc"), "MPLBACKEND": "module://nowhere"}
     environment = {**os.environ, "MNISTAE_HOME": str(tmp_path / "a" / "home"), **variables}
-    commands = [train, *PLOTTING][: trials(1, 6)]
+    commands = [train, *PLOTTING][: trials(1, 7)]
     for command in commands:
         words = [str(CONSOLE_SCRIPT), *map(str, command)]
         bad = subprocess.run(words, cwd=folder, env=environment, capture_output=True, timeout=100, check=False)

@@ -88,17 +88,17 @@ def test_a_traversal_moves_one_unit(unit: int, steps: int, low: float, width: fl
 def test_slerp_keeps_the_norm_of_codes() -> None:
     """Between codes of equal norm all points have that norm and equal angles between them."""
     start, end = np.array([3, 0, 0], np.float32), np.array([0, 3, 0], np.float32)
-    points = inference.slerp_points(start, end, 5)
+    points = inference.points_between(start, end, 5, slerp=True)
     assert np.linalg.norm(points, axis=1) == pytest.approx([3] * 5)
     assert points[2] == pytest.approx([3 / 2**0.5, 3 / 2**0.5, 0])
     cosines = (points[1:] * points[:-1]).sum(axis=1) / 9
     assert cosines == pytest.approx([np.cos(np.pi / 8)] * 4)
-    for points in (inference.slerp_points(start, end, 2), inference.lerp_points(start, end, 2)):
-        assert points == pytest.approx(np.stack([start, end]), abs=1e-6)
+    assert inference.points_between(start, end, 2, slerp=True) == pytest.approx(np.stack([start, end]), abs=1e-6)
 
 
 @pytest.mark.parametrize(("start", "end"), [([0, 0], [1, 2]), ([1, 2], [2, 4]), ([1, 2], [1, 2])])
 def test_without_an_arc_slerp_is_linear(start: list[float], end: list[float]) -> None:
     """A zero code has no direction, and two parallel codes have no arc between them."""
     first, last = np.array(start, np.float32), np.array(end, np.float32)
-    assert (inference.slerp_points(first, last, 4) == inference.lerp_points(first, last, 4)).all()
+    arc, line = (inference.points_between(first, last, 4, slerp=slerp) for slerp in (True, False))
+    assert (arc == line).all()

@@ -10,12 +10,12 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistae.core.arrays import Array
+from mnistae.core.arrays import NO_LABEL, Array, Bytes
 from mnistae.core.errors import DataError
 from mnistae.core.files import kinds, npy, npz
 from mnistae.core.files.read import UnreadableError
@@ -40,6 +40,13 @@ class Block:
     labels: Sequence[int | None]
     codes: Array
     classes: Sequence[str | None] | None = None
+
+    @classmethod
+    def labelled(cls, images: Sequence[str], labels: Bytes, codes: Array, names: Sequence[str]) -> Self:
+        """Return the block of images with labels (B,) of a data set whose classes have these names, or none."""
+        numbers = [int(label) for label in labels]
+        classes = [names[number] if number < len(names) else None for number in numbers] if names else None
+        return cls(images, [None if number == NO_LABEL else number for number in numbers], codes, classes)
 
     def heads(self) -> list[dict[str, Any]]:
         """Return what is known of each code: image, label, and class where the labels have names."""

@@ -40,7 +40,12 @@ DPI = 120
 """Pixels per inch of a figure."""
 
 LEGEND_WIDTH, LEGEND_LINES = 36, 32
-"""Characters of a line of a legend, and lines of one of its columns in a map."""
+"""Characters of a line of a legend, and lines of one of its columns."""
+
+MAX_INSIDE = 10
+"""Lines of the longest legend inside the axes of the loss curves: a longer one would cover them."""
+
+BESIDE = "outside right upper"
 
 MAX_SIDE = 2**16
 """Limit of matplotlib: the sides of a figure are shorter than this, in pixels."""
@@ -48,7 +53,9 @@ MAX_SIDE = 2**16
 
 def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> "Figure":
     """Figure 1 of the lab: the training loss by epoch; for several runs with a legend of their `names`."""
-    with _new_figure(6.4, max(4.0, 0.22 * len(_legend_lines(names)) + 1)) as figure:  # the legend lies in the axes
+    lines, columns, width = _legend_size(names)
+    is_beside = lines > MAX_INSIDE
+    with _new_figure(6.4 + width * is_beside, max(4.0, 0.22 * min(lines, LEGEND_LINES) + 1)) as figure:
         from matplotlib.ticker import MaxNLocator
 
         axes = figure.subplots()
@@ -59,7 +66,9 @@ def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> 
         axes.set(title="Training Loss", xlabel="Epoch", ylabel="MSE")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)
-        if len(histories) > 1:
+        if is_beside:
+            _add_legend(figure, axes.lines, names, loc=BESIDE, ncols=columns)
+        elif len(histories) > 1:
             _add_legend(axes, axes.lines, names)
     return figure
 
@@ -74,8 +83,11 @@ def _add_legend(
         text.set_text(_fitted(name, width))
 
 
-def _legend_lines(names: Sequence[str]) -> list[str]:
-    return [line for name in names for line in _fitted(name, LEGEND_WIDTH).split("\n")]
+def _legend_size(names: Sequence[str]) -> tuple[int, int, float]:
+    """Return the number of lines of a legend, and its columns and its width beside the axes."""
+    lines = [line for name in names for line in _fitted(name, LEGEND_WIDTH).split("\n")]
+    columns = -(-len(lines) // LEGEND_LINES)
+    return len(lines), columns, columns * (0.1 * max(map(len, lines), default=0) + 0.5)
 
 
 def _fitted(text: str, width: int) -> str:
@@ -85,16 +97,16 @@ def _fitted(text: str, width: int) -> str:
 
 def _drawable(text: str) -> str:
     """Return foreign text with the characters escaped that the font does not have."""
-    glyphs = _glyphs()
-    return "".join(ch if ord(ch) in glyphs else ascii(ch)[1:-1] for ch in escape(text))
+    return "".join(ch if ord(ch) in _glyphs() else ascii(ch)[1:-1] for ch in escape(text))
 
 
 @functools.cache
 def _glyphs() -> frozenset[int]:
     """Return the characters of the font, which take a millisecond to list."""
-    from matplotlib import font_manager
+    with _neutral_style():
+        from matplotlib import font_manager
 
-    return frozenset(font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap())
+        return frozenset(font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap())
 
 
 def reconstructions(originals: Array, outputs: Array) -> "Figure":
@@ -200,13 +212,11 @@ def code_map(
     The first classes have a digit (784,) in a box (2,), with a line to their centre (2,). `background` (h, w) in [0, 1] is an
     image behind all positions; without one the axes have no scale.
     """
-    with _new_figure(8, 7) as figure:
+    names = [name for name, _ in classes]
+    _, columns, width = _legend_size(names)
+    with _new_figure(max(8, 6.4 + width), 7) as figure:
         from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-        names = [name for name, _ in classes]
-        lines = _legend_lines(names)
-        columns = -(-len(lines) // LEGEND_LINES)
-        figure.set_figwidth(max(8, 6.4 + columns * (0.1 * max(map(len, lines)) + 0.5)))
         axes = figure.subplots()
         for k, (_, positions) in enumerate(classes):
             colour, marker = CLASS_COLOURS[k % 10], CLASS_MARKERS[(k + k // 10) % 10]
@@ -224,7 +234,7 @@ def code_map(
             (left, bottom), (right, top) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
             axes.imshow(background, cmap="gray_r", alpha=0.5, extent=(left, right, bottom, top), aspect="auto")
             axes.set(xlabel="unit 0", ylabel="unit 1")
-        _add_legend(figure, axes.collections, names, loc="outside right upper", markerscale=2, ncols=columns)
+        _add_legend(figure, axes.collections, names, loc=BESIDE, markerscale=2, ncols=columns)
     return figure
 
 
@@ -271,23 +281,17 @@ def _new_figure(width: float, height: float) -> Iterator["Figure"]:
 
 @contextlib.contextmanager
 def _neutral_style() -> Iterator[None]:
-    """Draw with matplotlib's defaults instead of the user's settings."""
-    _import_matplotlib()
+    """Draw with matplotlib's defaults instead of the user's settings, a damaged file of which would make its import fail."""
+    if "matplotlib" not in sys.modules:
+        os.environ.pop("MPLBACKEND", None)  # it may name a backend that is not installed here
+        os.environ["MATPLOTLIBRC"] = str(distribution("matplotlib").locate_file("matplotlib/mpl-data/matplotlibrc"))
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no warning about a home that is not writable
+        # settings in the working directory take precedence over all others
+        with contextlib.chdir(os.sep) if os.path.lexists("matplotlibrc") else contextlib.nullcontext():
+            importlib.import_module("matplotlib")
     import matplotlib as mpl
 
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams["svg.hashsalt"] = "mnistae"  # otherwise the ids in an SVG are random
         yield
-
-
-def _import_matplotlib() -> None:
-    """Import it without the user's settings: a damaged file would make the import fail."""
-    if "matplotlib" in sys.modules:
-        return
-    os.environ.pop("MPLBACKEND", None)  # it may name a backend that is not installed here
-    os.environ["MATPLOTLIBRC"] = str(distribution("matplotlib").locate_file("matplotlib/mpl-data/matplotlibrc"))
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no warning about a home that is not writable
-    # settings in the working directory take precedence over all others
-    with contextlib.chdir(os.sep) if os.path.lexists("matplotlibrc") else contextlib.nullcontext():
-        importlib.import_module("matplotlib")

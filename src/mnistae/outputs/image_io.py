@@ -44,11 +44,6 @@ def gif(images: Array, *, frames_per_second: float = 8) -> bytes:
     return stream.getvalue()
 
 
-def npy_bytes(images: Array) -> bytes:
-    """Return images (B, 784) as an .npy file of shape (B, 28, 28)."""
-    return npy_header(len(images)) + images.tobytes()
-
-
 def npy_header(count: int) -> bytes:
     """Return the header of an .npy file of float32 images (count, 28, 28)."""
     return npy.header((count, SIDE, SIDE))

@@ -12,6 +12,7 @@ from mnistae.core.arrays import NO_LABEL, Array, to_float
 from mnistae.core.text import csv_text, escape
 from mnistae.model.backend import Network
 from mnistae.outputs import figures, image_io
+from mnistae.outputs.code_io import Block
 from mnistae.outputs.terminal.canvas import Canvas
 from mnistae.tasks.embedding import Embedding, Method
 
@@ -60,7 +61,13 @@ def figure(shown: Embedding, classes: Sequence[str], title: str, network: Networ
     labels = sorted({int(label) for label in shown.labels})
     rows = list(centres(shown).values())
     groups = [(class_name(label, classes), shown.positions[shown.labels == label]) for label in labels]
-    background = _grid(shown, network) if shown.method is Method.CODES else None
+    background = None
+    if shown.method is Method.CODES:
+        (left, bottom), (right, top) = shown.positions.min(axis=0), shown.positions.max(axis=0)
+        steps = (np.arange(GRID, dtype=np.float32) + 0.5) / GRID
+        x, y = np.meshgrid(left + steps * (right - left), top - steps * (top - bottom))
+        decoded = network.decode(np.stack([x.ravel(), y.ravel()], axis=1))
+        background = to_float(image_io.tile(decoded, GRID, scale=1))
     digits, places = to_float(shown.images[rows]), shown.positions[rows]
     boxes = apart(in_unit_square(shown.positions)[rows], np.full_like(places, 0.075))
     boxes = shown.positions.min(axis=0) + boxes * np.ptp(shown.positions, axis=0)
@@ -94,21 +101,10 @@ def apart(places: Array, sizes: Array) -> Array:
     return moved
 
 
-def _grid(shown: Embedding, network: Network) -> Array:
-    """Return the image (h, w) of the codes at evenly spaced places, from the lowest to the highest code."""
-    low, high = shown.positions.min(axis=0), shown.positions.max(axis=0)
-    steps = (np.arange(GRID, dtype=np.float32) + 0.5) / GRID
-    x, y = np.meshgrid(low[0] + steps * (high[0] - low[0]), high[1] - steps * (high[1] - low[1]))
-    return to_float(image_io.tile(network.decode(np.stack([x.ravel(), y.ravel()], axis=1)), GRID, scale=1))
-
-
 def points(shown: Embedding, classes: Sequence[str]) -> list[dict[str, Any]]:
     """Return for each code its image, its label, its class if the labels have names, and its position."""
-    found = []
-    for name, label, (x, y) in zip(shown.names, shown.labels.tolist(), shown.positions.tolist(), strict=True):
-        named = {"class": classes[label] if label < len(classes) else None} if classes else {}
-        found.append({"image": name, "label": None if label == NO_LABEL else label, **named, "x": x, "y": y})
-    return found
+    heads = Block.labelled(shown.names, shown.labels, shown.positions, classes).heads()
+    return [{**head, "x": x, "y": y} for head, (x, y) in zip(heads, shown.positions.tolist(), strict=True)]
 
 
 def as_csv(shown: Embedding, classes: Sequence[str]) -> str:

@@ -102,8 +102,12 @@ def embed(model: tuple[Weights, Network], dataset: Dataset, what: Selection, pro
     if what.method is Method.TSNE:
         source = [records.digest(weights), dataset.digest, what.split, len(codes), what.seed]
         positions = _cached(source, lambda: _tsne(codes, what.seed, progress))
+    elif what.method is Method.PCA:
+        pca = PCA.fit(codes, 2)
+        positions = np.zeros((len(codes), 2), np.float32)  # a bottleneck of 1 is a line
+        positions[:, : len(pca.components)] = (codes - pca.mean) @ pca.components.T
     else:
-        positions = codes if what.method is Method.CODES else _pca(codes)
+        positions = codes
     return Embedding(**vars(sample), positions=positions, method=what.method)
 
 
@@ -111,13 +115,6 @@ def spread(total: int, count: int) -> Indices:
     """Return `count` evenly spaced indices below `total`, or all. The halves of MNIST's test set differ: no half will do."""
     count = min(total, count)
     return np.arange(count) * total // count
-
-
-def _pca(codes: Array) -> Array:
-    pca = PCA.fit(codes, 2)
-    positions = np.zeros((len(codes), 2), np.float32)  # a bottleneck of 1 is a line
-    positions[:, : len(pca.components)] = (codes - pca.mean) @ pca.components.T
-    return positions
 
 
 def _cached(source: list[Any], place: Callable[[], Array]) -> Array:
@@ -159,7 +156,7 @@ def _tsne(codes: Array, seed: int, progress: Progress) -> Array:
     )
     threads = min(THREADS, *(pool["num_threads"] for pool in threadpool_info()))
     with threadpool_limits(threads), contextlib.redirect_stdout(_Steps(progress, f"t-SNE of {len(codes):,} codes")):
-        positions: Array = tsne.fit_transform(codes)
+        positions: Array = tsne.fit_transform(codes / max(float(codes.max()) / 1e15, 1.0))  # squares of larger ones overflow
     return positions
 
 

@@ -3,13 +3,11 @@
 Several networks share the arrays, the principal components and the noise.
 """
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnistae.core.arrays import NO_LABEL, Array, Bytes, to_float
 from mnistae.core.errors import DataError
@@ -80,12 +78,12 @@ class Evaluation:
 class _EvalData:
     """The images (N, 784) of a split with their labels (N,), and the training images of the same data set as bytes."""
 
+    dataset: Dataset
     split: Split
     images: Array
     labels: Bytes
     train: Bytes
     train_labels: Bytes
-    dataset: Dataset
 
 
 def evaluate(
@@ -108,34 +106,36 @@ def evaluate(
             f"data set '{dataset.name}' has no training images, which PCA and the active units are computed from",
             hint="give both splits: a folder with the two files, or an .npz with x_train and x_test",
         )
-    noise_grid = [LAB_NOISE]
-    if denoising:
-        noise_grid = [(kind, level) for kind, levels in NOISE_LEVELS.items() for level in levels]
-    done, total = itertools.count(), 1 + (len(noise_grid) + 1) * len(networks)
-    images, labels = dataset.images(split), dataset.labels(split)
-    train = (images, labels) if split is Split.TRAIN else (dataset.images(Split.TRAIN), dataset.labels(Split.TRAIN))
+    noise_grid = [(kind, level) for kind, levels in NOISE_LEVELS.items() for level in levels] if denoising else [LAB_NOISE]
+    total = 1 + (len(noise_grid) + 1) * len(networks)
+    images, labels = to_float(dataset.images(split)), dataset.labels(split)
+    data = _EvalData(dataset, split, images, labels, dataset.images(Split.TRAIN), dataset.labels(Split.TRAIN))
     is_long = len(images) * (total + len(networks) * bool(knn)) > SHORT
-
-    def report() -> None:
+    found = []
+    for done, result in enumerate(_steps(networks, data, noise_grid, extremes, knn)):
         if is_long:
-            progress(f"evaluating {len(images):,} images", next(done), total)
+            progress(f"evaluating {len(images):,} images", done, total)
+        if result is not None:
+            found.append(result)
+    return found
 
-    report()
-    data = _EvalData(split, to_float(images), labels, *train, dataset)
+
+def _steps(
+    networks: Sequence[Network], data: _EvalData, noise_grid: Sequence[tuple[Noise, float]], extremes: int, k: int
+) -> Iterator[Evaluation | None]:
+    """Yield None before the first step and after each one; after a step that completes an evaluation, this evaluation."""
+    yield None
     sizes = [network.config.bottleneck for network in networks]
     pca_mse = _pca_mse(data, set(sizes))
     records = [[Record("bottleneck", None, None, size), Record("pca_mse", None, None, pca_mse[size])] for size in sizes]
-    report()
+    yield None
     for kind, level in noise_grid:
         noisy = noises.add(data.images, kind, level=level, seed=0)  # one copy at a time, shared by all networks
         for own, network in zip(records, networks, strict=True):
-            own.extend(_denoising(network, data.images, noisy, (kind, level), is_listed=denoising))
-            report()
-    found = []
+            own.extend(_denoising(network, data.images, noisy, (kind, level), is_listed=len(noise_grid) > 1))
+            yield None
     for own, network in zip(records, networks, strict=True):
-        found.append(_evaluate(network, data, own, extremes, knn))
-        report()
-    return found
+        yield _evaluate(network, data, own, extremes, k)
 
 
 def _evaluate(network: Network, data: _EvalData, shared: list[Record], extremes: int, k: int) -> Evaluation:
@@ -148,11 +148,18 @@ def _evaluate(network: Network, data: _EvalData, shared: list[Record], extremes:
     records += [*shared, *(_knn_accuracy(network, data, codes, k) if k else [])]
     ends: dict[str, Extremes] = {}
     signs = {"worst": -1, "best": 1} if extremes else {}
-    for name, sign in signs.items():
-        order = np.argsort(sign * result.metrics.mse, kind="stable")
-        found = ends[name] = _extremes(data, result, order[:extremes])
-        errors = zip(found.images, found.reconstruction.metrics.mse.tolist(), strict=True)
-        records += [Record(f"{name}_mse", image.label, image.name, mse) for image, mse in errors]
+    for end, sign in signs.items():
+        chosen = np.argsort(sign * result.metrics.mse, kind="stable")[:extremes]
+        labels = [None if label == NO_LABEL else int(label) for label in data.labels[chosen]]
+        names = [None if label is None else data.dataset.class_name(label) for label in labels]
+        images = [
+            InputImage(f"{data.split}:{index}", pixels, label, class_name=name)
+            for index, pixels, label, name in zip(chosen, data.images[chosen], labels, names, strict=True)
+        ]
+        metrics = Metrics(result.metrics.mse[chosen], result.metrics.psnr[chosen], result.metrics.ssim[chosen])
+        ends[end] = Extremes(images, Reconstruction(result.originals[chosen], result.outputs[chosen], metrics))
+        errors = zip(images, metrics.mse.tolist(), strict=True)
+        records += [Record(f"{end}_mse", image.label, image.name, mse) for image, mse in errors]
     return Evaluation(data.split, tuple(records), ends.get("worst"), ends.get("best"), data.dataset.classes)
 
 
@@ -190,16 +197,6 @@ def _pca_mse(data: _EvalData, sizes: set[int]) -> dict[int, float]:
     largest = PCA.fit(train, max(sizes))
     fitted = {size: PCA(largest.mean, largest.components[:size]) for size in sizes}
     return {size: float(quality.mse(data.images, pca.reconstruct(data.images)).mean()) for size, pca in fitted.items()}
-
-
-def _extremes(data: _EvalData, result: Reconstruction, chosen: NDArray[np.intp]) -> Extremes:
-    labels = [None if label == NO_LABEL else int(label) for label in data.labels[chosen]]
-    images = [
-        InputImage(f"{data.split}:{index}", pixels, label, class_name=None if label is None else data.dataset.class_name(label))
-        for index, pixels, label in zip(chosen, data.images[chosen], labels, strict=True)
-    ]
-    metrics = Metrics(result.metrics.mse[chosen], result.metrics.psnr[chosen], result.metrics.ssim[chosen])
-    return Extremes(images, Reconstruction(result.originals[chosen], result.outputs[chosen], metrics))
 
 
 def _knn_accuracy(network: Network, data: _EvalData, codes: Array, k: int) -> Iterator[Record]:

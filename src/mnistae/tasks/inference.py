@@ -84,8 +84,7 @@ def interpolate(network: Network, images: Array, *, steps: int, slerp: bool = Fa
     if steps < 2:
         raise UsageError(f"invalid value for --steps: {steps}", hint="must be an integer from 2 (endpoints included)")
     codes = network.encode(images)
-    between = slerp_points if slerp else lerp_points
-    segments = [between(start, end, steps) for start, end in itertools.pairwise(codes)]  # each (steps, bottleneck)
+    segments = [points_between(start, end, steps, slerp=slerp) for start, end in itertools.pairwise(codes)]
     frames = network.decode(np.concatenate(segments))
     return frames.reshape(len(segments), steps, images.shape[1])
 
@@ -96,19 +95,13 @@ def require_two(count: int) -> None:
         raise UsageError("interpolation needs at least two images", hint="give two images or more")
 
 
-def lerp_points(start: Array, end: Array, steps: int) -> Array:
-    """Return evenly spaced points (steps, bottleneck) on the straight line between two codes, endpoints included."""
+def points_between(start: Array, end: Array, steps: int, *, slerp: bool) -> Array:
+    """Return evenly spaced points (steps, bottleneck) on the line or the arc between two codes, endpoints included."""
     t = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-    return start * (1 - t) + end * t
-
-
-def slerp_points(start: Array, end: Array, steps: int) -> Array:
-    """Return evenly spaced points (steps, bottleneck) on the arc between two codes, endpoints included."""
-    lengths = float(np.linalg.norm(start)) * float(np.linalg.norm(end))
+    lengths = float(np.linalg.norm(start)) * float(np.linalg.norm(end)) if slerp else 0.0
     angle = np.arccos(np.clip(start @ end / lengths, -1, 1)) if lengths else 0.0
-    if np.sin(angle) < 1e-4:  # no unique arc: a code is zero, or the angle is 0 or 180 degrees
-        return lerp_points(start, end, steps)
-    t = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+    if np.sin(angle) < 1e-4:  # a line is wanted, or there is no unique arc: a code is zero, or the angle is 0 or 180 degrees
+        return start * (1 - t) + end * t
     points: Array = ((np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)).astype(np.float32)
     return points
 

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -126,7 +127,7 @@ def test_foreign_text_is_text(report: Content, tmp_path: Path, monkeypatch: pyte
 
     With autoescape off, most of the same texts do.
     """
-    monkeypatch.setattr(payload, "pack", lambda array: {"type": "u1", "data": str(len(array))})  # 35 times 2.5 MB take time
+    monkeypatch.setattr(payload, "pack", len)  # deflating 2.5 MB takes time
     escaped, bare = (jinja2.FileSystemBytecodeCache(str(tmp_path), pattern) for pattern in ("%s.escaped", "%s.bare"))
     environment = jinja2.Environment
     monkeypatch.setattr(jinja2, "Environment", functools.partial(environment, bytecode_cache=escaped))
@@ -169,37 +170,50 @@ def test_command_names_what_is_not_the_recipes(
     assert contents.train_command(name, Metadata(model, training, Provenance("digest", "cpu", 2))) == expected
 
 
-@pytest.mark.parametrize(("active", "metric"), [(8, "cosine"), (2, "cosine"), (1, "Euclidean")])
-def test_map_names_its_distances(report: Content, active: int, metric: str) -> None:
-    """Codes of a single active unit have one direction: t-SNE places them by Euclidean distance."""
-    codes = np.where(np.arange(8) < active, report.map.codes, 0)
-    shown = replace(report.map, codes=codes)
-    text = page.render(replace(report, map=shown), FACTS).decode()
-    assert f"codes with {metric} distances" in text
+def with_codes(report: Content, active: int) -> Content:
+    """Return the report with a map of codes of so many active units."""
+    return replace(report, map=replace(report.map, codes=np.where(np.arange(8) < active, report.map.codes, 0)))
 
 
-@pytest.mark.parametrize(
-    ("active", "expected"),
-    [(8, None), (7, "7 of 8. 1 dead unit is zero for every"), (5, "5 of 8. 3 dead units are zero for every")],
-)
-def test_dead_units_are_counted(report: Content, active: int, expected: str | None) -> None:
-    """The evaluation says how many units are dead, if any."""
+def with_units(report: Content, active: int) -> Content:
+    """Return the report with an evaluation of so many active units."""
     records = [one._replace(value=active) if one.metric == "active_units" else one for one in report.evaluation.records]
-    found = replace(report, evaluation=replace(report.evaluation, records=tuple(records)))
-    text = " ".join(Elements(page.render(found, FACTS)).text.split())
-    assert expected in text if expected else "dead unit" not in text
+    return replace(report, evaluation=replace(report.evaluation, records=tuple(records)))
 
 
-@pytest.mark.parametrize("epochs", [50, 51])
-def test_same_weights_are_promised_of_a_finished_run_alone(report: Content, epochs: int) -> None:
-    """The command of an interrupted run trains it to the end: with other weights than those of the page."""
+def with_epochs(report: Content, epochs: int) -> Content:
+    """Return the report of a run of 50 of so many epochs."""
     metadata = report.checkpoint.metadata
     assert metadata.training is not None
     metadata = replace(metadata, training=replace(metadata.training, epochs=epochs))
-    checkpoint = replace(report.checkpoint, metadata=metadata)
-    text = page.render(replace(report, checkpoint=checkpoint), FACTS).decode()
-    assert ("the weights are the same to the last bit" in text) == (epochs == 50)
-    assert ("trained for 50 of the 51 epochs; the command trains for all of them" in text) == (epochs == 51)
+    return replace(report, checkpoint=replace(report.checkpoint, metadata=metadata))
+
+
+@pytest.mark.parametrize(
+    ("change", "number", "present", "absent"),
+    [
+        (with_codes, 2, "codes with cosine distances", "Euclidean"),
+        (with_codes, 1, "codes with Euclidean distances", "cosine"),  # they have one direction
+        (with_units, 8, "Active bottleneck units: 8 of 8.", "dead unit"),
+        (with_units, 7, "7 of 8. 1 dead unit is zero for every", "dead units"),
+        (with_units, 5, "5 of 8. 3 dead units are zero for every", "dead unit is"),
+        (with_epochs, 50, "the weights are the same to the last bit", "trains for all of them"),
+        (with_epochs, 51, "trained for 50 of the 51 epochs; the command trains for all of them", "to the last bit"),
+    ],
+)
+def test_sentences_fit_the_network(
+    report: Content,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Content, int], Content],
+    number: int,
+    present: str,
+    absent: str,
+) -> None:
+    """The page names its distances, counts dead units, and promises the same weights of a finished run alone."""
+    monkeypatch.setattr(payload, "pack", len)  # deflating 2.5 MB takes time
+    text = " ".join(Elements(page.render(change(report, number), FACTS)).text.split())
+    assert present in text
+    assert absent not in text
 
 
 @pytest.mark.parametrize(

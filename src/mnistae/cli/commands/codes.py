@@ -18,7 +18,7 @@ from mnistae.cli.console import Reporter
 from mnistae.cli.groups import IMAGE_HELP, DatasetOptions, NetworkOptions, OutputOptions, format_option, output_option
 from mnistae.cli.inputs import Inputs
 from mnistae.cli.results import Destination
-from mnistae.core.arrays import NO_LABEL, Array, to_float
+from mnistae.core.arrays import Array, to_float
 from mnistae.core.errors import DataError, UsageError
 from mnistae.core.files import atomic
 from mnistae.data import references
@@ -108,12 +108,8 @@ def _of_split(reporter: Reporter, checkpoint: Checkpoint, network: Network, data
     found = []
     for start in range(0, data.length(split), code_io.BLOCK):
         images, labels = data.block(split, start, start + code_io.BLOCK)
-        yield Block(
-            [f"{split}:{k}" for k in range(start, start + len(images))],
-            [None if label == NO_LABEL else int(label) for label in labels],
-            network.encode(to_float(images)),
-            [data.class_name(label) for label in labels] if data.classes else None,
-        )
+        names = [f"{split}:{k}" for k in range(start, start + len(images))]
+        yield Block.labelled(names, labels, network.encode(to_float(images)), data.classes)
         found.append(drift.brightness(images))
     means, backgrounds = map(np.concatenate, zip(*found, strict=True))
     inputs.warn_unlike_split(reporter, [checkpoint], data, split, (means, backgrounds))

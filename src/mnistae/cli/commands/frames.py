@@ -174,6 +174,6 @@ def _render(
         case "gif":
             return image_io.gif(animated, frames_per_second=fps)
         case "npy":
-            return image_io.npy_bytes(frames)
+            return image_io.npy_header(len(frames)) + frames.tobytes()
         case _:
             return figures.render(figure(), kind)

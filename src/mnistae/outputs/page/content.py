@@ -64,11 +64,6 @@ class Content:
     neighbours: Sample
     denoised: Array
 
-    @property
-    def name(self) -> str:
-        """The checkpoint's name, or that of its file."""
-        return self.checkpoint.name or self.checkpoint.path.name
-
 
 def collect(
     model: tuple[Checkpoint, Network], denoiser: Network, dataset: Dataset, images: Sequence[InputImage], progress: Progress

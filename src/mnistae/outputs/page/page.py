@@ -32,7 +32,9 @@ def render(content: Content, facts: Sequence[tuple[str, str]]) -> bytes:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    style, script = (FOLDER / "page.css").read_text("utf-8"), join_scripts()
+    style = (FOLDER / "page.css").read_text("utf-8")
+    lines = [line for name in SCRIPTS for line in (FOLDER / name).read_text("utf-8").splitlines(keepends=True)]
+    script = "".join(line.removeprefix("export ") for line in lines if not line.startswith("import "))
     environment = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -56,12 +58,6 @@ def render(content: Content, facts: Sequence[tuple[str, str]]) -> bytes:
         data=payload.build(content),
     )
     return page.encode("utf-8", "backslashreplace")
-
-
-def join_scripts() -> str:
-    """Return the modules of the script as one module."""
-    lines = [line for name in SCRIPTS for line in (FOLDER / name).read_text("utf-8").splitlines(keepends=True)]
-    return "".join(line.removeprefix("export ") for line in lines if not line.startswith("import "))
 
 
 def _hash(text: str) -> str:

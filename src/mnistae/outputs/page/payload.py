@@ -15,7 +15,7 @@ from mnistae.outputs.maps import class_name
 from mnistae.outputs.page import drawings
 from mnistae.outputs.page.content import EVERY, Content
 from mnistae.tasks import noise as noises
-from mnistae.tasks.embedding import Embedding, Method, Sample
+from mnistae.tasks.embedding import Method, Sample
 from mnistae.tasks.evaluation import NOISE_LEVELS
 from mnistae.tasks.noise import Noise
 
@@ -31,7 +31,11 @@ def build(content: Content) -> dict[str, Any]:
     starts, near, points = content.starts, content.neighbours, content.points
     active = [unit for unit, found in enumerate(content.ranges) if not found.is_dead]
     classes = content.dataset.classes
-    shown = _names(content.map, classes)
+    shown, extent = _names(content.map, classes), None
+    if content.map.method is Method.CODES:  # the lowest codes, and the codes per unit of length
+        low, high = content.map.positions.min(axis=0), content.map.positions.max(axis=0)
+        inner = drawings.SIZE - 2 * drawings.MARGIN
+        extent = [*low.tolist(), *((high - low) / inner).tolist(), drawings.MARGIN]
     arrays: dict[str, NDArray[Any]] = {
         **content.checkpoint.weights,
         "uniform": noises.field(Noise.UNIFORM, (PIXELS,), seed=0),
@@ -45,16 +49,12 @@ def build(content: Content) -> dict[str, Any]:
         "places": drawings.places(content.map)[points],
     }
     return {
-        "names": {
-            "starts": _names(starts, classes),
-            "near": _names(near, classes),
-            "points": [shown[row] for row in points],
-        },
+        "names": {"starts": _names(starts, classes), "near": _names(near, classes), "points": [shown[row] for row in points]},
         "ranges": [[unit.low, unit.high] for unit in content.ranges],
         "units": active[:MAX_UNITS],
         "noises": list(NOISE_LEVELS.items()),
         "every": EVERY,
-        "extent": _extent(content.map),
+        "extent": extent,
         "arrays": {name: pack(array) for name, array in arrays.items()},
     }
 
@@ -75,12 +75,3 @@ def _names(sample: Sample, classes: Sequence[str]) -> list[tuple[str, str]]:
     """Return the name and the class of each image; an empty one if it has no label."""
     labels = ["" if label == NO_LABEL else escape(class_name(int(label), classes)) for label in sample.labels]
     return list(zip(sample.names, labels, strict=True))
-
-
-def _extent(found: Embedding) -> list[float] | None:
-    """Return the lowest codes and the codes per unit of length of a map that shows the codes themselves."""
-    if found.method is not Method.CODES:
-        return None
-    low, high = found.positions.min(axis=0), found.positions.max(axis=0)
-    inner = drawings.SIZE - 2 * drawings.MARGIN
-    return [*low.tolist(), *((high - low) / inner).tolist(), drawings.MARGIN]

@@ -78,22 +78,16 @@ def _render(canvas: Canvas, dots: NDArray[np.bool_], *, is_fine: bool) -> list[s
         bits = np.einsum("krycx,yx->krc", cells, BRAILLE)  # (curves, lines, characters)
     else:
         bits = dots.astype(int)
+    owners = np.where(bits.any(axis=0), len(bits) - 1 - (bits[::-1] > 0).argmax(axis=0), -1)  # (lines, characters)
+    cells = np.stack([owners, np.bitwise_or.reduce(bits)], axis=2)
     lines = []
-    for line in bits.swapaxes(0, 1):  # (curves, characters)
+    for line in cells.tolist():
         text = ""
-        for owner, run in itertools.groupby((_cell(column, is_fine=is_fine) for column in line.T), key=itemgetter(0)):
-            signs = "".join(sign for _, sign in run)
-            text += signs if owner is None else canvas.coloured(signs, owner)
+        for owner, run in itertools.groupby(line, key=itemgetter(0)):
+            signs = "".join(chr(0x2800 | dots) if is_fine else MARKERS[owner % len(MARKERS)] for _, dots in run)
+            text += " " * len(signs) if owner < 0 else canvas.coloured(signs, owner)
         lines.append(text.rstrip(" "))
     return lines
-
-
-def _cell(bits: NDArray[np.int_], *, is_fine: bool) -> tuple[int | None, str]:
-    """Return the curve on top and the character of a cell, given the bits of each curve."""
-    if not bits.any():
-        return None, " "
-    owner = int(np.flatnonzero(bits)[-1])
-    return owner, chr(0x2800 | int(np.bitwise_or.reduce(bits))) if is_fine else MARKERS[owner % len(MARKERS)]
 
 
 def _legend(canvas: Canvas, curves: Mapping[str, Sequence[float]], margin: int, *, is_fine: bool) -> list[str]:

@@ -32,10 +32,14 @@ def mosaic(
     rows are shown, and the last line counts the others, out of `total` if that is larger.
     """
     rows = len(columns[0])
-    side, across = _fit(rows, len(columns), canvas)
+    for side in range(SIDE, MIN_TILE - 1, -2):  # the largest tile at which all rows fit, else the smallest
+        across = (canvas.width + GAP) // (len(columns) * (side + GAP))  # rows side by side
+        height = side // 2 + 1  # a line for two rows of pixels, and one for the caption or the gap
+        if across and -(-rows // across) * height <= canvas.height:
+            break
     if not across:
         return []
-    shown = min(rows, across * max(canvas.height // _lines(side), 1))
+    shown = min(rows, across * max(canvas.height // height, 1))
     lines: list[str] = []
     for start in range(0, shown, across):
         several = range(start, min(start + across, shown))
@@ -50,20 +54,6 @@ def mosaic(
     if left:
         lines.append(f"{'…' if canvas.has_blocks else '...'} and {left:,} more"[: canvas.width])
     return lines
-
-
-def _fit(rows: int, columns: int, canvas: Canvas) -> tuple[int, int]:
-    """Return the largest tile size at which all rows fit, else the smallest, and the number of rows side by side."""
-    for side in range(SIDE, MIN_TILE - 1, -2):
-        across = (canvas.width + GAP) // (columns * (side + GAP))
-        if across and -(-rows // across) * _lines(side) <= canvas.height:
-            break
-    return side, across
-
-
-def _lines(side: int) -> int:
-    """Return the number of lines of a tile: one for two rows of pixels, and one for the caption or the gap."""
-    return side // 2 + 1
 
 
 def _tile(image: Array, side: int, canvas: Canvas) -> list[str]:
