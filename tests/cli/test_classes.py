@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from tests.conftest import Cli
@@ -13,20 +12,14 @@ CLASSES = ("Ankle boot", "cat", "dog")
 NOTE = "train: 12 images from 'train', 3 classes; test: 6 images from 'test', 3 classes"
 
 
-@pytest.fixture
-def named(tmp_path: Path, digits: dict[str, np.ndarray]) -> str:
-    """A folder of three classes with four training and two test images each."""
+def test_names_of_classes(cli: Cli, tmp_path: Path, digits: dict[str, np.ndarray]) -> None:
+    """Rows of tables and documents, images and codes have the name of their class; what is encoded can be decoded again."""
     for split, count in (("train", 12), ("test", 6)):
         for index, image in enumerate(digits[f"{split}_images"][:count]):
             path = tmp_path / "named" / split / CLASSES[index % 3] / f"{index}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path)
-    return str(tmp_path / "named")
-
-
-def test_names_of_classes(cli: Cli, named: str) -> None:
-    """Rows of tables and documents, images and codes have the name of their class; what is encoded can be decoded again."""
-    data = ("--dataset", named)
+    data = ("--dataset", tmp_path / "named")
     document = json.loads(cli("evaluate", "-c", "lab", *data, "--json", "--extremes", "1").out)
     assert [(row["digit"], row["class"]) for row in document["digits"]] == list(enumerate(CLASSES))
     assert document["worst"][0]["class"] == CLASSES[document["worst"][0]["label"]]
@@ -43,7 +36,7 @@ def test_names_of_classes(cli: Cli, named: str) -> None:
     assert (header.split(",")[:4], first.split(",")[:3]) == (["image", "label", "class", "c0"], ["0", "0", "Ankle boot"])
     Path("codes.csv").write_text(f"{header}\n{first}\n")
     assert cli("decode", "codes.csv", "-c", "lab", "--json").code == 0
-    document = json.loads(cli("datasets", "verify", named, "--json").out)
+    document = json.loads(cli("datasets", "verify", tmp_path / "named", "--json").out)
     assert (document["images"], document["labels"]) == ({"train": 12, "test": 6}, {"train": 3, "test": 3})
     assert (document["classes"], document["notes"]) == (list(CLASSES), [NOTE])
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from mnistae.store import runs
 from tests.conftest import Cli, run_cli, run_in_pty
 from tests.support.saved_runs import IMPORTED, arrays, save

@@ -86,10 +86,10 @@ def sbatch(script: str, task: int, env: dict[str, str], step: Path, requeued: Pa
     """Run a task as SLURM does: send its step SIGUSR1 in the first attempt, repeat it when requeued; return the attempts."""
     env = {**env, "SLURM_ARRAY_TASK_ID": str(task), "SLURM_JOB_ID": "1", "STEP": str(step), "REQUEUED": str(requeued)}
     for attempt in range(1, 10):
-        # the run cannot end before the signal: it waits until the lines of its epochs are read
-        with subprocess.Popen(["sh", "-c", script], env=env, stderr=subprocess.PIPE, text=True, pipesize=4096) as job:
+        # The run cannot end before the signal: the lines of its epochs fill the pipe, which is read byte by byte.
+        with subprocess.Popen(["sh", "-c", script], env=env, stderr=subprocess.PIPE, bufsize=0, pipesize=4096) as job:
             assert job.stderr is not None
-            epochs = (line for line in job.stderr if line.startswith("epoch"))
+            epochs = (line for line in job.stderr if line.startswith(b"epoch"))
             if attempt == 1 and next(epochs):
                 os.kill(int(step.read_text()), signal.SIGUSR1)
             list(epochs)
@@ -103,7 +103,7 @@ def sbatch(script: str, task: int, env: dict[str, str], step: Path, requeued: Pa
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_job_array(cli: Cli, tiny: Path, home: Path, env: dict[str, str], tmp_path: Path) -> None:
     """A task of the README's SLURM array is requeued after a signal, and ends with the bytes of an uninterrupted run."""
-    words = f"--dataset {tiny} {' '.join(map(str, SIZES))} -e 300"
+    words = f"--dataset {tiny} {' '.join(map(str, SIZES))} -e 100"
     command = documented("sbatch", {"--recipe lab": words})
     options, script = command.split(" --wrap ")
     assert options == "sbatch --array=0-9 --time=60 --signal=USR1@60 --requeue"

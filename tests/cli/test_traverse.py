@@ -16,7 +16,9 @@ from mnistae.core.records import UnitRange, count_active
 from mnistae.model.numpy_network import NumpyNetwork
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
+from tests.cli.test_train import run_files
 from tests.conftest import Cli
+from tests.support.saved_runs import IMPORTED, arrays
 
 
 def document(cli: Cli, *words: object) -> dict[str, Any]:
@@ -70,16 +72,12 @@ def test_all_units_are_rows(cli: Cli, trained: str) -> None:
         assert (gif.size, gif.n_frames) == ((8 * 112, 112), 4)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("is_imported", [True, False])
-def test_ranges_that_are_not_kept_are_measured(cli: Cli, trained: str, tiny: Path, is_imported: bool) -> None:
+@pytest.mark.parametrize("changes", [{"training": None, "active_units": None}, {}], ids=["imported", "unfinished"])
+def test_ranges_that_are_not_kept_are_measured(cli: Cli, trained: str, tiny: Path, changes: dict[str, None]) -> None:
     """Ranges that are not in the checkpoint are computed from its data set, with a note."""
     expected = document(cli, 1, "-c", trained)["units"]
-    if is_imported:
-        rewritten(trained, training=None, active_units=None, unit_ranges=None)
-    else:
-        rewritten(trained, unit_ranges=None)
-    data = ("--dataset", tiny) if is_imported else ()
-    answer = cli("traverse", 1, "-c", trained, "--json", *data)
+    rewritten(trained, unit_ranges=None, **changes)
+    answer = cli("traverse", 1, "-c", trained, "--json", *(("--dataset", tiny) if changes else ()))
     assert "unit ranges are not stored in this checkpoint; computed from the training images of tiny" in answer.err
     units = json.loads(answer.out)["units"]
     for unit, other in zip(units, expected, strict=True):
@@ -96,31 +94,22 @@ def test_a_picture_needs_no_data_but_for_ranges_that_are_missing(cli: Cli, train
     assert cli("traverse", "own.png", "--raw", "-c", trained, "--dataset", "nowhere/").code == 4
 
 
-def test_a_dead_unit_is_named_and_stands_still(cli: Cli, trained: str) -> None:
+def test_a_dead_unit_is_named_and_stands_still(cli: Cli, tiny: Path) -> None:
     """A dead unit is listed in a warning, with stored or computed ranges, and its frames are all equal."""
-    found = runs.load(trained)
-    weights = {name: array.copy() for name, array in found.weights.items()}
-    weights["fc2.weight"][5], weights["fc2.bias"][5] = 0, -1
-    ranges = found.metadata.unit_ranges or ()
-    ranges = (*ranges[:5], UnitRange(0.0, 0.0), *ranges[6:])
-    dead = [str(k) for k, unit in enumerate(ranges) if unit.is_dead]
-    verb, numbers = ("is", f"unit {dead[0]}") if len(dead) == 1 else ("are", f"units {', '.join(dead)}")
-    for kept, active in ((ranges, count_active(ranges)), (None, None)):
-        metadata = dataclasses.replace(found.metadata, unit_ranges=kept, active_units=active)
-        atomic.write_bytes(found.path, checkpoint_format.encode_model(weights, metadata))
-        answer = cli("traverse", 1, "--unit", 5, "-o", "still.npy")
-        warnings = [line for line in answer.err.splitlines() if line.startswith("warning:")]
-        assert warnings == [f"warning: {len(dead)} of 8 bottleneck units {verb} dead (always zero): {numbers}"]
+    weights = arrays()
+    weights["fc2.weight"][1], weights["fc2.bias"][1] = 0, -1
+    for ranges, active in (((UnitRange(0.0, 2.0), UnitRange(0.0, 0.0)), 1), (None, None)):
+        runs.save_model("half", weights, dataclasses.replace(IMPORTED, unit_ranges=ranges, active_units=active))
+        answer = cli("traverse", 1, "--dataset", tiny, "--unit", 1, "-o", "still.npy")
+        warnings = [line for line in answer.err.splitlines() if "bottleneck" in line]
+        assert warnings == ["warning: 1 of 2 bottleneck units is dead (always zero): unit 1"]
         assert np.ptp(np.load("still.npy"), axis=0).max() == 0
 
 
 def test_a_finished_run_without_ranges_gets_them(cli: Cli, trained: str, home: Path) -> None:
-    """Resuming a run of an older version that has all its epochs adds the ranges: the bytes are those of a new run."""
-    folder = runs.folder(trained)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    rewritten(trained, unit_ranges=None)
-    state, metadata = checkpoint_format.decode_state(before[runs.STATE])
-    older = dataclasses.replace(metadata, unit_ranges=None)
-    atomic.write_bytes(folder / runs.STATE, checkpoint_format.encode_state(state, older))
+    """Resuming a run that was killed after its last epoch adds the ranges: the bytes are those of a whole run."""
+    before = run_files(home, trained)
+    state, metadata = runs.load_state(trained)
+    runs.save(trained, state, dataclasses.replace(metadata, unit_ranges=None))
     assert cli("train", "--resume", "--name", trained).code == 0
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert run_files(home, trained) == before
