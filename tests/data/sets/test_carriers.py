@@ -53,8 +53,6 @@ def check(path: Path, labels: np.ndarray = LABELS, *, split: str = "train", note
         ({"x": IMAGES, "y": LABELS.astype(str)}, LABELS, ()),
         ({"x": IMAGES, "y": np.where(LABELS < 9, LABELS.astype(int), -1)}, [*LABELS[:4], 255, *LABELS[5:]], ("1 train label",)),
         ({"x": IMAGES, "y": LABELS + 0.5}, NONE, ("12 train labels left out",)),
-        ({"x": IMAGES.astype(np.int64)}, NONE, ("array of int64 values from 0 to 255, divided by 255",)),
-        ({"x": IMAGES / 255, "y": LABELS}, LABELS, ()),
         ({"x": IMAGES * np.uint16(257)}, NONE, ("divided by 65535",)),
         ({"train_images": IMAGES, "val_images": IMAGES[:3]}, NONE, ("test: 3 images from 'val_images'", "used as the test")),
         ({"train_images": IMAGES, "val_images": IMAGES[:3], "test_images": IMAGES[:2]}, NONE, ("validation split left out",)),
@@ -243,7 +241,6 @@ LINE = text(LABELS[:1], ROWS[:1])
         (LINE * 3 + "9" + LINE[1:-1] + ",7\n", "cannot read the data set '{path}': line 4: 786 columns, expected 785"),
         (text(LABELS, ROWS)[:-2] + "y\n", "cannot read the data set '{path}': line 12: 'y' in column 785 is not a number"),
         (LINE.replace(",0,", ",-7,", 1), "float32 values from -7 to 255, expected 0 to 1 or 0 to 255: '{path}'"),
-        (LINE.replace(",0,", ",nan,", 1), "array with NaN or infinite values: '{path}'"),
         ("\ufeff" + LINE.replace("", "\0"), "cannot read the data set '{path}': it is not UTF-8 text"),
         (text(LABELS, ROWS).encode("utf-16-le").decode("latin-1"), "cannot read the data set '{path}': it is not UTF-8 text"),
         (text(ROWS[:, :9], LABELS, ROWS[:, 9:], header=MIDDLE), "column 10 ('label') is among the pixels: '{path}'"),
@@ -271,7 +268,7 @@ def test_damaged_csv(tmp_path: Path) -> None:
     generator, path = random.Random(0), tmp_path / "a.csv"
     sound = text(LABELS[:3], ROWS[:3], header=HEADER).encode()
     refused = 0
-    for _ in range(100):
+    for _ in range(40):
         at, kept = generator.randrange(len(sound)), generator.choice((0, 1, 40))
         path.write_bytes(sound[:at] + bytes(generator.choices(b"\0\r\n\"',;.-e09\xff ", k=3)) + sound[at + kept :])
         try:
@@ -281,7 +278,7 @@ def test_damaged_csv(tmp_path: Path) -> None:
         else:
             assert rows.dtype == np.uint8
             assert rows.shape[1] == 784
-    assert 30 < refused < 100
+    assert 10 < refused < 40
 
 
 def test_large_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

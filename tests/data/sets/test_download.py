@@ -26,6 +26,7 @@ CONTENT = struct.pack(">IIII", 0x803, 10, 28, 28) + random.Random(0).randbytes(7
 ARCHIVE = gzip.compress(CONTENT, mtime=0)
 FILES = {NAME: ARCHIVE}
 LIMITS = Limits(stall=0.3, deadline=3.0, pauses=())
+SHORT = replace(LIMITS, deadline=0.8)
 PATIENT = Limits(stall=5.0, deadline=10.0, pauses=())
 RETRIES = Limits(stall=5.0, deadline=30.0, pauses=(0.05, 0.1))
 
@@ -99,7 +100,7 @@ def test_bad_mirror(behaviour: str, folder: Path, hosts: list[str]) -> None:
     """D1, D2 and T9: where every mirror fails, an error has a reason for each, and no file is left; a good one delivers."""
     with Mirror(FILES, behaviour) as mirror, Mirror(FILES) as good:
         with pytest.raises(DataError) as caught:
-            fetch_archive(archive_at(mirror, mirror), folder, limits=LIMITS)
+            fetch_archive(archive_at(mirror, mirror), folder, limits=SHORT if behaviour == "drip" else LIMITS)
         assert names_in(folder) == []
         fetch_archive(archive_at(mirror, good), folder, limits=replace(LIMITS, pauses=(0.1,) * 9))
         host = mirror.url.split("/")[2]

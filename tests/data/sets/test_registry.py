@@ -23,26 +23,20 @@ def test_entry(entry: DatasetInfo) -> None:
     assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in entry.sha256.values())
 
 
-def test_classes() -> None:
-    """The classes are those of torchvision's tables."""
-    for entry in DATASETS.values():
-        table = getattr(torchvision.datasets, entry.torchvision)
-        split = entry.name.removeprefix("emnist-")
-        known = table.classes_split_dict[split] if entry.torchvision == "EMNIST" else getattr(table, "classes", [])
-        assert not entry.classes or list(entry.classes) == known
-
-
 @each_entry
-def test_mirrors_are_those_of_torchvision(entry: DatasetInfo) -> None:
-    """The first mirror is torchvision's, over https."""
+def test_torchvision(entry: DatasetInfo) -> None:
+    """The classes are those of torchvision's tables, and the first mirror is torchvision's, over https."""
     table = getattr(torchvision.datasets, entry.torchvision)
-    known = {
+    by_split = getattr(table, "classes_split_dict", {})
+    classes = by_split.get(entry.name.removeprefix("emnist-"), getattr(table, "classes", []))
+    assert not entry.classes or list(entry.classes) == classes
+    mirror = {
         "EMNIST": getattr(table, "url", ""),
         "QMNIST": table.resources["train"][0][0].rpartition("/")[0] + "/" if isinstance(table.resources, dict) else "",
         # torchvision's is an S3 web site, which has no https
         "FashionMNIST": "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
     }.get(entry.torchvision, table.mirrors[0])
-    assert entry.mirrors[0] == known.replace("http://", "https://")
+    assert entry.mirrors[0] == mirror.replace("http://", "https://")
 
 
 @pytest.mark.parametrize(

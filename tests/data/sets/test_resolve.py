@@ -1,6 +1,5 @@
 """A data set is looked for in the user's folder, then in our own, then on a mirror."""
 
-import gzip
 import json
 import os
 import shutil
@@ -12,7 +11,7 @@ import pytest
 
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import DataError, UsageError
-from mnistae.data.sets import cache, folders, glyphs, registry, resolve
+from mnistae.data.sets import cache, folders, glyphs, resolve
 from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.data.sets.registry import DATASETS, DatasetInfo
 from tests.conftest import idx_bytes, write_idx
@@ -68,11 +67,9 @@ def test_partial_own_folder(own: Path, mirror: Mirror, digits: Digits, monkeypat
     assert mirror.requests == [f"/{FILES[2]}.gz"]
 
 
-@pytest.mark.parametrize("name", ["a file", "x" * 5000])
-def test_not_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """MNISTAE_DATA_DIR must name a folder."""
-    (tmp_path / "a file").touch()
-    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / name))
+def test_not_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MNISTAE_DATA_DIR must name a folder, also if its name is too long for one."""
+    monkeypatch.setenv("MNISTAE_DATA_DIR", "x" * 5000)
     with pytest.raises(DataError, match="MNISTAE_DATA_DIR is not a folder: ") as caught:
         resolve.open_dataset("mnist")
     assert caught.value.hint == "set it to the folder of the data, or unset it"
@@ -172,11 +169,9 @@ def test_folder_of_the_same_name(own: Path, digits: Digits, open_: Callable[[str
 
 @pytest.mark.parametrize("reference", ["minst", "", "x" * 5000, "a\0b"])
 def test_unknown(reference: str) -> None:
-    """A reference that is neither a name nor a path is a usage error, a near miss with the name that was meant."""
-    with pytest.raises(UsageError) as caught:
+    """A reference that is neither a name nor a path is a usage error."""
+    with pytest.raises(UsageError, match=f"^unknown data set: '{reference}'$"):
         resolve.open_dataset(reference)
-    assert caught.value.message == f"unknown data set: '{reference}'"
-    assert caught.value.hint == registry.unknown(reference).hint
 
 
 def test_name_of_images_in_memory() -> None:
@@ -210,15 +205,10 @@ def test_glyphs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told == ["drawing the built-in digits"]
 
 
-def test_real_mnist(real_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real MNIST is what it is known to be, and the same from archives and from raw files."""
-    monkeypatch.setenv("MNISTAE_HOME", str(tmp_path / "uncached"))
+@pytest.mark.usefixtures("real_mnist")
+def test_real_mnist() -> None:
+    """The real MNIST is what it is known to be."""
     dataset = resolve.open_dataset("mnist")
     assert [dataset.length(split) for split in Split] == [60_000, 10_000]
     assert dataset.labels(Split.TRAIN)[:5].tolist() == [5, 0, 4, 1, 9]
     assert dataset.images(Split.TRAIN).mean() / 255 == pytest.approx(0.1307, abs=5e-5)
-    for name in FILES:
-        (tmp_path / name).write_bytes(gzip.decompress((real_mnist / f"{name}.gz").read_bytes()))
-    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path))
-    copy = resolve.open_dataset("mnist")
-    assert (copy.location != dataset.location, copy.digest) == (True, dataset.digest)

