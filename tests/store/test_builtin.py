@@ -10,7 +10,7 @@ from mnistae.core.config import RECIPES
 from mnistae.core.errors import ExitCode
 from mnistae.model import backend
 from mnistae.store import builtin, runs, verification
-from tests.conftest import Cli, run_cli
+from tests.conftest import Cli
 from tests.support.images import five, saved
 from tests.support.saved_runs import save
 
@@ -58,14 +58,14 @@ def test_built_in_checkpoints_stay(cli: Cli) -> None:
     assert shown == [True, False]
 
 
-def test_works_right_after_installation(home: Path) -> None:
+def test_works_right_after_installation(cli: Cli, home: Path) -> None:
     """An own picture is denoised in an empty home, without a network and without data."""
     Path("photo.png").write_bytes(saved(five(side=300)))
     assert not home.exists()
-    done = run_cli("denoise", "photo.png", "--noise", "none")
-    assert (done.returncode, done.stdout[:18]) == (0, b"denoise-photo-none")
-    assert Path(done.stdout.decode().strip()).is_file()
-    assert b"using built-in checkpoint 'denoise'" in done.stderr
+    done = cli("denoise", "photo.png", "--noise", "none")
+    assert (done.code, done.out[:18]) == (0, "denoise-photo-none")
+    assert Path(done.out.strip()).is_file()
+    assert "using built-in checkpoint 'denoise'" in done.err
 
 
 def test_recipe_denoise_denoises_better(real_mnist: object) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistae.core.config import TrainConfig
@@ -24,7 +24,7 @@ from tests.support.checkpoint_bytes import (
     own_text,
     passes,
 )
-from tests.support.client import log_result
+from tests.support.client import log_result, trials
 
 DAMAGED = "retrain it, or copy the original again"
 
@@ -217,6 +217,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=trials(40, 1000))
 @given(st.dictionaries(st.sampled_from(list(json.loads(own_text()))), JSON, max_size=3))
 def test_any_metadata(changes: dict[str, Any]) -> None:
     """Any metadata with a right digest is taken or refused, and one that is taken comes back as it was written."""

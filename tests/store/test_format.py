@@ -91,8 +91,8 @@ def taken(data: bytes, bits: Iterable[int], decode: Decode, costs: Costs) -> lis
     return [bit for bit in bits if costs.of(passes, flipped(data, bit), decode)]
 
 
-STEP = trials(7, 1)
-"""The quick set flips every seventh bit, so that all bits of a byte occur."""
+STEP = trials(13, 1)
+"""The quick set flips every thirteenth bit, so that all bits of a byte occur."""
 
 
 def test_every_bit_of_the_header() -> None:
@@ -105,7 +105,7 @@ def test_every_bit_of_the_header() -> None:
     exponent = 8 * (MODEL_FILE.index(b"1e-05") + 1) + 5  # 1E-05 is the same number, one bit away
     bits = [*range(0, 8 * head(MODEL_FILE), STEP), exponent]
     assert taken(MODEL_FILE, bits, checkpoint_format.decode_model, costs) == []
-    sample = random.Random(0).sample(state_bits, trials(500, len(state_bits)))
+    sample = random.Random(0).sample(state_bits, trials(250, len(state_bits)))
     assert taken(STATE_FILE, sample, checkpoint_format.decode_state, costs) == []
     assert costs.are_low, str(costs)
     log_result("C1", trials=costs.calls, note=f"{len(bits):,} of a model's, {len(sample):,} of a state's; {costs}")
@@ -117,7 +117,7 @@ def test_every_bit_of_the_header_control(monkeypatch: pytest.MonkeyPatch) -> Non
     data = checkpoint_format.encode_model(arrays(), metadata())
     bits = range(0, 8 * head(data), STEP)
     seen = taken(data, bits, checkpoint_format.decode_model, Costs())
-    assert len(seen) > 100
+    assert len(seen) > 50
     log_result("C1", trials=0, control=f"digest not compared: {len(seen):,} of {len(bits):,} flips taken")
 
 
@@ -127,9 +127,9 @@ LAB_FILE = checkpoint_format.encode_model(arrays(ModelConfig()), metadata(ModelC
 @pytest.mark.parametrize(
     ("data", "decode", "quick", "long"),
     [
-        (MODEL_FILE, checkpoint_format.decode_model, 500, 10_000),
-        (LAB_FILE, checkpoint_format.decode_model, 50, 200),
-        (STATE_FILE, checkpoint_format.decode_state, 200, 10_000),
+        (MODEL_FILE, checkpoint_format.decode_model, 250, 10_000),
+        (LAB_FILE, checkpoint_format.decode_model, 25, 200),
+        (STATE_FILE, checkpoint_format.decode_state, 100, 10_000),
     ],
     ids=["small", "lab", "state"],
 )
@@ -147,9 +147,9 @@ def test_bits_of_the_body_control(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint_format, "_digest", lambda _tensors, _fields: "0" * 64)
     data = checkpoint_format.encode_model(arrays(), metadata())
     assert not same(checkpoint_format.decode_model(flipped(data, 8 * len(data) - 20))[0], arrays())
-    bits = random.Random(0).sample(range(8 * head(data), 8 * len(data)), 200)
+    bits = random.Random(0).sample(range(8 * head(data), 8 * len(data)), trials(100, 200))
     seen = len(taken(data, bits, checkpoint_format.decode_model, Costs()))
-    assert seen > 180  # the others make a number infinite
+    assert seen > 0.9 * len(bits)  # the others make a number infinite
     log_result("C3", trials=0, control=f"digest not compared: {seen} of {len(bits)} flips taken")
 
 
@@ -158,7 +158,7 @@ def test_cut_short_or_too_long() -> None:
     costs, cuts = Costs(), 0
     for data, decode in ((MODEL_FILE, checkpoint_format.decode_model), (STATE_FILE, checkpoint_format.decode_state)):
         body = range(head(data), len(data))
-        ends = [*range(0, head(data), STEP), *random.Random(0).sample(body, trials(200, 1000)), *range(0, len(data), 4096)]
+        ends = [*range(0, head(data), STEP), *random.Random(0).sample(body, trials(100, 1000)), *range(0, len(data), 4096)]
         assert [end for end in (*ends, len(data) - 1) if costs.of(passes, data[:end], decode)] == []
         tails = (b"\0", b" ", b"}", bytes(2**20), data)
         assert not any(costs.of(passes, data + tail, decode) for tail in tails)

@@ -1,7 +1,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistae.core.config import RECIPES, ModelConfig, Precision, TrainConfig
@@ -61,6 +61,7 @@ def test_default(model: ModelConfig, config: TrainConfig, dataset: str, expected
     assert names.is_valid(expected)
 
 
+@settings(max_examples=50)
 @given(st.text(st.characters(exclude_categories=[])), st.floats(1e-300, 1e300), st.floats(0, 1e300), st.integers(0, 2**32 - 1))
 def test_default_is_valid(dataset: str, rate: float, decay: float, seed: int) -> None:
     """Whatever the settings and the folder's name, the default is a valid name, and another seed has another one."""

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 import shlex
 import shutil
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnistae.cli.commands import doctor
 from mnistae.core.config import TrainConfig
 from mnistae.core.errors import CheckpointError, MnistaeError, OutputError, UsageError
 from mnistae.store import runs, verification
@@ -234,12 +236,12 @@ def test_killed_before_its_first_model(store: Path) -> None:
     hint = "resume it with 'mnistae train --resume --name one'"
     assert refusal(runs.load, "one") == (CheckpointError, "run 'one' has no model yet", hint)
     with runs.lock("one"):  # as while its model is written
-        assert not verification.lacks_model("one")
-    assert verification.lacks_model("one")
+        assert verification.verify("one") is None
+    assert verification.verify("one") == "no model"
 
 
-def test_finished_without_a_model(cli: Cli, store: Path) -> None:
-    """The missing model of a finished run is reported, with the command that writes it again; an unfinished run is whole."""
+def test_finished_without_a_model(cli: Cli, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`verify`, `list` and `doctor` report the missing model of a finished run; one that is not finished has none yet."""
     save("one")
     metadata = dataclasses.replace(METADATA, training=TrainConfig(epochs=3))
     runs.save("two", runs.load_state("one")[0], metadata)
@@ -251,6 +253,11 @@ def test_finished_without_a_model(cli: Cli, store: Path) -> None:
     assert answer.err == (
         "error: 1 incomplete run: 'one' (no model)\nhint: save its model again with 'mnistae train --resume --name one'\n"
     )
+    rows = json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"]
+    assert [row["state"] for row in rows[:2]] == ["no model yet", "incomplete"]
+    monkeypatch.setattr(doctor, "MODULES", ())  # their import takes long
+    states = json.loads(cli("doctor", "--json").out)["checkpoints"]
+    assert (states["two"], states["one"]) == ("ok", "no model")
 
 
 def test_imported_run(store: Path) -> None:
