@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,25 +18,20 @@ from mnistae.data.sets.dataset import Arrays, Content, Dataset, Split
 from tests.support.images import RAMP, npy
 
 Digits = dict[str, np.ndarray]
+Loaded = InputImage | SkippedImage
 
 NOT_AN_IMAGE = f"expected {SYNTAX}"
 
 
-def dataset_of(digits: Digits) -> Dataset:
-    """Return the tiny data as a data set named `tiny`."""
-    arrays: Arrays = {role: array.reshape(len(array), -1) if array.ndim == 3 else array for role, array in digits.items()}
-    return Dataset("tiny", "nowhere", sorted(arrays), lambda: Content(arrays))
+def load(*texts: str, digits: Digits | None = None) -> Iterator[Loaded]:
+    """Yield what references give; the tiny data are a data set named `tiny`, and without them it must not be opened."""
 
+    def open_dataset() -> Dataset:
+        assert digits is not None, "the data set was opened"
+        arrays: Arrays = {role: array.reshape(len(array), -1) if array.ndim == 3 else array for role, array in digits.items()}
+        return Dataset("tiny", "nowhere", sorted(arrays), lambda: Content(arrays))
 
-def no_dataset() -> Dataset:
-    """Be a data set that must not be opened."""
-    raise AssertionError("the data set was opened")
-
-
-def resolve(digits: Digits, *texts: str, raw: bool = False) -> list[InputImage]:
-    """Return the images of references into the tiny data, none of which fails."""
-    found = references.load([references.parse(text) for text in texts], lambda: dataset_of(digits), raw=raw)
-    return [item for item in found if isinstance(item, InputImage)]
+    return references.load([references.parse(text) for text in texts], open_dataset, raw=True)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +75,7 @@ INVALID = {
 
 @pytest.mark.parametrize(("text", "hint"), [(text, hint) for hint, texts in INVALID.items() for text in texts])
 def test_not_an_image(text: str, hint: str) -> None:
-    """What is none of the forms is a usage error that repeats the word and says what is wrong, or lists the forms."""
+    """What is none of the forms is a usage error that repeats the text and says what is wrong, or lists the forms."""
     with pytest.raises(UsageError) as caught:
         references.parse(text)
     assert (caught.value.message, caught.value.hint) == (f"invalid image reference: '{text}'", hint)
@@ -92,7 +88,8 @@ def test_images_of_the_data_set(digits: Digits, text: str) -> None:
     split, (number, _, k) = "test" if kind == "test" else "train", rest.partition("/")
     labels = digits[f"{split}_labels"]
     index = np.flatnonzero(labels == int(number))[int(k or 0)] if kind == "digit" else int(number)
-    [picture] = resolve(digits, text)
+    [picture] = load(text, digits=digits)
+    assert isinstance(picture, InputImage)
     assert (picture.name, picture.label, picture.notes) == (text, labels[index], ())
     assert picture.pixels.dtype == np.float32
     np.testing.assert_array_equal(picture.pixels, digits[f"{split}_images"][index].reshape(784) / np.float32(255))
@@ -104,7 +101,6 @@ def test_images_of_the_data_set(digits: Digits, text: str) -> None:
         ("600", "tiny has 600 training images (0 to 599)"),
         ("test:100", "tiny has 100 test images (0 to 99)"),
         ("9" * 18, "tiny has 600 training images (0 to 599)"),
-        ("9" * 19, NOT_AN_IMAGE),
         (f"test:{'1' * 10_000}", NOT_AN_IMAGE),
         (f"digit:3/{10**30}", NOT_AN_IMAGE),
         ("digit:3/{threes}", "tiny has {threes} training images of digit 3, counted from 0"),
@@ -115,99 +111,70 @@ def test_past_the_end(digits: Digits, text: str, hint: str) -> None:
     threes = np.count_nonzero(digits["train_labels"] == 3)
     text, hint = text.format(threes=threes), hint.format(threes=threes)
     with pytest.raises(UsageError) as caught:
-        resolve(digits, text)
+        list(load(text, digits=digits))
     assert (caught.value.message, caught.value.hint) == (f"index out of range: '{text}'", hint)
 
 
 def test_without_labels(digits: Digits) -> None:
     """Images without labels are had by index; no digit is among them."""
     unlabelled = {**digits, "train_labels": np.full(600, NO_LABEL, np.uint8)}
-    assert [picture.label for picture in resolve(unlabelled, "0", "test:0")] == [None, digits["test_labels"][0]]
+    pictures = load("0", "test:0", digits=unlabelled)
+    assert [getattr(picture, "label", "skipped") for picture in pictures] == [None, digits["test_labels"][0]]
     with pytest.raises(UsageError) as caught:
-        resolve(unlabelled, "digit:3")
+        list(load("digit:3", digits=unlabelled))
     assert caught.value.hint == "tiny has 0 training images of digit 3, counted from 0"
 
 
-def test_files(digits: Digits, tmp_path: Path) -> None:
-    """A file gives its one image under its path, an array of several each under path[k], in order with the rest."""
-    one, several = tmp_path / "one.npy", tmp_path / "several.npy"
-    np.save(one, digits["test_images"][:1])
-    np.save(several, digits["test_images"][1:4].reshape(3, 784))
-    pictures = resolve(digits, str(several), "test:9", str(one))
-    assert [picture.name for picture in pictures] == [*(f"{several}[{k}]" for k in range(3)), "test:9", str(one)]
-    assert [picture.label for picture in pictures] == [None, None, None, digits["test_labels"][9], None]
-    expected = digits["test_images"][[1, 2, 3, 9, 0]].reshape(5, 784) / np.float32(255)
-    np.testing.assert_array_equal(references.stack(pictures), expected)
-
-
-def test_files_alone_need_no_data_set(digits: Digits) -> None:
-    """The data set is opened only for words that mean it."""
-    Path("a.npy").write_bytes(npy(digits["test_images"][0]))
-    assert [image.name for image in references.load([references.parse("a.npy")], no_dataset)] == ["a.npy"]
-    with pytest.raises(AssertionError, match="the data set was opened"):
-        list(references.load([references.parse("a.npy"), references.parse("0")], no_dataset))
-
-
-def folder_of(digits: Digits, *names: str) -> list[str]:
-    """Put pictures of these names, of the first test images by turns, into the working folder; return their names."""
+def folder_of(digits: Digits, *names: str) -> None:
+    """Put pictures of these names, of the first test images by turns, into the working folder."""
     for k, name in enumerate(names):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_bytes(b"P5 28 28 255\n" + digits["test_images"][k].tobytes())
-    return list(names)
 
 
-def test_a_folder_gives_its_pictures(digits: Digits) -> None:
-    """They come in natural order, and the first one has the note on the skipped files."""
-    names = folder_of(digits, "s/1.png", "s/10.png", "s/a.pgm")
+def test_files(digits: Digits) -> None:
+    """A file gives its one image under its path, an array of several each under path[k], a folder its files in natural order.
+
+    What cannot be loaded is in its place among them, and the first image of a folder has the note on the skipped files.
+    """
+    folder_of(digits, "s/1.png", "s/10.png")
+    Path("s/2.png").write_text("no picture")
     Path("s/a.heic").touch()
-    pictures = resolve(digits, "s", raw=True)
-    assert [(picture.name, picture.notes) for picture in pictures] == [
-        (name, () if k else ("skipped 1 .heic in 's'",)) for k, name in enumerate(names)
-    ]
-    np.testing.assert_array_equal(references.stack(pictures), digits["test_images"][:3].reshape(3, 784) / np.float32(255))
+    np.save("three.npy", digits["test_images"][2:5].reshape(3, 784))
+    found = list(load("three.npy", "gone.png", "s", "test:9", "*.pgm", digits=digits))
+    names = ["three.npy[0]", "three.npy[1]", "three.npy[2]", "gone.png", "s/1.png", "s/2.png", "s/10.png", "test:9", "*.pgm"]
+    assert [item.name for item in found] == names
+    pictures = [item for item in found if isinstance(item, InputImage)]
+    assert [item.name for item in found if isinstance(item, SkippedImage)] == ["gone.png", "s/2.png", "*.pgm"]
+    assert [picture.label for picture in pictures] == [None] * 5 + [digits["test_labels"][9]]
+    assert {picture.name: picture.notes for picture in pictures if picture.notes} == {"s/1.png": ("skipped 1 .heic in 's'",)}
+    expected = digits["test_images"][[2, 3, 4, 0, 1, 9]].reshape(6, 784) / np.float32(255)
+    np.testing.assert_array_equal(references.stack(pictures), expected)
 
 
 def test_pictures_come_as_they_are_read(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file is opened, and no part of an array read, before somebody asks for its pictures."""
+    """No file is opened, no part of an array read, before somebody asks for its pictures, and no data set without need."""
     folder_of(digits, "s/1.png", "s/2.png")
     np.save("many.npy", np.zeros((1000, 28, 28), np.uint8))
     opened = []
 
-    class Watched(io.FileIO):
-        def __init__(self, path: Path) -> None:
-            opened.append(self)
-            super().__init__(path)
+    def open_path(path: str) -> io.FileIO:
+        opened.append(io.FileIO(path))
+        return opened[-1]
 
-    monkeypatch.setattr("mnistae.data.images.decode.open_path", lambda path: io.BufferedReader(Watched(path)))
-    found = references.load([references.parse("s"), references.parse("many.npy")], no_dataset)
+    monkeypatch.setattr("mnistae.data.images.decode.open_path", open_path)
+    found = load("s", "many.npy")
     for k in range(3):
         assert len(opened) == k
         next(found)
     assert opened[-1].tell() < 100_000 < 1000 * 784
 
 
-def test_one_failure_leaves_the_others(digits: Digits) -> None:
-    """Files that give no picture stand as failures in their places; everything else is there, in order."""
-    folder_of(digits, "s/1.png", "s/3.png")
-    Path("s/2.png").write_text("no picture")
-    parsed = [references.parse(text) for text in ("gone.png", "s", "test:9", "*.npy")]
-    found = list(references.load(parsed, lambda: dataset_of(digits)))
-    assert [item.name for item in found] == ["gone.png", "s/1.png", "s/2.png", "s/3.png", "test:9", "*.npy"]
-    assert [isinstance(item, SkippedImage) for item in found] == [True, False, True, False, False, True]
-
-
-def test_a_wrong_word_comes_before_any_file(digits: Digits) -> None:
+def test_an_index_is_checked_before_any_file(digits: Digits) -> None:
     """An image that the data set does not have is found before a file is read."""
     os.mkfifo("pipe.png")
-    found = references.load([references.parse("pipe.png"), references.parse("600")], lambda: dataset_of(digits))
     with pytest.raises(UsageError, match="index out of range: '600'"):
-        next(iter(found))
-
-
-def load_stdin(monkeypatch: pytest.MonkeyPatch, stream: object) -> list[InputImage | SkippedImage]:
-    """Return what the reference - gives with this standard input."""
-    monkeypatch.setattr(sys, "stdin", stream)
-    return list(references.load([references.parse("-")], no_dataset))
+        next(load("pipe.png", "600", digits=digits))
 
 
 def holding(data: bytes) -> io.TextIOWrapper:
@@ -224,7 +191,8 @@ class WriteOnly(io.BytesIO):
 
 def test_an_array_that_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """The images of an array on standard input are numbered; those before its end have been given, in blocks."""
-    *images, failure = load_stdin(monkeypatch, holding(npy(np.tile(RAMP, (34, 1, 1)))[:-1]))
+    monkeypatch.setattr(sys, "stdin", holding(npy(np.tile(RAMP, (34, 1, 1)))[:-1]))
+    *images, failure = load("-")
     assert [image.name for image in images] == [f"-[{k}]" for k in range(64)]
     assert isinstance(failure, SkippedImage)
     assert failure.error.message == "truncated or oversized .npy file: 'stdin'"
@@ -241,7 +209,8 @@ def test_an_array_that_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_no_image_on_standard_input(monkeypatch: pytest.MonkeyPatch, stream: object, message: str) -> None:
     """A standard input without an image is reported by its kind: closed, unreadable, empty, something else."""
-    [failure] = load_stdin(monkeypatch, stream)
+    monkeypatch.setattr(sys, "stdin", stream)
+    [failure] = load("-")
     assert isinstance(failure, SkippedImage)
     assert failure.error.message == message
 
@@ -249,10 +218,9 @@ def test_no_image_on_standard_input(monkeypatch: pytest.MonkeyPatch, stream: obj
 def test_usage_of_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     """Standard input is given once and is no terminal; neither the data set nor a file is opened to find that out."""
     os.mkfifo("pipe.png")
-    refs = [references.parse(text) for text in ("-", "pipe.png", "0", "-")]
     with pytest.raises(UsageError, match="'-' given more than once"):
-        next(references.load(refs, no_dataset))
+        next(load("-", "pipe.png", "0", "-"))
     monkeypatch.setattr(sys, "stdin", holding(b""))
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     with pytest.raises(UsageError, match="no input: stdin is a terminal"):
-        next(references.load(refs[1:], no_dataset))
+        next(load("pipe.png", "0", "-"))

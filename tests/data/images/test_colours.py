@@ -17,9 +17,7 @@ def mapped(name: str, k: int = 1) -> Image.Image:
     return Image.fromarray(colormaps[name](np.rint(255 * FIVE).astype(np.uint8).repeat(k, 0).repeat(k, 1), bytes=True))
 
 
-@pytest.mark.parametrize(
-    ("name", "k"), [*((name, 1) for name in COLOUR_MAPS), ("viridis", 10), ("jet", 10), ("viridis_r", 1), ("jet_r", 4)]
-)
+@pytest.mark.parametrize(("name", "k"), [*((name, 1) for name in COLOUR_MAPS), ("viridis", 10), ("jet_r", 4)])
 def test_a_colour_map_is_read_by_value(name: str, k: int) -> None:
     """The image is the one that was saved, and the note names the map; a reversed map is dark on light."""
     images, notes = read(saved(mapped(name, k)))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from mnistae.core.arrays import Array
 from mnistae.core.errors import DataError
 from mnistae.data.images.layout import bounds
 from mnistae.data.images.normalise import INVERTED, NO_SHADES, SEVERAL, THICKENED, UNCHANGED, normalise
+from tests.support.photos import light
 
 DIGITS = {
     "one": [[(0.56, 0.1), (0.46, 0.9)]],
@@ -57,12 +57,6 @@ def apart(a: Array, b: Array) -> float:
     return min(float(np.abs(np.roll(a, shift, (0, 1)) - b).mean()) for shift in shifts)
 
 
-def ramp(ink: NDArray[np.floating], x: float = 0.0, y: float = 0.0, both: float = 0.0) -> Array:
-    """Light (h, w) that changes by these amounts from edge to edge, and falls by `both` towards the corners."""
-    v, u = np.meshgrid(*(np.linspace(-1, 1, side) for side in ink.shape), indexing="ij")
-    return np.asarray(1 + x * u / 2 + y * v / 2 - both * (u**2 + v**2) / 2, np.float32)
-
-
 def noise(ink: NDArray[np.floating], sigma: float) -> Array:
     return np.asarray(np.random.default_rng(5).normal(0, sigma, ink.shape), np.float32)
 
@@ -71,11 +65,11 @@ def on_paper(ink: Array, dark: float) -> Array:
     return np.asarray(0.85 * (1 - dark * ink), np.float32)
 
 
-def dusty(ink: Array) -> Array:
+def dusty(ink: Array, side: int = 2) -> Array:
+    """Return a page with 40 black specks."""
     page = on_paper(np.pad(ink, 100), 0.7)
-    at = np.random.default_rng(5).integers(0, len(page) - 2, (40, 2))
-    for y, x in at:
-        page[y : y + 2, x : x + 2] = 0
+    for y, x in np.random.default_rng(5).integers(0, len(page) - side, (40, 2)):
+        page[y : y + side, x : x + side] = 0
     return page
 
 
@@ -84,25 +78,22 @@ def blurred(picture: NDArray[np.floating], radius: float) -> Array:
     return np.asarray(page, np.float32) / np.float32(255)
 
 
-def with_left(page: Array, columns: int, level: float) -> Array:
-    """Return a page whose first columns have this level, as of a desk."""
-    page[:, :columns] = level
-    return page
+def beside_a_desk(ink: Array, level: float) -> Array:
+    return np.pad(on_paper(np.pad(ink, ((80, 80), (50, 80))), 0.6), ((0, 0), (30, 0)), constant_values=level)
 
 
 CHANGES: dict[str, Callable[[Array], NDArray[np.floating]]] = {
     "faint": lambda ink: 0.8 - 0.08 * ink,
     "off centre": lambda ink: np.pad(ink, ((150, 10), (20, 90))),
     "cut to the edge": lambda ink: 1 - ink[bounds(ink > 0.1)],
-    "wide page": lambda ink: 1 - np.pad(ink, ((0, 0), (50, 250))),
-    "steep light": lambda ink: on_paper(ink, 0.6) * ramp(ink, 0.9, -0.3) + noise(ink, 0.02),
-    "dark corners": lambda ink: on_paper(ink, 0.6) * ramp(ink, both=0.5) + noise(ink, 0.02),
-    "chalk": lambda ink: 0.15 + 0.7 * ink * ramp(ink, 0.3) + noise(ink, 0.05),
+    "steep light": lambda ink: on_paper(ink, 0.6) * light(ink.shape, 0.9, -0.3) + noise(ink, 0.02),
+    "dark corners": lambda ink: on_paper(ink, 0.6) * light(ink.shape, both=0.5) + noise(ink, 0.02),
+    "chalk": lambda ink: 0.15 + 0.7 * ink * light(ink.shape, 0.3) + noise(ink, 0.05),
     "dust": dusty,
     "a shadow": lambda ink: on_paper(np.pad(ink, 60), 0.7) * np.where(np.arange(280) < 170, 1, 0.75),
     "blur": lambda ink: blurred(on_paper(np.pad(ink, 100), 0.7), 3),
-    "a dark desk beside it": lambda ink: with_left(on_paper(np.pad(ink, 80), 0.6), 30, 0.1),
-    "a desk as dark as the ink": lambda ink: with_left(on_paper(np.pad(ink, 80), 0.6), 30, 0.34),
+    "a dark desk beside it": lambda ink: beside_a_desk(ink, 0.1),
+    "a desk as dark as the ink": lambda ink: beside_a_desk(ink, 0.34),
     "a sheet on a desk": lambda ink: np.pad(on_paper(np.pad(ink, 40), 0.7), 60, constant_values=0.1),
     "an eighth of the page": lambda ink: 1 - np.pad(ink.reshape(40, 4, 40, 4).mean(axis=(1, 3)), 140),
 }
@@ -138,7 +129,6 @@ def dashed() -> Array:
     ("picture", "is_thickened"),
     [
         (1 - strokes("two", 300, width=0.005), True),
-        (1 - strokes("two", 300, width=0.02), True),
         (1 - strokes("two", 300, width=0.15), False),
         (dashed(), True),
     ],
@@ -161,33 +151,19 @@ def test_a_digit_that_fills_most_of_the_picture_is_still_the_ink() -> None:
 
 
 def test_a_bar_is_a_one() -> None:
-    """A solid upright stroke is a digit that fills its box."""
-    picture = np.ones((100, 100), np.float32)
-    picture[20:80, 45:54] = 0
-    image, notes = normalise(picture, name="x")
+    """A solid upright stroke fills its box. It is too narrow for a sheet of paper, so its uneven edge is never the digit."""
+    image, notes = normalise(np.pad(np.zeros((60, 9), np.float32), ((20, 20), (45, 46)), constant_values=1), name="x")
     assert notes == (INVERTED, "cropped, scaled to 3x20, centred")
     assert image[4:24, 13:16].min() == 1
     assert image.sum() == 60
-
-
-def test_a_bar_is_no_sheet() -> None:
-    """Only something broad is looked into as a sheet of paper, so the uneven edge of a stroke is never the digit."""
-    picture = np.ones((224, 224), np.float32)
-    picture[20:200, 100:126] = 0.2
+    picture = np.pad(np.full((180, 26), 0.2), ((20, 24), (100, 98)), constant_values=1)
     turned = Image.fromarray((255 * picture).astype(np.uint8)).rotate(1.7, Image.Resampling.BICUBIC, fillcolor=255)
     page = blurred(np.asarray(turned) / 255, 2)
     _, notes = normalise(np.clip(page + noise(page, 0.02), 0, 1), name="x")
     assert notes == (INVERTED, "cropped, scaled to 4x20, centred")
 
 
-def dotted(*places: Any, side: int) -> Array:
-    page = np.ones((200, 200), np.float32)
-    for y, x in places:
-        page[y : y + side, x : x + side] = 0
-    return page
-
-
-SHADING = 0.5 * ramp(np.zeros((200, 300)), 0.5, 0.3, 0.2)
+SHADING = 0.5 * light((200, 300), 0.5, 0.3, 0.2)
 BLANK = {
     "black": np.zeros((28, 28), np.float32),
     "white": np.ones((100, 70), np.float32),
@@ -196,8 +172,8 @@ BLANK = {
     "small": 0.7 + noise(np.zeros((28, 28)), 0.05),
     "coarse": 0.7 + noise(np.zeros((300, 300)), 0.1),
     "dust": dusty(np.zeros((200, 200), np.float32)),
-    "crumbs": dotted(*np.random.default_rng(1).integers(0, 195, (40, 2)), side=5),
-    "two dots": dotted((90, 40), (20, 150), side=3),
+    "crumbs": dusty(np.zeros((0, 0), np.float32), 5),
+    "a dot": np.pad(np.zeros((3, 3)), 98, constant_values=1),
 }
 
 
@@ -209,7 +185,7 @@ def test_a_picture_without_ink_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DIGITS)
-@pytest.mark.parametrize(("sigma", "k"), [(0.0, 1), (0.2, 1), (0.6, 4)])
+@pytest.mark.parametrize(("sigma", "k"), [(0.0, 1), (0.6, 4)])
 def test_an_image_in_mnists_layout_is_unchanged(name: str, sigma: float, k: int) -> None:
     """Not a value changes, with noise too, and if each pixel was repeated; dark on light it is inverted and no more."""
     expected = np.clip(plain(name) + noise(plain(name), sigma), 0, 1)
@@ -271,16 +247,8 @@ def test_any_picture_gives_an_image_or_is_refused(picture: Array) -> None:
     assert notes
 
 
-@pytest.mark.parametrize(
-    ("picture", "is_said"),
-    [
-        (np.hstack([strokes("two"), strokes("zero")]), True),
-        (np.hstack([strokes("one"), strokes("one")]), True),
-        (np.vstack([strokes("one"), strokes("one")]), False),
-        (np.hstack([strokes("one"), np.pad(np.ones((20, 20), np.float32), ((70, 70), (0, 20)))]), False),
-    ],
-    ids=["two and zero", "two ones", "two strokes, one above the other", "a speck"],
-)
-def test_two_digits(picture: Array, *, is_said: bool) -> None:
+def test_two_digits() -> None:
     """Two digits side by side are read as one, and that is said; strokes one above the other and specks are not digits."""
-    assert (SEVERAL in normalise(picture, name="x")[1]) == is_said
+    one, speck = strokes("one"), np.pad(np.ones((20, 20), np.float32), ((70, 70), (0, 20)))
+    pictures = np.hstack([strokes("two"), strokes("zero")]), np.vstack([one, one]), np.hstack([one, speck])
+    assert [SEVERAL in normalise(picture, name="x")[1] for picture in pictures] == [True, False, False]

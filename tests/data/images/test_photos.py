@@ -1,6 +1,7 @@
 """Photos and drawings of a digit are as good for the network as the digit itself, whatever the camera, pen, paper and size."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,7 +13,6 @@ from mnistae.core.arrays import to_float
 from mnistae.data.sets import resolve
 from mnistae.data.sets.dataset import Split
 from mnistae.model import backend
-from mnistae.model.backend import Network
 from mnistae.store import runs
 from tests.support.images import read, saved
 from tests.support.photos import PHOTOS
@@ -29,7 +29,7 @@ DRAWINGS = [
     ("7", "STIXGeneral.ttf", 0.75, 0.6, 0.5),
     ("8", "DejaVuSans.ttf", 0.7, 0.5, 0.5),
 ]
-"""Digits, fonts, heights and places."""
+"""Digits, fonts, heights as a share of the picture's, and centres."""
 
 WORST = 1.5
 """The error of a photo over that of its digit."""
@@ -40,9 +40,10 @@ def read_all(files: list[bytes]) -> Array:
     return np.concatenate([read(data)[0] for data in files]).reshape(len(files), 784)
 
 
-def errors(network: Network, images: Array, originals: Array) -> Array:
-    """Return the MSE (n,) between originals (n, 784) and the reconstructions of images."""
-    return np.asarray(((network.reconstruct(images) - originals) ** 2).mean(axis=1))
+def errors(images: Array, originals: Array | None = None) -> Array:
+    """Return the MSE (n,) between originals (n, 784), by default the images, and the built-in network's reconstructions."""
+    network = backend.load_network(runs.load("lab").weights, None)
+    return np.asarray(((network.reconstruct(images) - (images if originals is None else originals)) ** 2).mean(axis=1))
 
 
 @pytest.mark.parametrize("source", ["digits", "real_mnist"])
@@ -58,25 +59,28 @@ def test_a_photo_of_a_digit(request: pytest.FixtureRequest, kind: str, source: s
     digits = np.stack([images[np.argmax(labels == digit)].reshape(28, 28) for digit in range(10)])
     clean = to_float(digits.reshape(-1, 784))
     photos = read_all([PHOTOS[kind](digit) for digit in digits])
-    network = backend.load_network(runs.load("lab").weights, None)
-    expected, found = errors(network, clean, clean), errors(network, photos, photos)
+    expected, found = errors(clean), errors(photos)
     assert found.mean() <= WORST * expected.mean()
     assert ((photos[:, None] - clean) ** 2).sum(axis=2).argmin(axis=1).tolist() == list(range(10))
     if source == "real_mnist":
         assert (found <= WORST * expected).all()
-        assert errors(network, photos, clean).mean() <= WORST * expected.mean()
-
-
-def drawn(digit: str, font: str, height: float, x: float, y: float) -> Image.Image:
-    """Draw a digit of this height (of the picture's) with its centre at x, y, white on black, 1120 pixels wide and high."""
-    pen = ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", font), round(1120 * height / 0.72))
-    picture = Image.new("L", (1120, 1120))
-    ImageDraw.Draw(picture).text((1120 * x, 1120 * y), digit, fill=255, font=pen, anchor="mm")
-    return picture
+        assert errors(photos, clean).mean() <= WORST * expected.mean()
 
 
 def grey(picture: Image.Image, side: int) -> Image.Image:
     return picture.resize((side, side), Image.Resampling.BOX)
+
+
+@cache
+def drawings() -> tuple[list[Image.Image], Array]:
+    """Return the DRAWINGS, white on black, 1120 pixels wide and high, and their errors at 280x280."""
+    pictures = []
+    for digit, font, height, x, y in DRAWINGS:
+        pen = ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", font), round(1120 * height / 0.72))
+        picture = Image.new("L", (1120, 1120))
+        ImageDraw.Draw(picture).text((1120 * x, 1120 * y), digit, fill=255, font=pen, anchor="mm")
+        pictures.append(picture)
+    return pictures, errors(read_all([saved(grey(picture, 280)) for picture in pictures]))
 
 
 SIZES: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -94,10 +98,7 @@ SIZES: dict[str, Callable[[Image.Image], Image.Image]] = {
 @pytest.mark.parametrize("size", SIZES)
 def test_the_same_drawing_in_any_size(size: str) -> None:
     """With the built-in weights the error is that of the drawing at 280x280 to within a factor of 1.3, in either polarity."""
-    network = backend.load_network(runs.load("lab").weights, None)
-    pictures = [drawn(*row) for row in DRAWINGS]
-    reference = read_all([saved(grey(picture, 280)) for picture in pictures])
-    images = read_all([saved(SIZES[size](picture)) for picture in pictures])
-    ratios = errors(network, images, images) / errors(network, reference, reference)
+    pictures, reference = drawings()
+    ratios = errors(read_all([saved(SIZES[size](picture)) for picture in pictures])) / reference
     assert ratios.max() < 1.3
     assert ratios.min() > 1 / 1.3
