@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,19 @@ import pytest
 from tests.conftest import Cli, run_cli, write_idx
 
 
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder except locks and caches."""
-    files = (path for path in folder.rglob("*") if path.is_file() and ".locks" not in path.parts)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files if "cache" not in path.parts}
+def snapshot(folder: Path) -> dict[Path, int | None]:
+    """Return what is below a folder, except locks and caches, with the time at which a file was written."""
+    paths = [path for path in folder.rglob("*") if not {".locks", "cache"} & {*path.relative_to(folder).parts}]
+    return {path: None if path.is_dir() else path.stat().st_mtime_ns for path in paths}
 
 
-@pytest.fixture
-def junk(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
-    """A working directory full of invalid files."""
-    folder = tmp_path / "work"
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, trained_store: Path, digits: dict[str, np.ndarray]) -> Path:
+    """A home with the run `tiny`, and a working directory full of invalid files."""
+    place = tmp_path_factory.mktemp("place")
+    shutil.copytree(trained_store, place / "home")
+    folder = place / "work"
+    folder.mkdir()
     (folder / "text.png").write_text("this is no picture")
     (folder / "four").write_text("[1,2,3,4]\n")
     (folder / "many").write_text("[1,1,1,1,1,1,1,1]\n" * 1001)
@@ -33,7 +37,7 @@ def junk(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
     (folder / "junk.pth").write_bytes(b"PK\x03\x04 not really")
     os.mkfifo(folder / "fifo.png")
     (folder / "-text.png").write_text("text")
-    return folder
+    return place
 
 
 TABLE: list[tuple[str, int, str]] = [
@@ -52,18 +56,13 @@ TABLE: list[tuple[str, int, str]] = [
     ("reconstruct http://localhost/1.png", 4, "no such image: 'http://localhost/1.png'"),
     ("reconstruct text.png", 4, "unsupported image format: 'text.png'"),
     # checkpoints
-    *((f"{command} 1 2 -c nobody", 3, "no such checkpoint: 'nobody'") for command in ("reconstruct", "denoise", "interpolate")),
     *(
         (f"{command} nobody", 3, "no such checkpoint: 'nobody'")
-        for command in ("summary -c", "evaluate -c", "evaluate tiny", "history", "map", "report")
-    ),
-    *(
-        (f"checkpoints {command}", 3, "no such checkpoint: 'nobody'")
-        for command in ("show nobody", "remove nobody", "remove tiny nobody", "export nobody -o x.npz")
+        for command in ("reconstruct 1 -c", "summary -c", "evaluate tiny", "history", "map", "checkpoints remove tiny")
     ),
     ("evaluate -c =", 2, "empty checkpoint name"),
     ("evaluate tiny -c other", 2, "-c cannot be combined with CHECKPOINT arguments"),
-    *((f"{command} tiny -c lab", 2, "-c cannot be combined with RUN") for command in ("map", "report")),
+    ("map tiny -c lab", 2, "-c cannot be combined with RUN"),
     (f"evaluate {'tiny ' * 21}", 2, "too many checkpoints: 21"),
     ("summary -c tiny -z 4", 2, "-c cannot be combined with --bottleneck or --hidden"),
     ("checkpoints import junk.pth", 3, "cannot import 'junk.pth'"),
@@ -80,7 +79,6 @@ TABLE: list[tuple[str, int, str]] = [
     ("reconstruct 1 -o x.png -f svg", 2, "extension of 'x.png' does not match --format svg"),
     ("reconstruct 1 -o fifo.png", 7, "'fifo.png' is not a regular file"),
     ("denoise 1 -f gif", 2, "invalid value for '--format' / '-f': 'gif' is not one of"),
-    *((f"{command} -o x.gif", 2, "unsupported output format: 'gif'") for command in ("map", "evaluate", "history")),
     ("report -o x", 2, "cannot infer the format of 'x': no file extension"),
     ("map tiny --dataset folder.png -f projector -o folder.png", 2, "output would overwrite the input 'folder.png'"),
     ("map -f projector -o -", 2, "-f projector writes a folder"),
@@ -113,7 +111,6 @@ TABLE: list[tuple[str, int, str]] = [
         (command, 4, "data set 'mnist' is not installed")
         for command in ("train", "reconstruct 1 --dataset mnist", "datasets path", "datasets verify", "datasets fetch")
     ),
-    *((f"{command} lab", 4, "data set 'mnist' is not installed") for command in ("map", "report")),
     ("train --dataset mnsit", 2, "unknown data set: 'mnsit'"),
     ("datasets fetch glyphs", 2, "'glyphs' is built in"),
     # variables
@@ -126,19 +123,14 @@ TABLE: list[tuple[str, int, str]] = [
     ("train --resume --force", 2, "--resume and --force cannot be combined"),
     ("train --resume --name nobody", 3, "no such checkpoint: 'nobody'"),
     ("train --resume -e 1", 2, "run 'tiny' already has 2 epochs, more than --epochs 1: --epochs counts all epochs of the run"),
-    *(
-        (f"train --resume --time {time}", 2, "invalid value for --time: '")
-        for time in ("=", "0s", "5", "1.5h", "-1m", "5m1h", "h")
-    ),
+    *((f"train --resume --time {time}", 2, "invalid value for --time: '") for time in ("=", "0s", "5", "1.5h", "5m1h")),
     # codes
     ("encode", 2, "no images given"),
     ("encode 1 --split test", 2, "images and --split cannot be combined"),
-    ("encode 1 -o x.txt", 2, "unsupported output format: 'txt'"),
     ("decode nowhere.npy", 4, "cannot read codes from 'nowhere.npy'"),
     ("decode many", 4, "too many codes in 'many' for one image or GIF (max 1,000)"),
     ("decode readable.png", 4, "no codes in 'readable.png'"),
     ("decode four", 4, "code 0 in 'four' has 4 values, expected 8"),
-    ("decode many -o many", 2, "no file extension"),
     ("decode many -o d/ -f gif", 2, "--format cannot be combined with a folder"),
     # commands
     ("trian", 2, "no such command 'trian'. Did you mean 'train'?"),
@@ -173,13 +165,15 @@ HINTS = {
 
 @pytest.mark.parametrize(("words", "code", "message"), TABLE, ids=lambda value: str(value)[:60])
 def test_bad_input_is_one_line_and_a_hint(
-    cli: Cli, trained: str, junk: Path, home: Path, monkeypatch: pytest.MonkeyPatch, words: str, code: int, message: str
+    cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch, words: str, code: int, message: str
 ) -> None:
     """Bad input ends with its exit code, one error line, one hint, nothing on stdout, and no changed file.
 
     With --json there is also a document on stdout.
     """
-    store, work = snapshot(home), sorted(junk.rglob("*"))
+    monkeypatch.setenv("MNISTAE_HOME", str(place / "home"))
+    monkeypatch.chdir(place / "work")
+    before = snapshot(place)
     arguments = ["" if word == "=" else word for word in words.split()]
     while arguments[0].startswith("MNISTAE_"):
         monkeypatch.setenv(*arguments.pop(0).split("="))
@@ -200,8 +194,7 @@ def test_bad_input_is_one_line_and_a_hint(
         document = json.loads(told.out)
         assert (document["schema"], document["error"]["exit"]) == (1, told.code)
         assert told.err.splitlines()[-2:] == [f"error: {document['error']['message']}", f"hint: {document['error']['hint']}"]
-    assert snapshot(home) == store
-    assert sorted(junk.rglob("*")) == work
+    assert snapshot(place) == before
 
 
 @pytest.mark.parametrize("words", ["reconstruct 1 -o -", "history -o -", "encode 1 -o -", "encode 1 -f npy", "evaluate -f csv"])

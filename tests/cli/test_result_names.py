@@ -20,10 +20,9 @@ ARGUMENTS: list[tuple[list[str], list[str]]] = [
 
 
 def test_different_arguments_have_different_names() -> None:
-    """Also on a file system that ignores case; and the same arguments have the same name."""
-    stems = [default_stem("denoise", images, options) for images, options in ARGUMENTS]
-    assert len({stem.casefold() for stem in stems}) == len(ARGUMENTS)
-    assert stems == [default_stem("denoise", images, options) for images, options in ARGUMENTS]
+    """Also on a file system that ignores case."""
+    stems = {default_stem("denoise", images, options).casefold() for images, options in ARGUMENTS}
+    assert len(stems) == len(ARGUMENTS)
 
 
 @pytest.mark.parametrize(

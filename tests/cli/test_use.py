@@ -1,7 +1,7 @@
 """The commands that use a checkpoint: figures, metrics and documents."""
 
-import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -87,40 +87,37 @@ def test_denoise_tells_before_and_after(cli: Cli, trained: str) -> None:
     assert cli("denoise", "1", "-c", "tiny", "--noise", "none").code == 0
 
 
-def test_summary_is_the_labs_table(cli: Cli) -> None:
-    """Without a checkpoint the table is that of the lab."""
-    assert cli("summary").out == (
-        "----------------------------------------------------------------\n"
-        "Layer (type)           Output Shape  Param #\n"
-        "----------------------------------------------------------------\n"
-        "fc1 (Linear, ReLU)     [-1, 1, 392]  307,720\n"
-        "fc2 (Linear, ReLU)     [-1, 1, 8]      3,144\n"
-        "fc3 (Linear, ReLU)     [-1, 1, 392]    3,528\n"
-        "fc4 (Linear, Sigmoid)  [-1, 1, 784]  308,112\n"
-        "----------------------------------------------------------------\n"
-        "Total params: 622,504\n"
-        "Trainable params: 622,504\n"
-        "Non-trainable params: 0\n"
-        "Total mult-adds (M): 0.62\n"
-        "----------------------------------------------------------------\n"
-        "Input size (MB): 0.00\n"
-        "Forward/backward pass size (MB): 0.01\n"
-        "Params size (MB): 2.37\n"
-        "Estimated Total Size (MB): 2.39\n"
-        "----------------------------------------------------------------\n"
-    )
+SUMMARY = """\
+----------------------------------------------------------------
+Layer (type)           Output Shape  Param #
+----------------------------------------------------------------
+fc1 (Linear, ReLU)     [-1, 1, 392]  307,720
+fc2 (Linear, ReLU)     [-1, 1, 8]      3,144
+fc3 (Linear, ReLU)     [-1, 1, 392]    3,528
+fc4 (Linear, Sigmoid)  [-1, 1, 784]  308,112
+----------------------------------------------------------------
+Total params: 622,504
+Trainable params: 622,504
+Non-trainable params: 0
+Total mult-adds (M): 0.62
+----------------------------------------------------------------
+Input size (MB): 0.00
+Forward/backward pass size (MB): 0.01
+Params size (MB): 2.37
+Estimated Total Size (MB): 2.39
+----------------------------------------------------------------
+"""
 
 
-def test_summary_of_a_checkpoint_tells_its_training(cli: Cli, trained: str) -> None:
-    """With a checkpoint the table is followed by how it was trained."""
-    lines = cli("summary", "-c", trained).out.splitlines()
-    told = dict(line.split(maxsplit=1) for line in lines if line.startswith(("recipe", "device", "seed")))
-    assert told["recipe"] == "lab"
-    assert told["seed"] == "0"
+def test_summary_is_the_labs_table(cli: Cli, trained: str) -> None:
+    """Without a checkpoint the table is that of the lab; with one it is followed by how that was trained."""
+    assert cli("summary").out == SUMMARY
+    shown = cli("summary", "-c", trained).out
+    assert re.match(rf"{re.escape(SUMMARY)}\ncheckpoint +tiny\n(.*\n)*recipe +lab\n(.*\n)*seed +0\n", shown)
 
 
 def test_the_labs_own_weights(cli: Cli, real_mnist: Path) -> None:
-    """The lab's weights give its published errors on MNIST, with all units active, and figures 2 to 6."""
+    """The lab's weights give its published errors on MNIST, with all units active."""
     if not REFERENCE.exists():
         pytest.skip(f"the lab's weights are not at {REFERENCE}")
     assert cli("checkpoints", "import", REFERENCE, "--name", "lab").code == 0
@@ -138,8 +135,3 @@ def test_the_labs_own_weights(cli: Cli, real_mnist: Path) -> None:
     assert (len(highs), max(highs)) == (8, pytest.approx(85.75, abs=0.01))
     labels = [image["label"] for image in document(cli("reconstruct", "1", "2", "--json"))["images"]]
     assert labels == [0, 4]
-    for words in (("reconstruct", "1", "2"), ("denoise", "1", "2", "-c", "lab"), ("interpolate", "1", "2", "--steps", "8")):
-        assert cli(*words).code == 0
-    assert cli("interpolate", "1", "2", "--steps", 8, "-f", "strip", "-o", "strip.png").code == 0
-    with Image.open(io.BytesIO(Path("strip.png").read_bytes())) as strip:
-        assert strip.size == (8 * 112, 112)
