@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,7 +196,14 @@ def _content(parts: _Parts, path: Path) -> Content:
         split: arrays_io.count_images(array.shape, array.dtype, str(path), limit=MAX_IMAGES)
         for split, array in parts.images.items()
     }
-    scales = _scales(parts.images, path)
+    scales: dict[Any, values.Scale] = {}
+    for dtype in dict.fromkeys(array.dtype for array in parts.images.values()):  # all arrays of a type have the same scale
+        ranges = {split: values.extremes(array) for split, array in parts.images.items() if array.dtype == dtype}
+        low, high = np.transpose(list(ranges.values()))
+        scales[dtype] = values.choose(dtype, float(low.min()), float(high.max()), name=str(path))
+        if scales[dtype].divisor > 1 and any(0 < top <= 1 for _, top in ranges.values()):
+            what = " and ".join(f"{split} images up to {top:g}" for split, (_, top) in ranges.items())
+            raise DataError(f"{what}: '{path}'", hint="save both with values in the same range")
     numbers, classes, said = labels.convert(parts.labels, counts, path, parts.names)
     arrays: Arrays = {}
     taken = []
@@ -208,19 +215,6 @@ def _content(parts: _Parts, path: Path) -> Content:
         taken.append(f"{split}: {counted(counts[split], 'image')}{origin.get('images', '')}, {ending}")
     notes = ("; ".join(taken), *parts.notes, *(note for scale in scales.values() for note in scale.notes), *said)
     return Content(arrays, classes, notes)
-
-
-def _scales(images: Mapping[str, NDArray[Any]], path: Path) -> dict[Any, values.Scale]:
-    """Return the scale of the arrays of each type, which is that of all of them together. Raises DataError."""
-    scales = {}
-    for dtype in dict.fromkeys(array.dtype for array in images.values()):
-        ranges = {split: values.extremes(array) for split, array in images.items() if array.dtype == dtype}
-        low, high = np.transpose(list(ranges.values()))
-        scales[dtype] = values.choose(dtype, float(low.min()), float(high.max()), name=str(path))
-        if scales[dtype].divisor > 1 and any(0 < top <= 1 for _, top in ranges.values()):
-            what = " and ".join(f"{split} images up to {top:g}" for split, (_, top) in ranges.items())
-            raise DataError(f"{what}: '{path}'", hint="save both with values in the same range")
-    return scales
 
 
 def _list(names: Iterable[str], contents: Iterable[str] = itertools.repeat("")) -> str:
