@@ -211,11 +211,10 @@ def run_cli(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]
 
 def run_in_pty(*args: object, **environment: str) -> tuple[int, str]:
     """Run the command line with a terminal as its standard streams; return its code and what the terminal got."""
-    environment = {**os.environ, **environment}
-    if not client.shared_server().is_ready_for(environment):
+    if not client.shared_server().is_ready_for(whole := os.environ | environment):
         return run_program_in_pty([sys.executable, "-m", "mnistae", *map(str, args)], **environment)
     with tempfile.TemporaryDirectory() as folder, Terminal() as terminal:
-        code = _fork(args, Path(folder), environment, functools.partial(attach, terminal.name)).wait(100).code
+        code = _fork(args, Path(folder), whole, functools.partial(attach, terminal.name)).wait(100).code
         assert code is not None, "it did not end"
         return code, terminal.text()
 
@@ -228,10 +227,7 @@ def _fork(args: tuple[object, ...], folder: Path, environment: Mapping[str, str]
 def run_program_in_pty(command: list[str], **environment: str) -> tuple[int, str]:
     """Run any program with a terminal as its standard streams; return its code and what the terminal got."""
     with Terminal() as terminal:
-        child = os.open(terminal.name, os.O_RDWR | os.O_NOCTTY)
-        process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env={**os.environ, **environment})
-        os.close(child)
-        return process.wait(timeout=60), terminal.text()
+        return terminal.start(command, os.environ | environment).wait(60), terminal.text()
 
 
 @pytest.fixture(scope="session")

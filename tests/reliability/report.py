@@ -23,11 +23,7 @@ class Row(NamedTuple):
 
 
 ROWS = {
-    "A1": Row(
-        "SIGKILL at random moments of `train`, resumed until done: the bytes of the uninterrupted run",
-        trials=1000,
-        has_control=True,
-    ),
+    "A1": Row("SIGKILL at random moments of `train`, resumed until done: the bytes of the uninterrupted run", 1000, True),
     "A2": Row("SIGKILL before and after every primitive of a save", has_control=True),
     "A3": Row("power cut: every legal state of unsynced data and renames", has_control=True),
     "A4": Row(

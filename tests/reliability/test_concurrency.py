@@ -64,7 +64,7 @@ def test_writers_and_readers(forks: ForkServer, tmp_path: Path, monkeypatch: pyt
 
 def test_writers_and_readers_control(forks: ForkServer, tmp_path: Path) -> None:
     """G1, the negative control: files written in place are seen torn, though the locks hold."""
-    in_place = [child_hooks.write_in_place]
+    in_place = [child_hooks.IN_PLACE]
     seen = [bool(share(forks, tmp_path / str(k), saves=12, loads=120, before=in_place)) for k in range(trials(1, 5))]
     assert all(seen)
     log_result("G1", trials=0, control=f"files written in place: seen {sum(seen)} times of {len(seen)}")

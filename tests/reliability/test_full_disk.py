@@ -246,7 +246,7 @@ def replaced_by_link(home: Path) -> None:
     run_folder(home).symlink_to(home / "elsewhere")
 
 
-@pytest.mark.parametrize("happens", [moved, replaced_by_file, replaced_by_link, removed, run_moved][: trials(3, 5)])
+@pytest.mark.parametrize("happens", [moved, replaced_by_file, replaced_by_link, removed, run_moved][: trials(2, 5)])
 def test_store_goes_away(forks: ForkServer, data: Path, tmp_path: Path, happens: Callable[[Path], None]) -> None:
     """A store that disappears during training is recreated, or the run exits with 7 and the reason; it never loops."""
     words = ("train", "--dataset", data, "-e", 40, "-b", 256, "--hidden", 64, "--name", "r", "-q")

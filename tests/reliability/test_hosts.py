@@ -1,4 +1,4 @@
-"""Job control, tmux, notebook kernels and control groups: the real ones, where this machine has them."""
+"""Job control and control groups: the real ones, where this machine has them."""
 
 import os
 import re
@@ -7,12 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mnistae.core import cpus
-from tests.support.client import LONG, NEEDS_ROOT, wait_until
+from tests.support.client import NEEDS_ROOT, wait_until
 from tests.support.terminals import Terminal
 
 CPU_GROUPS = Path("/sys/fs/cgroup/cpu")  # version 1; version 2 does not let a process in the root group set a limit
@@ -54,10 +53,8 @@ with console.Reporter("map").progress(is_bytes=False) as progress:
 def shell() -> Iterator[Terminal]:
     """A terminal with an interactive bash, which has job control."""
     with Terminal() as terminal:
-        child = os.open(terminal.name, os.O_RDWR | os.O_NOCTTY)
         command = ["setsid", "--ctty", "bash", "--norc", "--noprofile", "--noediting", "-i"]
-        bash = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env={**os.environ, **SETTING})
-        os.close(child)
+        bash = terminal.start(command, os.environ | SETTING)
         yield terminal
         terminal.type("\x03\nkill %1; kill -CONT %1; exit 0\nexit 0\n")
         bash.wait(60)
@@ -86,28 +83,6 @@ def test_a_bar_in_the_background_becomes_lines(shell: Terminal, tmp_path: Path, 
     assert shell.is_restored()
 
 
-@pytest.mark.skipif(not LONG or not shutil.which("tmux"), reason="part of the campaign, or tmux is missing")
-@pytest.mark.parametrize("columns", [20, 100])
-def test_a_bar_in_tmux(tmp_path: Path, columns: int) -> None:
-    """The bar stays on its lines at any width, with no client attached."""
-
-    def tmux(*words: object) -> str:
-        command = ["tmux", "-S", f"{tmp_path}/socket", "-f", "/dev/null", *map(str, words)]
-        return subprocess.run(
-            command, env={**os.environ, "LC_ALL": "C.UTF-8"}, capture_output=True, check=True, text=True
-        ).stdout
-
-    (tmp_path / "work.py").write_text(LONG_WORK["training"])
-    tmux("new-session", "-d", "-x", columns, "-y", 20, f"{sys.executable} {tmp_path}/work.py")
-    try:
-        wait_until(lambda: re.search(r"[2-9]\d/|epo.*loss 0", tmux("capture-pane", "-p")) is not None, 60)
-        lines = tmux("capture-pane", "-p").splitlines()
-        assert len([line for line in lines if "loss" in line]) == 1
-        assert len([line for line in lines if line]) == 2
-    finally:
-        tmux("kill-server")
-
-
 @NEEDS_ROOT
 @pytest.mark.skipif(not os.access(CPU_GROUPS / "cpu.cfs_quota_us", os.R_OK), reason="no control groups of version 1")
 @pytest.mark.skipif(cpus.limit() is not None, reason="a control group limits the tests themselves")
@@ -131,34 +106,3 @@ def test_the_limit_of_a_control_group() -> None:
     finally:
         inner.rmdir()
         outer.rmdir()
-
-
-@pytest.mark.skipif(not LONG, reason="part of the campaign")
-def test_a_notebook_kernel(tiny: Path, home: Path) -> None:
-    """A cell gets a line for each epoch without control characters, and interrupting the kernel saves the work."""
-    pytest.importorskip("ipykernel")
-    manager, client = pytest.importorskip("jupyter_client.manager").start_new_kernel()
-    train = f"!{sys.executable} -m mnistae train --dataset {tiny} --hidden 16 --name"
-    try:
-        shown = ""
-
-        def collect(message: dict[str, Any]) -> None:
-            nonlocal shown
-            shown += message["content"].get("text", "")
-            if "/9000" in message["content"].get("text", "") and "interrupted" not in shown:
-                manager.interrupt_kernel()
-
-        client.execute_interactive(f"{train} cell -e 2", output_hook=collect, timeout=100)
-        assert re.search(r"epoch 1/2 .*\r\nepoch 2/2 .*\r\n", shown)
-        client.execute_interactive(f"{train} stopped -e 9000", output_hook=collect, timeout=100)
-        saved = home / "checkpoints" / "stopped" / "state.safetensors"
-        wait_until(saved.exists)
-        assert saved.exists()  # the cell shows no more of the training's lines
-        client.execute_interactive(
-            "import mnistae; print(mnistae.load('cell').encode([[0.5] * 784]).shape)", output_hook=collect
-        )
-        assert "(1, 8)" in shown
-        assert not re.search(r"[^\n\r -~]|Traceback", shown)
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import run_process
 from tests.support import child_hooks
-from tests.support.client import ForkServer, Result, is_clean_error, log_result, trials
+from tests.support.client import ForkServer, Hook, Result, is_clean_error, log_result, trials
 from tests.support.resumable import ReferenceRun, check_store, digest, resume, run_folder
 
 MIB = 2**20
@@ -91,19 +91,6 @@ def test_whole_processes(whole: ReferenceRun, home: Path, setting: dict[str, Any
     log_result("F5", trials=1, note="16 files from the start; odd OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES")
 
 
-def test_device_that_fills_up(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
-    """F6: a device that runs out of memory while it trains ends with 5; what was trained is kept and can be resumed."""
-    cases = ((5, 1), (1, 0), (9, 2))[: trials(1, 3)]
-    for at, epochs in cases:
-        home = tmp_path / str(at)
-        ended = forks.run(*whole.words, home=home, before=[partial(child_hooks.no_more_memory_at_step, at)])
-        assert ended.code == 5, ended.err
-        assert is_clean_error(ended), ended.err
-        assert (home / "home" / "checkpoints" / "r").exists() == bool(epochs)
-        assert resume(forks, home, whole) == whole.digest
-    log_result("F6", trials=len(cases), note="out of memory in training: exit 5, resumed to the same bytes")
-
-
 @pytest.mark.gpu
 def test_real_device(whole: ReferenceRun, tmp_path: Path) -> None:
     """F6: where there is a GPU it is chosen, named, and trains the same bytes twice."""
@@ -118,15 +105,23 @@ STEPS = 3
 PLACES = ("loss", "gradient", "weights", "first", "second")
 
 
-def check(forks: ForkServer, home: Path, whole: ReferenceRun, ended: Result, epochs: int) -> None:
-    """Check that the run diverged after `epochs` good ones, and that it ends with the same bytes when it is resumed."""
-    assert ended.code == 6, ended.err
-    assert is_clean_error(ended), ended.err
-    assert "diverged" in ended.err
-    assert run_folder(home).exists() == bool(epochs)
+def check(forks: ForkServer, home: Path, whole: ReferenceRun, place: str, at: int, value: str, *hooks: Hook) -> None:
+    """Check that a run fails at a step, keeps the epochs before it, and ends with the same bytes when it is resumed."""
+    ended = forks.run(*whole.words, home=home, before=[*hooks, partial(child_hooks.fail_at_step, place, at, value)])
+    assert (ended.code, is_clean_error(ended)) == (5 if place == "memory" else 6, True), ended.err
+    assert place == "memory" or "diverged" in ended.err
+    assert run_folder(home).exists() == (at >= STEPS)
     history = run_folder(home) / "history.csv"
-    assert (len(history.read_text().splitlines()) if history.exists() else 1) == epochs + 1
+    assert (len(history.read_text().splitlines()) if history.exists() else 1) == at // STEPS + 1
     assert resume(forks, home, whole) == whole.digest
+
+
+def test_device_that_fills_up(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
+    """F6: a device that runs out of memory while it trains ends with 5; what was trained is kept and can be resumed."""
+    steps = (4, 0, 8)[: trials(1, 3)]
+    for at in steps:
+        check(forks, tmp_path / str(at), whole, "memory", at, "")
+    log_result("F6", trials=len(steps), note="out of memory in training: exit 5, resumed to the same bytes")
 
 
 def test_not_finite(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:
@@ -134,9 +129,7 @@ def test_not_finite(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> N
     cases = [(place, at, value) for at in (4, 0, 8, 11) for value in ("inf", "nan") for place in PLACES]
     cases = cases[: trials(3, len(cases))]
     for number, case in enumerate(cases):
-        home = tmp_path / str(number)
-        ended = forks.run(*whole.words, home=home, before=[partial(child_hooks.not_finite, *case)])
-        check(forks, home, whole, ended, case[1] // STEPS)
+        check(forks, tmp_path / str(number), whole, *case)
     log_result("F7", trials=len(cases), note="NaN and infinity in loss, gradient, weights and moments, then resumed")
 
 
@@ -144,10 +137,8 @@ def test_not_finite_control(forks: ForkServer, whole: ReferenceRun, tmp_path: Pa
     """F7, the negative control: without the check of the numbers, every one of them is seen by the test above."""
     places = PLACES[: trials(2, 5)]
     for place in places:
-        before = [child_hooks.disable_finite_check, partial(child_hooks.not_finite, place, 4, "nan")]
-        ended = forks.run(*whole.words, home=tmp_path / place, before=before)
         with pytest.raises(AssertionError):
-            check(forks, tmp_path / place, whole, ended, 1)
+            check(forks, tmp_path / place, whole, place, 4, "nan", child_hooks.disable_finite_check)
     log_result("F7", trials=0, control=f"no check of the numbers: seen {len(places)} times of {len(places)}")
 
 

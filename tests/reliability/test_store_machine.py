@@ -208,7 +208,7 @@ class Store(RuleBasedStateMachine):
             kept[name] = {found}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def second() -> Iterator[None]:
     """A second process."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as Store.second:
@@ -224,7 +224,7 @@ def play(examples: int, steps: int) -> None:
 
 def test_store() -> None:
     """G4: whatever is done to the store, and wherever processes die, it holds what is durable and nothing else."""
-    examples, steps = trials(6, 200), trials(40, 50)
+    examples, steps = trials(3, 200), trials(40, 50)
     play(examples, steps)
     log_result("G4", trials=examples * steps, note=f"{examples} examples of up to {steps} steps")
 

@@ -6,36 +6,31 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType, SimpleNamespace
 from typing import Any
 
-from tests.support import faults
+from tests.support.faults import write_in_place
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown"}
 
 
-def write_in_place() -> None:
-    """Write files as everybody does, as a negative control of the atomic writer."""
-    from mnistae.core.files import atomic
-
-    vars(atomic)["write_bytes"] = faults.write_in_place
-
-
-def without(*functions: str) -> None:
-    """Replace functions, named as MODULE.FUNCTION, by ones that do nothing."""
-    for module, _, function in (name.rpartition(".") for name in functions):
-        inside = vars(importlib.import_module(f"mnistae.{module}"))
-        assert callable(inside[function])
-        inside[function] = lambda *_args: None
+def replace(target: str, value: object) -> None:
+    """Give MODULE.NAME of the package another value, which has to be picklable."""
+    module, _, name = target.rpartition(".")
+    inside = vars(importlib.import_module(f"mnistae.{module}"))
+    assert name in inside
+    inside[name] = value
 
 
-def save_every(seconds: float) -> None:
-    """Let a training save its state after so many seconds."""
-    from mnistae.training import run
+IN_PLACE = partial(replace, "core.files.atomic.write_bytes", write_in_place)
+"""Write files as everybody does, as a negative control of the atomic writer."""
 
-    run.SAVE_EVERY = seconds
+
+def nothing(*_args: object) -> None:
+    """Do nothing: for the place of a function that is left out."""
 
 
 def interrupt(seconds: float) -> None:
@@ -144,8 +139,8 @@ def no_memory(at: int) -> None:
     sys.setprofile(watch)
 
 
-def not_finite(where: str, at: int, value: str) -> None:
-    """Put NaN or an infinity into the loss, the gradient, the weights or the moments, after the k-th step from 0."""
+def fail_at_step(where: str, at: int, value: str = "nan") -> None:
+    """Let the k-th step from 0 run out of memory, or put NaN or an infinity into the loss, gradient, weights or moments."""
     import torch
 
     from mnistae.training.adam import Adam
@@ -156,6 +151,8 @@ def not_finite(where: str, at: int, value: str) -> None:
 
     def step_with_fault(self: ManualBackprop, *args: Any) -> Any:
         count[0] += 1
+        if count[0] == at and where == "memory":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
         loss = step(self, *args)
         if count[0] == at and where == "gradient":
             self.gradient[17] = float(value)
@@ -177,20 +174,3 @@ def disable_finite_check() -> None:
 
     vars(loop)["math"] = SimpleNamespace(isfinite=lambda _number: True)
     setattr(loop.Trainer, "_is_finite", lambda _self: True)  # noqa: B010 - for mypy
-
-
-def no_more_memory_at_step(at: int) -> None:
-    """Let the device run out of memory in the `at`-th step."""
-    import torch
-
-    from mnistae.training.step import ManualBackprop
-
-    count, step = [0], ManualBackprop.__call__
-
-    def full_step(self: ManualBackprop, *args: Any) -> Any:
-        count[0] += 1
-        if count[0] == at:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
-        return step(self, *args)
-
-    setattr(ManualBackprop, "__call__", full_step)  # noqa: B010 - for mypy

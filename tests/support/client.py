@@ -157,7 +157,7 @@ class ForkServer:
         home.mkdir(parents=True, exist_ok=True)
         count = next(self._counter)
         out, err = (home / f"{kind}.{count}" for kind in ("out", "err"))
-        hooks = [*before] if save_every is None else [functools.partial(child_hooks.save_every, save_every), *before]
+        pace = [] if save_every is None else [functools.partial(child_hooks.replace, "training.run.SAVE_EVERY", save_every)]
         pid = self.ask(
             is_start=True,
             argv=[str(word) for word in argv],
@@ -165,7 +165,7 @@ class ForkServer:
             cwd=cwd or home,
             out=out,
             err=err,
-            before=pickle.dumps(hooks),
+            before=pickle.dumps([*pace, *before]),
         )
         return Running(self, pid, out, err)
 

@@ -44,7 +44,7 @@ class Shim:
 
     def __init__(self, faults: Sequence[Fault], log: Path | None = None) -> None:
         self.calls: list[tuple[str, str]] = []
-        self._faults, self._log = faults, log
+        self._faults, self._log = faults, log and log.open("a", buffering=1)
         self.opened: dict[int, str] = {}
         self._counts: dict[str, int] = {}
 
@@ -80,9 +80,8 @@ class Shim:
         target = args[1] if op == "replace" else args[0]
         name = self.opened.get(target, "?") if isinstance(target, int) else os.fspath(target)
         self.calls.append((op, name))
-        if self._log is not None:
-            with self._log.open("a") as log:
-                log.write(json.dumps([op, name]) + "\n")
+        if self._log:
+            self._log.write(json.dumps([op, name]) + "\n")
 
 
 def _act(op: str, args: tuple[Any, ...], due: dict[str, Fault]) -> None:

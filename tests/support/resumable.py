@@ -93,7 +93,7 @@ class Case:
     digests: set[str]
 
 
-def make_case(forks: ForkServer, name: str, folder: Path, data: Path, *, hidden: int = 64) -> Case:
+def make_case(forks: ForkServer, name: str, folder: Path, data: Path, *, hidden: int = 3) -> Case:
     """Prepare a first save, an overwrite or a resume, of two epochs. The cache of the data is in the store already."""
     words = ("train", "--dataset", data, "-e", 2, "-b", 256, "--hidden", hidden, "--name", "r", "-q")
     whole = train_reference(forks, folder / "whole", words)

@@ -5,10 +5,12 @@ import fcntl
 import os
 import pty
 import signal
+import subprocess
 import sys
 import termios
 import threading
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -42,6 +44,10 @@ class Terminal:
             self._thread.join()
             os.close(self._child)
             os.close(self._parent)
+
+    def start(self, command: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Start a program with this terminal as its standard streams."""
+        return subprocess.Popen(command, stdin=self._child, stdout=self._child, stderr=self._child, env=env)
 
     def set_size(self, lines: int, columns: int) -> None:
         """Set the size of the window."""
