@@ -16,15 +16,6 @@ from mnistae.outputs.code_text import HINT, MAX_JSON, MAX_ROW, RIGHT_CHECKPOINT
 WIDTH = 3
 
 
-def text_of(kind: str, *blocks: Array) -> bytes:
-    """Return blocks of codes as a stream."""
-    parts = [code_io.header(kind, sum(map(len, blocks)), WIDTH)]
-    for block in blocks:
-        names = [f"train:{k}" for k in range(len(block))]
-        parts.append(code_io.format_block(kind, Block(names, [None, *[3] * (len(block) - 1)], block)))
-    return b"".join(parts)
-
-
 def read(data: bytes, notes: list[str] | None = None, width: int = WIDTH) -> Array:
     note = ([] if notes is None else notes).append
     blocks = list(code_io.read(io.BufferedReader(io.BytesIO(data)), width=width, name="x", note=note))
@@ -38,7 +29,9 @@ def test_every_format_is_read_as_written(kind: str) -> None:
     found = np.random.default_rng(0).integers(0, 256, (BLOCK + 5, WIDTH * 4), np.uint8).view(np.float32)
     found[~np.isfinite(found)] = 0
     found[0] = (-0.0, 1e-45, np.finfo(np.float32).max)
-    assert read(text_of(kind, found[:7], found[7:])).tobytes() == found.tobytes()
+    blocks = [Block(["train:1"] * len(part), [None, *[3] * (len(part) - 1)], part) for part in (found[:7], found[7:])]
+    text = code_io.header(kind, len(found), WIDTH) + b"".join(code_io.format_block(kind, block) for block in blocks)
+    assert read(text).tobytes() == found.tobytes()
 
 
 CODES = [[1.5, 2.25, 0], [4, 5.5, 6], [7, 8, 9.125]]
@@ -55,7 +48,6 @@ RECORDS = [{"c2": code[2], "c0": code[0], "c1": code[1]} for code in CODES]
         ("".join(f"{code}\n" for code in CODES), ""),
         ("\n".join(json.dumps({"x0": 0, "x1": 1, "x2": [], "code": code}) for code in CODES), ""),
         ("\n".join(json.dumps({"image": "]", "code": code}, indent=2) for code in CODES), ""),
-        (json.dumps(CODES), ""),
         (json.dumps(DOCUMENT, indent=2), ""),
         (json.dumps({"images": [{"image": "1"}], "codes": CODES}), ""),
         (json.dumps(RECORDS), ""),
@@ -83,15 +75,8 @@ RECORDS = [{"c2": code[2], "c0": code[0], "c1": code[1]} for code in CODES]
         ("label,0,1,2,nan\n7," + ROWS.replace("\n", ",7\n7,", 2)[:-1] + ",7\n", "x: columns '0' to '2' read, skipped: nan"),
         ("a|b c0 c1 c2\n0 " + ROWS.replace(",", " ").replace("\n", "\n1 ", 2), "x: columns 'c0' to 'c2' read, skipped: a|b"),
         ("c0,c1,c2,2023\n" + ROWS.replace("\n", ",7\n"), "x: columns 'c0' to 'c2' read, skipped: 2023"),
-        (
-            ",c0,c1,c2,0\n0," + ROWS.replace("\n", ",7\n1,", 2)[:-1] + ",7\n",
-            "x: columns 'c0' to 'c2' read, skipped: (unnamed), 0",
-        ),
         (ROWS.replace("\n", "\n,,\n", 2), "x: 2 rows without values skipped"),
-        (
-            "image,c0,c1,c2\n#1.png," + ROWS.replace("\n", "\n#2.png,", 2) + "#,\n",
-            "x: 3 rows beginning with # read as codes",
-        ),
+        ("image,c0,c1,c2\n#1," + ROWS.replace("\n", "\n#2,", 2) + "#,\n", "x: 3 rows beginning with # read as codes"),
         ("#1,2,3\n# a,b,c\n" + ROWS, "x: 1 row beginning with # skipped as comments"),
         ("# a b c\n#1  2 3\n" + ROWS.replace(",", " "), "x: 1 row beginning with # skipped as comments"),
         ("c0,c1,c2\n#1,2,3\n#\n" + ROWS, "x: 1 row beginning with # skipped as comments"),
@@ -120,9 +105,7 @@ def test_codes_of_other_programs_are_read(text: str, note: str) -> None:
         (b"0\n1\n", [[0], [1]], ["x: first row '0' read as a code"]),
         (b"c0\n0.5\n", [[0.5]], []),
         (b"image,label,c0\na,3,0.5\n", [[0.5]], []),
-        (b"image | c0\na | 0.5\n", [[0.5]], []),
         (b",c0,0\n0,0.5,7\n", [[0.5]], ["x: columns 'c0' to 'c0' read, skipped: (unnamed), 0"]),
-        (b"a|b,c0\n1,0.5\n", [[0.5]], ["x: columns 'c0' to 'c0' read, skipped: a|b"]),
         (b"a|b 0.5\n", [[0.5]], ["x: first column skipped as an index ('a|b')"]),
         (b"0,0.5\n1,1.5\n", [[0.5], [1.5]], ["x: first column skipped as an index ('0')"]),
         (b"2;2;3\n" * 3 + b"1;2;3,5\n", [[2, 2, 3]] * 3 + [[1, 2, 3.5]], ["x: commas read as decimal points"]),
@@ -179,7 +162,7 @@ def npz_of(**arrays: object) -> bytes:
 
 
 BAD = {
-    b"[1,2]\n": "code 0 in x has 2 values, expected 3",
+    b"1\n2\n": "code 0 in x has 1 value, expected 3",
     b"[1,2,3]\n[1,2,3,4]": "code 1 in x has 4 values, expected 3",
     b"[]": "code 0 in x has 0 values",
     b'{"code": 1}\n': "without a code",
@@ -216,7 +199,6 @@ BAD = {
     b"PK\x03\x04": "cannot read the .npz file x",
     b"\x93NUMPY\x01\x00": "malformed .npy",
     npy_of(np.zeros((2, 4))): r"shape \(2, 4\).* in x",
-    npy_of(np.zeros(4)): r"shape \(4,\)",
     npy_of(np.zeros((2, 3, 3))): r"shape \(2, 3, 3\)",
     npy_of(np.zeros((3, 1))): r"shape \(3, 1\)",
     npy_of(np.zeros((2, 3), complex)): "type complex128",
@@ -232,34 +214,23 @@ BAD = {
 }
 
 
+HINTS = {
+    b"1\n2\n": f"{HINT}; put all numbers of a code in one row",
+    b"[]": HINT,
+    b"1,2\n": RIGHT_CHECKPOINT,
+    b"1,5,2,5,0,5\n": f"{RIGHT_CHECKPOINT}; if the decimal points are commas, separate the values by semicolons",
+    b"0,1.5,2.5,3.5\n": f"{RIGHT_CHECKPOINT}; if only some of the columns are the code, name them c0 to c2 in a header",
+    archive("x/data.pkl"): "save the codes as CSV, or with np.save(FILE, codes)",
+    b"BZh91AY&SY": "unpack it, and give the file in it",
+}
+
+
 @pytest.mark.parametrize("data", BAD, ids=range(len(BAD)))
 def test_bad_streams_are_refused(data: bytes) -> None:
-    """Each error names the place and the reason."""
-    with pytest.raises(DataError, match=BAD[data]):
+    """Each error names the place and the reason, and the hint a cause that fits the number of values, or the missing step."""
+    with pytest.raises(DataError, match=BAD[data]) as failure:
         read(data)
-
-
-@pytest.mark.parametrize(
-    ("data", "hint"),
-    [
-        (b"1\n2\n", f"{HINT}; put all numbers of a code in one row"),
-        (b"[]", HINT),
-        (b"1,2\n", RIGHT_CHECKPOINT),
-        (b"1,5,2,5,0,5\n", f"{RIGHT_CHECKPOINT}; if the decimal points are commas, separate the values by semicolons"),
-        (
-            b"1,2,3,4.5\n",
-            f"{RIGHT_CHECKPOINT}; if only some of the columns are the code, name them c0 to c2 in a header",
-        ),
-        (archive("x/data.pkl"), "save the codes as CSV, or with np.save(FILE, codes)"),
-        (b"BZh91AY&SY", "unpack it, and give the file in it"),
-    ],
-    ids=range(7),
-)
-def test_hints(data: bytes, hint: str) -> None:
-    """The hint names a cause that fits the number of values, or the step that is missing."""
-    with pytest.raises(DataError) as failure:
-        read(data)
-    assert failure.value.hint == hint
+    assert failure.value.hint == HINTS.get(data, failure.value.hint)
 
 
 def test_single_number_beside_another() -> None:

@@ -58,9 +58,11 @@ def test_steps_are_reported(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("method", [Method.TSNE, Method.PCA])
-@pytest.mark.parametrize(("bottleneck", "scale"), [(1, 1.0), (2, 1.0), (8, 0.0)], ids=["one unit", "two units", "all dead"])
+@pytest.mark.parametrize(
+    ("bottleneck", "scale"), [(1, 1.0), (2, 1.0), (8, 0.0), (8, 1e20)], ids=["one unit", "two units", "all dead", "huge"]
+)
 def test_degenerate_codes_have_finite_positions(tiny: Path, method: Method, bottleneck: int, scale: float) -> None:
-    """One unit, or none that is active, still gives a map, and neighbours in it have similar codes."""
+    """One unit, none that is active, or codes that overflow still give a map; neighbours in it have similar codes."""
     found = place(tiny, method, network(bottleneck, scale))
     assert found.positions.shape == (60, 2)
     assert np.isfinite(found.positions).all()

@@ -98,7 +98,7 @@ def embed(model: tuple[Weights, Network], dataset: Dataset, what: Selection, pro
     if total < 4:
         raise DataError(f"too few images for a map: {total}", hint="use a data set with four images or more")
     sample = Sample.take(network, dataset, what.split, spread(total, what.count))
-    codes = sample.codes
+    codes = sample.codes / max(float(sample.codes.max()) / 1e15, 1.0)  # squares of larger ones overflow
     if what.method is Method.TSNE:
         source = [records.digest(weights), dataset.digest, what.split, len(codes), what.seed]
         positions = _cached(source, lambda: _tsne(codes, what.seed, progress))
@@ -107,7 +107,7 @@ def embed(model: tuple[Weights, Network], dataset: Dataset, what: Selection, pro
         positions = np.zeros((len(codes), 2), np.float32)  # a bottleneck of 1 is a line
         positions[:, : len(pca.components)] = (codes - pca.mean) @ pca.components.T
     else:
-        positions = codes
+        positions = sample.codes
     return Embedding(**vars(sample), positions=positions, method=what.method)
 
 
@@ -156,7 +156,7 @@ def _tsne(codes: Array, seed: int, progress: Progress) -> Array:
     )
     threads = min(THREADS, *(pool["num_threads"] for pool in threadpool_info()))
     with threadpool_limits(threads), contextlib.redirect_stdout(_Steps(progress, f"t-SNE of {len(codes):,} codes")):
-        positions: Array = tsne.fit_transform(codes / max(float(codes.max()) / 1e15, 1.0))  # squares of larger ones overflow
+        positions: Array = tsne.fit_transform(codes)
     return positions
 
 
