@@ -1,6 +1,7 @@
 """The cache gives what its source gave, or nothing: whatever happened to its file, the answers are the same."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -118,25 +119,16 @@ def test_without_the_digests_damage_would_pass(source: Counted, file: Path, monk
     assert source.reads == 1
 
 
-def damaged_row(name: str) -> Callable[[Path], object]:
-    """Return the damage of a row of an array."""
-    return lambda path: flip_row(path, name, 39)
-
-
-def header(text: bytes) -> Callable[[Path], object]:
-    """Return the damage that leaves a header alone, and this one."""
-    return lambda path: path.write_bytes(len(text).to_bytes(8, "little") + text)
+HEADERS = (b"[]", b"{}", b'{"__metadata__": null}', b'{"__metadata__": {"mnistae": "[]"}}', b"[" * 100_000)
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        *map(damaged_row, ARRAYS),
-        lambda path: path.write_bytes(b""),
-        lambda path: path.write_bytes(path.read_bytes()[:500]),
-        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        *(partial(flip_row, name=name, row=39) for name in ARRAYS),
+        *(lambda path, end=end: path.write_bytes(path.read_bytes()[:end]) for end in (0, 500, -1)),
         lambda path: path.write_bytes(b"<!doctype html><title>Log in</title>"),
-        *map(header, (b"[]", b"{}", b'{"__metadata__": null}', b'{"__metadata__": {"mnistae": "[]"}}', b"[" * 100_000)),
+        *(lambda path, text=text: path.write_bytes(len(text).to_bytes(8, "little") + text) for text in HEADERS),
     ],
 )
 def test_unusable_file(source: Counted, file: Path, damage: Callable[[Path], object]) -> None:

@@ -56,15 +56,18 @@ def test_partial_user_folder(own: Path, tiny: Path, mirror: Mirror, monkeypatch:
     assert caught.value.hint == "add what is missing, with or without .gz, or unset MNISTAE_DATA_DIR to download the data set"
 
 
-def test_partial_own_folder(own: Path, mirror: Mirror, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An incomplete download is completed; offline it counts as missing."""
-    (own / f"{FILES[2]}.gz").unlink()
+@pytest.mark.parametrize(("damage", "requests"), [(Path.unlink, 1), (lambda path: path.write_bytes(b"damaged"), 4)])
+def test_unusable_download(
+    own: Path, mirror: Mirror, digits: Digits, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], object], requests: int
+) -> None:
+    """An incomplete download is completed, a damaged one fetched again; offline both are errors."""
+    damage(own / f"{FILES[2]}.gz")
     monkeypatch.setenv("MNISTAE_OFFLINE", "1")
-    with pytest.raises(DataError, match="downloads are disabled"):
-        resolve.open_dataset("mnist")
+    with pytest.raises(DataError, match="downloads are disabled" if requests == 1 else "is damaged"):
+        resolve.open_dataset("mnist").length(Split.TRAIN)
     monkeypatch.setenv("MNISTAE_OFFLINE", "0")
     assert_is_tiny(resolve.open_dataset("mnist"), digits)
-    assert mirror.requests == [f"/{FILES[2]}.gz"]
+    assert mirror.requests == [f"/{name}.gz" for name in (FILES[2:3] if requests == 1 else FILES)]
 
 
 def test_not_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,13 +76,6 @@ def test_not_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="MNISTAE_DATA_DIR is not a folder: ") as caught:
         resolve.open_dataset("mnist")
     assert caught.value.hint == "set it to the folder of the data, or unset it"
-
-
-def test_damaged_download(own: Path, mirror: Mirror, digits: Digits) -> None:
-    """Our own copy, damaged, is fetched again."""
-    (own / f"{FILES[0]}.gz").write_bytes(b"damaged")
-    assert_is_tiny(resolve.open_dataset("mnist"), digits)
-    assert len(mirror.requests) == 4
 
 
 def test_damaged_user_copy(tiny: Path, mirror: Mirror, entry: DatasetInfo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,10 +163,16 @@ def test_folder_of_the_same_name(own: Path, digits: Digits, open_: Callable[[str
     assert open_("theirs/mnist").how_found == ()
 
 
-@pytest.mark.parametrize("reference", ["minst", "", "x" * 5000, "a\0b"])
-def test_unknown(reference: str) -> None:
-    """A reference that is neither a name nor a path is a usage error."""
-    with pytest.raises(UsageError, match=f"^unknown data set: '{reference}'$"):
+@pytest.mark.parametrize(
+    ("reference", "family", "message"),
+    [
+        *((name, UsageError, f"unknown data set: '{name}'") for name in ("minst", "", "x" * 5000, "a\0b")),
+        ("no/such/folder", DataError, "data set not found: 'no/such/folder'"),
+    ],
+)
+def test_unknown(reference: str, family: type[Exception], message: str) -> None:
+    """A reference that is neither a name nor a path is a usage error; where it can only be a path, data are missing."""
+    with pytest.raises(family, match=f"^{message}$"):
         resolve.open_dataset(reference)
 
 
@@ -181,12 +183,6 @@ def test_name_of_images_in_memory() -> None:
             resolve.open_dataset("array")
         assert caught.value.hint.startswith(hint)
         Path("array").mkdir(exist_ok=True)
-
-
-def test_path_that_is_not_there() -> None:
-    """A reference with a separator is a path: where nothing is, data are missing."""
-    with pytest.raises(DataError, match="data set not found: 'no/such/folder'"):
-        resolve.open_dataset("no/such/folder")
 
 
 def test_glyphs(monkeypatch: pytest.MonkeyPatch) -> None:
