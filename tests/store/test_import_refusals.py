@@ -41,8 +41,39 @@ NONE = "no network 784-h-b-h-784 found; it contains "
 BATCH_NORM = {"bn.weight": torch.ones(16), "bn.bias": torch.zeros(16), "bn.running_mean": torch.zeros(16)}
 
 
-REFUSALS: dict[str, list[tuple[object, str | None]]] = {
+def safetensors_of(kind: str, bits: int) -> bytes:
+    header = json.dumps({"a": {"dtype": kind, "shape": [8], "data_offsets": [0, bits]}}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(bits)
+
+
+def saved(content: object, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    torch.save(content, stream, **options)
+    return stream.getvalue()
+
+
+DAMAGED = "it is a safetensors file that is truncated or damaged"
+ODD_ZIP = "it is a truncated or damaged zip archive, as PyTorch and NumPy write them"
+UNREADABLE = "it is an .npz of arrays that cannot be read: "
+
+
+REFUSALS: dict[str, list[tuple[object, str | None]]] = {  # bytes are a file, anything else is what torch.save writes
     foreign.HINT: [
+        (b"hello\n", "it is in an unknown format"),
+        (b"\x89PNG\r\n\x1a\n", "it is a PNG image"),
+        (b"\x08\x07\x12\x07pytorch", "it is an ONNX model"),
+        (struct.pack("<Q", 2**63) + b"{}", "it is a safetensors file with too large a header"),
+        (struct.pack("<Q", 2) + b"{}", NONE + "no arrays"),
+        (safetensors_of("I64", 64), NONE + "a (8,)"),
+        (safetensors_of("F4", 4), DAMAGED),
+        (safetensors_of("Q9", 8), DAMAGED),
+        (safetensors.torch.save(weights())[:-1], DAMAGED),
+        (struct.pack("<Q", 2**19) + (b"[" * 2**18 + b"]" * 2**18), "it is in an unknown format"),
+        (zipped({"x/data.pkl": b"", "x/y/data.pkl": b""}), "it is a PyTorch file that cannot be read: several pickles"),
+        (zipped({"x/data.pkl": b"\x80\x02N."}), "it is a PyTorch file that is truncated, damaged or has unusual contents"),
+        (zipped({"x.npy": b"\x93NUMPY"}, zipfile.ZIP_LZMA), UNREADABLE + "x.npy has an unsupported compression method"),
+        (zipped({"x.npy": b"\x93NUMPY"}), UNREADABLE + "unreadable .npy header"),
+        (zipped({"x.npy": b"", "y.npy": b""}).replace(b"y.npy", b"x.npy"), UNREADABLE + "two members have the same name"),
         ({}, NONE + "no arrays"),
         (torch.zeros(3), NONE + "it (3,)"),
         (deep(784, 10), NONE + "0.weight (10, 784), 0.bias (10,)"),
@@ -109,6 +140,13 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {
         ({0: torch.zeros(3), "0": torch.ones(3)}, "two arrays have the name '0'"),
     ],
     SAVE: [
+        (zipped({"x/data.pkl": b"", "x/constants.pkl": b""}), "it is a TorchScript archive, which contains a program"),
+        (zipped({"x/archive_format": b""}), "it is an exported PyTorch program (.pt2)"),
+        (pickle.dumps({"a": 1}), "it is a Python pickle"),
+        (
+            saved(nn.Linear(2, 2), _use_new_zipfile_serialization=False),
+            "refused: it contains pickled objects of type 'torch.nn.modules.linear.Linear'",
+        ),
         (Autoencoder(SIZES), "it is a whole pickled model of type 'mnistae.model.network.Autoencoder'"),
         ({"m": Autoencoder(SIZES)}, "refused: 'm' is a whole pickled model of type 'mnistae.model.network.Autoencoder'"),
         ({"cfg": {"args": argparse.Namespace(z=8)}}, "refused: 'cfg/args' is a pickled object of type 'argparse.Namespace'"),
@@ -117,18 +155,40 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {
         ([torch.zeros(3)] * 101, "it contains too many arrays"),
         (weights() | {"x": Canary(Path("mark"))}, f"refused: it contains pickled objects of type '{Path.__module__}.Path'"),
     ],
+    AGAIN: [
+        (b"", "it is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "it is a Git LFS pointer (run 'git lfs pull')"),
+        (b"<!DOCTYPE html><html>", "it is a web page or XML document"),
+        (b"PK\x03\x04" + bytes(100), ODD_ZIP),
+        (saved(weights())[:20_000], ODD_ZIP),
+    ],
+    foreign.SAVE_KERAS: [
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "it is an HDF5 file"),
+    ],
+    "save the arrays by name: np.savez(FILE, **arrays)": [
+        (b"\x93NUMPY\x01\0", "it is an .npy array"),
+    ],
+    "unpack it, and give the file in it": [
+        (zipped({"empty program": b""}), "it is a zip archive of 'empty program'"),
+        (bytes(257) + b"ustar\x0000", "it is a tar archive"),
+        (b"BZh91AY&SY", "it is a bzip2 archive"),
+    ],
+    "save it again with torch.save and its default protocol": [
+        (saved(weights(), pickle_protocol=4), "it is written with pickle protocol 4, which cannot be read safely"),
+    ],
 }
 
 
 @pytest.mark.parametrize("hint", REFUSALS, ids=itertools.count())
-def test_other_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hint: str) -> None:
-    """What is not one network of the lab's, in finite numbers, is refused with the reason."""
+def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hint: str) -> None:
+    """What is not one network of the lab's, in finite numbers, is refused with the reason, and other files are named."""
     monkeypatch.setattr(foreign, "MAX_OPERATIONS", 5000)  # the same at a 100th of the size
     monkeypatch.setattr(foreign, "MAX_ARRAYS", 100)
     for content, message in REFUSALS[hint]:
-        torch.save(content, tmp_path / "lab.pth")
-        found = refusal(tmp_path / "lab.pth")
+        (tmp_path / "file").write_bytes(content if isinstance(content, bytes) else saved(content))
+        found = refusal(tmp_path / "file")
         assert found == (message or found[0], hint)
+    assert refusal(tmp_path) == ("cannot read the weights 'FILE': it is a folder", foreign.HINT)
 
 
 def test_sparse_and_quantised(tmp_path: Path) -> None:
@@ -139,78 +199,6 @@ def test_sparse_and_quantised(tmp_path: Path) -> None:
     for tensor, reason in ((sparse, "is not a dense tensor"), (low, "is not of a floating-point type: qint8")):
         torch.save(weights() | {"fc1.weight": tensor}, tmp_path / "lab.pth")
         assert refusal(tmp_path / "lab.pth") == (f"'fc1.weight' {reason}", foreign.HINT)
-
-
-def safetensors_of(kind: str, bits: int) -> bytes:
-    header = json.dumps({"a": {"dtype": kind, "shape": [8], "data_offsets": [0, bits]}}).encode()
-    return struct.pack("<Q", len(header)) + header + bytes(bits)
-
-
-def saved(content: object, **options: Any) -> bytes:
-    stream = io.BytesIO()
-    torch.save(content, stream, **options)
-    return stream.getvalue()
-
-
-DAMAGED = "it is a safetensors file that is truncated or damaged"
-ODD_ZIP = "it is a truncated or damaged zip archive, as PyTorch and NumPy write them"
-UNREADABLE = "it is an .npz of arrays that cannot be read: "
-
-
-FILES: dict[str, list[tuple[bytes, str]]] = {
-    AGAIN: [
-        (b"", "it is empty"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "it is a Git LFS pointer (run 'git lfs pull')"),
-        (b"<!DOCTYPE html><html>", "it is a web page or XML document"),
-        (b"PK\x03\x04" + bytes(100), ODD_ZIP),
-        (saved(weights())[:20_000], ODD_ZIP),
-    ],
-    foreign.HINT: [
-        (b"hello\n", "it is in an unknown format"),
-        (b"\x89PNG\r\n\x1a\n", "it is a PNG image"),
-        (b"\x08\x07\x12\x07pytorch", "it is an ONNX model"),
-        (struct.pack("<Q", 2**63) + b"{}", "it is a safetensors file with too large a header"),
-        (struct.pack("<Q", 2) + b"{}", NONE + "no arrays"),
-        (safetensors_of("I64", 64), NONE + "a (8,)"),
-        (safetensors_of("F4", 4), DAMAGED),
-        (safetensors_of("Q9", 8), DAMAGED),
-        (safetensors.torch.save(weights())[:-1], DAMAGED),
-        (struct.pack("<Q", 2**19) + (b"[" * 2**18 + b"]" * 2**18), "it is in an unknown format"),
-        (zipped({"x/data.pkl": b"", "x/y/data.pkl": b""}), "it is a PyTorch file that cannot be read: several pickles"),
-        (zipped({"x/data.pkl": b"\x80\x02N."}), "it is a PyTorch file that is truncated, damaged or has unusual contents"),
-        (zipped({"x.npy": b"\x93NUMPY"}, zipfile.ZIP_LZMA), UNREADABLE + "x.npy has an unsupported compression method"),
-        (zipped({"x.npy": b"\x93NUMPY"}), UNREADABLE + "unreadable .npy header"),
-        (zipped({"x.npy": b"", "y.npy": b""}).replace(b"y.npy", b"x.npy"), UNREADABLE + "two members have the same name"),
-    ],
-    SAVE: [
-        (zipped({"x/data.pkl": b"", "x/constants.pkl": b""}), "it is a TorchScript archive, which contains a program"),
-        (zipped({"x/archive_format": b""}), "it is an exported PyTorch program (.pt2)"),
-        (pickle.dumps({"a": 1}), "it is a Python pickle"),
-        (
-            saved(nn.Linear(2, 2), _use_new_zipfile_serialization=False),
-            "refused: it contains pickled objects of type 'torch.nn.modules.linear.Linear'",
-        ),
-    ],
-    foreign.SAVE_KERAS: [(b"\x89HDF\r\n\x1a\n" + bytes(100), "it is an HDF5 file")],
-    "save the arrays by name: np.savez(FILE, **arrays)": [(b"\x93NUMPY\x01\0", "it is an .npy array")],
-    "unpack it, and give the file in it": [
-        (zipped({"empty program": b""}), "it is a zip archive of 'empty program'"),
-        (bytes(257) + b"ustar\x0000", "it is a tar archive"),
-        (b"BZh91AY&SY", "it is a bzip2 archive"),
-    ],
-    "save it again with torch.save and its default protocol": [
-        (saved(weights(), pickle_protocol=4), "it is written with pickle protocol 4, which cannot be read safely")
-    ],
-}
-
-
-@pytest.mark.parametrize("hint", FILES, ids=itertools.count())
-def test_other_files(tmp_path: Path, hint: str) -> None:
-    """A file of another kind is refused, and named."""
-    for data, message in FILES[hint]:
-        (tmp_path / "file").write_bytes(data)
-        assert refusal(tmp_path / "file") == (message, hint)
-    assert refusal(tmp_path) == ("cannot read the weights 'FILE': it is a folder", foreign.HINT)
 
 
 def test_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

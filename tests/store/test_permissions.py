@@ -19,11 +19,6 @@ GROUP = 54321
 
 
 @pytest.fixture
-def store(home: Path) -> Path:
-    return home / "checkpoints"
-
-
-@pytest.fixture
 def umask() -> Iterator[Callable[[int], int]]:
     """Sets the umask until the end of the test."""
     before = os.umask(0o022)

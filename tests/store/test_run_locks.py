@@ -11,11 +11,6 @@ from tests.support.client import log_result
 from tests.support.saved_runs import METADATA, arrays, refusal, save, state, tree
 
 
-@pytest.fixture
-def store(home: Path) -> Path:
-    return home / "checkpoints"
-
-
 def test_remove(store: Path) -> None:
     """A removed run is gone with all its files, and the previous one is the newest."""
     save("one", "two")

@@ -19,11 +19,6 @@ from tests.support.weight_files import zipped
 DAMAGED = "retrain it, or copy the original again"
 
 
-@pytest.fixture
-def store(home: Path) -> Path:
-    return home / "checkpoints"
-
-
 LIST = "name a run from 'mnistae checkpoints list', or a .safetensors file"
 
 
