@@ -75,7 +75,7 @@ smoke:
 
 # The full fault-injection tests in two processes: under an hour on two cores. Writes docs/reliability.md.
 KILLS = $(addprefix tests/reliability/test_, crash_resume.py signals.py concurrency.py environment.py)
-CAMPAIGN = OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 0 -p no:cacheprovider --timeout 3600
+CAMPAIGN = $(PYTHON) -m pytest -n 0 -p no:cacheprovider --timeout 3600
 campaign: export MNISTAE_CAMPAIGN = long
 campaign: export MNISTAE_LEDGER = $(CURDIR)/build/ledger.jsonl
 campaign:

@@ -29,13 +29,10 @@ if TYPE_CHECKING:
 # What a CI system, a notebook, a terminal or a user sets would change what commands print, where and how fast.
 SURROUNDINGS = re.compile(
     "_?MNISTAE_(?!CAMPAIGN|LEDGER|TEST)|CI$|GITHUB_|JPY_|JUPYTER_|TERM|TTY_|COLUMNS$|LINES$|(NO|FORCE|CLICOLOR|PY)_?COLOR|COLORTERM$"
-    "|XDG_|MPL|OMP_|GOMP_|KMP_|MKL_|SLURM_|TORCH|PYTORCH_|PYTHON(WARN|UTF8|UNBUFF|DEV|OPT)"
+    "|XDG_|MPL|OMP_(?!NUM_THREADS$)|GOMP_|KMP_|MKL_|SLURM_|TORCH|PYTORCH_|PYTHON(WARN|UTF8|UNBUFF|DEV|OPT)"
 )
 for _name in filter(SURROUNDINGS.match, list(os.environ)):
     del os.environ[_name]
-
-# One thread in this process and in those it starts: a run's bytes depend on their number, and tests compare runs.
-os.environ["OMP_NUM_THREADS"] = "1"
 
 # No test trusts a certificate but its own, and loading those of the system takes a tenth of a second for each request.
 os.environ["SSL_CERT_FILE"] = os.devnull

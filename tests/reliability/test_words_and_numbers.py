@@ -187,7 +187,7 @@ def test_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """T7: of any texts the store takes those that name a folder in it, and no others."""
     tried: list[bool] = []
 
-    @settings(max_examples=trials(200, 10_000))
+    @settings(max_examples=trials(60, 10_000))
     @given(ANY_NAME)
     def try_one(name: str) -> None:
         tried.append(leaves(name))
