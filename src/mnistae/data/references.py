@@ -71,10 +71,9 @@ def parse(text: str) -> ImageRef:
             raise UsageError(f"index out of range: '{text}'", hint=f"expected {SYNTAX}")
         digit = int(match[3]) if match[3] else None
         return ImageRef(text, Split(match[1] or "train"), int(number), digit)
-    if text.lower().lstrip().startswith(("train:", "test:", "digit:")):  # digit:3/x is no path, despite its slash
-        is_path = os.path.lexists(text)
-    else:
-        is_path = os.sep in text or Path(text).suffix.lower() in SUFFIXES or os.path.lexists(text) or patterns.is_multiple(text)
+    is_path = os.path.lexists(text)
+    if not text.lower().lstrip().startswith(("train:", "test:", "digit:")):  # digit:3/x is no path, despite its slash
+        is_path |= os.sep in text or Path(text).suffix.lower() in SUFFIXES or patterns.is_multiple(text)
     if text == STDIN or is_path:
         return ImageRef(text, is_multiple=text != STDIN and patterns.is_multiple(text))
     raise UsageError(f"invalid image reference: '{text}'", hint=_correction(text))
