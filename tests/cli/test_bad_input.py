@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import Cli, run_cli, write_idx
+from tests.conftest import Cli, run_cli
 
 
 def snapshot(folder: Path) -> dict[Path, int | None]:
@@ -18,24 +18,19 @@ def snapshot(folder: Path) -> dict[Path, int | None]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, trained_store: Path, digits: dict[str, np.ndarray]) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory, trained_store: Path) -> Path:
     """A home with the run `tiny`, and a working directory full of invalid files."""
     place = tmp_path_factory.mktemp("place")
     shutil.copytree(trained_store, place / "home")
     folder = place / "work"
     folder.mkdir()
-    (folder / "text.png").write_text("this is no picture")
     (folder / "four").write_text("[1,2,3,4]\n")
     (folder / "many").write_text("[1,1,1,1,1,1,1,1]\n" * 1001)
     (folder / "folder.png").mkdir()
     (folder / "file").write_text("a file where a folder belongs")
     (folder / "readable.png").write_bytes(b"")
     np.save(folder / "own.npy", np.zeros((3, 28, 28), np.uint8))
-    np.save(folder / "nan.npy", np.full((3, 28, 28), np.nan, np.float32))
-    images = write_idx(folder / "cut", digits) / "train-images-idx3-ubyte"
-    images.write_bytes(images.read_bytes()[:-1])
     (folder / "junk.pth").write_bytes(b"PK\x03\x04 not really")
-    os.mkfifo(folder / "fifo.png")
     (folder / "-text.png").write_text("text")
     return place
 
@@ -54,7 +49,6 @@ TABLE: list[tuple[str, int, str]] = [
     ("report --images 1 99999", 2, "index out of range: '99999'"),
     ("reconstruct missing.png", 4, "missing.png"),
     ("reconstruct http://localhost/1.png", 4, "no such image: 'http://localhost/1.png'"),
-    ("reconstruct text.png", 4, "unsupported image format: 'text.png'"),
     # checkpoints
     *(
         (f"{command} nobody", 3, "no such checkpoint: 'nobody'")
@@ -75,9 +69,7 @@ TABLE: list[tuple[str, int, str]] = [
     ("reconstruct 1 -o file/x.png", 7, "is not a folder"),
     ("reconstruct 1 -o x.bmp", 2, "unsupported output format: 'bmp'"),
     ("reconstruct 1 -o x", 2, "cannot infer the format of 'x': no file extension"),
-    ("reconstruct 1 -o =", 7, "'.' is a folder, not a file"),
     ("reconstruct 1 -o x.png -f svg", 2, "extension of 'x.png' does not match --format svg"),
-    ("reconstruct 1 -o fifo.png", 7, "'fifo.png' is not a regular file"),
     ("denoise 1 -f gif", 2, "invalid value for '--format' / '-f': 'gif' is not one of"),
     ("report -o x", 2, "cannot infer the format of 'x': no file extension"),
     ("map tiny --dataset folder.png -f projector -o folder.png", 2, "output would overwrite the input 'folder.png'"),
@@ -87,30 +79,21 @@ TABLE: list[tuple[str, int, str]] = [
     ("checkpoints export", 2, "missing option '--output'"),
     ("checkpoints export -o x.npz -f onnx", 2, "does not match --format onnx"),
     ("checkpoints export -o x.npz --part encoder", 2, "--part applies to ONNX only, not to npz"),
-    ("checkpoints export -o x.onnx --part middle", 2, "'middle' is not one of"),
     # options that do not go together, and values that are none
     ("denoise 1 --noise none --level 0.3", 2, "--level has no effect with --noise none"),
     ("denoise 1 --noise none --seed 3", 2, "--seed has no effect with --noise none"),
     ("denoise 1 --level abc", 2, "invalid value for '--level': 'abc' is not a number"),
     ("train --epochs 1_000x", 2, "invalid value for '--epochs' / '-e': '1_000x' is not an integer"),
-    ("train --recipe quick", 2, "invalid value for '--recipe': 'quick' is not one of"),
     ("map --method pca --seed 0", 2, "--seed has no effect with --method pca"),
     ("map --method codes", 2, "invalid value for --method: 'codes' (the bottleneck is 8)"),
     ("interpolate 0 1 --fps 12", 2, "apply to GIF output only"),
-    ("interpolate 0 1 --ping-pong -o x.png", 2, "apply to GIF output only"),
     ("interpolate 0 1 --closed --ping-pong -f gif", 2, "cannot be combined"),
     ("train --dataset own.npy --precision tf32 --device cpu", 2, "TF32 requires CUDA"),
-    ("train --dataset own.npy --device cuda:99", 5, "device 'cuda:99' is not available"),
     ("reconstruct 1 -c file", 3, "'file' is not a checkpoint of mnistae: it is in an unknown format"),
-    ("train --dataset nan.npy", 4, "NaN or infinite values"),
-    ("train --dataset cut", 4, "train-images-idx3-ubyte"),
     ("reconstruct 1 --device cuda:x", 2, "unknown device: 'cuda:x'"),
     ("reconstruct 1 --device cuda:99", 5, "device 'cuda:99' is not available: "),
     # data
-    *(
-        (command, 4, "data set 'mnist' is not installed")
-        for command in ("train", "reconstruct 1 --dataset mnist", "datasets path", "datasets verify", "datasets fetch")
-    ),
+    *((words, 4, "data set 'mnist' is not installed") for words in ("train", "datasets path", "datasets verify")),
     ("train --dataset mnsit", 2, "unknown data set: 'mnsit'"),
     ("datasets fetch glyphs", 2, "'glyphs' is built in"),
     # variables
@@ -136,9 +119,7 @@ TABLE: list[tuple[str, int, str]] = [
     ("trian", 2, "no such command 'trian'. Did you mean 'train'?"),
     ("train --epoch 3", 2, "no such option: --epoch (Possible options: --epochs)"),
     *((words, 2, "no such option: -") for words in ("-c tiny map", "--quiet --epochs 3 train", "datasets --raw verify", "-v")),
-    *((words, 2, "no such option: -") for words in ("--help --quiet", "datasets -c")),
-    ("summary --chekpoint tiny -x -text.png", 2, "no such option: --chekpoint"),
-    ("datasets --quiet", 2, "no such option: --quiet"),
+    *((words, 2, "no such option: -") for words in ("--help --quiet", "datasets -c", "summary --chekpoint tiny -x -text.png")),
     ("checkpoints rm", 2, "no such command 'rm'"),
 ]
 HINTS = {
@@ -152,7 +133,6 @@ HINTS = {
     "--quiet --epochs 3 train": "options follow the command: mnistae train --quiet",
     "datasets --raw verify": "options follow the command: mnistae datasets verify --raw",
     "--help --quiet": "options follow the command: mnistae COMMAND --quiet",
-    "datasets --quiet": "options follow the command: mnistae COMMAND --quiet",
     "datasets -c": "run 'mnistae datasets --help'",
     "summary --chekpoint tiny -x -text.png": "run 'mnistae summary --help'",
     "train --resume --time 1.5h": "use whole h, m and s above 0, as in 55m, 90s or 1h30m",

@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+import shellingham
 
 from mnistae.cli import completion
 from mnistae.cli.app import COMMANDS
-from mnistae.core.errors import OutputError
 from mnistae.data.sets import registry
 from tests.conftest import Cli
 
@@ -140,12 +141,13 @@ def test_installation_that_fails_has_a_hint(cli: Cli, user: Path, blocked: str) 
     assert 'reads when it starts: eval "$(mnistae --show-completion)"' in done.err
 
 
-def test_a_shell_without_completion() -> None:
-    """The shell is the one that has started the program, here dash; one without completion is exit 7 with a hint."""
-    command = ["dash", "-c", '"$@"; exit $?', "dash", sys.executable, "-m", "mnistae", "--install-completion"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    message = "error: no completion for the shell 'dash'\nhint: start bash, zsh or fish, and run it there\n"
-    assert (done.returncode, done.stderr) == (7, message)
+@pytest.mark.parametrize(("shell", "name"), [(("dash", "/bin/dash"), "dash"), (shellingham.ShellDetectionFailure, "unknown")])
+def test_a_shell_without_completion(cli: Cli, monkeypatch: pytest.MonkeyPatch, shell: object, name: str) -> None:
+    """A shell without completion, or none among the parents of the program, is exit 7 with a hint."""
+    monkeypatch.setattr(shellingham, "detect_shell", Mock(side_effect=[shell]))
+    done = cli("--install-completion")
+    message = f"error: no completion for the shell '{name}'\nhint: start bash, zsh or fish, and run it there\n"
+    assert (done.code, done.err) == (7, message)
 
 
 @pytest.mark.parametrize(("shell", "path"), [("zsh", ".zfunc/_mnistae"), ("fish", ".config/fish/completions/mnistae.fish")])
@@ -156,15 +158,3 @@ def test_places(user: Path, monkeypatch: pytest.MonkeyPatch, shell: str, path: s
     text = (user / path).read_text()
     assert f"complete_{shell}" in text
     assert (completion.ZSH_FIRST_TAB in text) == (shell == "zsh")
-
-
-def test_a_shell_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a shell among its parents the program says so."""
-    import shellingham
-
-    def fail() -> None:
-        raise shellingham.ShellDetectionFailure
-
-    monkeypatch.setattr(shellingham, "detect_shell", fail)
-    with pytest.raises(OutputError, match="'unknown'"):
-        completion.detect()

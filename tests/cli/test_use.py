@@ -25,9 +25,7 @@ def document(answer: Result) -> Any:
     ("words", "path"),
     [
         ("reconstruct digit:3/2 -c tiny -f svg", "reconstruct-digit_3_2-tiny.svg"),
-        ("denoise 1 2 -c tiny", "denoise-1-2-tiny.png"),
         ("denoise 1 -c tiny --noise mask --level 0.2 --seed 5", "denoise-1-tiny-mask-level0.2-seed5.png"),
-        ("interpolate 1 2", "interpolate-1-2.png"),
         ("interpolate 0 1 --closed -f strip", "interpolate-0-1-closed-strip.png"),
         ("interpolate 0 1 -n 5 -f gif --ping-pong --fps 20", "interpolate-0-1-steps5-fps20-ping_pong.gif"),
         ("traverse digit:3 -f npy", "traverse-digit_3.npy"),
