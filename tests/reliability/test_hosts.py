@@ -1,20 +1,16 @@
-"""Job control and control groups: the real ones, where this machine has them."""
+"""The job control of a real shell, where this machine has one."""
 
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mnistae.core import cpus
-from tests.support.client import NEEDS_ROOT, wait_until
+from tests.support.client import wait_until
 from tests.support.terminals import Terminal
-
-CPU_GROUPS = Path("/sys/fs/cgroup/cpu")  # version 1; version 2 does not let a process in the root group set a limit
 
 DRAWING = "[━╸╺]"
 SETTING = {"TERM": "xterm-256color", "PS1": "$ ", "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1"}
@@ -81,28 +77,3 @@ def test_a_bar_in_the_background_becomes_lines(shell: Terminal, tmp_path: Path, 
     assert "\x1b[?25l" in in_foreground  # its cursor is hidden again
     after("\x03", r"\$ $")
     assert shell.is_restored()
-
-
-@NEEDS_ROOT
-@pytest.mark.skipif(not os.access(CPU_GROUPS / "cpu.cfs_quota_us", os.R_OK), reason="no control groups of version 1")
-@pytest.mark.skipif(cpus.limit() is not None, reason="a control group limits the tests themselves")
-def test_the_limit_of_a_control_group() -> None:
-    """The quota of the group above counts as well as its own."""
-    outer = CPU_GROUPS / f"mnistae-{os.getpid()}"
-    inner = outer / "inner"
-    try:
-        inner.mkdir(parents=True)
-    except OSError as error:
-        pytest.skip(f"control groups cannot be made: {error.strerror}")
-    try:
-        script = (
-            f"echo $$ > {inner}/cgroup.procs; exec {sys.executable} -c 'from mnistae.core import cpus; print(cpus.limit())'"
-        )
-        limits = []
-        for group, quota in ((outer, 250_000), (inner, 120_000), (outer, 200_000), (inner, 50_000)):
-            (group / "cpu.cfs_quota_us").write_text(str(quota))
-            limits.append(subprocess.run(["sh", "-c", script], capture_output=True, check=True, text=True).stdout.strip())
-        assert limits == ["3", "2", "2", "1"]
-    finally:
-        inner.rmdir()
-        outer.rmdir()
