@@ -135,6 +135,24 @@ def test_other_files(tmp_path: Path, name: str, data: bytes, message: str) -> No
     assert refusal(tmp_path / name) == message.format(path=tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        ((), "empty"),
+        (("x/data.pkl",), "a PyTorch file of 'x/data.pkl'"),
+        (("xl/workbook.xml",), "an Excel workbook of 'xl/workbook.xml'"),
+        ("abcdefg", "a zip archive of 'a', 'b', 'c', 'd', 'e', 'f', ..."),
+    ],
+)
+def test_zip_without_arrays(tmp_path: Path, names: tuple[str, ...], found: str) -> None:
+    """A zip archive without arrays is named by what is in it."""
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    assert refusal(path) == f"no arrays in '{path}': it is {found}"
+
+
 def test_npz_packed_otherwise(tmp_path: Path, few: Digits) -> None:
     """Methods that NumPy does not write, and that unpack without a bound, are refused."""
     path = npz(tmp_path / "a.npz", members(few), zipfile.ZIP_LZMA)
