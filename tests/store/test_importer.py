@@ -133,30 +133,19 @@ def test_other_precisions(tmp_path: Path, kind: torch.dtype) -> None:
     check_import(tmp_path / "lab.pth", content)
 
 
-@pytest.mark.parametrize(
-    "sizes",
-    [
-        ModelConfig(hidden=1, bottleneck=1),
-        ModelConfig(hidden=3, bottleneck=40),
-        ModelConfig(hidden=784, bottleneck=4),
-        ModelConfig(hidden=9, bottleneck=9),
-    ],
-)
-@pytest.mark.parametrize(
-    "names",
-    [
+@pytest.mark.parametrize("sizes", [ModelConfig(*sizes) for sizes in ((1, 1), (3, 40), (784, 4), (9, 9))], ids=str)
+def test_other_sizes(tmp_path: Path, sizes: ModelConfig) -> None:
+    """The network's sizes follow from the shapes; names decide between matrices of one shape, or a PyTorch file's order."""
+    own = weights(sizes)
+    for names in (
         ("fc1", "fc2", "fc3", "fc4"),
         ("encoder.0", "encoder.2", "decoder.0", "decoder.2"),
         ("fc1_hidden", "fc2_bottleneck", "fc3_hidden", "fc4_output"),
         ("net2.block1.fc", "net2.block2.proj", "net2.block3.fc", "net2.block4.fc"),
-    ],
-)
-def test_other_sizes(tmp_path: Path, sizes: ModelConfig, names: tuple[str, ...]) -> None:
-    """The network's sizes follow from the shapes; names decide between matrices of one shape, or a PyTorch file's order."""
-    own = weights(sizes)
-    data = safetensors.torch.save({name.replace(name[:3], names[int(name[2]) - 1]): tensor for name, tensor in own.items()})
-    (tmp_path / "other.safetensors").write_bytes(data)
-    check_import(tmp_path / "other.safetensors", own, sizes)
+    ):
+        data = safetensors.torch.save({name.replace(name[:3], names[int(name[2]) - 1]): own[name] for name in own})
+        (tmp_path / "other.safetensors").write_bytes(data)
+        check_import(tmp_path / "other.safetensors", own, sizes)
     in_order = {name.replace(name[:3], ("hidden1", "code", "hidden2", "out")[int(name[2]) - 1]): own[name] for name in own}
     for content in (in_order, list(own.values()), [*list(own.values())[::2], *list(own.values())[1::2]]):
         torch.save(content, tmp_path / "list.pth")

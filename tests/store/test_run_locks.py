@@ -21,21 +21,22 @@ def test_remove(store: Path) -> None:
     assert refusal(runs.remove, "../one")[0] is UsageError
 
 
-def test_linked_run(store: Path, tmp_path: Path) -> None:
-    """T8: a run whose folder is a link works like any other; its removal removes the link and nothing behind it."""
+@pytest.mark.parametrize("linked", ["one", ""], ids=["run", "store"])
+def test_linked_folder(store: Path, tmp_path: Path, linked: str) -> None:
+    """T8: a run or a store that is a link works like any other; removing the run leaves what is behind a run's link."""
     save("one")
-    shutil.move(store / "one", tmp_path / "elsewhere")
-    (store / "one").symlink_to(tmp_path / "elsewhere")
+    shutil.move(store / linked, tmp_path / "elsewhere")
+    (store / linked).symlink_to(tmp_path / "elsewhere")
     assert runs.run_names() == ["one"]
     with runs.lock("one"):
         runs.save("one", state(seed=9), METADATA)
     assert np.array_equal(runs.load("one").weights["fc1.bias"], arrays(9)["fc1.bias"])
     assert verification.verify("one") is None
     before = tree(tmp_path / "elsewhere")
+    assert {Path(name).name for name in before} - {".recent"} == {runs.MODEL, runs.STATE, runs.HISTORY}
     runs.remove("one")
-    assert (runs.run_names(), os.path.lexists(store / "one")) == ([], False)
-    assert tree(tmp_path / "elsewhere") == before
-    assert before.keys() == {runs.MODEL, runs.STATE, runs.HISTORY}
+    assert (runs.run_names(), os.path.lexists(store / "one"), store.is_symlink()) == ([], False, not linked)
+    assert tree(tmp_path / "elsewhere") == (before if linked else {".recent": b"one\n"})
     log_result("T8", trials=1, note="a run, a file of a run and the store as links; removal leaves what a link leads to")
 
 
@@ -51,21 +52,6 @@ def test_linked_file(store: Path, tmp_path: Path, file: str) -> None:
     assert verification.verify("one") is None
     assert (store / "one" / file).is_symlink()
     assert (tmp_path / file).stat().st_size > 0
-    log_result("T8", trials=1)
-
-
-def test_linked_store(store: Path, tmp_path: Path) -> None:
-    """T8: a store that is a link to another place holds its runs there."""
-    (tmp_path / "elsewhere").mkdir()
-    store.parent.mkdir()
-    store.symlink_to(tmp_path / "elsewhere")
-    with runs.lock("one"):
-        save("one")
-    assert runs.load(None).name == "one"
-    assert (tmp_path / "elsewhere" / "one" / runs.MODEL).is_file()
-    runs.remove("one")
-    assert runs.run_names() == []
-    assert store.is_symlink()
     log_result("T8", trials=1)
 
 
