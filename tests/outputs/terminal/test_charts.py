@@ -2,7 +2,6 @@
 
 import re
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,13 +27,12 @@ def test_sparkline_falls_from_the_highest_bar_to_the_lowest() -> None:
 def test_plot_shows_scale_epochs_and_the_last_loss() -> None:
     """The highest loss is at the top, the lowest at the bottom, and the legend shows the last loss."""
     lines = plot(PLAIN, {"lab": FALLING})
-    assert lines[0].split(" |")[0].strip() == "0.2"
-    assert lines[14].split(" |")[0].strip() == f"{FALLING[-1]:.4g}"
-    assert lines[-2].split()[0::7] == ["1", "30"]
-    assert lines[-1].split() == ["**", "lab", "30", "epochs,", "loss", f"{FALLING[-1]:.5f}"]
-    assert "|*" in lines[0]
+    assert lines[0].startswith("    0.2 |*")
+    assert lines[14].startswith(f"{FALLING[-1]:.4g} |")
     assert lines[14].endswith("*")
     assert len(lines[14]) == 80
+    assert lines[-2].split()[0::7] == ["1", "30"]
+    assert lines[-1].split() == ["**", "lab", "30", "epochs,", "loss", f"{FALLING[-1]:.5f}"]
     assert plot(Canvas(40, 20), {"lab": FALLING * 2})[-2].split() == ["1", "epoch", "60"]
 
 
@@ -66,7 +64,7 @@ def test_foreign_names_are_escaped() -> None:
     assert len(legend) <= 80
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(
     curves=st.lists(st.lists(st.floats(1e-6, 10), min_size=1, max_size=300), min_size=1, max_size=8),
     width=st.integers(60, 200),
@@ -80,4 +78,3 @@ def test_a_plot_fits_its_canvas(curves: list[list[float]], width: int, height: i
     assert max(map(len, lines)) <= width
     assert len(lines) <= max(height, len(curves) + 7)
     assert [line.split()[1] for line in lines[-len(curves) :]] == [f"run{k}" for k in range(len(curves))]
-    assert np.all([line[0] in " 0123456789" for line in lines])
