@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TypeVar
 
 from mnistae.core import paths
@@ -161,12 +162,15 @@ class Dataset:
     def _ask(self, question: Callable[[Content | cache.CacheFile], T]) -> T:
         """Answer from the cache file; if it is missing or damaged, from the source, and write the cache again."""
         if self._memory is None:
-            place = hashlib.sha256(self.location.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-            path = paths.cache_dir() / f"{place}.safetensors"
             try:
-                self._file = self._file or cache.CacheFile.open(path, self.fingerprint)
+                self._file = self._file or cache.CacheFile.open(self._cache_path, self.fingerprint)
                 return question(self._file)
             except cache.StaleCacheError:
                 self._memory = content = self.build()
-                cache.write(path, self.fingerprint, content.arrays, content.classes, content.notes)
+                cache.write(self._cache_path, self.fingerprint, content.arrays, content.classes, content.notes)
         return question(self._memory)
+
+    @property
+    def _cache_path(self) -> Path:
+        place = hashlib.sha256(self.location.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+        return paths.cache_dir() / f"{place}.safetensors"
