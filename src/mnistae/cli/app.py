@@ -139,22 +139,23 @@ def build(words: Iterable[str]) -> typer.Typer:
     return root
 
 
-class _Command(TyperCommand):
+class _WithoutTypes:
+    """A command whose help lacks the types `<bool>` of flags and `<list[str]>` of arguments."""
+
     def get_params(self, ctx: Any) -> Any:
-        return _hide_types(super().get_params(ctx))
+        parameters = super().get_params(ctx)  # type: ignore[misc]  # of Typer's class
+        for parameter in parameters:
+            if parameter.nargs == -1 or getattr(parameter, "is_flag", False):
+                parameter.display_type_rich = lambda ctx: None  # noqa: ARG005
+        return parameters
 
 
-class _Group(TyperGroup):
-    def get_params(self, ctx: Any) -> Any:
-        return _hide_types(super().get_params(ctx))
+class _Command(_WithoutTypes, TyperCommand):
+    pass
 
 
-def _hide_types(parameters: list[Any]) -> list[Any]:
-    """Hide the types `<bool>` of flags and `<list[str]>` of arguments from the help."""
-    for parameter in parameters:
-        if parameter.nargs == -1 or getattr(parameter, "is_flag", False):
-            parameter.display_type_rich = lambda ctx: None  # noqa: ARG005
-    return parameters
+class _Group(_WithoutTypes, TyperGroup):
+    pass
 
 
 def _unwrap(function: Callable[..., None]) -> str:

@@ -145,7 +145,11 @@ def _cells(row: dict[str, float]) -> list[str]:
 def _compare(reports: Sequence[Report], dataset: str) -> list[str]:
     first = reports[0].result
     count = first.pivot("count")[None, None]["count"]
-    names, legend = _column_names([report.name for report in reports])
+    names, legend = [report.name for report in reports], []
+    width = sum(2 + max(len(name), 9) for name in names) + len("gain, salt-pepper 0.25")
+    if width > WIDTH or len(set(names)) < len(names):  # too wide, or not distinct: numbers as headings, and a legend
+        legend = [*(f"{number}  {escape(name)}" for number, name in enumerate(names, 1)), ""]
+        names = [str(number) for number in range(1, len(names) + 1)]
     columns = [_column(report.result) for report in reports]
     lines = [
         escape(f"{len(reports)} checkpoints on the {count:,} {first.split.text} images of {dataset}"),
@@ -170,15 +174,6 @@ def _column(result: Evaluation) -> dict[str, str]:
             owner = f"{'class' if result.classes else 'digit'} {_class(result, label) or label}" if label is not None else ""
             cells[f"{heading} of {owner}" if owner else heading] = format(value, number_format)
     return cells
-
-
-def _column_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return headings of columns, and a legend: the names, or numbers if the names are too wide or not distinct."""
-    width = sum(2 + max(len(name), 9) for name in names) + len("gain, salt-pepper 0.25")
-    if width <= WIDTH and len(set(names)) == len(names):
-        return list(names), []
-    numbers = [str(number) for number in range(1, len(names) + 1)]
-    return numbers, [*(f"{number}  {escape(name)}" for number, name in zip(numbers, names, strict=True)), ""]
 
 
 def _section(heading: str, extremes: Extremes) -> tuple[str, list[str], Reconstruction]:
