@@ -14,6 +14,7 @@ import pytest
 
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.errors import DataError
+from mnistae.core.files import kinds
 from mnistae.data.sets import tables
 from tests.support.hostile import Canary
 from tests.support.images import npy
@@ -124,6 +125,8 @@ def test_npz_without_certain_images(tmp_path: Path, members: Digits, message: st
                 ("a.csv.gz", gzip.compress(pickle.dumps(np.zeros(3)), mtime=0), "a gzip archive of a Python pickle"),
                 ("a-idx3-ubyte.gz", gzip.compress(bytes([0, 0, 8, 3]), mtime=0), "a gzip archive of an IDX file"),
                 ("a.tar.gz", gzip.compress(b"x" * 512, mtime=0), "a gzip archive"),
+                ("a.gz", b"\x1f\x8bdamaged", "a gzip archive"),
+                ("a.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\0\xff\xff", "a gzip archive"),
                 ("a.arff", b"% MNIST", "an ARFF file"),
             )
         ),
@@ -195,6 +198,14 @@ def test_zip_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, *
     path = npz(tmp_path / "a.npz", {"x_train": b"\x93NUMPY" + bytes(2**24)})
     message, was_bounded = refused_with(path)
     assert (message == f"cannot read the data set '{path}': it unpacks to more than 1 MiB") == was_bounded == is_bounded
+
+
+@pytest.mark.parametrize(("limit", "is_bounded"), [(kinds.SIZE, True), (2**25, False)], ids=["limited", "control"])
+def test_gzip_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, *, is_bounded: bool) -> None:
+    """Only the first bytes of a gzip archive are unpacked to name what is in it; with a higher limit, all are."""
+    monkeypatch.setattr(kinds, "SIZE", limit)
+    (tmp_path / "a.gz").write_bytes(gzip.compress(bytes(2**24), mtime=0))
+    assert refused_with(tmp_path / "a.gz")[1] == is_bounded
 
 
 def test_zip_bomb_that_lies(tmp_path: Path) -> None:
