@@ -1,7 +1,6 @@
 import dataclasses
 import json
 import os
-import shlex
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from mnistae.cli.commands import doctor
 from mnistae.core.config import TrainConfig
-from mnistae.core.errors import CheckpointError, MnistaeError, OutputError, UsageError
+from mnistae.core.errors import CheckpointError, OutputError, UsageError
 from mnistae.store import runs, verification
 from tests.conftest import Cli
 from tests.support.saved_runs import HISTORY, IMPORTED, METADATA, arrays, refusal, save, tree
@@ -101,30 +100,6 @@ def test_no_store(store: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> N
     assert not os.path.lexists(store)
 
 
-LARGE = "if it contains weights from another program, import it first: mnistae checkpoints import big.pth"
-AGAIN = "download or copy it again, then import it: mnistae checkpoints import {}"
-
-
-@pytest.mark.parametrize("name", ["one.pth", "./my one.npz"])
-@pytest.mark.parametrize(
-    ("data", "kind", "hint"),
-    [
-        (zipped({"x/data.pkl": b""}), "a PyTorch file", "import it first: mnistae checkpoints import {}"),
-        (zipped({"a.npy": b""}), "an .npz of arrays", "import it first: mnistae checkpoints import {}"),
-        (zipped({"x/data.pkl": b""})[:30], "a truncated or damaged zip archive, as PyTorch and NumPy write them", AGAIN),
-        (b"", "empty", AGAIN),
-        (b"GIF89a", "a GIF image", LIST),
-        (b"\x1f\x8b", "a gzip archive", "unpack it, and give the file in it"),
-    ],
-    ids=["pth", "npz", "cut", "empty", "gif", "gzip"],
-)
-def test_files_of_others(name: str, data: bytes, kind: str, hint: str) -> None:
-    """A file that is given in place of a checkpoint is named for what it is, with the command that imports it."""
-    Path(name).write_bytes(data)
-    message = f"'{Path(name)}' is not a checkpoint of mnistae: it is {kind}"
-    assert refusal(runs.load, name) == (CheckpointError, message, hint.format(shlex.quote(str(Path(name)))))
-
-
 def test_store_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A home that is a file is an expected error of the lock, which comes before any save."""
     (tmp_path / "file").write_bytes(b"")
@@ -149,33 +124,57 @@ def test_load_by_path(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert runs.load("mine").name == "mine"
 
 
+FILES = {
+    "one.pth": zipped({"x/data.pkl": b""}),
+    "my one.npz": zipped({"a.npy": b""}),
+    "cut.pth": zipped({"x/data.pkl": b""})[:30],
+    "empty.pth": b"",
+    "one.gif": b"GIF89a",
+    "one.gz": b"\x1f\x8b",
+    "text.safetensors": b"text",
+}
+IMPORT, AGAIN = (
+    "import it first: mnistae checkpoints import {}",
+    "download or copy it again, then import it: mnistae checkpoints import {}",
+)
+ZIP, SHORT = "a truncated or damaged zip archive, as PyTorch and NumPy write them", "truncated or not a safetensors file"
+LARGE = "if it contains weights from another program, import it first: mnistae checkpoints import big.pth"
+
+
 @pytest.mark.parametrize(
-    ("reference", "kind", "message", "hint"),
+    ("reference", "message", "hint"),
     [
-        ("three", CheckpointError, "no such checkpoint: 'three'", "available: two, one, large, lab, denoise"),
-        ("OnE-2", CheckpointError, "no such checkpoint: 'OnE-2'", "did you mean 'one'?"),
-        ("big.pth", CheckpointError, "cannot use checkpoint 'big.pth': it is larger than 64 MiB", LARGE),
-        ("huge.pth", CheckpointError, "cannot use checkpoint 'huge.pth': it is larger than 64 MiB", LIST),
-        ("large", CheckpointError, "cannot use checkpoint '{store}/large/model.safetensors': it is larger than 64 MiB", LIST),
-        ("", UsageError, "empty checkpoint name", "leave out -c and MNISTAE_CHECKPOINT to use the newest run"),
-        ("x/y", CheckpointError, "no such checkpoint file: 'x/y'", "run 'mnistae checkpoints list' for the names of runs"),
-        ("here/", CheckpointError, "cannot use checkpoint 'here': it is a folder", LIST),
-        ("text.safetensors", CheckpointError, "cannot use checkpoint 'text.safetensors': {cut}", DAMAGED),
-        ("two", CheckpointError, "cannot use checkpoint '{store}/two/model.safetensors': {cut}", DAMAGED),
+        ("three", "no such checkpoint: 'three'", "available: two, one, large, lab, denoise"),
+        ("OnE-2", "no such checkpoint: 'OnE-2'", "did you mean 'one'?"),
+        ("x/y", "no such checkpoint file: 'x/y'", "run 'mnistae checkpoints list' for the names of runs"),
+        ("big.pth", "cannot use checkpoint 'big.pth': it is larger than 64 MiB", LARGE),
+        ("huge.pth", "cannot use checkpoint 'huge.pth': it is larger than 64 MiB", LIST),
+        ("large", "cannot use checkpoint '{store}/large/model.safetensors': it is larger than 64 MiB", LIST),
+        ("here/", "cannot use checkpoint 'here': it is a folder", LIST),
+        ("text.safetensors", f"cannot use checkpoint 'text.safetensors': {SHORT}", DAMAGED),
+        ("two", f"cannot use checkpoint '{{store}}/two/model.safetensors': {SHORT}", DAMAGED),
+        ("one.pth", "'one.pth' is not a checkpoint of mnistae: it is a PyTorch file", IMPORT.format("one.pth")),
+        ("./my one.npz", "'my one.npz' is not a checkpoint of mnistae: it is an .npz of arrays", IMPORT.format("'my one.npz'")),
+        ("cut.pth", f"'cut.pth' is not a checkpoint of mnistae: it is {ZIP}", AGAIN.format("cut.pth")),
+        ("empty.pth", "'empty.pth' is not a checkpoint of mnistae: it is empty", AGAIN.format("empty.pth")),
+        ("one.gif", "'one.gif' is not a checkpoint of mnistae: it is a GIF image", LIST),
+        ("one.gz", "'one.gz' is not a checkpoint of mnistae: it is a gzip archive", "unpack it, and give the file in it"),
     ],
 )
-def test_refusals(store: Path, reference: str, kind: type[MnistaeError], message: str, hint: str) -> None:
-    """A missing or damaged checkpoint is reported in one line that names it, with a hint."""
+def test_refusals(store: Path, reference: str, message: str, hint: str) -> None:
+    """What is missing, damaged or another kind of file is reported in one line that names it, with a hint."""
     save("one", "two")
     Path("here").mkdir()
     (store / "large").mkdir()
     for path, size in (("big.pth", 64), ("huge.pth", 256), (store / "large" / "model.safetensors", 64)):
         Path(path).touch()
         os.truncate(path, size * 2**20 + 1)
-    Path("text.safetensors").write_text("text")
+    for name, data in FILES.items():
+        Path(name).write_bytes(data)
     (store / "two" / "model.safetensors").write_bytes(b"")
-    message = message.format(store=store, cut="truncated or not a safetensors file")
-    assert refusal(runs.load, reference) == (kind, message, hint)
+    assert refusal(runs.load, reference) == (CheckpointError, message.format(store=store), hint)
+    unset = "leave out -c and MNISTAE_CHECKPOINT to use the newest run"
+    assert refusal(runs.load, "") == (UsageError, "empty checkpoint name", unset)
 
 
 def test_damage(store: Path) -> None:
