@@ -253,7 +253,7 @@ def test_files_of_hostile_names(
     uses = [use for use in INVOCATIONS if not extra or not use.text.endswith(("--json", "-f csv", "-f npy"))]
     for foreign in (*MANY, *MARKUP) if LONG else (MANY[reporter == "pipe"] + MARKUP[0],):
         substitutions = create_fixtures(Path(), foreign.replace("/", ""), digits, runs.model_path(trained))
-        for invocation in uses if LONG else uses[2 if extra else reporter == "terminal" :: 3]:
+        for invocation in uses if LONG else uses[2 if extra else reporter == "terminal" :: 6]:
             answer = cli(*invocation.words(substitutions, *extra))
             needs_pipe = reporter == "terminal" and invocation.text.endswith("-f npy")
             assert answer.code == (2 if needs_pipe else invocation.code), (invocation, answer)

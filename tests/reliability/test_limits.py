@@ -82,7 +82,7 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("setting", SETTINGS[: trials(2, 7)], ids=lambda setting: str(setting.get("env", "16 files")))
+@pytest.mark.parametrize("setting", SETTINGS[: trials(1, 7)], ids=lambda setting: str(setting.get("env", "16 files")))
 def test_whole_processes(whole: ReferenceRun, home: Path, setting: dict[str, Any]) -> None:
     """F5: with 16 files, and with any numbers of threads and devices, a whole process works, imports and all."""
     words = ("summary",) if "preexec_fn" in setting else whole.words

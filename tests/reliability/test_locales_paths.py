@@ -40,7 +40,7 @@ COMMANDS: list[tuple[tuple[str, ...], int]] = [(("summary", "--json"), 0), (("su
 def test_settings(trained: str) -> None:
     """E6 and E8: none of the settings costs a message, a table or a file; the JSON document is the same under all of them."""
     documents, count = set(), 0
-    for number, (name, setting) in enumerate([*SETTINGS.items()][:: trials(3, 1)]):
+    for number, (name, setting) in enumerate([*SETTINGS.items()][:: trials(4, 1)]):
         env = {key: value for key, value in {**os.environ, **setting}.items() if value is not None}
         for words, code in COMMANDS[: 3 if LONG or number == 0 else 1]:
             done = run_process(*words, env=env)
@@ -97,7 +97,7 @@ def test_odd_paths(forks: ForkServer, digits: dict[str, np.ndarray], trained: st
     work, count = home.parent, 0
     for number, name in enumerate(NAMES.values()):
         substitutions = create_fixtures(work, name, digits, runs.model_path(trained))
-        for invocation in INVOCATIONS if LONG else INVOCATIONS[number::20]:
+        for invocation in INVOCATIONS if LONG else INVOCATIONS[number::30]:
             check(forks.run(*invocation.words(substitutions), home=work), invocation.code)
             count += 1
         ended = forks.run("checkpoints", "list", "--json", home=work, env={"MNISTAE_HOME": str(work / name / "home")})
@@ -160,7 +160,7 @@ def test_every_command_without_a_reader(forks: ForkServer, trained: str, digits:
     """E4: without a reader, or with a full disk, every command that prints something ends with the documented code."""
     substitutions, count = create_fixtures(tmp_path, "plain", digits, runs.model_path(trained)), 0
     for stream, code in (("gone", 141), ("full", 7)):
-        for invocation in INVOCATIONS if LONG else INVOCATIONS[stream == "full" :: 8]:
+        for invocation in INVOCATIONS if LONG else INVOCATIONS[stream == "full" :: 12]:
             before = [partial(standard_output, stream)]
             ended = forks.run(*invocation.words(substitutions), home=tmp_path, before=before)
             assert ended.code == (invocation.code or code), (stream, invocation, ended)
