@@ -45,10 +45,7 @@ def test_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str, expe
     ("name", "expected"),
     [
         ("MNISTAE_DATADIR", "MNISTAE_DATA_DIR"),
-        ("MNISTAE_DATA", "MNISTAE_DATA_DIR"),
-        ("MNISTAE_CHECKPOINTS", "MNISTAE_CHECKPOINT"),
         ("MNISTAE_DEVICE", None),
-        ("MNISTAE_HOME_DIR", "MNISTAE_HOME"),
         ("MNISTAE_OFF_LINE", "MNISTAE_OFFLINE"),
         *((f"MNISTAE_{word}", None) for word in ("PORT", "HOSTNAME", "HOMEPAGE", "LINE")),
         ("MNISTAE_SERVICE_HOST", None),

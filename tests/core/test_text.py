@@ -14,15 +14,10 @@ ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # surrogates too
     [
         ("Grüße 漢字 🙂", "Grüße 漢字 🙂"),
         (7, "7"),
-        ("\x1b]52;c;ZXZpbA==\x07", r"\x1b]52;c;ZXZpbA==\x07"),  # writes the clipboard
-        ("\x9b31m\x85\x90", r"\x9b31m\x85\x90"),  # C1: the same in one character
-        ("loss 0.1\rloss 9.9", r"loss 0.1\rloss 9.9"),  # overwrites the line
-        ("one\ntwo\ttab\x00\x7f", r"one\ntwo\ttab\x00\x7f"),
+        ("\x1b]52;c;ZXZpbA==\x07 \x9b31m \r\n\t\x00\x7f", r"\x1b]52;c;ZXZpbA==\x07 \x9b31m \r\n\t\x00\x7f"),
         ("exe.\u202egnp\u2066x\u2069", r"exe.\u202egnp\u2066x\u2069"),  # bidirectional overrides
-        ("a\u200bb\ufeffc\xad", r"a\u200bb\ufeffc\xad"),  # zero width
-        ("\u2028\u2029\xa0", r"\u2028\u2029\xa0"),  # separators
-        ("\udcff\ud800", r"\udcff\ud800"),  # a file name that is no UTF-8; half a character
-        ("\U000e0041\U0010ffff", r"\U000e0041\U0010ffff"),  # tag characters, private use
+        ("a\u200bb\ufeffc\xad \u2028\u2029\xa0", r"a\u200bb\ufeffc\xad \u2028\u2029\xa0"),  # zero width, separators
+        ("\udcff\ud800 \U000e0041\U0010ffff", r"\udcff\ud800 \U000e0041\U0010ffff"),  # no UTF-8, tags, private use
         ("[red]x[/] [link=file:///etc]", "[red]x[/] [link=file:///etc]"),  # rich's markup is data
         ("x" * 200, "x" * 200),
         ("x" * 201, "x" * 199 + "…"),
@@ -37,13 +32,11 @@ def test_safe_text(foreign: object, expected: str) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["denoise", "1", "2"], "denoise-1-2"),
         (["reconstruct", "digit:3/12", "test:7"], "reconstruct-digit_3_12-test_7"),
-        (["a", "../../etc/passwd"], "a-etc_passwd"),
         (["a", "..", ".", ""], "a-x-x-x"),
         (["五", "фото", "صورة", "😀", "हिन्दी"], "五-фото-صورة-😀-हिन्दी"),
         (["五" * 27], "五" * 26 + "-" + "9b8712bb"),
-        (["a", ".hidden.", "b c\x1b\n"], "a-hidden-b_c"),
+        (["a", "../.hidden.", "b c\x1b\n"], "a-hidden-b_c"),
         (["x" * 81], "x" * 80 + "-4d1f7bb8"),
         (["x" * 40] * 2 + ["y"], "x" * 40 + "-" + "x" * 39 + "-5f5e7697"),
     ],

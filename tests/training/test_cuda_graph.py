@@ -20,7 +20,6 @@ MOVING: dict[str, Any] = {"schedule": Schedule.LINEAR, "warmup": 4, "beta2": 0.9
 VARIANTS: list[dict[str, Any]] = [
     {},
     MOVING,
-    {"noise": 0.625, **MOVING},
     {"augment_std": 0.05, "noise": 0.1, **MOVING},
     {"optimizer": Optimizer.ADAMW, "weight_decay": 0.1, **MOVING},
     {"precision": Precision.BF16, **MOVING},
