@@ -1,4 +1,4 @@
-"""The stream contract, in separate processes: results on stdout, everything else on stderr."""
+"""The stream contract: results on stdout, everything else on stderr."""
 
 import json
 from pathlib import Path

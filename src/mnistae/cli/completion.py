@@ -36,8 +36,17 @@ ZSH_FIRST_TAB = '[[ $zsh_eval_context[-1] == loadautofunc ]] && _mnistae_complet
 
 def answer(shell: str) -> int:
     """Print the candidates for the word at the cursor, as the shell's script wants them; return the exit code."""
-    words, word, cut = _typed(shell)
-    found = candidates(words, word)
+    cut = 0  # characters of the word at the cursor that bash takes for other words
+    if shell == "bash":
+        at = int(os.environ["COMP_CWORD"])
+        given = [*_split(os.environ["COMP_WORDS"])[: at + 1], *[""] * at][: at + 1]
+        words = re.sub(r"\n([:=]+)(?:\n|$)", r"\1", "\n".join(given)).split("\n")  # bash splits --format=png and 0:1
+        if words[-1] != given[-1]:
+            cut = len(words[-1].removesuffix(given[-1].strip(":=")))
+    else:
+        text = os.environ["_TYPER_COMPLETE_ARGS"]
+        words = _split(text) + [""] * text.endswith(" ")
+    found = candidates(words[1:-1], words[-1])
     if os.environ.get("_TYPER_COMPLETE_FISH_ACTION") == "is-args":
         return 0 if found else 1
     lines = [FORMATS[shell](value[cut:], about) for value, about in found.items()]
@@ -83,19 +92,6 @@ def _checkpoints() -> list[str]:
     with contextlib.suppress(OSError, MnistaeError), os.scandir(paths.checkpoints_dir()) as entries:
         found |= {entry.name for entry in entries if names.is_valid(entry.name) and entry.is_dir()}
     return sorted(found)
-
-
-def _typed(shell: str) -> tuple[list[str], str, int]:
-    """Return the words before the cursor, the one at it, and how many of its characters bash takes for other words."""
-    if shell != "bash":
-        text = os.environ["_TYPER_COMPLETE_ARGS"]
-        words = _split(text) + [""] * text.endswith(" ")
-        return words[1:-1], words[-1], 0
-    at = int(os.environ["COMP_CWORD"])
-    given = [*_split(os.environ["COMP_WORDS"])[: at + 1], *[""] * at][: at + 1]
-    words = re.sub(r"\n([:=]+)(?:\n|$)", r"\1", "\n".join(given)).split("\n")  # bash splits --format=png and 0:1
-    is_split = words[-1] != given[-1]
-    return words[1:-1], words[-1], len(words[-1].removesuffix(given[-1].strip(":="))) if is_split else 0
 
 
 def _split(text: str) -> list[str]:
