@@ -1,20 +1,17 @@
 """The report's page in a browser: its controls and its canvases."""
 
+import base64
+import io
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from mnistae.core.arrays import Array
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-PIXELS = """id => {
-  const canvas = document.getElementById(id);
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  return Array.from({ length: canvas.width * canvas.height }, (_, i) => data[4 * i]);
-}"""
 
 SET = """([id, value]) => {
   const control = document.getElementById(id);
@@ -40,11 +37,19 @@ class Page:
             self.faults.append(text)
 
     def pixels(self, canvas: str) -> np.ndarray:
-        return np.array(self.tab.evaluate(PIXELS, canvas))
+        """Return the greys of a canvas (height, width)."""
+        url = self.tab.evaluate("id => document.getElementById(id).toDataURL()", canvas)
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))))[..., 0].astype(int)
+
+    def box(self, element: str) -> dict[str, float]:
+        """Scroll to an element, and return its place and size."""
+        self.tab.locator(element).scroll_into_view_if_needed()
+        box: dict[str, float] = self.tab.locator(element).bounding_box()
+        return box
 
     def set(self, control: str, value: object) -> None:
         self.tab.evaluate(SET, [control, value])
 
     def shows(self, canvas: str, image: Array, levels: float = 1) -> None:
         """Check that a canvas equals an image (784,) in [0, 1] to so many levels of 255."""
-        assert np.abs(self.pixels(canvas) - image.ravel() * 255).max() <= levels
+        assert np.abs(self.pixels(canvas).ravel() - image.ravel() * 255).max() <= levels

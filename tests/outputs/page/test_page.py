@@ -20,6 +20,7 @@ from mnistae.core.arrays import NO_LABEL
 from mnistae.core.config import ModelConfig, TrainConfig
 from mnistae.core.records import EpochRecord, Metadata, Provenance
 from mnistae.data.references import InputImage
+from mnistae.outputs import image_io
 from mnistae.outputs.page import content as contents
 from mnistae.outputs.page import drawings, page, payload
 from mnistae.outputs.page.content import Content
@@ -128,6 +129,7 @@ def test_foreign_text_is_text(report: Content, tmp_path: Path, monkeypatch: pyte
     With autoescape off, most of the same texts do.
     """
     monkeypatch.setattr(payload, "pack", len)  # deflating 2.5 MB takes time
+    monkeypatch.setattr(image_io, "png", lambda _image: b"")  # as do 100 images
     escaped, bare = (jinja2.FileSystemBytecodeCache(str(tmp_path), pattern) for pattern in ("%s.escaped", "%s.bare"))
     environment = jinja2.Environment
     monkeypatch.setattr(jinja2, "Environment", functools.partial(environment, bytecode_cache=escaped))
