@@ -4,11 +4,10 @@ import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -100,8 +99,16 @@ def embed(model: tuple[Weights, Network], dataset: Dataset, what: Selection, pro
     sample = Sample.take(network, dataset, what.split, spread(total, what.count))
     codes = sample.codes / max(float(sample.codes.max()) / 1e15, 1.0)  # squares of larger ones overflow
     if what.method is Method.TSNE:
+        # not the codes, whose last bits depend on the threads
         source = [records.digest(weights), dataset.digest, what.split, len(codes), what.seed]
-        positions = _cached(source, lambda: _tsne(codes, what.seed, progress))
+        source += [STEPS, PERPLEXITY, ANGLE, version("scikit-learn")]
+        name = hashlib.sha256(json.dumps(source).encode()).hexdigest()[:12]
+        path = paths.cache_dir() / f"map-{name}.safetensors"
+        try:
+            positions = cache.CacheFile.open(path, source).rows("positions", 0, len(codes)).view("<f4")
+        except cache.StaleCacheError:
+            positions = _tsne(codes, what.seed, progress)
+            cache.write(path, source, {"positions": positions.astype("<f4").view(np.uint8)})
     elif what.method is Method.PCA:
         pca = PCA.fit(codes, 2)
         positions = np.zeros((len(codes), 2), np.float32)  # a bottleneck of 1 is a line
@@ -115,21 +122,6 @@ def spread(total: int, count: int) -> Indices:
     """Return `count` evenly spaced indices below `total`, or all. The halves of MNIST's test set differ: no half will do."""
     count = min(total, count)
     return np.arange(count) * total // count
-
-
-def _cached(source: list[Any], place: Callable[[], Array]) -> Array:
-    """Return the positions (N, 2) of codes, from the cache if the same ones have been placed before.
-
-    `source` are the digests of weights and data, the split, N and the seed. The codes' own last bits depend on the threads.
-    """
-    source = [*source, STEPS, PERPLEXITY, ANGLE, version("scikit-learn")]
-    name = hashlib.sha256(json.dumps(source).encode()).hexdigest()[:12]
-    path = paths.cache_dir() / f"map-{name}.safetensors"
-    with contextlib.suppress(cache.StaleCacheError):
-        return cache.CacheFile.open(path, source).rows("positions", 0, source[3]).view("<f4")
-    positions = place()
-    cache.write(path, source, {"positions": positions.astype("<f4").view(np.uint8)})
-    return positions
 
 
 def metric(codes: Array) -> str:
