@@ -69,7 +69,6 @@ def labelled(digits: Digits, split: str) -> np.ndarray:
         (("train.csv", "test.csv", "val.csv"), None),
         (("train.csv", "dev.csv", "val.csv"), None),
         (("a.csv", "a_val.csv"), None),
-        (("train.csv", "test.csv", "eval_2.csv"), None),
         (("val.csv", "dev.csv"), "data of the same split"),
         (("train.csv", "test_labels.csv"), "test_labels.csv' has 1 column"),
         (("train.csv", "test.csv", "figure.png"), "both 1 image and arrays in '.*': 'test.csv', 'train.csv'"),
