@@ -109,16 +109,11 @@ def test_psnr_gains_are_drawn_over_the_level() -> None:
 
     Names that are long after escaping are in one column, and the longest without their beginning.
     """
-    own, other = (
-        {(kind, level): gain for kind in (Noise.MASK, Noise.UNIFORM) for level in (0.2, 0.4)} for gain in (10.0, -10.0)
-    )
-    curves = [("one", own), ("other", other)]
-    for name, drawn, columns in [
-        ("L" * 20, "L" * 20, 3),
-        ("\u4e2d" * 5, "\\u4e2d" * 5, 1),
-        ("\u4e2d" * 57 + "abc", "..." + "\\u4e2d" * 9 + "abc", 1),
-    ]:
-        legend: Any = figures.psnr_gains([*curves, (name, own)]).legends[0]
+    places = [(kind, level) for kind in (Noise.MASK, Noise.UNIFORM) for level in (0.2, 0.4)]
+    curves = [("one", dict.fromkeys(places, 10.0)), ("other", dict.fromkeys(places, -10.0))]
+    long = "\u4e2d" * 57 + "abc", "..." + "\\u4e2d" * 9 + "abc", 1
+    for name, drawn, columns in [("L" * 20, "L" * 20, 3), ("\u4e2d" * 5, "\\u4e2d" * 5, 1), long]:
+        legend: Any = figures.psnr_gains([*curves, (name, curves[0][1])]).legends[0]
         assert (legend.get_texts()[2].get_text(), legend._ncols) == (drawn, columns)
     figure = figures.psnr_gains(curves)
     assert [axes.get_title() for axes in figure.axes][:2] == ["mask noise", "uniform noise"]

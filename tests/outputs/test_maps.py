@@ -89,10 +89,9 @@ def test_table_has_a_line_for_each_code() -> None:
     assert (header, len(lines)) == ("image,label,x,y", 100)
     name, label, x, y = lines[1].split(",")
     assert (name, label, np.float32(x), np.float32(y)) == ("test:2", "0", *PLACES[1])
-    header, *lines = maps.as_csv(SHOWN, ("zero, 0", "one")).splitlines()
-    assert header == "image,label,class,x,y"
-    for row, start in {0: 'test:0,0,"zero, 0",', 25: "test:50,1,one,", 50: "test:100,12,,", 99: "test:198,,,"}.items():
-        assert lines[row].startswith(start)
+    header, *lines = (line.rsplit(",", 2)[0] for line in maps.as_csv(SHOWN, ("zero, 0", "one")).splitlines())
+    assert header == "image,label,class"
+    assert lines[::25] + lines[-1:] == ['test:0,0,"zero, 0"', "test:50,1,one", "test:100,12,", "test:150,,", "test:198,,"]
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnistae import api
 from mnistae.core import paths
 from mnistae.core.arrays import to_float
 from mnistae.core.config import ModelConfig
 from mnistae.core.errors import DataError
 from mnistae.data.sets import resolve
-from mnistae.data.sets.dataset import Split, no_progress
+from mnistae.data.sets.dataset import Progress, Split, no_progress
 from mnistae.model.numpy_network import NumpyNetwork
 from mnistae.tasks import embedding
 from mnistae.tasks.embedding import Embedding, Method, Selection
@@ -22,10 +23,12 @@ def network(bottleneck: int = 8, scale: float = 1.0) -> NumpyNetwork:
     return NumpyNetwork.from_weights({name: (scale * rng.normal(size=s)).astype(np.float32) for name, s in shapes.items()})
 
 
-def place(data: object, method: Method = Method.TSNE, net: NumpyNetwork | None = None, seed: int = 0) -> Embedding:
-    dataset = resolve.open_dataset(str(data))
+def place(
+    data: object, method: Method = Method.TSNE, net: NumpyNetwork | None = None, seed: int = 0, progress: Progress = no_progress
+) -> Embedding:
     net = net or network()
-    return embedding.embed((net.weights, net), dataset, Selection(Split.TEST, 60, method, seed), no_progress)
+    what = Selection(Split.TEST, 60, method, seed)
+    return embedding.embed((net.weights, net), resolve.open_dataset(str(data)), what, progress)
 
 
 def test_sample_is_evenly_spaced(tiny: Path, digits: dict[str, np.ndarray]) -> None:
@@ -34,11 +37,18 @@ def test_sample_is_evenly_spaced(tiny: Path, digits: dict[str, np.ndarray]) -> N
     assert found.names[:4] == ["test:0", "test:1", "test:3", "test:5"]
     np.testing.assert_array_equal(found.images, digits["test_images"].reshape(-1, 784)[found.indices])
     np.testing.assert_allclose(found.codes, network().encode(to_float(found.images)), rtol=1e-5)
+    pair = place(tiny, Method.CODES, network(2))
+    assert (pair.positions is pair.codes, pair.accuracy(60)) == (True, None)
 
 
 def test_tsne_is_repeatable_and_cached(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same codes and seed get the same positions, the second time from the cache; a damaged cache is not used."""
-    first = place(tiny).positions
+    """The same codes and seed get the same positions, the second time from the cache; a damaged cache is not used.
+
+    Every fiftieth step is reported.
+    """
+    seen: list[int] = []
+    first = place(tiny, progress=lambda _what, done, _total: seen.append(done)).positions
+    assert seen[:3] == [0, 50, 100]
     (cached,) = paths.cache_dir().glob("map-*")
     cached.write_bytes(cached.read_bytes()[:-1] + b"?")
     np.testing.assert_array_equal(place(tiny).positions, first)  # computed again
@@ -46,15 +56,6 @@ def test_tsne_is_repeatable_and_cached(tiny: Path, monkeypatch: pytest.MonkeyPat
     np.testing.assert_array_equal(place(tiny).positions, first)  # from the cache
     with pytest.raises(TypeError):
         place(tiny, seed=1)
-
-
-def test_steps_are_reported(tiny: Path) -> None:
-    """t-SNE reports every fiftieth step."""
-    seen: list[int] = []
-    dataset = resolve.open_dataset(str(tiny))
-    net, what = network(), Selection(Split.TEST, 40, Method.TSNE)
-    embedding.embed((net.weights, net), dataset, what, lambda _what, done, _total: seen.append(done))
-    assert seen[:3] == [0, 50, 100]
 
 
 @pytest.mark.parametrize("method", [Method.TSNE, Method.PCA])
@@ -88,12 +89,6 @@ def test_too_few_images_are_an_error(tmp_path: Path) -> None:
 
 def test_map_of_mnist_keeps_the_classes_together(real_mnist: Path) -> None:
     """In the map of the lab's weights, 10 neighbours tell the class of at least 85% of the test codes."""
-    from mnistae import api
-
-    dataset = resolve.open_dataset("mnist")
-    model = api.load("lab")
-    what = Selection(Split.TEST, 2000, Method.TSNE)
-    found = embedding.embed((model.checkpoint.weights, model.network), dataset, what, no_progress)
-    accuracy = found.accuracy(10)
-    assert accuracy is not None
-    assert accuracy > 0.85
+    model, what = api.load("lab"), Selection(Split.TEST, 2000, Method.TSNE)
+    found = embedding.embed((model.checkpoint.weights, model.network), resolve.open_dataset("mnist"), what, no_progress)
+    assert (found.accuracy(10) or 0) > 0.85
