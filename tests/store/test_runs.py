@@ -221,26 +221,17 @@ def test_run_replaced_during_verification(store: Path, monkeypatch: pytest.Monke
     assert refusal(verification.verify, "one")[1] == "no such checkpoint: 'one'"
 
 
-def test_killed_before_its_first_model(store: Path) -> None:
-    """A run with a state and no model yet is listed and can be resumed; using it is an error that says so."""
+def test_run_without_a_model(cli: Cli, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was killed before its first model can be resumed only; a missing model of a finished run is reported."""
     save("one")
-    (store / "one" / "model.safetensors").unlink()
-    assert runs.run_names() == ["one"]
-    assert runs.load_state("one")[1] == METADATA
-    hint = "resume it with 'mnistae train --resume --name one'"
-    assert refusal(runs.load, "one") == (CheckpointError, "run 'one' has no model yet", hint)
-    with runs.lock("one"):  # as while its model is written
-        assert verification.verify("one") is None
-    assert verification.verify("one") == "no model"
-
-
-def test_finished_without_a_model(cli: Cli, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`verify`, `list` and `doctor` report the missing model of a finished run; one that is not finished has none yet."""
-    save("one")
-    metadata = dataclasses.replace(METADATA, training=TrainConfig(epochs=3))
-    runs.save("two", runs.load_state("one")[0], metadata)
+    runs.save("two", runs.load_state("one")[0], dataclasses.replace(METADATA, training=TrainConfig(epochs=3)))
     for name in ("one", "two"):
         (store / name / "model.safetensors").unlink()
+        hint = f"resume it with 'mnistae train --resume --name {name}'"
+        assert refusal(runs.load, name) == (CheckpointError, f"run '{name}' has no model yet", hint)
+    assert runs.load_state("one")[1] == METADATA
+    with runs.lock("one"):  # as while its model is written
+        assert verification.verify("one") is None
     answer = cli("checkpoints", "verify")
     assert [line.split()[:2] for line in answer.out.splitlines()[1:3]] == [["two", "ok"], ["one", "incomplete"]]
     assert answer.code == 3

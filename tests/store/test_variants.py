@@ -2,11 +2,12 @@
 
 import functools
 import json
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mnistae.core.arrays import Array, flatten, to_float
 from mnistae.core.config import ModelConfig
@@ -17,8 +18,6 @@ from mnistae.model.numpy_network import NumpyNetwork
 from mnistae.store import builtin, importer, runs, variants
 from mnistae.store.variants import DEFAULT, VARIANTS, Bottleneck, InputRange, Output, Variant
 from tests.conftest import REFERENCE, Cli
-
-SIZES = ModelConfig(hidden=24, bottleneck=3)
 
 
 @pytest.fixture(autouse=True)
@@ -36,21 +35,26 @@ SCALES = {"0:1": (0.0, 1.0), "-1:1": (0.5, 0.5), "0:255": (0.0, 1 / 255), "mnist
 """Mean and standard deviation by which inputs are normalised, as of torchvision's Normalize."""
 
 
-def random_weights(sizes: ModelConfig = SIZES, seed: int = 0) -> dict[str, Array]:
-    rng = np.random.default_rng(seed)
-    return {name: rng.normal(0, 0.2, shape).astype(np.float32) for name, shape in sizes.shapes().items()}
+def random_weights() -> dict[str, Array]:
+    rng, shapes = np.random.default_rng(0), ModelConfig(hidden=24, bottleneck=3).shapes()
+    return {name: rng.normal(0, 0.2, shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def forward(weights: dict[str, Array], images: Array, variant: Variant) -> Array:
-    """Return the images of the network that `variant` describes, by torch in float64."""
-    w = {name: torch.from_numpy(array).double() for name, array in weights.items()}
+def forward(w: Mapping[str, Tensor], images: Tensor, variant: Variant) -> Tensor:
+    """Return the images of the network that `variant` describes."""
     mean, deviation = SCALES[variant.inputs]
-    x = (torch.from_numpy(images).double() - mean) / deviation
+    x = (images - mean) / deviation
     code = torch.relu(x @ w["fc1.weight"].T + w["fc1.bias"]) @ w["fc2.weight"].T + w["fc2.bias"]
     code = torch.relu(code) if variant.bottleneck == "relu" else code
     y = torch.relu(code @ w["fc3.weight"].T + w["fc3.bias"]) @ w["fc4.weight"].T + w["fc4.bias"]
-    outputs = {"sigmoid": torch.sigmoid(y), "tanh": torch.tanh(y) * 0.5 + 0.5, "linear": (y * deviation + mean).clip(0, 1)}
-    found: Array = outputs[variant.output].float().numpy()
+    if variant.output == "linear":
+        return (y * deviation + mean).clip(0, 1)
+    return torch.sigmoid(y) if variant.output == "sigmoid" else torch.tanh(y) * 0.5 + 0.5
+
+
+def reference(weights: dict[str, Array], images: Array, variant: Variant) -> Array:
+    w = {name: torch.from_numpy(array).double() for name, array in weights.items()}
+    found: Array = forward(w, torch.from_numpy(images).double(), variant).float().numpy()
     return found
 
 
@@ -62,14 +66,14 @@ def test_conversion_is_exact(variant: Variant) -> None:
     weights = random_weights()
     weights["fc1.weight"] *= SCALES[variant.inputs][1]
     found = NumpyNetwork.from_weights(variants.convert(weights, variant)).reconstruct(images)
-    assert np.abs(found - forward(weights, images, variant)).max() < 1e-4
+    assert np.abs(found - reference(weights, images, variant)).max() < 1e-4
     assert all(array.dtype == np.float32 for array in variants.convert(weights, variant).values())
 
 
 def test_trial() -> None:
     """The errors in a trial are those of the networks that the variants describe, and the best is the smallest."""
     weights = random_weights()
-    expected = {variant: float(((forward(weights, digits(), variant) - digits()) ** 2).mean()) for variant in VARIANTS}
+    expected = {variant: float(((reference(weights, digits(), variant) - digits()) ** 2).mean()) for variant in VARIANTS}
     trial = variants.try_on_digits(weights, DEFAULT)
     assert (trial.digits, trial.best) == ("100 built-in digits", min(VARIANTS, key=lambda variant: expected[variant]))
     assert (trial.mse, trial.best_mse) == pytest.approx((expected[DEFAULT], expected[trial.best]), rel=1e-4)
@@ -89,19 +93,16 @@ def trained(variant: Variant, steps: int) -> dict[str, Array]:
     """Return a small network, trained on the digits of the trial as the variant that differs from the lab's."""
     torch.manual_seed(0)
     images = torch.from_numpy(digits())
-    mean, deviation = SCALES[variant.inputs]
     network = Autoencoder(ModelConfig(hidden=48, bottleneck=8))
     nn.init.constant_(network.fc2.bias, 3.0)  # no dead units
-    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    weights = dict(network.named_parameters())
+    optimizer = torch.optim.Adam(weights.values(), 1e-2)
     for _ in range(steps):
-        code = network.fc2(torch.relu(network.fc1((images - mean) / deviation)))
-        y = network.fc4(torch.relu(network.fc3(torch.relu(code) if variant.bottleneck == "relu" else code)))
-        made = torch.sigmoid(y) if variant.output == "sigmoid" else torch.tanh(y) * 0.5 + 0.5
-        loss = ((made - images) ** 2).mean()
+        loss = ((forward(weights, images, variant) - images) ** 2).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         optimizer.step()
-    return {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
+    return {name: tensor.detach().numpy() for name, tensor in weights.items()}
 
 
 @pytest.mark.parametrize(
