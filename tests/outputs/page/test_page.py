@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import json
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -171,50 +170,26 @@ def test_command_names_what_is_not_the_recipes(
     assert contents.train_command(name, Metadata(model, training, Provenance("digest", "cpu", 2))) == expected
 
 
-def with_codes(report: Content, active: int) -> Content:
-    """Return the report with a map of codes of so many active units."""
-    return replace(report, map=replace(report.map, codes=np.where(np.arange(8) < active, report.map.codes, 0)))
-
-
-def with_units(report: Content, active: int) -> Content:
-    """Return the report with an evaluation of so many active units."""
-    records = [one._replace(value=active) if one.metric == "active_units" else one for one in report.evaluation.records]
-    return replace(report, evaluation=replace(report.evaluation, records=tuple(records)))
-
-
-def with_epochs(report: Content, epochs: int) -> Content:
-    """Return the report of a run of 50 of so many epochs."""
-    metadata = report.checkpoint.metadata
-    assert metadata.training is not None
-    metadata = replace(metadata, training=replace(metadata.training, epochs=epochs))
-    return replace(report, checkpoint=replace(report.checkpoint, metadata=metadata))
-
-
-@pytest.mark.parametrize(
-    ("change", "number", "present", "absent"),
-    [
-        (with_codes, 2, "codes with cosine distances", "Euclidean"),
-        (with_codes, 1, "codes with Euclidean distances", "cosine"),  # they have one direction
-        (with_units, 8, "Active bottleneck units: 8 of 8.", "dead unit"),
-        (with_units, 7, "7 of 8. 1 dead unit is zero for every", "dead units"),
-        (with_units, 5, "5 of 8. 3 dead units are zero for every", "dead unit is"),
-        (with_epochs, 50, "the weights are the same to the last bit", "trains for all of them"),
-        (with_epochs, 51, "trained for 50 of the 51 epochs; the command trains for all of them", "to the last bit"),
-    ],
-)
-def test_sentences_fit_the_network(
-    report: Content,
-    monkeypatch: pytest.MonkeyPatch,
-    change: Callable[[Content, int], Content],
-    number: int,
-    present: str,
-    absent: str,
-) -> None:
-    """The page names its distances, counts dead units, and promises the same weights of a finished run alone."""
+def test_sentences_fit_the_network(report: Content, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page names the distances of its map, counts dead units, and promises the same weights of a finished run alone."""
     monkeypatch.setattr(payload, "pack", len)  # deflating 2.5 MB takes time
-    text = " ".join(Elements(page.render(change(report, number), FACTS)).text.split())
-    assert present in text
-    assert absent not in text
+
+    def text(**changes: Any) -> str:
+        return " ".join(Elements(page.render(replace(report, **changes), FACTS)).text.split())
+
+    for active, metric in ((2, "cosine"), (1, "Euclidean")):  # codes of a single active unit have one direction
+        codes = np.where(np.arange(8) < active, report.map.codes, 0)
+        assert f"codes with {metric} distances" in text(map=replace(report.map, codes=codes))
+    for active, said in ((8, "PCA"), (7, "1 dead unit is zero for every"), (5, "3 dead units are zero for every")):
+        records = [one._replace(value=active) if one.metric == "active_units" else one for one in report.evaluation.records]
+        found = text(evaluation=replace(report.evaluation, records=tuple(records)))
+        assert f"Active bottleneck units: {active} of 8. {said}" in found
+    metadata: Any = report.checkpoint.metadata
+    for epochs in (50, 51):
+        changed = replace(metadata, training=replace(metadata.training, epochs=epochs))
+        found = text(checkpoint=replace(report.checkpoint, metadata=changed))
+        assert ("the weights are the same to the last bit" in found) == (epochs == 50)
+        assert ("trained for 50 of the 51 epochs; the command trains for all of them" in found) == (epochs == 51)
 
 
 @pytest.mark.parametrize(
