@@ -105,7 +105,7 @@ def test_a_large_store_costs_no_heavy_import(home: Path) -> None:
 @pytest.fixture
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The home folder of a user of bash."""
-    monkeypatch.setattr(completion, "detect", lambda: "bash")
+    monkeypatch.setattr(shellingham, "detect_shell", lambda: ("bash", "/bin/bash"))
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
 
