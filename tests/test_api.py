@@ -129,7 +129,9 @@ def test_arrays_can_be_trained_on(cli: Cli, tiny: Path, digits: Digits) -> None:
     """An array gives the same weights as the same data in files; only the run is written, and no file is taken for it."""
     settings: dict[str, Any] = {"epochs": 1, "batch_size": 256}
     assert len(list(mnistae.train(str(tiny), name="file", **settings))) == 1
-    list(mnistae.train(digits["train_images"].astype(np.float32) / 255, name="floats", **settings))
+    with pytest.warns(UserWarning, match="divided by 255") as caught:
+        list(mnistae.train(digits["train_images"].astype(np.float32), name="floats", **settings))
+    assert caught[0].filename == __file__
     for layer, array in mnistae.load("floats").checkpoint.weights.items():
         np.testing.assert_array_equal(array, mnistae.load("file").checkpoint.weights[layer])
     assert not list(Path().iterdir())

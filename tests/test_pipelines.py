@@ -21,7 +21,7 @@ from PIL import Image
 
 import mnistae as product
 from mnistae.outputs import image_io
-from tests.conftest import REAL_MNIST, run_program_in_pty
+from tests.conftest import run_program_in_pty
 from tests.support.client import LONG
 from tests.support.photos import drawn, on_paper
 
@@ -37,10 +37,9 @@ pytestmark = pytest.mark.skipif(not all(shutil.which(tool) for tool in TOOLS), r
 
 @dataclass(frozen=True)
 class Site:
-    """Where the pipelines run: the data and the checkpoint behind them, and whether somebody looks at a terminal."""
+    """Where the pipelines run: the data behind them, and whether somebody looks at a terminal."""
 
     dataset: str
-    checkpoint: str
     is_terminal: bool
 
     def run(self, script: str) -> tuple[int, str, str]:
@@ -55,7 +54,7 @@ class Site:
 
     @cached_property
     def model(self) -> product.Model:
-        return product.load(self.checkpoint)
+        return product.load()
 
     def images(self, split: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         return product.read_dataset(self.dataset, split)
@@ -68,6 +67,7 @@ def site(
     monkeypatch: pytest.MonkeyPatch,
     digits: dict[str, np.ndarray],
     trained_store: Path,
+    trained: str,
 ) -> Site:
     """A folder with some photos, and the program and its Python on the path."""
     _on_the_path(tmp_path / "bin", monkeypatch)
@@ -76,11 +76,7 @@ def site(
         image = digits["test_images"][digits["test_labels"] == digit][0]
         on_paper(drawn(image, 200)).save(f"photos/{digit}.png")
     Path("photos/torn.png").write_text("no picture")
-    is_terminal = request.param == "terminal"
-    if LONG and not is_terminal and REAL_MNIST.is_dir():
-        request.getfixturevalue("real_mnist")
-        return Site("mnist", "lab", is_terminal)
-    return Site(str(trained_store.parent / "tiny"), request.getfixturevalue("trained"), is_terminal)
+    return Site(str(trained_store.parent / "tiny"), is_terminal=request.param == "terminal")
 
 
 def _on_the_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +164,7 @@ def check_the_hardest(site: Site, out: str, err: str) -> None:
 
 def check_the_comparison(site: Site, out: str, err: str) -> None:
     rows = [(float(value), name) for value, name in map(str.split, out.splitlines())]
-    assert {name for _, name in rows} == {"lab", "denoise", site.checkpoint}
+    assert {name for _, name in rows} == {"lab", "denoise", "tiny"}
     assert rows == sorted(rows)
     assert all(0 < mse < 0.2 for mse, _ in rows)
     assert len({mse for mse, _ in rows}) == len(rows)
@@ -223,5 +219,5 @@ def test_a_failure_inside_ends_a_pipeline(number: int, tmp_path: Path, monkeypat
     """Without its checkpoint a pipeline fails, wherever the program is in it."""
     _on_the_path(tmp_path / "bin", monkeypatch)
     monkeypatch.setenv("MNISTAE_CHECKPOINT", "gone")
-    code, _, err = Site("", "", is_terminal=False).run(f"{BLOCKS[number]}\necho continued")
+    code, _, err = Site("", is_terminal=False).run(f"{BLOCKS[number]}\necho continued")
     assert (code != 0, "error: no such checkpoint" in err) == (True, True), err

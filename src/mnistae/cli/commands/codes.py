@@ -22,7 +22,7 @@ from mnistae.core.arrays import Array, to_float
 from mnistae.core.errors import DataError, UsageError
 from mnistae.core.files import atomic
 from mnistae.data import references
-from mnistae.data.sets.dataset import Dataset, Split
+from mnistae.data.sets.dataset import Split
 from mnistae.model.backend import Network
 from mnistae.outputs import code_io, image_io
 from mnistae.outputs.code_io import Block
@@ -81,17 +81,14 @@ def encode(
         raise UsageError("no images given", hint="name images, or use --split train or --split test")
     target = results.resolve(reporter, out)
     results.refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset, images=images or [])
+    job = inputs.load_inputs(reporter, images or [], source)
     if split is None:
-        job = inputs.load_inputs(reporter, images or [], source)
         _write(reporter, target, _of_images(job), job.describe)
         job.exit_with_failures()
         return
-    checkpoint, network = inputs.open_model(reporter, source)
-    data = inputs.open_dataset_of(reporter, checkpoint, source)
-    inputs.warn_dead(reporter, checkpoint.metadata)
-    document = {"checkpoint": inputs.describe_checkpoint(checkpoint), "dataset": data.name, "failed": []}
-    blocks = _of_split(reporter, checkpoint, network, data, split)
-    _write(reporter, target, blocks, lambda: document, count=data.length(split))
+    data = job.data
+    inputs.warn_dead(reporter, job.checkpoint.metadata)
+    _write(reporter, target, _of_split(job, split), lambda: {**job.describe(), "dataset": data.name}, count=data.length(split))
 
 
 def _of_images(job: Inputs) -> Iterator[Block]:
@@ -103,16 +100,16 @@ def _of_images(job: Inputs) -> Iterator[Block]:
         yield Block([image.name for image in images], [image.label for image in images], codes, classes)
 
 
-def _of_split(reporter: Reporter, checkpoint: Checkpoint, network: Network, data: Dataset, split: Split) -> Iterator[Block]:
+def _of_split(job: Inputs, split: Split) -> Iterator[Block]:
     """Yield the codes, then warn if the images are unlike the training images."""
-    found = []
+    data, found = job.data, []
     for start in range(0, data.length(split), code_io.BLOCK):
         images, labels = data.block(split, start, start + code_io.BLOCK)
         names = [f"{split}:{k}" for k in range(start, start + len(images))]
-        yield Block.labelled(names, labels, network.encode(to_float(images)), data.classes)
+        yield Block.labelled(names, labels, job.network.encode(to_float(images)), data.classes)
         found.append(drift.brightness(images))
     means, backgrounds = map(np.concatenate, zip(*found, strict=True))
-    inputs.warn_unlike_split(reporter, [checkpoint], data, split, (means, backgrounds))
+    inputs.warn_unlike_split(job.reporter, [job.checkpoint], data, split, (means, backgrounds))
 
 
 def _write(

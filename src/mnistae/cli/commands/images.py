@@ -1,7 +1,7 @@
 """`mnistae reconstruct` and `mnistae denoise`: images beside the network's outputs."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -16,7 +16,6 @@ from mnistae.outputs.terminal.mosaic import mosaic
 from mnistae.store import builtin
 from mnistae.tasks import inference
 from mnistae.tasks import noise as noises
-from mnistae.tasks.inference import Metrics
 from mnistae.tasks.noise import Noise
 
 
@@ -97,14 +96,11 @@ def denoise(images: Images, *, noise: NoiseOptions, source: DenoiseInput, out: F
     def render(kind: str) -> bytes:
         return figures.render(figures.denoisings(None if are_noisy else found.originals, found.noisy, found.outputs), kind)
 
-    def measured(metrics: Metrics) -> list[dict[str, Any]] | None:
-        return None if are_noisy else view.documents(job.images, metrics)
-
     document = {
         **job.describe(),
         "images": [inputs.describe_image(image) for image in job.images],
-        "noisy": measured(found.before),
-        "denoised": measured(found.after),
+        "noisy": None if are_noisy else view.documents(job.images, found.before),
+        "denoised": None if are_noisy else view.documents(job.images, found.after),
         "noise": {"kind": noise.noise.value, "level": level, "seed": seed},
     }
     results.write_result(reporter, target, render, document)

@@ -29,9 +29,8 @@ def summary(checkpoint: Checkpoint = None, *, sizes: SizeOptions, reporter: Repo
     found = runs.load(checkpoint) if checkpoint is not None else None
     table = layer_table.tabulate(found.metadata.model if found else ModelConfig(**sizes.given()))
     lines = _lines(table)
-    layers = [{"name": one.name, "output_shape": one.output_shape, "parameters": one.parameters} for one in table.rows]
     document: dict[str, Any] = {
-        "layers": layers,
+        "layers": [{"name": one.name, "output_shape": one.output_shape, "parameters": one.parameters} for one in table.rows],
         "parameters": table.parameters,
         "trainable_parameters": table.parameters,
         "mult_adds": table.mult_adds,

@@ -119,7 +119,7 @@ def train(
         return
     run_name = run.name or runs.newest()
     with runs.lock(run_name):
-        _train(reporter, _resumed(reporter, run_name, settings, sizes, resources), resources)
+        _resume(reporter, run_name, settings, sizes, resources)
 
 
 def _is_first(reporter: Reporter, name: str | None, settings: Mapping[str, Any]) -> bool:
@@ -141,7 +141,7 @@ def _train_new(
     run_name = run.name or names.default(model, config, dataset=data.name)
     with runs.lock(run_name):
         if run.resume and runs.exists(run_name):  # another process has started it meanwhile
-            _train(reporter, _resumed(reporter, run_name, settings, sizes, resources), resources)
+            _resume(reporter, run_name, settings, sizes, resources)
             return
         resume = "--resume to continue it, " if (runs.folder(run_name) / runs.STATE).exists() else ""  # not an imported one
         runs.check_is_new(run_name, force=run.force, hint=f"use {resume}--force to replace it, or another --name")
@@ -153,10 +153,8 @@ def _train_new(
         _train(reporter, training_run.RunSpec(run_name, model, config, data, device, threads), resources)
 
 
-def _resumed(
-    reporter: Reporter, name: str, settings: TrainingOptions, sizes: SizeOptions, resources: ResourceOptions
-) -> "RunSpec":
-    """Return how to continue a run. It keeps its settings: only --epochs and what it may use may differ."""
+def _resume(reporter: Reporter, name: str, settings: TrainingOptions, sizes: SizeOptions, resources: ResourceOptions) -> None:
+    """Continue a run. It keeps its settings: only --epochs and what it may use may differ."""
     from mnistae.training import run as training_run
 
     state, metadata, config = training_run.resume(name, epochs=settings.epochs)
@@ -175,7 +173,8 @@ def _resumed(
     threads = resources.threads or training_run.choose_threads(before_threads)
     for change in training_run.environment_changes(metadata, device, threads):
         reporter.warn(f"{change}: results will no longer be byte-identical")
-    return training_run.RunSpec(name, metadata.model, config, data, device, threads, state, metadata.provenance)
+    spec = training_run.RunSpec(name, metadata.model, config, data, device, threads, state, metadata.provenance)
+    _train(reporter, spec, resources)
 
 
 def _train(reporter: Reporter, spec: "RunSpec", resources: ResourceOptions) -> None:
