@@ -9,7 +9,7 @@ import typer
 from mnistae import api
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import IMAGE_HELP, OutputOptions, RunOptions, output_option
+from mnistae.cli.groups import IMAGE_HELP, OutputOptions, RunOptions
 from mnistae.cli.views import metadata as view
 from mnistae.core import records
 from mnistae.core.errors import UsageError
@@ -35,9 +35,6 @@ PageFormat = StrEnum("PageFormat", ["HTML"])
 class PageOutput(OutputOptions):
     """A page."""
 
-    output: Annotated[
-        str | None, output_option("Output file, or - for stdout (default: a name derived from the arguments).")
-    ] = None
     format: PageFormat | None = None
 
 
