@@ -71,8 +71,8 @@ def test_extremes_are_the_ends_of_the_errors(data: Dataset, result: Evaluation, 
     order = np.argsort(found)
     assert result.worst
     assert result.best
-    assert [image.name for image in result.worst.images] == [f"test:{k}" for k in order[:-4:-1]]
-    assert [image.name for image in result.best.images] == [f"test:{k}" for k in order[:3]]
+    names = [[image.name for image in ends.images] for ends in (result.worst, result.best)]
+    assert names == [[f"test:{k}" for k in rows] for rows in (order[:-4:-1], order[:3])]
     assert [image.label for image in result.best.images] == data.labels(Split.TEST)[order[:3]].tolist()
     np.testing.assert_allclose(values(result, "worst_mse"), found[order[:-4:-1]], rtol=1e-6)
     np.testing.assert_array_equal(result.best.reconstruction.originals, images[order[:3]])
@@ -119,8 +119,7 @@ def test_activations_are_means_over_the_training_images(data: Dataset, result: E
 def test_knn_accuracy_is_that_of_brute_force(data: Dataset, split: Split) -> None:
     """The training codes classify the split; on the training split an image is not its own neighbour."""
     (result,) = evaluation.evaluate([NETWORK], data, split, knn=5)
-    codes = NETWORK.encode(to_float(data.images(Split.TRAIN))).astype(float)
-    queries = NETWORK.encode(to_float(data.images(split))).astype(float)
+    codes, queries = (NETWORK.encode(to_float(data.images(part))).astype(float) for part in (Split.TRAIN, split))
     distances = ((queries[:, None] - codes[None]) ** 2).sum(axis=2)
     if split is Split.TRAIN:
         np.fill_diagonal(distances, np.inf)

@@ -68,13 +68,14 @@ def test_page_works_without_a_network(opened: Page) -> None:
 def test_sliders_decode(opened: Page, report: Content, network: NumpyNetwork) -> None:
     """The image is the decoded code of the start image, with the slider's value in its unit."""
     opened.set("units-start", 42)
-    code = network.encode(to_float(report.starts.images[42:43]))
-    opened.shows("units-original", to_float(report.starts.images[42]))
+    original = to_float(report.starts.images[42:43])
+    code = network.encode(original)
+    opened.shows("units-original", original)
     opened.shows("units-decoded", network.decode(code))
     code[0, 3] = 61.5
     opened.set("unit-3", 61.5)
     opened.shows("units-decoded", network.decode(code))
-    error = quality.mse(network.decode(code), to_float(report.starts.images[42:43])).item()
+    error = quality.mse(network.decode(code), original).item()
     compared = f", changed. Compared with {report.starts.names[42]}: MSE {error:.4f}, PSNR"
     assert compared in opened.tab.text_content("#units-status")
     assert opened.tab.get_attribute("#units-status", "aria-live") == "off"  # the slider announces its own value
@@ -83,30 +84,28 @@ def test_sliders_decode(opened: Page, report: Content, network: NumpyNetwork) ->
     assert opened.tab.get_attribute("#units-status", "aria-live") == "polite"
 
 
-@pytest.mark.parametrize("path", ["lerp", "slerp"])
-def test_position_between_two_images(opened: Page, report: Content, network: NumpyNetwork, path: str) -> None:
+def test_position_between_two_images(opened: Page, report: Content, network: NumpyNetwork) -> None:
     """The frames are those of `interpolate`."""
-    images = to_float(report.starts.images[[7, 81]])
-    frames = inference.interpolate(network, images, steps=5, slerp=path == "slerp")[0]
     opened.set("between-from", 7)
     opened.set("between-to", 81)
-    opened.tab.check(f"#between-{path}")
-    for frame, percent in zip(frames, (0, 25, 50, 75, 100), strict=True):
-        opened.set("between-t", percent)
-        opened.shows("between-frame", frame)
+    for path in ("lerp", "slerp"):
+        frames = inference.interpolate(network, to_float(report.starts.images[[7, 81]]), steps=5, slerp=path == "slerp")[0]
+        opened.tab.check(f"#between-{path}")
+        for k, frame in enumerate(frames):
+            opened.set("between-t", 25 * k)
+            opened.shows("between-frame", frame)
 
 
 def test_noise_is_that_of_the_command(opened: Page, report: Content, network: NumpyNetwork, denoiser: NumpyNetwork) -> None:
     """For each kind of noise and two levels, the noisy and both denoised images are those of `denoise`."""
-    for number, (kind, levels) in enumerate(NOISE_LEVELS.items()):
-        for step in (1, 4):
-            start = EVERY * (3 + number)
-            for control, value in {"start": start, "kind": number, "level": step}.items():
-                opened.set(f"noise-{control}", value)
-            image, level = to_float(report.starts.images[start : start + 1]), levels[step]
-            found, other = (inference.denoise(net, image, kind=kind, level=level, seed=0) for net in (network, denoiser))
-            for canvas, expected in {"noisy": found.noisy, "own": found.outputs, "denoise": other.outputs}.items():
-                opened.shows(f"noise-{canvas}", expected)
+    for (number, (kind, levels)), step in itertools.product(enumerate(NOISE_LEVELS.items()), (1, 4)):
+        start = EVERY * (3 + number)
+        for control, value in {"start": start, "kind": number, "level": step}.items():
+            opened.set(f"noise-{control}", value)
+        image, level = to_float(report.starts.images[start : start + 1]), levels[step]
+        found, other = (inference.denoise(net, image, kind=kind, level=level, seed=0) for net in (network, denoiser))
+        for canvas, expected in {"noisy": found.noisy, "own": found.outputs, "denoise": other.outputs}.items():
+            opened.shows(f"noise-{canvas}", expected)
 
 
 @pytest.mark.parametrize(

@@ -54,19 +54,17 @@ def test_a_full_size_tile_has_every_pixel(canvas: Canvas, levels: float) -> None
 def test_a_smaller_tile_keeps_the_mean() -> None:
     """Smaller tiles average the pixels they cover, so the brightness stays the same."""
     image = images(1)
-    half = pixels(mosaic(Canvas(16, 8, colours=2**24, has_blocks=True), image))
+    half, middle = (pixels(mosaic(Canvas(*size, 2**24, has_blocks=True), image)) for size in ((16, 8), (22, 11)))
     np.testing.assert_allclose(half, image.reshape(14, 2, 14, 2).mean(axis=(1, 3)) * 255, atol=0.51)
-    middle = pixels(mosaic(Canvas(22, 11, colours=2**24, has_blocks=True), image))
-    assert middle.shape == (20, 20)
-    assert middle.mean() == pytest.approx(image.mean() * 255, abs=0.5)
+    assert (middle.shape, middle.mean()) == ((20, 20), pytest.approx(image.mean() * 255, abs=0.5))
 
 
-@pytest.mark.parametrize("canvas", [PLAIN, Canvas(80, 20, has_blocks=True), Canvas(80, 20, colours=2**24)], ids=str)
-def test_without_colours_or_blocks_it_is_ascii(canvas: Canvas) -> None:
+def test_without_colours_or_blocks_it_is_ascii() -> None:
     """Black is a space, white the last character of the ramp, and there are no escape sequences."""
-    lines = mosaic(canvas, np.repeat(np.linspace(0, 1, 28, dtype=np.float32), 28)[None])
-    assert all(line.isascii() and line.isprintable() for line in lines)
-    assert (len(lines), lines[0], lines[-1]) == (14, "", RAMP[-1] * 28)
+    for canvas in (PLAIN, Canvas(80, 20, has_blocks=True), Canvas(80, 20, colours=2**24)):
+        lines = mosaic(canvas, np.repeat(np.linspace(0, 1, 28, dtype=np.float32), 28)[None])
+        assert all(line.isascii() and line.isprintable() for line in lines)
+        assert (len(lines), lines[0], lines[-1]) == (14, "", RAMP[-1] * 28)
 
 
 def test_rows_stay_together_below_their_captions() -> None:
