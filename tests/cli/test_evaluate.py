@@ -82,8 +82,16 @@ def test_document_and_tables_have_the_same_numbers(cli: Cli, trained: str) -> No
     assert max(map(len, shown.out.splitlines())) <= 80
 
 
-def test_checkpoints_side_by_side(cli: Cli, trained: str, second: str, tiny: Path, home: Path) -> None:
-    """One column per checkpoint, with the same numbers as alone; a legend for names that are equal or exceed 80 columns.
+def test_names_that_are_equal_or_too_wide_have_a_legend(cli: Cli, trained: str, home: Path) -> None:
+    """Columns are numbered where the names are equal or exceed 80 columns."""
+    path = home / "checkpoints" / trained / "model.safetensors"
+    shown = cli("evaluate", trained, path, path).out.splitlines()
+    assert shown[2:6] == [f"1  {trained}", f"2  {path}", f"3  {path}", ""]
+    assert shown[6].split() == ["1", "2", "3"]
+
+
+def test_checkpoints_side_by_side(cli: Cli, trained: str, second: str, tiny: Path) -> None:
+    """One column per checkpoint, with the same numbers as alone.
 
     CSV, on stdout or in a file, has all of them once, in five columns without quotes or thousands separators.
     """
@@ -99,11 +107,6 @@ def test_checkpoints_side_by_side(cli: Cli, trained: str, second: str, tiny: Pat
     assert row["gain, mask 0.5"] == [f"{one['denoising'][17]['psnr_gain']:.2f}" for one in result]
     assert f"{result[0]['worst'][0]['image']} {result[0]['worst'][0]['mse']:.5f}" in "\n".join(shown)
     assert max(map(len, shown)) <= 80
-    path = home / "checkpoints" / trained / "model.safetensors"
-    shown = cli("evaluate", trained, path, path).out.splitlines()
-    assert shown[2:6] == [f"1  {trained}", f"2  {path}", f"3  {path}", ""]
-    assert shown[6].split() == ["1", "2", "3"]
-
     text = Path("report.csv").read_text()
     assert cli(*arguments, "-f", "csv").out == text
     assert '"' not in text
