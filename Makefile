@@ -10,8 +10,8 @@ check:
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m codespell_lib
 	$(PYTHON) docs/words.py
-	$(MAKE) --no-print-directory check-docs check-script
-	$(MAKE) --no-print-directory -j2 types types-win32
+	$(MAKE) --no-print-directory check-docs
+	$(MAKE) --no-print-directory -j3 check-script types types-win32
 	$(PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=92
 
 types:
