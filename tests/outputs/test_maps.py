@@ -52,6 +52,19 @@ def test_figure_names_the_classes_and_shows_the_decoded_grid() -> None:
     assert ((left, bottom), (right, top)) == (tuple(low.tolist()), tuple(high.tolist()))
 
 
+@pytest.mark.parametrize("dead", [[0], [1], [0, 1]])
+def test_dead_units(dead: list[int]) -> None:
+    """The codes of a dead unit are in the middle of its axis, which is 1 long, in the figure and in the terminal."""
+    places = PLACES.copy()
+    places[:, dead] = 0
+    shown = dataclasses.replace(SHOWN, positions=places)
+    figure = maps.figure(shown, CLASSES, "", NETWORK)
+    figure.draw_without_rendering()
+    extent = np.reshape(figure.axes[0].images[0].get_extent(), (2, 2))[dead]
+    assert extent.tolist() == [[-0.5, 0.5]] * len(dead)
+    assert (maps.in_unit_square(places)[:, dead] == 0.5).all()
+
+
 def test_images_of_classes_at_one_place_do_not_overlap() -> None:
     """Two classes with the same positions have their images next to each other, both with a line to the common centre."""
     places = np.concatenate([PLACES[:25], PLACES[:25], PLACES[50:]])

@@ -230,12 +230,18 @@ def code_map(
         if background is None:
             axes.set(xticks=[], yticks=[])
         else:
-            places = np.concatenate([positions for _, positions in classes])
-            (left, bottom), (right, top) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
+            (left, bottom), (right, top) = limits(np.concatenate([positions for _, positions in classes]))
             axes.imshow(background, cmap="gray_r", alpha=0.5, extent=(left, right, bottom, top), aspect="auto")
             axes.set(xlabel="unit 0", ylabel="unit 1")
         _add_legend(figure, axes.collections, names, loc=BESIDE, markerscale=2, ncols=columns)
     return figure
+
+
+def limits(positions: Array) -> Array:
+    """Return the corners (2, 2) of positions (N, 2), lowest first; 1 apart along an axis on which all are the same."""
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    margin = np.where(high > low, np.float32(0), np.float32(0.5))
+    return np.stack([low - margin, high + margin])
 
 
 def render(figure: "Figure", kind: str) -> bytes:

@@ -61,23 +61,24 @@ def figure(shown: Embedding, classes: Sequence[str], title: str, network: Networ
     labels = sorted({int(label) for label in shown.labels})
     rows = list(centres(shown).values())
     groups = [(class_name(label, classes), shown.positions[shown.labels == label]) for label in labels]
+    low, high = figures.limits(shown.positions)
     background = None
     if shown.method is Method.CODES:
-        (left, bottom), (right, top) = shown.positions.min(axis=0), shown.positions.max(axis=0)
+        (left, bottom), (right, top) = low, high
         steps = (np.arange(GRID, dtype=np.float32) + 0.5) / GRID
         x, y = np.meshgrid(left + steps * (right - left), top - steps * (top - bottom))
         decoded = network.decode(np.stack([x.ravel(), y.ravel()], axis=1))
         background = to_float(image_io.tile(decoded, GRID, scale=1))
     digits, places = to_float(shown.images[rows]), shown.positions[rows]
     boxes = apart(in_unit_square(shown.positions)[rows], np.full_like(places, 0.075))
-    boxes = shown.positions.min(axis=0) + boxes * np.ptp(shown.positions, axis=0)
+    boxes = low + boxes * (high - low)
     return figures.code_map(title, groups, centres=places, boxes=boxes, digits=digits, background=background)
 
 
 def in_unit_square(positions: Array) -> Array:
-    """Return positions (N, 2) from 0 to 1, from the lowest to the highest of each axis."""
-    span = np.ptp(positions, axis=0)
-    inside: Array = (positions - positions.min(axis=0)) / np.where(span > 0, span, np.float32(1))
+    """Return positions (N, 2) from 0 to 1, from the lowest to the highest of each axis; 0.5 where all are the same."""
+    low, high = figures.limits(positions)
+    inside: Array = (positions - low) / (high - low)
     return inside
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mnistae.core.arrays import NO_LABEL, Bytes, to_bytes
 from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.text import escape
+from mnistae.outputs.figures import limits
 from mnistae.outputs.maps import class_name
 from mnistae.outputs.page import drawings
 from mnistae.outputs.page.content import EVERY, Content
@@ -33,7 +34,7 @@ def build(content: Content) -> dict[str, Any]:
     classes = content.dataset.classes
     shown, extent = _names(content.map, classes), None
     if content.map.method is Method.CODES:  # the lowest codes, and the codes per unit of length
-        low, high = content.map.positions.min(axis=0), content.map.positions.max(axis=0)
+        low, high = limits(content.map.positions)
         inner = drawings.SIZE - 2 * drawings.MARGIN
         extent = [*low.tolist(), *((high - low) / inner).tolist(), drawings.MARGIN]
     arrays: dict[str, NDArray[Any]] = {
