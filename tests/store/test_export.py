@@ -40,7 +40,7 @@ def need_onnx() -> None:
 
 @pytest.mark.parametrize("config", [ModelConfig(), SMALL, ModelConfig(hidden=1, bottleneck=1)])
 def test_onnx_computes_what_the_network_does(config: ModelConfig) -> None:
-    """On 1,000 images onnxruntime agrees with our network and with torch to 1e-5: whole, encoder and decoder."""
+    """On 1,000 images onnxruntime agrees to 1e-5: the codes with our network, the images with torch."""
     need_onnx()
     model, weights = network(config)
     images = np.random.default_rng(3).random((1000, 784), np.float32)

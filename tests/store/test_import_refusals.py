@@ -141,7 +141,11 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {  # bytes are a file, an
     ],
     SAVE: [
         (zipped({"x/data.pkl": b"", "x/constants.pkl": b""}), "it is a TorchScript archive, which contains a program"),
-        (zipped({"x/archive_format": b""}), "it is an exported PyTorch program (.pt2)"),
+        (
+            zipped({"x/archive_format": b"", "x/models/model.json": b"", "x/data/sample_inputs/model.pt": b""}),
+            "it is an exported PyTorch program (.pt2)",
+        ),
+        (zipped({"serialized_exported_program.json": b""}), "it is an exported PyTorch program (.pt2)"),
         (pickle.dumps({"a": 1}), "it is a Python pickle"),
         (
             saved(nn.Linear(2, 2), _use_new_zipfile_serialization=False),

@@ -1,7 +1,9 @@
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -243,6 +245,27 @@ def test_run_without_a_model(cli: Cli, store: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(doctor, "MODULES", ())  # their import takes long
     states = json.loads(cli("doctor", "--json").out)["checkpoints"]
     assert (states["two"], states["one"]) == ("ok", "no model")
+
+
+def test_model_that_is_being_written(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that appears while a finished run is verified is not missing; a run in training is never locked for that."""
+    save("one")
+    runs.save("two", runs.load_state("one")[0], dataclasses.replace(METADATA, training=TrainConfig(epochs=3)))
+    model = store / "one" / "model.safetensors"
+    data = model.read_bytes()
+    for name in ("one", "two"):
+        (store / name / "model.safetensors").unlink()
+    locked = []
+
+    @contextlib.contextmanager
+    def lock(name: str) -> Iterator[None]:
+        locked.append(name)
+        model.write_bytes(data)  # by the process that held it before
+        yield
+
+    monkeypatch.setattr(runs, "lock", lock)
+    assert [verification.verify(name) for name in ("one", "two")] == [None, None]
+    assert locked == ["one"]
 
 
 def test_imported_run(store: Path) -> None:

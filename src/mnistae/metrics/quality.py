@@ -40,8 +40,9 @@ def _ssim(a: Array, b: Array) -> Vector:
     band = np.stack([np.pad(window, (row, SIDE - 11 - row)) for row in range(SIDE - 10)])  # (18, 28)
     x = a.reshape(-1, SIDE, SIDE).astype(np.float64)
     y = b.reshape(-1, SIDE, SIDE).astype(np.float64)
-    products = (x, y, x * x, y * y, x * y)
-    mean_x, mean_y, mean_xx, mean_yy, mean_xy = (band @ product @ band.T for product in products)  # (B, 18, 18)
+    images = (x, y, x * x, y * y, x * y)
+    # filtered by the Gaussian at the positions of the window inside: (B, 18, 18)
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = (band @ image @ band.T for image in images)
     var_x = mean_xx - mean_x**2
     var_y = mean_yy - mean_y**2
     covariance = mean_xy - mean_x * mean_y

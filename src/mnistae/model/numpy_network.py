@@ -40,13 +40,13 @@ class NumpyNetwork:
             for layer in layers:
                 x = x @ self.weights[f"{layer}.weight"].T  # (B, outputs)
                 x += self.weights[f"{layer}.bias"]
-                if layer != "fc4":
-                    np.maximum(x, 0, out=x)
-                else:  # the sigmoid, as (1 + tanh(x / 2)) / 2: tanh cannot overflow
+                if layer == "fc4":  # the sigmoid, as (1 + tanh(x / 2)) / 2: tanh cannot overflow
                     x *= 0.5
                     np.tanh(x, out=x)
                     x += 1
                     x *= 0.5
+                else:
+                    np.maximum(x, 0, out=x)
             return x
 
         with np.errstate(over="ignore", invalid="ignore"):  # diverged weights overflow to inf and NaN

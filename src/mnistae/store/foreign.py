@@ -231,11 +231,11 @@ def _by_name(arrays: Iterable[tuple[str, Any]]) -> dict[str, Any]:
         modules.setdefault(name[: max(map(name.rfind, "./_")) + 1], []).append(name)
     seen: set[object] = set()
     for names in modules.values():
-        own = {places[name] for name in names}
+        own_places = {places[name] for name in names}
         is_vector = [found[name].ndim for name in names] == [1]
-        if own <= seen and not is_vector:
+        if own_places <= seen and not is_vector:
             found = {name: array for name, array in found.items() if name not in names}
-        seen |= own
+        seen |= own_places
     return found
 
 

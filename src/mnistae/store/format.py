@@ -29,7 +29,7 @@ def encode_model(weights: Weights, metadata: Metadata) -> bytes:
     fields = _to_json(metadata)
     fields["digest"] = _digest(weights, fields)
     text = _canonical(fields)
-    bytearray(3 * sum(array.nbytes for array in weights.values()))  # as in decode_model
+    _reserve(3 * sum(array.nbytes for array in weights.values()))
     return safetensors.numpy.save({name: np.asarray(a, "<f4", order="C") for name, a in weights.items()}, {KEY: text})
 
 
@@ -41,8 +41,20 @@ def encode_state(state: TrainingState, metadata: Metadata) -> bytes:
     return encode_model(tensors, metadata)
 
 
-def decode_model(data: bytes, *, is_state: bool = False) -> tuple[dict[str, Array], Metadata]:
-    """Return the verified weights and metadata of a model file, or all tensors of a state file. Raises CheckpointError."""
+def decode_model(data: bytes) -> tuple[dict[str, Array], Metadata]:
+    """Return the verified weights and metadata of a model file. Raises CheckpointError."""
+    return _decode(data, with_moments=False)
+
+
+def decode_state(data: bytes) -> tuple[TrainingState, Metadata]:
+    """Return the verified state and metadata of a state file. Raises CheckpointError."""
+    tensors, metadata = _decode(data, with_moments=True)
+    names = metadata.model.shapes()
+    first, second, steps = ({name: tensors[f"{name}.{moment}"] for name in names} for moment in ADAM_STATE)
+    return TrainingState({name: tensors[name] for name in names}, first, second, steps, metadata.history), metadata
+
+
+def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Metadata]:
     import safetensors
     import safetensors.numpy
 
@@ -54,10 +66,10 @@ def decode_model(data: bytes, *, is_state: bool = False) -> tuple[dict[str, Arra
     except RecursionError as error:
         raise _damaged("header nested too deeply") from error
     schema = metadata.model.shapes()
-    if is_state:
+    if with_moments:
         schema |= {f"{name}.{m}": () if m == "step" else shape for name, shape in schema.items() for m in ADAM_STATE}
     _check_schema(header, schema)
-    bytearray(2 * len(data))  # raises MemoryError if there is no room: safetensors, in Rust, would abort or hang as it copies
+    _reserve(2 * len(data))
     try:
         tensors = safetensors.numpy.load(data)
     except safetensors.SafetensorError as error:
@@ -70,12 +82,9 @@ def decode_model(data: bytes, *, is_state: bool = False) -> tuple[dict[str, Arra
     return tensors, metadata
 
 
-def decode_state(data: bytes) -> tuple[TrainingState, Metadata]:
-    """Return the verified state and metadata of a state file. Raises CheckpointError."""
-    tensors, metadata = decode_model(data, is_state=True)
-    names = metadata.model.shapes()
-    first, second, steps = ({name: tensors[f"{name}.{moment}"] for name in names} for moment in ADAM_STATE)
-    return TrainingState({name: tensors[name] for name in names}, first, second, steps, metadata.history), metadata
+def _reserve(size: int) -> None:
+    """Raise MemoryError if there is no room for `size` bytes. Safetensors copies, and would abort or hang: it is Rust."""
+    bytearray(size)  # untouched zeros cost no time
 
 
 def has_metadata(data: bytes) -> bool:

@@ -138,14 +138,17 @@ def _choose(config: ModelConfig, layers: Sequence[Layer]) -> list[Layer]:
         if len(alike) > shapes.count(shape):
             # a second network has a second fc1; a variational one has two heads
             raise CheckpointError(f"more than one matrix of shape {shape}: {names}", hint=_ONLY if chosen else _ALONE)
-        decoders = [layer for layer in alike if "dec" in layer.name.lower()]
         if not is_numbered and len({re.sub(r"\d", "", layer.name) for layer in alike}) == 1:
             alike.sort(key=lambda layer: _numbers(layer.name))
-        elif len(alike) > 1 and len(decoders) in {0, len(alike)} and not is_ordered:
+        elif len(alike) > 1 and len(set(map(_is_decoder, alike))) == 1 and not is_ordered:
             raise CheckpointError(f"{names} have the same shape, and their order is unclear", hint=_NUMBER)
-        alike.sort(key=decoders.__contains__)
+        alike.sort(key=_is_decoder)
         chosen.append(next(layer for layer in alike if layer not in chosen))
     return chosen
+
+
+def _is_decoder(layer: Layer) -> bool:
+    return "dec" in layer.name.lower()
 
 
 def _check_biases(layers: Sequence[Layer], arrays: Arrays) -> None:
@@ -174,8 +177,9 @@ def _check_others(layers: Sequence[Layer], config: ModelConfig, used: Collection
     if len({homes[name] for name in used}) >= 4:  # lists of pairs, one for each layer or array, count as one
         homes = {name: re.sub(r"\d+", "0", home) for name, home in homes.items()}
     own = {homes[name] for name in used}
-    known = {name for layer in layers if layer.bias or layer.shape[0] > 1 for name in (layer.matrix, layer.bias)}.union(used)
-    others = [name for name in arrays if name not in known and (homes[name] in own or "running_mean" in name)]
+    separate = {name for layer in layers if layer.bias or layer.shape[0] > 1 for name in (layer.matrix, layer.bias)}
+    others = [name for name in arrays if name not in separate.union(used)]
+    others = [name for name in others if homes[name] in own or "running_mean" in name]
     widths = {1, PIXELS, config.hidden, config.bottleneck}
     if odd := [name for name in others if arrays[name].ndim > 1 or {*arrays[name].shape} & widths]:
         is_normalised = any("running_mean" in name for name in odd)

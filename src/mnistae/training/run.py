@@ -102,7 +102,7 @@ class Run:
         self.image_stats = drift.measure(self._images)
         with devices.oom_as_device_error(spec.device):
             self._trainer = Trainer(self._images, model=spec.model, config=spec.config, device=spec.device, state=spec.state)
-        self.history = self._trainer.history  # the finished epochs, including those before a resume
+        self.history = self._trainer.history  # the trainer's own list, which grows; with the epochs before a resume
 
     def count_active(self) -> int:
         """Return how many bottleneck units are above zero for at least one image of a sample.
