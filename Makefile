@@ -25,7 +25,7 @@ check-docs:
 
 # The page's script: its faults and its format, with npm's tools, and axe-core for the tests. Skipped where npm cannot install them.
 NODE = build/node
-LIMIT = $(shell command -v timeout > /dev/null && echo timeout 60)
+LIMIT = $(shell command -v timeout > /dev/null && echo timeout 180)
 check-script:
 	@if $(LIMIT) npm install --fetch-retries 0 --fetch-timeout 20000 --silent --no-audit --no-fund --prefix $(NODE) axe-core@4 eslint@9 prettier@3 2> /dev/null; then \
 		$(NODE)/node_modules/.bin/eslint src/mnistae/outputs/page && \

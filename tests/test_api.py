@@ -160,6 +160,8 @@ def test_breaking_out_of_the_loop_keeps_the_last_epoch(cli: Cli, tiny: Path) -> 
         (lambda _: mnistae.load(device="tpu"), UsageError, "unknown device: 'tpu'"),
         (lambda _: mnistae.load(device="cuda:999"), DeviceError, "device 'cuda:999'"),
         (lambda m: m.encode([1, 2, 3]), DataError, "unsupported array shape (3,)"),
+        (lambda m: m.encode(np.zeros((0, 784))), DataError, "unsupported array shape (0, 784)"),
+        (lambda m: m.interpolate(np.zeros((2, 784)), steps=1), UsageError, "invalid value for --steps: 1"),
         (lambda m: m.decode(np.zeros((2, 7))), DataError, "shape '(2, 7)'"),
         (lambda m: m.decode(np.full((1, 8), np.inf)), DataError, "invalid codes"),
         (lambda m: m.interpolate(np.zeros((1, 784))), UsageError, "interpolation needs at least two images"),

@@ -120,7 +120,10 @@ TABLE: list[tuple[str, int, str]] = [
     ("trian", 2, "no such command 'trian'. Did you mean 'train'?"),
     ("train --epoch 3", 2, "no such option: --epoch (Possible options: --epochs)"),
     *((words, 2, "no such option: -") for words in ("-c tiny map", "--quiet --epochs 3 train", "datasets --raw verify", "-v")),
-    *((words, 2, "no such option: -") for words in ("--help --quiet", "datasets -c", "summary --chekpoint tiny -x -text.png")),
+    *(
+        (words, 2, "no such option: -")
+        for words in ("--help --quiet", "datasets --quiet", "datasets -c", "summary --chekpoint tiny -x -text.png")
+    ),
     ("checkpoints rm", 2, "no such command 'rm'"),
 ]
 HINTS = {
@@ -134,6 +137,7 @@ HINTS = {
     "--quiet --epochs 3 train": "options follow the command: mnistae train --quiet",
     "datasets --raw verify": "options follow the command: mnistae datasets verify --raw",
     "--help --quiet": "options follow the command: mnistae COMMAND --quiet",
+    "datasets --quiet": "options follow the command: mnistae COMMAND --quiet",
     "datasets -c": "run 'mnistae datasets --help'",
     "summary --chekpoint tiny -x -text.png": "run 'mnistae summary --help'",
     "train --resume --time 1.5h": "use whole h, m and s above 0, as in 55m, 90s or 1h30m",

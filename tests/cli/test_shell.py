@@ -147,11 +147,12 @@ def test_module_in_the_way(tmp_path: Path, module: str, source: str, words: str,
     assert (done.returncode, "Traceback" in done.stderr) == (code, False)
 
 
-def test_tilde(trained: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("word", ["--output=~/x.png", "-o~/x.png"])
+def test_tilde(trained: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
     """A ~ that no shell expands, and a variable that does not exist."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("MNISTAE_HOMES", "x")
-    answer = cli("reconstruct", "1", "--output=~/x.png")
+    answer = cli("reconstruct", "1", word)
     assert answer.out == f"{tmp_path}/x.png\n"
     assert answer.err.startswith("warning: unknown environment variable 'MNISTAE_HOMES', did you mean 'MNISTAE_HOME'?\n")
     assert (tmp_path / "x.png").is_file()

@@ -26,6 +26,7 @@ def quota(folder: str, number: int, period: int = 100_000) -> dict[str, str]:
         ("1:cpu:/\n0::/job\n", {**quota(V1, -1), f"{V2}/unified/job/cpu.max": "100000 100000\n"}, 1),
         ("5:memory:/\n3:cpu,cpuacct:/job\n", quota(f"{V1}/job", 100_000), 1),
         ("3:cpuacct,cpu:/docker/0\n0::/\n", quota(V1, 250_000), 3),
+        ("3:cpu:/a/b\n", {**quota(f"{V1}/a", 200_000), **quota(f"{V1}/a/b", 300_000)}, 2),
         ("3:cpu:/a/b\n", {**quota(f"{V1}/a", 200_000), **quota(f"{V1}/a/b", -1)}, 2),
         ("2:cpuset:/\n", quota(V1, 100_000), None),
         ("nonsense\n", {}, None),

@@ -46,6 +46,9 @@ def test_loss_curve_shows_the_losses() -> None:
     figure = figures.loss_curve(*[HISTORY] * 22, names=["a" * 40] * 22)
     assert figures.render(figure, "png")  # or a warning of no room
     assert figure.axes[0].get_position().width * figure.get_figwidth() > 5
+    figure = figures.loss_curve(*[HISTORY] * 32, names=["a"] * 16 + ["a" * 400] * 16)
+    figure.draw_without_rendering()
+    assert figure.legends[0].get_window_extent().y0 >= 0
 
 
 @pytest.mark.parametrize(

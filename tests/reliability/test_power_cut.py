@@ -49,7 +49,7 @@ def different(log: Path) -> Iterator[tuple[Tree, bool]]:
             yield tree, is_over
 
 
-@pytest.mark.parametrize("kind", ["overwrite", "first save"][: trials(1, 2)])
+@pytest.mark.parametrize("kind", ["first save", "overwrite"][: trials(1, 2)])
 def test_power_cut_in_a_save(forks: ForkServer, kind: str, data: Path, tmp_path: Path) -> None:
     """In every state that a power cut may leave, all files are old or new, and a resume ends with the exact bytes."""
     case = make_case(forks, kind, tmp_path, data)

@@ -116,7 +116,7 @@ def test_every_primitive_of_train(forks: ForkServer, case: Case, undisturbed: Pa
     ops = primitives(undisturbed / "log")
     faults = [Fault("error", at=k, errno=code) for k in range(len(ops)) for code in ERRORS]
     if not LONG:
-        faults = [Fault("error", at=ops.index(op), errno=errno.EIO) for op in ("posix_fallocate", "close", "fsync")]
+        faults = [Fault("error", at=ops.index(op), errno=errno.EIO) for op in ("write", "close", "fsync")]
     home = tmp_path / "home"
     for fault in faults:
         check_failed_save(forks, case, home, disturbed(forks, case, home, fault), stored(undisturbed))
@@ -179,13 +179,7 @@ def test_killed_at_every_primitive(forks: ForkServer, kind: str, data: Path, tmp
 
     files = range(ops.count("replace") if LONG else 1)
     for k in files:
-        ended = disturbed(
-            forks,
-            case,
-            home,
-            Fault("kill", "write", at=k),
-            before=[child_hooks.IN_PLACE],
-        )
+        ended = disturbed(forks, case, home, Fault("kill", "write", at=k), before=[child_hooks.IN_PLACE])
         assert ended.code == -signal.SIGKILL
         with pytest.raises((AssertionError, CheckpointError)):
             check_old_or_new(home, old, new)

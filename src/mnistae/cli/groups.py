@@ -97,7 +97,7 @@ def choose_checkpoints(arguments: Sequence[str], option: str | None, metavar: st
 
 @dataclass(frozen=True)
 class Settings:
-    """Options that are None unless given."""
+    """Options that are None unless given, or have a default of their own."""
 
     def given(self) -> dict[str, Any]:
         """Return the options that were given."""

@@ -85,9 +85,11 @@ def _add_legend(
 
 def _legend_size(names: Sequence[str]) -> tuple[int, int, float]:
     """Return the number of lines of a legend, and its columns and its width beside the axes."""
-    lines = [line for name in names for line in _fitted(name, LEGEND_WIDTH).split("\n")]
-    columns = -(-len(lines) // LEGEND_LINES)
-    return len(lines), columns, columns * (0.1 * max(map(len, lines), default=0) + 0.5)
+    entries = [_fitted(name, LEGEND_WIDTH).split("\n") for name in names]
+    tallest = max(map(len, entries), default=0)  # a column may have these alone: matplotlib counts entries, not lines
+    columns = -(-len(entries) * tallest // LEGEND_LINES)
+    longest = max((len(line) for entry in entries for line in entry), default=0)
+    return sum(map(len, entries)), columns, columns * (0.1 * longest + 0.5)
 
 
 def _fitted(text: str, width: int) -> str:
@@ -238,9 +240,9 @@ def code_map(
 
 
 def limits(positions: Array) -> Array:
-    """Return the corners (2, 2) of positions (N, 2), lowest first; 1 apart along an axis on which all are the same."""
+    """Return the corners (2, 2) of positions (N, 2), lowest first; apart also along an axis on which all are the same."""
     low, high = positions.min(axis=0), positions.max(axis=0)
-    margin = np.where(high > low, np.float32(0), np.float32(0.5))
+    margin = np.where(high > low, np.float32(0), np.maximum(np.float32(0.5), np.abs(low) * np.float32(1e-6)))
     return np.stack([low - margin, high + margin])
 
 

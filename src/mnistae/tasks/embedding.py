@@ -97,7 +97,7 @@ def embed(model: tuple[Weights, Network], dataset: Dataset, what: Selection, pro
     if total < 4:
         raise DataError(f"too few images for a map: {total}", hint="use a data set with four images or more")
     sample = Sample.take(network, dataset, what.split, spread(total, what.count))
-    codes = sample.codes / max(float(sample.codes.max()) / 1e15, 1.0)  # squares of larger ones overflow
+    codes = sample.codes / max(float(np.abs(sample.codes).max()) / 1e15, 1.0)  # squares of larger ones overflow
     if what.method is Method.TSNE:
         # not the codes, whose last bits depend on the threads
         source = [records.digest(weights), dataset.digest, what.split, len(codes), what.seed]
@@ -114,7 +114,7 @@ def embed(model: tuple[Weights, Network], dataset: Dataset, what: Selection, pro
         positions = np.zeros((len(codes), 2), np.float32)  # a bottleneck of 1 is a line
         positions[:, : len(pca.components)] = (codes - pca.mean) @ pca.components.T
     else:
-        positions = sample.codes
+        positions = np.clip(sample.codes, -1e37, 1e37)  # differences of larger ones overflow
     return Embedding(**vars(sample), positions=positions, method=what.method)
 
 

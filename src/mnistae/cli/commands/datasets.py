@@ -33,7 +33,7 @@ def fetch(name: Name = registry.DEFAULT, *, reporter: Reporter) -> None:
     """Download and verify a data set unless it is already present; print its folder."""
     if name == registry.GLYPHS:
         raise UsageError("'glyphs' is built in and needs no download", hint="use it with 'mnistae train --dataset glyphs'")
-    _entry(name)
+    _entry(name)  # raises UsageError
     inputs.open_dataset(reporter, name)
     path(name, reporter=reporter)
 

@@ -29,16 +29,17 @@ def loss_curve(history: Sequence[EpochRecord]) -> dict[str, Any]:
     ticks = _ticks(max((epoch.loss for epoch in known), default=0) or 1.0)
     top, last = ticks[-1] + ticks[0], max(len(history), 2)
 
-    def place(number: float, loss: float) -> tuple[float, float]:
-        x = LEFT + (number - 1) / (last - 1) * (WIDTH - LEFT - 12)
-        y = HEIGHT - BOTTOM - loss / top * (HEIGHT - BOTTOM - 12)
-        return round(x, 1), round(y, 1)
+    def x(number: float) -> float:
+        return round(LEFT + (number - 1) / (last - 1) * (WIDTH - LEFT - 12), 1)
+
+    def y(loss: float) -> float:
+        return round(HEIGHT - BOTTOM - loss / top * (HEIGHT - BOTTOM - 12), 1)
 
     epochs = [1, *(tick for tick in _ticks(last) if 1 < tick <= len(history) and tick == int(tick))]
     return {
-        "points": " ".join("{},{}".format(*place(epoch.number, epoch.loss)) for epoch in known),
-        "epochs": [(place(number, 0)[0], f"{number:g}") for number in epochs],
-        "losses": [(place(1, loss)[1], f"{loss:g}") for loss in [0, *ticks, top]],
+        "points": " ".join(f"{x(epoch.number)},{y(epoch.loss)}" for epoch in known),
+        "epochs": [(x(number), f"{number:g}") for number in epochs],
+        "losses": [(y(loss), f"{loss:g}") for loss in [0, *ticks, top]],
     }
 
 

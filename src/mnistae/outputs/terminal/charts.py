@@ -79,12 +79,11 @@ def _render(canvas: Canvas, dots: NDArray[np.bool_], *, is_fine: bool) -> list[s
     else:
         bits = dots.astype(int)
     owners = np.where(bits.any(axis=0), len(bits) - 1 - (bits[::-1] > 0).argmax(axis=0), -1)  # (lines, characters)
-    cells = np.stack([owners, np.bitwise_or.reduce(bits)], axis=2)
     lines = []
-    for line in cells.tolist():
+    for line in np.stack([owners, np.bitwise_or.reduce(bits)], axis=2).tolist():
         text = ""
         for owner, run in itertools.groupby(line, key=itemgetter(0)):
-            signs = "".join(chr(0x2800 | dots) if is_fine else MARKERS[owner % len(MARKERS)] for _, dots in run)
+            signs = "".join(chr(0x2800 | cell) if is_fine else MARKERS[owner % len(MARKERS)] for _, cell in run)
             text += " " * len(signs) if owner < 0 else canvas.coloured(signs, owner)
         lines.append(text.rstrip(" "))
     return lines
