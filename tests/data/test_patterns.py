@@ -70,6 +70,7 @@ def test_nothing_or_too_much(monkeypatch: pytest.MonkeyPatch, text: str, message
         ("s", "s/new.png", True),
         ("s", "s/new.svg", False),
         ("s", "s/.new.png", False),
+        ("s", "new.png", False),
         ("s/*.png", "./s/new.png", True),
         ("*/*", "s/new.gif", True),
         ("*/*", "new.gif", False),

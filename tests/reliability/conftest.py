@@ -27,6 +27,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, data: Pat
     return train_reference(forks, tmp_path_factory.mktemp("whole"), words)
 
 
+@pytest.fixture(autouse=True)
+def not_covered(no_cover: None) -> None:
+    """Coverage is that of the rooms' own tests; these run faster without."""
+
+
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """A folder that every user may write to, outside the tests' own, which is root's."""

@@ -94,6 +94,8 @@ def flip_row(path: Path, name: str, row: int) -> None:
 def test_same_with_and_without(home: Path, location: str) -> None:
     """The cache answers every question as the source does, which is read once and no more."""
     source = Counted()
+    source.dataset([location], location=location)
+    assert source.reads == 0  # opened, not asked
     for reads in (1, 1, 2):
         if reads == 2:
             [path] = (home / "cache").iterdir()

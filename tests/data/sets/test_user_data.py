@@ -173,9 +173,10 @@ def test_incomplete_idx(tiny: Path) -> None:
 
 
 @pytest.mark.usefixtures("entry")
-def test_other_npz_as_mnist(digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("role", ["train_images", "test_labels"])
+def test_other_npz_as_mnist(digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str) -> None:
     """An mnist.npz of other content is not taken for MNIST."""
-    save_npz(tmp_path, digits | {"test_labels": digits["test_labels"][::-1]})
+    save_npz(tmp_path, digits | {role: digits[role][::-1]})
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path))
-    with pytest.raises(DataError, match="is not the published content of mnist: test_labels differ"):
+    with pytest.raises(DataError, match=f"is not the published content of mnist: {role} differ"):
         resolve.open_dataset("mnist").length(Split.TEST)

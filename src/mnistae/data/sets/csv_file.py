@@ -86,11 +86,12 @@ def read(data: bytes, path: Path) -> Table:
     judged = {place: _judge(place, column, sheet.names) for place, column in outer.items()}
     modes = {place: Counter(column.tolist()).most_common(1)[0][1] for place, column in outer.items()}
 
+    # Pixels at corners are nearly constant; where nothing shows which column is the label, it is the first.
     likelihoods = []
     for before in range(extra + 1):
         certain = sum(certainty for place, (certainty, _) in judged.items() if not before <= place < before + PIXELS)
-        constant = sum(mode for place, mode in modes.items() if before <= place < before + PIXELS)  # as corners nearly are
-        likelihoods.append((certain, constant, before))  # where nothing shows which column is the label, it is the first
+        constant = sum(mode for place, mode in modes.items() if before <= place < before + PIXELS)
+        likelihoods.append((certain, constant, before))
     start = max(likelihoods)[-1]
     columns = range(start, start + PIXELS)
     if inner := [place for place in columns if sheet.names[place] in LABEL_NAMES]:

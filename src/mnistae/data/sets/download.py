@@ -145,13 +145,14 @@ def download_lock(target: Path, timeout: float) -> Iterator[None]:
         # It cannot be acquired if it is held for too long, in a read-only folder, on a share without locks.
         with contextlib.suppress(OSError):
             is_held = stack.enter_context(exclusive_lock(lock_path, timeout=timeout))
-        if is_held:
-            atomic.remove_stale_temps(target.parent, target.name)
         try:
+            if is_held:
+                atomic.remove_stale_temps(target.parent, target.name)
             yield
         finally:
+            # removed while the lock is held, so that a process waiting for this file sees that it is gone
             with contextlib.suppress(OSError):
-                if is_held:  # still: a process waiting for this file sees that it is gone
+                if is_held:
                     lock_path.unlink()
 
 

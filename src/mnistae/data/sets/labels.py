@@ -77,7 +77,8 @@ def _flat(array: NDArray[Any], split: str, count: int, notes: list[str]) -> NDAr
     rows = array.reshape(-1) if array.size == count else array
     if rows.ndim == 1 and rows.dtype.kind in "buifUS" and rows.dtype.itemsize <= MAX_TEXT:
         return rows
-    if rows.ndim == 2 and rows.dtype.kind in "buif" and (rows.max(axis=1) == 1).all() and ((rows != 0).sum(axis=1) == 1).all():
+    is_matrix = rows.ndim == 2 and rows.size > 0 and rows.dtype.kind in "buif"
+    if is_matrix and (rows.max(axis=1) == 1).all() and ((rows != 0).sum(axis=1) == 1).all():
         notes.append(f"{split} labels read from one-hot rows of {rows.shape[1]}")
         return np.asarray(rows.argmax(axis=1))
     notes.append(

@@ -106,9 +106,9 @@ def _load(path: Path) -> tuple[bytes, Found]:
     data = files.read_or_raise(path, limit=MAX_FILE, family=DataError, what="the data set", hint=_HINT)
     if not data:
         raise DataError(f"'{path}' is empty", hint=_HINT)
-    members = _unpack(data, path) if data.startswith(b"PK") else {"": data} if data.startswith(npy.MAGIC) else {}
+    packed = _unpack(data, path) if data.startswith(b"PK") else {"": data} if data.startswith(npy.MAGIC) else {}
     found: Found = {}
-    for name, member in members.items():
+    for name, member in packed.items():
         try:
             found[name.removesuffix(".npy")] = npy.read_array(member)
         except ValueError as error:
@@ -123,7 +123,8 @@ def _unpack(data: bytes, path: Path) -> dict[str, bytes]:
             raise DataError(f"more than {MAX_MEMBERS:,} arrays in '{path}'", hint=_HINT)
         if not any(name.endswith(".npy") for name in names):
             kind, hint = foreign.identify_zip(names) if names else ("empty", _HINT)
-            raise DataError(f"no arrays in '{path}': it is {f'{kind} of {_list(names)}' if names else kind}", hint=hint)
+            found = f"{kind} of {_list(names)}" if names else kind
+            raise DataError(f"no arrays in '{path}': it is {found}", hint=hint)
         return npz.unpack(data, ".npy", limit=MAX_FILE)
     except files.UnreadableError as error:
         raise DataError(f"cannot read the data set '{path}': {error}", hint=_HINT) from error
