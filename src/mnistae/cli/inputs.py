@@ -113,10 +113,9 @@ def load_inputs(
 
 def _warn_unlike_images(reporter: Reporter, checkpoint: Checkpoint, images: Sequence[tuple[str, Vector, Vector]]) -> None:
     """Warn if images, of these names, means and backgrounds, are unlike the training images: one of them, or all together."""
-    stats = checkpoint.metadata.images or MNIST_STATS
-    odd = [(name, reasons) for name, *values in images if (reasons := drift.differences(stats, *values))]
+    odd = [(name, reasons) for name, *values in images if (reasons := _differences(checkpoint, *values))]
     for name, reasons in odd[:MAX_WARNINGS]:
-        reporter.warn(f"'{name}' is unlike the training images: {'; '.join(reasons)}")
+        reporter.warn(f"'{name}' is unlike the training images: {reasons}")
     if len(odd) > MAX_WARNINGS:
         reporter.warn(f"also unlike the training images: {counted(len(odd) - MAX_WARNINGS, 'more image')}")
     if images and not odd:
@@ -142,9 +141,13 @@ def warn_unlike_split(
 
 def warn_unlike(reporter: Reporter, checkpoint: Checkpoint, what: str, means: Vector, backgrounds: Vector) -> None:
     """Warn if images of these means and backgrounds are unlike those that a checkpoint was trained on."""
-    if reasons := drift.differences(checkpoint.metadata.images or MNIST_STATS, means, backgrounds):
+    if reasons := _differences(checkpoint, means, backgrounds):
         owner = f" of '{checkpoint.name}'" if checkpoint.name else ""
-        reporter.warn(f"{what} are unlike the training images{owner}: {'; '.join(reasons)}")
+        reporter.warn(f"{what} are unlike the training images{owner}: {reasons}")
+
+
+def _differences(checkpoint: Checkpoint, means: Vector, backgrounds: Vector) -> str:
+    return "; ".join(drift.differences(checkpoint.metadata.images or MNIST_STATS, means, backgrounds))
 
 
 def open_model(reporter: Reporter, source: NetworkOptions) -> tuple[Checkpoint, Network]:

@@ -63,8 +63,7 @@ def resolve(reporter: Reporter, options: OutputOptions, *, stem: str | None = No
         if terminal.is_terminal(sys.stdout) and not (reporter.as_json or chosen in TEXT_FORMATS):
             raise UsageError("refusing to write binary data to a terminal", hint="pipe it, or write to a file with -o")
         return Destination(None, chosen)
-    extension = "png" if chosen == "strip" else chosen
-    path = Path(f"{stem}.{extension}" if options.output is None else options.output)
+    path = Path(f"{stem}.{_extension(chosen)}" if options.output is None else options.output)
     atomic.check_writable(path)
     return Destination(path, _format_of(path, options))
 
@@ -81,9 +80,13 @@ def _format_of(path: Path, options: OutputOptions) -> str:
         if extension not in formats:
             raise UsageError(f"unsupported output format: '{extension}'", hint=only or f"choose one of: {', '.join(formats)}")
         return extension
-    if extension in formats and extension != ("png" if options.format == "strip" else options.format):
+    if extension in formats and extension != _extension(options.format):
         raise UsageError(f"extension of '{path}' does not match --format {options.format}", hint="leave --format out")
     return options.format
+
+
+def _extension(chosen: str) -> str:
+    return "png" if chosen == "strip" else chosen
 
 
 def refuse_to_overwrite_inputs(target: Destination | None, *others: str | None, images: Sequence[str] = ()) -> None:

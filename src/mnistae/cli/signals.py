@@ -38,13 +38,13 @@ class StopRequest:
     """The signal that has asked for the end, if any: a handler that ignores further signals until GRACE is over."""
 
     number: int | None = None
-    deadline = math.inf
+    _deadline = math.inf
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
         if self.number is None:
-            self.number, self.deadline = number, time.monotonic() + GRACE
-        elif time.monotonic() > self.deadline:
+            self.number, self._deadline = number, time.monotonic() + GRACE
+        elif time.monotonic() > self._deadline:
             _end(number, frame)
 
 

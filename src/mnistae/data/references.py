@@ -71,10 +71,7 @@ def parse(text: str) -> ImageRef:
             raise UsageError(f"index out of range: '{text}'", hint=f"expected {SYNTAX}")
         digit = int(match[3]) if match[3] else None
         return ImageRef(text, Split(match[1] or "train"), int(number), digit)
-    is_path = os.path.lexists(text)
-    if not text.lower().lstrip().startswith(("train:", "test:", "digit:")):  # digit:3/x is no path, despite its slash
-        is_path |= os.sep in text or Path(text).suffix.lower() in SUFFIXES or patterns.is_multiple(text)
-    if text == STDIN or is_path:
+    if text == STDIN or _looks_like_a_path(text):
         return ImageRef(text, is_multiple=text != STDIN and patterns.is_multiple(text))
     raise UsageError(f"invalid image reference: '{text}'", hint=_correction(text))
 
@@ -150,20 +147,26 @@ def _from_files(ref: ImageRef, *, raw: bool) -> Iterator[InputImage | SkippedIma
     except DataError as error:
         yield SkippedImage(ref.text, error)
         return
-    notes: tuple[str, ...] = (f"skipped {others} in '{ref.text}'",) if others else ()
-    is_stdin = ref.text == STDIN
+    notes = (f"skipped {others} in '{ref.text}'",) if others else ()
     for path in paths:
-        done = 0
         try:
-            with contextlib.nullcontext(open_stdin()) if is_stdin else decode.open_path(path) as stream:
-                for images, count, steps in decode.read_stream(stream, name="stdin" if is_stdin else path, raw=raw):
-                    notes = steps + notes
-                    for row in images.reshape(-1, PIXELS):
-                        yield InputImage(path if count == 1 else f"{path}[{done}]", row, None, notes)
-                        notes = ()
-                        done += 1
+            for image in _from_file(path, notes, is_stdin=ref.text == STDIN, raw=raw):
+                yield image
+                notes = ()
         except DataError as error:
             yield SkippedImage(path, error)
+
+
+def _from_file(path: str, notes: tuple[str, ...], *, is_stdin: bool, raw: bool) -> Iterator[InputImage]:
+    """Yield the images of a file; `notes` are added to those of the first one."""
+    done = 0
+    with contextlib.nullcontext(open_stdin()) if is_stdin else decode.open_path(path) as stream:
+        for images, count, steps in decode.read_stream(stream, name="stdin" if is_stdin else path, raw=raw):
+            notes = steps + notes
+            for row in images.reshape(-1, PIXELS):
+                yield InputImage(path if count == 1 else f"{path}[{done}]", row, None, notes)
+                notes = ()
+                done += 1
 
 
 def _correction(text: str) -> str:
@@ -176,3 +179,11 @@ def _correction(text: str) -> str:
     if tidy.startswith(("train:", "test:")) or re.fullmatch(r"[-+][0-9]+", tidy):
         return "in N, train:N and test:N, N counts from 0, for example test:7"
     return f"expected {SYNTAX}"
+
+
+def _looks_like_a_path(text: str) -> bool:
+    if os.path.lexists(text):
+        return True
+    if text.lower().lstrip().startswith(("train:", "test:", "digit:")):  # digit:3/x is no path, despite its slash
+        return False
+    return os.sep in text or Path(text).suffix.lower() in SUFFIXES or patterns.is_multiple(text)

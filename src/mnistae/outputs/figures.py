@@ -207,12 +207,18 @@ def traversals(units: Sequence[int], values: Array, frames: Array, own: Array) -
 
 
 def code_map(
-    title: str, classes: Sequence[tuple[str, Array]], *, centres: Array, boxes: Array, digits: Array, background: Array | None
+    title: str,
+    classes: Sequence[tuple[str, Array]],
+    *,
+    centres: Array,
+    boxes: Array,
+    digits: Array,
+    background: tuple[Array, Array] | None,
 ) -> "Figure":
     """The positions (N, 2) of codes by class: one colour and marker per class, with a legend.
 
-    The first classes have a digit (784,) in a box (2,), with a line to their centre (2,). `background` (h, w) in [0, 1] is an
-    image behind all positions; without one the axes have no scale.
+    The first classes have a digit (784,) in a box (2,), with a line to their centre (2,). `background` is an image (h, w) in
+    [0, 1] behind all positions, and its corners (2, 2), lowest first; without one the axes have no scale.
     """
     names = [name for name, _ in classes]
     _, columns, width = _legend_size(names)
@@ -232,18 +238,11 @@ def code_map(
         if background is None:
             axes.set(xticks=[], yticks=[])
         else:
-            (left, bottom), (right, top) = limits(np.concatenate([positions for _, positions in classes]))
-            axes.imshow(background, cmap="gray_r", alpha=0.5, extent=(left, right, bottom, top), aspect="auto")
+            image, ((left, bottom), (right, top)) = background
+            axes.imshow(image, cmap="gray_r", alpha=0.5, extent=(left, right, bottom, top), aspect="auto")
             axes.set(xlabel="unit 0", ylabel="unit 1")
         _add_legend(figure, axes.collections, names, loc=BESIDE, markerscale=2, ncols=columns)
     return figure
-
-
-def limits(positions: Array) -> Array:
-    """Return the corners (2, 2) of positions (N, 2), lowest first; apart also along an axis on which all are the same."""
-    low, high = positions.min(axis=0), positions.max(axis=0)
-    margin = np.where(high > low, np.float32(0), np.maximum(np.float32(0.5), np.abs(low) * np.float32(1e-6)))
-    return np.stack([low - margin, high + margin])
 
 
 def render(figure: "Figure", kind: str) -> bytes:

@@ -61,23 +61,30 @@ def figure(shown: Embedding, classes: Sequence[str], title: str, network: Networ
     labels = sorted({int(label) for label in shown.labels})
     rows = list(centres(shown).values())
     groups = [(class_name(label, classes), shown.positions[shown.labels == label]) for label in labels]
-    low, high = figures.limits(shown.positions)
+    low, high = corners = limits(shown.positions)
     background = None
     if shown.method is Method.CODES:
         (left, bottom), (right, top) = low, high
         steps = (np.arange(GRID, dtype=np.float32) + 0.5) / GRID
         x, y = np.meshgrid(left + steps * (right - left), top - steps * (top - bottom))
         decoded = network.decode(np.stack([x.ravel(), y.ravel()], axis=1))
-        background = to_float(image_io.tile(decoded, GRID, scale=1))
+        background = to_float(image_io.tile(decoded, GRID, scale=1)), corners
     digits, places = to_float(shown.images[rows]), shown.positions[rows]
     boxes = apart(in_unit_square(shown.positions)[rows], np.full_like(places, 0.075))
     boxes = low + boxes * (high - low)
     return figures.code_map(title, groups, centres=places, boxes=boxes, digits=digits, background=background)
 
 
+def limits(positions: Array) -> Array:
+    """Return the corners (2, 2) of positions (N, 2), lowest first; apart also along an axis on which all are the same."""
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    margin = np.where(high > low, np.float32(0), np.maximum(np.float32(0.5), np.abs(low) * np.float32(1e-6)))
+    return np.stack([low - margin, high + margin])
+
+
 def in_unit_square(positions: Array) -> Array:
     """Return positions (N, 2) from 0 to 1, from the lowest to the highest of each axis; 0.5 where all are the same."""
-    low, high = figures.limits(positions)
+    low, high = limits(positions)
     inside: Array = (positions - low) / (high - low)
     return inside
 

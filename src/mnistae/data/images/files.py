@@ -25,7 +25,7 @@ class FolderFiles:
 
 def is_image(name: str) -> bool:
     """Whether a file of this name is an image by its suffix, and not hidden."""
-    return _is_visible(name) and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
+    return _is_visible(name) and _suffix(name) in SUFFIXES
 
 
 def find(folder: str, *, recursive: bool) -> FolderFiles:
@@ -43,11 +43,11 @@ def find(folder: str, *, recursive: bool) -> FolderFiles:
             continue
         seen.add((stat.st_dev, stat.st_ino))
         folders[:] = sorted(filter(_is_visible, folders)) if recursive else []
-        for name in sorted(names):
-            if is_image(name):
+        for name in sorted(filter(_is_visible, names)):
+            if _suffix(name) in SUFFIXES:
                 images.append(os.path.join(place, name))  # noqa: PTH118
-            elif _is_visible(name):
-                others[os.path.splitext(name)[1].lower()] += 1  # noqa: PTH122
+            else:
+                others[_suffix(name)] += 1
             if len(images) + others.total() > MAX_FILES:
                 raise DataError(f"more than {MAX_FILES:,} files in '{folder}'", hint="give a smaller folder")
     skipped = (f"{count} {suffix or 'without suffix'}" for suffix, count in others.most_common())
@@ -60,3 +60,7 @@ def _refuse(error: OSError) -> None:
 
 def _is_visible(name: str) -> bool:
     return not name.startswith(".") and name.lower() not in SYSTEM
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122

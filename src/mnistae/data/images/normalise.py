@@ -51,8 +51,12 @@ def normalise(grey: Array, *, name: str, is_bilevel: bool = False) -> tuple[Arra
     notes += more_notes
     if digit.any():
         notes += (SEVERAL,) if _are_several(digit) else ()
-        digit, more_notes = _scaled(digit[bounds(digit > 0.1)])
-        notes += more_notes
+        ink = _sharpened(digit[bounds(digit > 0.1)])
+        reach = _missing_width(ink)
+        if reach > 0:
+            ink = _dilate(np.pad(ink, reach), reach)
+            notes += (THICKENED,)
+        digit = _scaled(ink)
     if digit.sum() < BOX / 2:  # less than half a hairline
         raise DataError(f"no digit found in '{name}'", hint="give one digit, clearly lighter or darker than its background")
     return _centred(digit), (*notes, f"cropped, scaled to {digit.shape[1]}x{digit.shape[0]}, centred")
@@ -198,17 +202,12 @@ def _dilate(image: NDArray[Any], reach: int) -> NDArray[Any]:
     return np.asarray(ndimage.maximum_filter(image, 2 * reach + 1, mode="constant"))
 
 
-def _scaled(ink: Array) -> tuple[Array, tuple[str, ...]]:
-    """Scale ink (h, w), thin strokes thickened, to a longer side of 20 and a darkest ink of 1; return it and the steps done."""
-    ink = _sharpened(ink)
-    reach = _missing_width(ink)
-    if reach > 0:
-        ink = _dilate(np.pad(ink, reach), reach)
+def _scaled(ink: Array) -> Array:
+    """Scale ink (h, w), the same in both directions, so that the longer side is 20 and the darkest ink 1."""
     scale = max(ink.shape) / BOX
     h, w = (max(1, math.ceil(side / scale - 0.25)) for side in ink.shape)  # a quarter of a pixel needs no other one
     digit = _resized(ink, (h, w), scale)
-    digit = np.minimum(digit / np.percentile(digit[digit > 0], 95), 1).astype(np.float32)
-    return digit, (THICKENED,) if reach > 0 else ()
+    return np.asarray(np.minimum(digit / np.percentile(digit[digit > 0], 95), 1), np.float32)
 
 
 def _missing_width(ink: Array) -> int:

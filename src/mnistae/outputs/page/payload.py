@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from mnistae.core.arrays import NO_LABEL, Bytes, to_bytes
 from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.text import escape
-from mnistae.outputs.figures import limits
-from mnistae.outputs.maps import class_name
+from mnistae.outputs.maps import class_name, limits
 from mnistae.outputs.page import drawings
 from mnistae.outputs.page.content import EVERY, Content
 from mnistae.tasks import noise as noises
