@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 import typer
 
@@ -27,17 +27,6 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing run.
 def checkpoint_option(about: str, *, envvar: str | None = "MNISTAE_CHECKPOINT") -> Any:
     """Return the option that names a checkpoint."""
     return typer.Option("--checkpoint", "-c", metavar="NAME|PATH", envvar=envvar, help=about)
-
-
-def output_option(about: str, metavar: str = "PATH|-") -> Any:
-    """Return the option that says where to write."""
-    return typer.Option("--output", "-o", metavar=metavar, help=about)
-
-
-def format_option(default: str = "") -> Any:
-    """Return the option that says in which format to write."""
-    fallback = f", else {default}" if default else ""
-    return typer.Option("--format", "-f", help=f"Output format (default: from the file extension{fallback}).")
 
 
 def device_option(default: str) -> Any:
@@ -112,50 +101,49 @@ class SizeOptions(Settings):
     hidden: Annotated[int | None, typer.Option("--hidden", help="Size of the hidden layers (default: 392).")] = None
 
 
-FigureFormat = StrEnum("FigureFormat", ["PNG", "SVG", "PDF"])
-
-FrameFormat = StrEnum("FrameFormat", ["PNG", "SVG", "PDF", "STRIP", "GIF", "NPY"])
-"""Formats of decoded frames: figures, a strip without axes, an animation, an array."""
-
-
 @dataclass(frozen=True)
 class OutputOptions:
-    """Where to write and in which format: the base of one class per set of formats."""
+    """Where to write and in which format."""
 
-    output: Annotated[
-        str | None, output_option("Output file, or - for stdout (default: a name derived from the arguments).")
-    ] = None
-    format: StrEnum | None = None
-
-    @property
-    def formats(self) -> list[StrEnum]:
-        """The formats of the class; the first one is the default."""
-        return list(get_args(get_type_hints(type(self))["format"])[0])
+    output: str | None = None
+    format: str | None = None
+    formats: ClassVar[Sequence[str]]
+    """Those of the command; the first one is the default."""
 
 
-@dataclass(frozen=True)
-class FigureOutput(OutputOptions):
-    """A figure."""
+def output_options(
+    *formats: str,
+    about: str = "Output file, or - for stdout (default: a name derived from the arguments).",
+    metavar: str = "PATH|-",
+    default: str = "",
+    is_required: bool = False,
+) -> type[OutputOptions]:
+    """Return OutputOptions for these formats, with the help of --output, and the default that the help of --format names."""
+    output = typer.Option("--output", "-o", metavar=metavar, help=about)
+    fields: list[Any] = [("output", Annotated[str | None, output], dataclasses.field() if is_required else None)]
+    if len(formats) > 1:
+        fallback = f", else {default}" if default else ""
+        option = typer.Option("--format", "-f", help=f"Output format (default: from the file extension{fallback}).")
+        kind = StrEnum("Format", formats) | None  # type: ignore[operator]  # for mypy the new class is a member
+        fields.append(("format", Annotated[kind, option], None))
+    return dataclasses.make_dataclass("Output", fields, bases=(OutputOptions,), namespace={"formats": formats}, frozen=True)
 
-    format: Annotated[FigureFormat | None, format_option("png")] = None
 
+FigureOutput = Annotated[OutputOptions, output_options("png", "svg", "pdf", default="png")]
 
-@dataclass(frozen=True)
-class FrameOutput(OutputOptions):
-    """Decoded frames."""
-
-    format: Annotated[FrameFormat | None, format_option("png")] = None
+FrameOutput = Annotated[OutputOptions, output_options("png", "svg", "pdf", "strip", "gif", "npy", default="png")]
+"""Decoded frames: a figure, a strip without axes, an animation or an array."""
 
 
 def flatten(function: Callable[..., None], command: str) -> Callable[..., None]:
-    """Return a command as Typer takes it: each parameter that is a dataclass is replaced by the options in its fields.
+    """Return a command as Typer takes it: each parameter that is a dataclass, or Annotated with one, gives way to its options.
 
     The fields that are no options are those of the Reporter, which gets the command's name.
     """
     parameters: list[inspect.Parameter] = []
     groups: dict[str, tuple[Any, list[str]]] = {}
     for parameter in _parameters(function):
-        group, options = parameter.annotation, [parameter]
+        (group, *_), options = getattr(parameter.annotation, "__metadata__", [parameter.annotation]), [parameter]
         if dataclasses.is_dataclass(group):
             options = [field for field in _parameters(group) if hasattr(field.annotation, "__metadata__")]
             groups[parameter.name] = group, [option.name for option in options]

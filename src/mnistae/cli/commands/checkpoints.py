@@ -2,8 +2,7 @@
 
 import contextlib
 import dataclasses
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter, format_table
-from mnistae.cli.groups import Force, OutputOptions, format_option, output_option
+from mnistae.cli.groups import Force, OutputOptions, output_options
 from mnistae.cli.views import metadata as view
 from mnistae.core.errors import CheckpointError, UsageError
 from mnistae.core.files import permissions
@@ -36,9 +35,9 @@ File = Annotated[
     Path, typer.Argument(metavar="FILE", help="A PyTorch checkpoint (.pth, .pt, .ckpt), a .safetensors file or an .npz.")
 ]
 PartOption = Annotated[Part, typer.Option("--part", help="Part of the network to export (ONNX only).")]
-
-
-ExportFormat = StrEnum("ExportFormat", ["ONNX", "NPZ", "SAFETENSORS"])
+ExportOutput = Annotated[
+    OutputOptions, output_options("onnx", "npz", "safetensors", about="Output file, or - for stdout.", is_required=True)
+]
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,6 @@ class ImportOptions:
     output_activation: Annotated[
         Output, typer.Option("--output-activation", help="Activation of the output; tanh is for images from -1 to 1.")
     ] = Output.SIGMOID
-
-
-@dataclass(frozen=True)
-class ExportOutput(OutputOptions):
-    """An exported checkpoint."""
-
-    output: Annotated[str, output_option("Output file, or - for stdout.")] = field()  # required: no default is inherited
-    format: Annotated[ExportFormat | None, format_option()] = None
 
 
 def list_(*, reporter: Reporter) -> None:

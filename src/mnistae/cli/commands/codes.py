@@ -4,8 +4,6 @@ import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +13,7 @@ import typer
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import IMAGE_HELP, DatasetOptions, NetworkOptions, OutputOptions, format_option, output_option
+from mnistae.cli.groups import IMAGE_HELP, DatasetOptions, NetworkOptions, OutputOptions, output_options
 from mnistae.cli.inputs import Inputs
 from mnistae.cli.results import Destination
 from mnistae.core.arrays import Array, to_float
@@ -44,27 +42,19 @@ MAX_FRAMES = 1000
 
 Codes = Annotated[str, typer.Argument(metavar="CODES", help="A file of codes, or - for stdin.")]
 
-CodeFormat = StrEnum("CodeFormat", ["JSONL", "CSV", "NPY"])
-ImageFormat = StrEnum("ImageFormat", ["PNG", "GIF", "NPY"])
-
-
-@dataclass(frozen=True)
-class CodeOutput(OutputOptions):
-    """Codes in a file or on stdout."""
-
-    output: Annotated[str | None, output_option("Output file, or - for stdout (default: stdout).")] = None
-    format: Annotated[CodeFormat | None, format_option("jsonl")] = None
-
-
-@dataclass(frozen=True)
-class ImageOutput(OutputOptions):
-    """Decoded images in a file, a folder or on stdout."""
-
-    output: Annotated[
-        str | None,
-        output_option("Output file, folder, or - for stdout (default: a name derived from CODES).", metavar="PATH|DIR/|-"),
-    ] = None
-    format: Annotated[ImageFormat | None, format_option("png")] = None
+CodeOutput = Annotated[
+    OutputOptions,
+    output_options("jsonl", "csv", "npy", about="Output file, or - for stdout (default: stdout).", default="jsonl"),
+]
+ImageOutput = Annotated[
+    OutputOptions,
+    output_options(
+        *("png", "gif", "npy"),
+        about="Output file, folder, or - for stdout (default: a name derived from CODES).",
+        metavar="PATH|DIR/|-",
+        default="png",
+    ),
+]
 
 
 def encode(

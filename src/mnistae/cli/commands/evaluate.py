@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import DatasetOptions, OutputOptions, Settings, choose_checkpoints, format_option, output_option
+from mnistae.cli.groups import DatasetOptions, OutputOptions, Settings, choose_checkpoints, output_options
 from mnistae.cli.results import Destination
 from mnistae.cli.views import evaluation as view
 from mnistae.cli.views.evaluation import Report
@@ -24,6 +23,13 @@ MAX_CHECKPOINTS = 20
 
 Checkpoints = Annotated[
     list[str] | None, typer.Argument(metavar="CHECKPOINT", help="Checkpoints to compare.", show_default=False)
+]
+EvaluationOutput = Annotated[
+    OutputOptions,
+    output_options(
+        *("csv", "png", "svg", "pdf"),
+        about="Write CSV, or the figure of --extremes or --denoising, to this file, or - for stdout.",
+    ),
 ]
 
 
@@ -48,19 +54,6 @@ class Parts(Settings):
                 configs.check_integer(option, value, 1, 100)
 
 
-EvaluationFormat = StrEnum("EvaluationFormat", ["CSV", "PNG", "SVG", "PDF"])
-
-
-@dataclass(frozen=True)
-class EvaluationOutput(OutputOptions):
-    """A table as CSV, or a figure."""
-
-    output: Annotated[
-        str | None, output_option("Write CSV, or the figure of --extremes or --denoising, to this file, or - for stdout.")
-    ] = None
-    format: Annotated[EvaluationFormat | None, format_option()] = None
-
-
 def evaluate(
     checkpoints: Checkpoints = None, *, parts: Parts, source: DatasetOptions, out: EvaluationOutput, reporter: Reporter
 ) -> None:
@@ -74,7 +67,7 @@ def evaluate(
     if len(references) > MAX_CHECKPOINTS:
         raise UsageError(f"too many checkpoints: {len(references)}", hint=f"give at most {MAX_CHECKPOINTS}")
     target = None if out.output is None and out.format is None else results.resolve(reporter, out)
-    if target is not None and target.format != EvaluationFormat.CSV:
+    if target is not None and target.format != "csv":
         _check_figure(parts, len(references))
     results.refuse_to_overwrite_inputs(target, *references, source.dataset)
     opened = [inputs.open_model(reporter, replace(source, checkpoint=reference)) for reference in references]
@@ -117,7 +110,7 @@ def _write(reporter: Reporter, target: Destination | None, reports: Sequence[Rep
     if target is None:
         reporter.result(lines, {**document, "output": None})
         return
-    if target.path is not None or target.format != EvaluationFormat.CSV:
+    if target.path is not None or target.format != "csv":
         for line in lines:
             reporter.info(line)
     results.write_result(reporter, target, lambda kind: view.render(reports, kind), document)

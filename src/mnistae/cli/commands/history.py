@@ -3,14 +3,13 @@
 import dataclasses
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import FigureOutput, output_option
+from mnistae.cli.groups import OutputOptions, output_options
 from mnistae.core.errors import CheckpointError
 from mnistae.core.text import csv_text
 from mnistae.outputs import figures
@@ -25,13 +24,10 @@ Runs = Annotated[
         help="Run names or .safetensors files (default: MNISTAE_CHECKPOINT, else the newest run, else the built-in `lab`).",
     ),
 ]
-
-
-@dataclass(frozen=True)
-class HistoryOutput(FigureOutput):
-    """A figure, if one is asked for."""
-
-    output: Annotated[str | None, output_option("Write a figure to this file, or - for stdout.")] = None
+HistoryOutput = Annotated[
+    OutputOptions,
+    output_options("png", "svg", "pdf", about="Write a figure to this file, or - for stdout.", default="png"),
+]
 
 
 def history(references: Runs = None, *, out: HistoryOutput, reporter: Reporter) -> None:

@@ -1,7 +1,6 @@
 """`mnistae map`: the codes of many images in the plane."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +8,7 @@ import typer
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import OutputOptions, RunOptions, format_option, output_option
+from mnistae.cli.groups import OutputOptions, RunOptions, output_options
 from mnistae.core import config as configs
 from mnistae.core.errors import UsageError
 from mnistae.core.files import atomic
@@ -22,20 +21,14 @@ from mnistae.tasks.embedding import Embedding, Method, Selection
 DEFAULT_COUNT = 5000
 MAX_COUNT = 60_000
 NEIGHBOURS = 10
-
-
-MapFormat = StrEnum("MapFormat", ["PNG", "SVG", "PDF", "CSV", "PROJECTOR"])
-"""Formats of maps: figures, the positions, and a folder of files for TensorBoard's Embedding Projector."""
-
-
-@dataclass(frozen=True)
-class MapOutput(OutputOptions):
-    """A figure, a table, or a folder."""
-
-    output: Annotated[
-        str | None, output_option("Output file, or - for stdout; a folder for -f projector (default: a name derived from RUN).")
-    ] = None
-    format: Annotated[MapFormat | None, format_option()] = None
+MapOutput = Annotated[
+    OutputOptions,
+    output_options(
+        *("png", "svg", "pdf", "csv", "projector"),
+        about="Output file, or - for stdout; a folder for -f projector (default: a name derived from RUN).",
+    ),
+]
+"""A figure, the positions, or a folder of files for TensorBoard's Embedding Projector."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +110,12 @@ def _document(dataset: Dataset, what: Selection, shown: Embedding) -> dict[str, 
 
 def _target(reporter: Reporter, source: RunOptions, options: MapOptions, out: MapOutput) -> results.Destination | None:
     """Return where the map goes; None with --json and no -o. Raises UsageError."""
-    if out.format is not MapFormat.PROJECTOR or (reporter.as_json and out.output is None):
+    if out.format != "projector" or (reporter.as_json and out.output is None):
         return results.for_images(reporter, [], source, out, suffixes=options.suffixes())
     if out.output == "-":
         raise UsageError("-f projector writes a folder, not a stream", hint="name a folder with -o")
     folder = Path(out.output or f"{results.source_stem(reporter, [], source, options.suffixes())}-projector")
     atomic.check_writable(folder / "vectors.tsv")
-    target = results.Destination(folder, MapFormat.PROJECTOR)
+    target = results.Destination(folder, "projector")
     results.refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset)
     return target

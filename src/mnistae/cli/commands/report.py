@@ -1,7 +1,6 @@
 """`mnistae report`: a network and its results as one page."""
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -9,7 +8,7 @@ import typer
 from mnistae import api
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import IMAGE_HELP, OutputOptions, RunOptions
+from mnistae.cli.groups import IMAGE_HELP, OutputOptions, RunOptions, output_options
 from mnistae.cli.views import metadata as view
 from mnistae.core import records
 from mnistae.core.errors import UsageError
@@ -26,16 +25,7 @@ USUAL_SIZE = 4_000_000
 Images = Annotated[
     tuple[str, str], typer.Option("--images", metavar="A B", help=f"The two images of the lab's figures. Each is {IMAGE_HELP}")
 ]
-
-
-PageFormat = StrEnum("PageFormat", ["HTML"])
-
-
-@dataclass(frozen=True)
-class PageOutput(OutputOptions):
-    """A page."""
-
-    format: PageFormat | None = None
+PageOutput = Annotated[OutputOptions, output_options("html")]
 
 
 def report(images: Images = DEFAULT_IMAGES, *, source: RunOptions, out: PageOutput, reporter: Reporter) -> None:
