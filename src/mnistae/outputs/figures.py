@@ -34,8 +34,6 @@ CLASS_COLOURS = ("#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77
 
 CLASS_MARKERS = "o^sDvP*X<>"
 
-GALLERY_COLUMNS = 8
-
 DPI = 120
 """Pixels per inch of a figure."""
 
@@ -45,10 +43,7 @@ LEGEND_WIDTH, LEGEND_LINES = 36, 32
 MAX_INSIDE = 10
 """Lines of the longest legend inside the axes of the loss curves: a longer one would cover them."""
 
-BESIDE = "outside right upper"
-
-MAX_SIDE = 2**16
-"""Limit of matplotlib: the sides of a figure are shorter than this, in pixels."""
+MAX_SIDE = 2**16  # matplotlib's limit: the sides of a figure are shorter, in pixels
 
 
 def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> "Figure":
@@ -67,7 +62,7 @@ def loss_curve(*histories: Sequence[EpochRecord], names: Sequence[str] = ()) -> 
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)
         if is_beside:
-            _add_legend(figure, axes.lines, names, loc=BESIDE, ncols=columns)
+            _add_legend(figure, axes.lines, names, loc="outside right upper", ncols=columns)
         elif len(histories) > 1:
             _add_legend(axes, axes.lines, names)
     return figure
@@ -88,8 +83,8 @@ def _legend_size(names: Sequence[str]) -> tuple[int, int, float]:
     entries = [_fitted(name, LEGEND_WIDTH).split("\n") for name in names]
     tallest = max(map(len, entries), default=0)  # a column may have these alone: matplotlib counts entries, not lines
     columns = -(-len(entries) * tallest // LEGEND_LINES)
-    longest = max((len(line) for entry in entries for line in entry), default=0)
-    return sum(map(len, entries)), columns, columns * (0.1 * longest + 0.5)
+    lines = [line for entry in entries for line in entry]
+    return len(lines), columns, columns * (0.1 * max(map(len, lines), default=0) + 0.5)
 
 
 def _fitted(text: str, width: int) -> str:
@@ -142,8 +137,8 @@ def interpolations(originals: Array, frames: Array) -> "Figure":
 
 
 def gallery(sections: Sequence[tuple[str, Sequence[str], Reconstruction]]) -> "Figure":
-    """Sections of a heading, captions and images, each above its reconstruction, at most GALLERY_COLUMNS per row."""
-    columns = min(GALLERY_COLUMNS, max(len(captions) for _, captions, _ in sections))
+    """Sections of a heading, captions and images, each above its reconstruction, at most eight per row."""
+    columns = min(8, max(len(captions) for _, captions, _ in sections))
     rows = [-(-len(captions) // columns) for _, captions, _ in sections]
     with _new_figure(max(1.15 * columns, 2.6), 2.5 * sum(rows) + 0.35 * len(sections)) as figure:
         parts = figure.subfigures(len(sections), 1, squeeze=False, height_ratios=rows)
@@ -241,7 +236,7 @@ def code_map(
             image, ((left, bottom), (right, top)) = background
             axes.imshow(image, cmap="gray_r", alpha=0.5, extent=(left, right, bottom, top), aspect="auto")
             axes.set(xlabel="unit 0", ylabel="unit 1")
-        _add_legend(figure, axes.collections, names, loc=BESIDE, markerscale=2, ncols=columns)
+        _add_legend(figure, axes.collections, names, loc="outside right upper", markerscale=2, ncols=columns)
     return figure
 
 

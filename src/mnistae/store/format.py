@@ -162,17 +162,13 @@ def _digest(tensors: Weights, fields: Mapping[str, Any]) -> str:
 
 
 def _to_json(metadata: Metadata) -> dict[str, Any]:
-    training, provenance, ranges = metadata.training, metadata.provenance, metadata.unit_ranges
+    ranges, images = metadata.unit_ranges, metadata.images
     return {
+        **dataclasses.asdict(metadata),
         "format": FORMAT,
-        "source": metadata.source,
-        "model": dataclasses.asdict(metadata.model),
-        "training": dataclasses.asdict(training) if training else None,
-        "provenance": dataclasses.asdict(provenance) if provenance else None,
         "history": [[epoch.loss, epoch.learning_rate] for epoch in metadata.history],
-        "active_units": metadata.active_units,
         "unit_ranges": [[unit.low, unit.high] for unit in ranges] if ranges is not None else None,
-        "images": list(dataclasses.astuple(metadata.images)) if metadata.images else None,
+        "images": list(dataclasses.astuple(images)) if images else None,
     }
 
 

@@ -104,9 +104,10 @@ def embed(model: tuple[Weights, Network], dataset: Dataset, what: Selection, pro
         source += [STEPS, PERPLEXITY, ANGLE, version("scikit-learn")]
         name = hashlib.sha256(json.dumps(source).encode()).hexdigest()[:12]
         path = paths.cache_dir() / f"map-{name}.safetensors"
-        try:
+        positions: Array | None = None
+        with contextlib.suppress(cache.StaleCacheError):
             positions = cache.CacheFile.open(path, source).rows("positions", 0, len(codes)).view("<f4")
-        except cache.StaleCacheError:
+        if positions is None:
             positions = _tsne(codes, what.seed, progress)
             cache.write(path, source, {"positions": positions.astype("<f4").view(np.uint8)})
     elif what.method is Method.PCA:

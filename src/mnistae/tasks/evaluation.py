@@ -3,6 +3,7 @@
 Several networks share the arrays, the principal components and the noise.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -111,31 +112,25 @@ def evaluate(
     images, labels = to_float(dataset.images(split)), dataset.labels(split)
     data = _EvalData(dataset, split, images, labels, dataset.images(Split.TRAIN), dataset.labels(Split.TRAIN))
     is_long = len(images) * (total + len(networks) * bool(knn)) > SHORT
-    found = []
-    for done, result in enumerate(_steps(networks, data, noise_grid, extremes, knn)):
+    steps = itertools.count()
+
+    def advance() -> None:
         if is_long:
-            progress(f"evaluating {len(images):,} images", done, total)
-        if result is not None:
-            found.append(result)
-    return found
+            progress(f"evaluating {len(images):,} images", next(steps), total)
 
-
-def _steps(
-    networks: Sequence[Network], data: _EvalData, noise_grid: Sequence[tuple[Noise, float]], extremes: int, k: int
-) -> Iterator[Evaluation | None]:
-    """Yield None before the first step and after each one; after a step that completes an evaluation, this evaluation."""
-    yield None
-    sizes = [network.config.bottleneck for network in networks]
-    pca_mse = _pca_mse(data, set(sizes))
-    records = [[Record("bottleneck", None, None, size), Record("pca_mse", None, None, pca_mse[size])] for size in sizes]
-    yield None
+    advance()
+    records = _pca(data, [network.config.bottleneck for network in networks])
+    advance()
     for kind, level in noise_grid:
-        noisy = noises.add(data.images, kind, level=level, seed=0)  # one copy at a time, shared by all networks
+        noisy = noises.add(images, kind, level=level, seed=0)  # one copy at a time, shared by all networks
         for own, network in zip(records, networks, strict=True):
-            own.extend(_denoising(network, data.images, noisy, (kind, level), is_listed=len(noise_grid) > 1))
-            yield None
+            own.extend(_denoising(network, images, noisy, (kind, level), is_listed=denoising))
+            advance()
+    found = []
     for own, network in zip(records, networks, strict=True):
-        yield _evaluate(network, data, own, extremes, k)
+        found.append(_evaluate(network, data, own, extremes, knn))
+        advance()
+    return found
 
 
 def _evaluate(network: Network, data: _EvalData, shared: list[Record], extremes: int, k: int) -> Evaluation:
@@ -150,12 +145,11 @@ def _evaluate(network: Network, data: _EvalData, shared: list[Record], extremes:
     signs = {"worst": -1, "best": 1} if extremes else {}
     for end, sign in signs.items():
         chosen = np.argsort(sign * result.metrics.mse, kind="stable")[:extremes]
-        labels = [None if label == NO_LABEL else int(label) for label in data.labels[chosen]]
-        names = [None if label is None else data.dataset.class_name(label) for label in labels]
-        images = [
-            InputImage(f"{data.split}:{index}", pixels, label, class_name=name)
-            for index, pixels, label, name in zip(chosen, data.images[chosen], labels, names, strict=True)
-        ]
+        images = []
+        for index in chosen:
+            label = None if data.labels[index] == NO_LABEL else int(data.labels[index])
+            name = None if label is None else data.dataset.class_name(label)
+            images.append(InputImage(f"{data.split}:{index}", data.images[index], label, class_name=name))
         metrics = Metrics(result.metrics.mse[chosen], result.metrics.psnr[chosen], result.metrics.ssim[chosen])
         ends[end] = Extremes(images, Reconstruction(result.originals[chosen], result.outputs[chosen], metrics))
         errors = zip(images, metrics.mse.tolist(), strict=True)
@@ -191,12 +185,15 @@ def _denoising(
         yield Record("psnr_gain", None, item, psnrs[1] - psnrs[0])
 
 
-def _pca_mse(data: _EvalData, sizes: set[int]) -> dict[int, float]:
-    """Return the mean MSE of PCA by number of components. The components of a smaller PCA are the first of a larger one."""
+def _pca(data: _EvalData, sizes: Sequence[int]) -> list[list[Record]]:
+    """Return each size with the mean MSE of PCA. The components of a smaller PCA are the first of a larger one."""
     train = data.images if data.split is Split.TRAIN else to_float(data.train)
     largest = PCA.fit(train, max(sizes))
-    fitted = {size: PCA(largest.mean, largest.components[:size]) for size in sizes}
-    return {size: float(quality.mse(data.images, pca.reconstruct(data.images)).mean()) for size, pca in fitted.items()}
+    mse = {}
+    for size in set(sizes):
+        outputs = PCA(largest.mean, largest.components[:size]).reconstruct(data.images)
+        mse[size] = float(quality.mse(data.images, outputs).mean())
+    return [[Record("bottleneck", None, None, size), Record("pca_mse", None, None, mse[size])] for size in sizes]
 
 
 def _knn_accuracy(network: Network, data: _EvalData, codes: Array, k: int) -> Iterator[Record]:

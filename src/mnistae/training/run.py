@@ -96,7 +96,6 @@ class Run:
         self.spec, self._deadline = spec, deadline
         if spec.threads is not None and spec.threads != torch.get_num_threads():
             torch.set_num_threads(spec.threads)
-        self._unit_ranges: tuple[UnitRange, ...] | None = None
         self._images = spec.dataset.images(Split.TRAIN)  # (N, 784) of bytes
         self.images_per_epoch = len(self._images)
         self.image_stats = drift.measure(self._images)
@@ -127,7 +126,7 @@ class Run:
             with devices.oom_as_device_error(self.spec.device):
                 for epoch in self._trainer.epochs(should_stop):
                     if time.monotonic() - last_save >= SAVE_EVERY:
-                        self._save()
+                        self._save(self._trainer.state())
                         last_save = time.monotonic()
                     yield epoch
                     now = time.monotonic()
@@ -144,13 +143,11 @@ class Run:
         state = self._trainer.state()
         # on torch: it has the run's own thread count, on which the last digits depend; NumPy's is unknown
         codes = inference.encode_uint8(backend.load_network(state.weights, "cpu"), self._images)
-        self._unit_ranges = inference.unit_ranges(codes)
-        self._save(state)
+        self._save(state, inference.unit_ranges(codes))
         figure = figures.render(figures.loss_curve(self.history), "png")
         atomic.write_bytes(runs.folder(self.spec.name) / runs.LOSS_FIGURE, figure)
 
-    def _save(self, state: TrainingState | None = None) -> None:
-        state = state or self._trainer.state()
+    def _save(self, state: TrainingState, unit_ranges: tuple[UnitRange, ...] | None = None) -> None:
         provenance = self.spec.provenance
         if self.spec.state is None or len(state.history) > len(self.spec.state.history):
             threads = torch.get_num_threads()
@@ -160,8 +157,8 @@ class Run:
             training=self.spec.config,
             provenance=provenance,
             history=tuple(self.history),
-            active_units=count_active(self._unit_ranges) if self._unit_ranges else None,
-            unit_ranges=self._unit_ranges,
+            active_units=count_active(unit_ranges) if unit_ranges else None,
+            unit_ranges=unit_ranges,
             images=self.image_stats,
         )
         runs.save(self.spec.name, state, metadata)

@@ -79,5 +79,5 @@ def _values(content: Content) -> dict[str, Any]:
         "map_title": embedding.TITLES[content.map.method],
         "map_metric": embedding.metric(content.map.codes),
         "map_size": drawings.SIZE,
-        "class_name": lambda label: "no label" if label is None else class_name(label, classes),
+        "class_name": lambda label: class_name(label, classes),
     }
