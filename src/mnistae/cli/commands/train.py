@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import monotonic
@@ -13,11 +12,11 @@ import typer
 
 from mnistae.cli import inputs, signals
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import Force, Settings, SizeOptions, device_option
+from mnistae.cli.groups import Force, SizeOptions, device_option
 from mnistae.cli.views.training import show_training
 from mnistae.core import config as configs
 from mnistae.core import cpus
-from mnistae.core.config import ModelConfig, Precision
+from mnistae.core.config import ModelConfig, Precision, TrainConfig
 from mnistae.core.errors import CheckpointError, UnfinishedError, UsageError
 from mnistae.core.files import atomic, permissions
 from mnistae.core.records import MNIST_STATS
@@ -33,7 +32,7 @@ Recipe = StrEnum("Recipe", ["LAB", "FAST", "BEST", "DENOISE"])
 
 
 @dataclass(frozen=True)
-class TrainingOptions(Settings):
+class RunSettings:
     """Settings of a run, by their names in TrainConfig; None is the recipe's."""
 
     recipe: Annotated[Recipe | None, typer.Option("--recipe", help="Training recipe (default: lab).")] = None
@@ -58,8 +57,8 @@ class TrainingOptions(Settings):
 
 
 @dataclass(frozen=True)
-class ResourceOptions:
-    """What a run may use."""
+class TrainOptions(SizeOptions, RunSettings):
+    """The options of `train`: the settings and sizes of a run, what it may use, and which run it is."""
 
     device: Annotated[str | None, device_option("auto")] = None
     threads: Annotated[
@@ -69,27 +68,6 @@ class ResourceOptions:
         str | None, typer.Option("--time", metavar="TIME", help="Stop before TIME is over, as in 55m or 1h30m; exit with 75.")
     ] = None
     started: float = field(default_factory=monotonic)
-
-    def __post_init__(self) -> None:
-        if self.threads is not None:
-            configs.check_integer("--threads", self.threads, 1, 4096)
-        if self.time is not None and not math.isfinite(self.deadline):
-            raise UsageError(
-                f"invalid value for --time: '{self.time}'", hint="use whole h, m and s above 0, as in 55m, 90s or 1h30m"
-            )
-
-    @property
-    def deadline(self) -> float:
-        """When the time is over, on the clock of `time.monotonic`: infinity without a limit or with an invalid one."""
-        parts = re.fullmatch(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?", self.time or "", re.ASCII)
-        seconds = sum(int(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True)) if parts else 0
-        return self.started + seconds if seconds else math.inf
-
-
-@dataclass(frozen=True)
-class RunChoice:
-    """Which run is trained."""
-
     name: Annotated[str | None, typer.Option("--name", help="Name of the run (default: derived from the settings).")] = None
     resume: Annotated[
         bool,
@@ -98,68 +76,82 @@ class RunChoice:
     force: Force = False
 
     def __post_init__(self) -> None:
+        if self.threads is not None:
+            configs.check_integer("--threads", self.threads, 1, 4096)
+        if self.time is not None and not math.isfinite(self.deadline):
+            raise UsageError(
+                f"invalid value for --time: '{self.time}'", hint="use whole h, m and s above 0, as in 55m, 90s or 1h30m"
+            )
         if self.resume and self.force:
             raise UsageError("--resume and --force cannot be combined", hint="leave one of them out")
         if self.name is not None:
             names.check(self.name)
 
+    @property
+    def deadline(self) -> float:
+        """When the time is over, on the clock of `time.monotonic`: infinity without a limit or with an invalid one."""
+        parts = re.fullmatch(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?", self.time or "", re.ASCII)
+        seconds = sum(int(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True)) if parts else 0
+        return self.started + seconds if seconds else math.inf
 
-def train(
-    settings: TrainingOptions, sizes: SizeOptions, resources: ResourceOptions, run: RunChoice, *, reporter: Reporter
-) -> None:
+    def of(self, *kinds: type[TrainConfig | ModelConfig]) -> dict[str, Any]:
+        """Return the given options that are fields of these configurations."""
+        fields = {field.name for kind in kinds for field in dataclasses.fields(kind)}
+        return {name: value for name, value in self.given().items() if name in fields}
+
+
+def train(options: TrainOptions, *, reporter: Reporter) -> None:
     """Train the autoencoder and save it; print the checkpoint's path.
 
     Ctrl-C saves the last finished epoch; --resume continues from there and ends with the same files as an uninterrupted run.
     """
-    devices.check_choice(resources.device or "auto")
-    if settings.dataset is not None:
-        settings = dataclasses.replace(settings, dataset=resolve.absolute(settings.dataset))
-    if not run.resume or _is_first(reporter, run.name, {**settings.given(), **sizes.given()}):
-        _train_new(reporter, run, settings, sizes, resources)
+    devices.check_choice(options.device or "auto")
+    if options.dataset is not None:
+        options = dataclasses.replace(options, dataset=resolve.absolute(options.dataset))
+    if not options.resume or _is_first(reporter, options.name, has_settings=bool(options.of(TrainConfig, ModelConfig))):
+        _train_new(reporter, options)
         return
-    run_name = run.name or runs.newest()
-    with runs.lock(run_name):
-        _resume(reporter, run_name, settings, sizes, resources)
+    name = options.name or runs.newest()
+    with runs.lock(name):
+        _resume(reporter, name, options)
 
 
-def _is_first(reporter: Reporter, name: str | None, settings: Mapping[str, Any]) -> bool:
+def _is_first(reporter: Reporter, name: str | None, *, has_settings: bool) -> bool:
     """Whether a resume begins the run, because there is none of this name. Raises CheckpointError without settings."""
-    if name is None or runs.exists(name) or (runs.is_builtin(name) and not settings):
+    if name is None or runs.exists(name) or (runs.is_builtin(name) and not has_settings):
         return False
-    if not settings:
+    if not has_settings:
         raise CheckpointError(f"no such checkpoint: '{name}'", hint="add settings to start it, such as --recipe lab")
     reporter.info(f"there is no run '{name}' yet: starting it")
     return True
 
 
-def _train_new(
-    reporter: Reporter, run: RunChoice, settings: TrainingOptions, sizes: SizeOptions, resources: ResourceOptions
-) -> None:
-    config = dataclasses.replace(configs.recipe(settings.recipe or Recipe.LAB), **settings.given())
-    model = ModelConfig(**sizes.given())
+def _train_new(reporter: Reporter, options: TrainOptions) -> None:
+    config = dataclasses.replace(configs.recipe(options.recipe or Recipe.LAB), **options.of(TrainConfig))
+    model = ModelConfig(**options.of(ModelConfig))
     data = inputs.open_dataset(reporter, config.dataset, raw=config.raw)
-    run_name = run.name or names.default(model, config, dataset=data.name)
-    with runs.lock(run_name):
-        if run.resume and runs.exists(run_name):  # another process has started it meanwhile
-            _resume(reporter, run_name, settings, sizes, resources)
+    name = options.name or names.default(model, config, dataset=data.name)
+    with runs.lock(name):
+        if options.resume and runs.exists(name):  # another process has started it meanwhile
+            _resume(reporter, name, options)
             return
-        resume = "--resume to continue it, " if (runs.folder(run_name) / runs.STATE).exists() else ""  # not an imported one
-        runs.check_is_new(run_name, force=run.force, hint=f"use {resume}--force to replace it, or another --name")
-        inputs.report_hidden(reporter, run_name)
+        resume = "--resume to continue it, " if (runs.folder(name) / runs.STATE).exists() else ""  # not an imported one
+        runs.check_is_new(name, force=options.force, hint=f"use {resume}--force to replace it, or another --name")
+        inputs.report_hidden(reporter, name)
         from mnistae.training import run as training_run  # imports torch, which reporting a name that is taken does not need
 
-        device = training_run.prepare_device(resources.device or "auto", config.precision)
-        threads = resources.threads or training_run.choose_threads()
-        _train(reporter, training_run.RunSpec(run_name, model, config, data, device, threads), resources)
+        device = training_run.prepare_device(options.device or "auto", config.precision)
+        threads = options.threads or training_run.choose_threads()
+        _train(reporter, training_run.RunSpec(name, model, config, data, device, threads), options)
 
 
-def _resume(reporter: Reporter, name: str, settings: TrainingOptions, sizes: SizeOptions, resources: ResourceOptions) -> None:
+def _resume(reporter: Reporter, name: str, options: TrainOptions) -> None:
     """Continue a run. It keeps its settings: only --epochs and what it may use may differ."""
     from mnistae.training import run as training_run
 
-    state, metadata, config = training_run.resume(name, epochs=settings.epochs)
+    state, metadata, config = training_run.resume(name, epochs=options.epochs)
     before = {**dataclasses.asdict(metadata.training or config), **dataclasses.asdict(metadata.model)}
-    for setting, value in {**settings.given(), **sizes.given()}.items():
+    for setting, value in options.of(TrainConfig, ModelConfig).items():
         if setting != "epochs" and value != before[setting]:
             option = "--lr" if setting == "learning_rate" else f"--{setting.replace('_', '-')}"
             raise UsageError(
@@ -169,21 +161,21 @@ def _resume(reporter: Reporter, name: str, settings: TrainingOptions, sizes: Siz
     data = inputs.open_dataset(reporter, config.dataset, raw=config.raw)
     training_run.check_is_same_data(metadata, data)
     before_device, before_threads = (found.device, found.threads) if (found := metadata.provenance) else ("auto", None)
-    device = training_run.prepare_device(resources.device or before_device, config.precision)
-    threads = resources.threads or training_run.choose_threads(before_threads)
+    device = training_run.prepare_device(options.device or before_device, config.precision)
+    threads = options.threads or training_run.choose_threads(before_threads)
     for change in training_run.environment_changes(metadata, device, threads):
         reporter.warn(f"{change}: results will no longer be byte-identical")
     spec = training_run.RunSpec(name, metadata.model, config, data, device, threads, state, metadata.provenance)
-    _train(reporter, spec, resources)
+    _train(reporter, spec, options)
 
 
-def _train(reporter: Reporter, spec: "RunSpec", resources: ResourceOptions) -> None:
+def _train(reporter: Reporter, spec: "RunSpec", options: TrainOptions) -> None:
     from mnistae.training.run import Run
 
     for path in (runs.folder(spec.name) / runs.STATE, runs.folder(spec.name).parent / runs.RECENT_FILE):
         hint = permissions.hint(path, "set MNISTAE_HOME to a folder you can write to", is_write=True)
         atomic.check_writable(path, hint=hint)
-    run = Run(spec, deadline=resources.deadline)
+    run = Run(spec, deadline=options.deadline)
     images = run.image_stats
     if images.background > images.mean:
         reporter.warn(f"the training images may be inverted: background {images.background:.2f}, mean {images.mean:.2f}")
@@ -207,8 +199,8 @@ def _train(reporter: Reporter, spec: "RunSpec", resources: ResourceOptions) -> N
     if len(run.history) < spec.config.epochs:
         done = f"{len(run.history)} of {spec.config.epochs} epochs"
         raise UnfinishedError(
-            f"time limit '{resources.time}' reached: run '{spec.name}' is saved with {done}",
-            hint=f"run it again: mnistae train --resume --name {spec.name} --time {resources.time}",
+            f"time limit '{options.time}' reached: run '{spec.name}' is saved with {done}",
+            hint=f"run it again: mnistae train --resume --name {spec.name} --time {options.time}",
         )
     _report(reporter, run)
 
