@@ -36,16 +36,7 @@ ZSH_FIRST_TAB = '[[ $zsh_eval_context[-1] == loadautofunc ]] && _mnistae_complet
 
 def answer(shell: str) -> int:
     """Print the candidates for the word at the cursor, as the shell's script wants them; return the exit code."""
-    cut = 0  # characters of the word at the cursor that bash takes for other words
-    if shell == "bash":
-        at = int(os.environ["COMP_CWORD"])
-        given = [*_split(os.environ["COMP_WORDS"])[: at + 1], *[""] * at][: at + 1]
-        words = re.sub(r"\n([:=]+)(?:\n|$)", r"\1", "\n".join(given)).split("\n")  # bash splits --format=png and 0:1
-        if words[-1] != given[-1]:
-            cut = len(words[-1].removesuffix(given[-1].strip(":=")))
-    else:
-        text = os.environ["_TYPER_COMPLETE_ARGS"]
-        words = _split(text) + [""] * text.endswith(" ")
+    words, cut = _words_in_bash() if shell == "bash" else (_words(), 0)
     found = candidates(words[1:-1], words[-1])
     if os.environ.get("_TYPER_COMPLETE_FISH_ACTION") == "is-args":
         return 0 if found else 1
@@ -92,6 +83,21 @@ def _checkpoints() -> list[str]:
     with contextlib.suppress(OSError, MnistaeError), os.scandir(paths.checkpoints_dir()) as entries:
         found |= {entry.name for entry in entries if names.is_valid(entry.name) and entry.is_dir()}
     return sorted(found)
+
+
+def _words() -> list[str]:
+    """Return the words up to the cursor, in zsh and fish."""
+    text = os.environ["_TYPER_COMPLETE_ARGS"]
+    return _split(text) + [""] * text.endswith(" ")
+
+
+def _words_in_bash() -> tuple[list[str], int]:
+    """Return the words up to the cursor, and how many characters of the last one bash takes for other words."""
+    at = int(os.environ["COMP_CWORD"])
+    given = [*_split(os.environ["COMP_WORDS"]), *[""] * at][: at + 1]
+    words = re.sub(r"\n([:=]+)(?:\n|$)", r"\1", "\n".join(given)).split("\n")  # bash splits --format=png and 0:1
+    cut = len(words[-1].removesuffix(given[-1].strip(":="))) if words[-1] != given[-1] else 0
+    return words, cut
 
 
 def _split(text: str) -> list[str]:

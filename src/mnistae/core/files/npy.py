@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 
 MAGIC = b"\x93NUMPY"
 
-MAX_HEADER = 10_000
-"""Characters in the header: NumPy's own limit for untrusted files."""
-
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -32,7 +29,7 @@ def read_header(stream: IO[bytes], *, start: bytes = b"") -> tuple[tuple[int, ..
     try:
         with warnings.catch_warnings(action="ignore"):  # headers written by Python 2, deprecated dtype names
             magic = io.BytesIO(start + stream.read(np.lib.format.MAGIC_LEN - len(start)))
-            return _READERS[np.lib.format.read_magic(magic)](stream, max_header_size=MAX_HEADER)
+            return _READERS[np.lib.format.read_magic(magic)](stream)  # of at most 10,000 characters
     except OSError:
         raise
     # Untrusted bytes: endless brackets or signs raise MemoryError, RecursionError or TokenError, among others.
