@@ -27,8 +27,7 @@ def find(text: str) -> tuple[list[str], str]:
     none or too many.
     """
     if _is_folder(text):
-        listing = files.find(text, recursive=False)
-        found, others = listing.images, listing.skipped
+        found, others = files.find(text, recursive=False)
         if not found:
             hint = f"looked for {', '.join(sorted(files.SUFFIXES))}, not in subfolders"
             raise DataError(f"no images in '{text}'", hint=f"found {others}; {hint}" if others else hint)

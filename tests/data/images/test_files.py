@@ -25,9 +25,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_find(folder: Path) -> None:
     """Images are listed in a fixed order, other visible files counted by suffix."""
-    found = files.find(str(folder), recursive=True)
-    assert found.images == [str(folder / name) for name in ("a.tiff", "b.PNG", "sub/c.webp", "sub/deep/d.avif")]
-    assert found.skipped == "2 .heic, 1 without suffix, 1 .txt"
+    images, others = files.find(str(folder), recursive=True)
+    assert images == [str(folder / name) for name in ("a.tiff", "b.PNG", "sub/c.webp", "sub/deep/d.avif")]
+    assert others == "2 .heic, 1 without suffix, 1 .txt"
 
 
 def test_limits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

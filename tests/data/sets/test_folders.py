@@ -29,7 +29,7 @@ def put(path: Path, data: bytes) -> None:
 
 def read(path: Path, *, raw: bool = False) -> Content:
     """Return the data set in a folder."""
-    return folders.read(path, files.find(str(path), recursive=True), raw=raw)
+    return folders.read(path, *files.find(str(path), recursive=True), raw=raw)
 
 
 @pytest.mark.parametrize(
@@ -185,5 +185,5 @@ def test_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, int, int | None]] = []
     for index in range(5):
         put(tmp_path / f"{index}.png", png(GREY))
-    pictures.read(files.find(str(tmp_path), recursive=True).images, progress=lambda *counts: seen.append(counts))
+    pictures.read(files.find(str(tmp_path), recursive=True)[0], progress=lambda *counts: seen.append(counts))
     assert seen == [("reading images", 2, 5), ("reading images", 4, 5)]

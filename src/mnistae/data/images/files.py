@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from dataclasses import dataclass
 
 from mnistae.core.errors import DataError
 
@@ -15,23 +14,16 @@ SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
 """Names of files and folders that operating systems add, in lower case."""
 
 
-@dataclass(frozen=True)
-class FolderFiles:
-    """The visible files of a folder: paths of images, sorted by folder and name, and the others as text: '3 .heic, 1 .txt'."""
-
-    images: list[str]
-    skipped: str
-
-
 def is_image(name: str) -> bool:
     """Whether a file of this name is an image by its suffix, and not hidden."""
     return _is_visible(name) and _suffix(name) in SUFFIXES
 
 
-def find(folder: str, *, recursive: bool) -> FolderFiles:
-    """Return the files in `folder`, and in its subfolders if `recursive`. Raises DataError.
+def find(folder: str, *, recursive: bool) -> tuple[list[str], str]:
+    """Return the visible files in `folder`, and in its subfolders if `recursive`. Raises DataError.
 
-    Linked folders are followed, each folder once.
+    They are the paths of images, sorted by folder and name, and the others as text: '3 .heic, 1 .txt'. Linked folders are
+    followed, each folder once.
     """
     images: list[str] = []
     others: Counter[str] = Counter()
@@ -51,7 +43,7 @@ def find(folder: str, *, recursive: bool) -> FolderFiles:
             if len(images) + others.total() > MAX_FILES:
                 raise DataError(f"more than {MAX_FILES:,} files in '{folder}'", hint="give a smaller folder")
     skipped = (f"{count} {suffix or 'without suffix'}" for suffix, count in others.most_common())
-    return FolderFiles(images, ", ".join(skipped))
+    return images, ", ".join(skipped)
 
 
 def _refuse(error: OSError) -> None:

@@ -89,10 +89,9 @@ def write(
 
     The format is that of safetensors, written without copies of the arrays: EMNIST has 638 MB of them.
     """
-    digests = _digests(arrays)
     shapes = {name: array.shape for name, array in arrays.items()}
-    about = {"shapes": shapes, "digests": digests, "classes": classes, "notes": notes}
-    meta: dict[str, object] = {"version": VERSION, "source": source, **about}
+    meta: dict[str, object] = {"version": VERSION, "source": source, "classes": classes, "notes": notes}
+    meta |= {"shapes": shapes, "digests": _digests(arrays)}
     meta["checksum"] = _digest_of(meta)
     header: dict[str, object] = {"__metadata__": {KEY: json.dumps(meta, sort_keys=True, separators=(",", ":"))}}
     end = 0

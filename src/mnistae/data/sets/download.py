@@ -1,7 +1,6 @@
 """Download from untrusted mirrors: an archive is complete and verified under its name, or not there."""
 
 import contextlib
-import functools
 import hashlib
 import http.client
 import ssl
@@ -61,11 +60,11 @@ class Archive:
 
 
 class FetchError(Exception):
-    """Why a download from one mirror failed, in a few words. `is_final`: a retry would not help."""
+    """Why a download from one mirror failed, in a few words."""
 
-    def __init__(self, reason: str, *, is_final: bool = False) -> None:
-        super().__init__(reason)
-        self.is_final = is_final
+
+class FinalError(FetchError):
+    """A failure that a retry would not change."""
 
 
 def fetch(entry: DatasetInfo, folder: Path, progress: Progress) -> None:
@@ -122,7 +121,7 @@ def verify(path: Path, archive: Archive) -> None:
             _compare("SHA-256", hashlib.sha256(content).hexdigest(), archive.content_sha256)
         else:
             with files.open_regular(path) as file:
-                digest = hashlib.file_digest(file, functools.partial(hashlib.md5, usedforsecurity=False))
+                digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
             _compare("MD5", digest.hexdigest(), archive.md5)
     except (OSError, files.UnreadableError, idx.IdxError) as error:
         raise FetchError(str(error)) from error
@@ -160,7 +159,7 @@ def _download(archive: Archive, target: Path, limits: Limits, progress: Progress
     end = time.monotonic() + limits.deadline
     failures: dict[int, FetchError] = {}  # by mirror, the first of each
     for pause in (0.0, *limits.pauses):
-        left = [i for i in range(len(archive.urls)) if not (i in failures and failures[i].is_final)]
+        left = [i for i in range(len(archive.urls)) if not isinstance(failures.get(i), FinalError)]
         if failures and (not left or time.monotonic() + pause >= end):
             break
         time.sleep(pause)
@@ -174,7 +173,7 @@ def _download(archive: Archive, target: Path, limits: Limits, progress: Progress
             else:
                 return
     hosts = [url.partition("://")[2].partition("/")[0].rpartition("@")[2] for url in archive.urls]
-    reasons = "; ".join(f"{safe_text(hosts[i])}: {safe_text(error)}" for i, error in sorted(failures.items()))
+    reasons = "; ".join(f"{safe_text(hosts[i])}: {safe_text(error)}" for i, error in failures.items())
     raise DataError(f"cannot download '{archive.name}': {reasons}", hint=_MANUAL_HINT)
 
 
@@ -196,7 +195,7 @@ def _download_from(url: str, stall: float, end: float, archive: Archive, target:
 def _stream(url: str, stall: float, end: float) -> Generator[tuple[bytes, int | None], None, None]:
     """Yield nothing, then the body of a response chunk by chunk, each with the total length if known. Raises FetchError."""
     if problem := urls.problem_of(url):
-        raise FetchError(problem, is_final=True)
+        raise FinalError(problem)
     request = Request(url, headers={"User-Agent": "mnistae"})  # noqa: S310 - checked above
     proxies = urllib.request.ProxyHandler({} if urls.is_loopback(urlsplit(url).hostname) else None)
     tls = urllib.request.HTTPSHandler(context=ssl.create_default_context())
@@ -243,11 +242,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> Request | None:
         """Return the next request. Raises FetchError."""
         if problem := urls.problem_of(newurl):
-            raise FetchError(f"redirect to a disallowed URL: {problem}", is_final=True)
+            raise FinalError(f"redirect to a disallowed URL: {problem}")
         if req.type == "https" and urlsplit(newurl).scheme == "http":
-            raise FetchError("redirect from https to http", is_final=True)
+            raise FinalError("redirect from https to http")
         if sum(getattr(req, "redirect_dict", {}).values()) >= MAX_REDIRECTS:
-            raise FetchError(f"more than {MAX_REDIRECTS} redirects", is_final=True)
+            raise FinalError(f"more than {MAX_REDIRECTS} redirects")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -264,7 +263,8 @@ def _reason(error: Exception, timeout: float) -> str:
 
 def _http_error(code: int) -> FetchError:
     is_final = 400 <= code < 500 and code not in {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS}
-    return FetchError(f"HTTP {code} {http.client.responses.get(code, '')}".strip(), is_final=is_final)
+    family = FinalError if is_final else FetchError
+    return family(f"HTTP {code} {http.client.responses.get(code, '')}".strip())
 
 
 def unpack_zip(path: Path, members: Mapping[str, str], folder: Path, *, max_bytes: int) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.text import counted, quoted
-from mnistae.data.images.files import FolderFiles
 from mnistae.data.sets import pictures
 from mnistae.data.sets.dataset import SPLIT_WORDS, Arrays, Content, Progress, Split, mentions, no_progress
 from mnistae.data.sets.labels import number_classes
@@ -34,9 +33,9 @@ class _Member:
     within: Folders
 
 
-def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progress = no_progress) -> Content:
-    """Return the data set of the images `found` in the folder `path`. Raises DataError."""
-    members, notes = _choose_test(_members([(name, Path(name).relative_to(path).parts[:-1]) for name in found.images]))
+def read(path: Path, images: Sequence[str], skipped: str, *, raw: bool = False, progress: Progress = no_progress) -> Content:
+    """Return the data set of the images found in the folder `path`, where other files were `skipped`. Raises DataError."""
+    members, notes = _choose_test(_members([(name, Path(name).relative_to(path).parts[:-1]) for name in images]))
     used = [member for split in Split for member in _in_order([one for one in members if one.split == split])]
     names, merged = _class_names(used)
     notes += [f"merged {counted(len(merged), 'folder')} of classes: {quoted(merged)}"] if merged else []
@@ -56,7 +55,7 @@ def read(path: Path, found: FolderFiles, *, raw: bool = False, progress: Progres
             text += f", {counted(count, 'class')}" if count else ", no labels"
             summary.append(text + (f", {unlabelled:,} without label" if count and unlabelled else ""))
     notes += _oddities(used, names, labels)
-    notes += [f"skipped {found.skipped}"] if found.skipped else []
+    notes += [f"skipped {skipped}"] if skipped else []
     return Content(arrays, classes, ("; ".join(summary), *notes, *conversions))
 
 

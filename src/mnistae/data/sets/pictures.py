@@ -26,6 +26,8 @@ MAX_PLAIN_PNG = 8192
 _GREY_28 = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + SIDE.to_bytes(4, "big") * 2 + b"\x08\0"
 _EVERY = 1000  # images between two reports of progress
 
+_weights = functools.lru_cache(maxsize=64)(area_weights)
+
 
 @dataclass
 class _Findings:
@@ -104,15 +106,10 @@ def _fitted(image: Array, background: float) -> Bytes:
         side = max(h, w)
         top, left = (side - h) // 2, (side - w) // 2
         square = np.pad(image, ((top, side - h - top), (left, side - w - left)), constant_values=background)
-        weights = _weights(side)
+        weights = _weights(side, SIDE).astype(np.float32)
         image = np.asarray(weights @ square @ weights.T, np.float32)
     row: Bytes = to_bytes(image[np.newaxis])[0]
     return row
-
-
-@functools.lru_cache(maxsize=64)
-def _weights(side: int) -> Array:
-    return area_weights(side, SIDE).astype(np.float32)
 
 
 def _composite(rows: Bytes, found: _Findings) -> list[str]:

@@ -207,24 +207,25 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
         return Dataset(path.name, str(path), _fingerprint("file", tables.members(path)), lambda: tables.read(path))
     if detected := idx.detect(path):
         return _installed(*detected, is_named=False)
-    found = files.find(str(path), recursive=True)
-    is_flat = all(os.path.dirname(image) == str(path) for image in found.images)  # noqa: PTH120
-    if found.images and is_flat and (arrays := table_folder.splits(path)):
-        what = f"both {counted(len(found.images), 'image')} and arrays in '{path}': {quoted(arrays)}"
+    images, skipped = files.find(str(path), recursive=True)
+    is_flat = all(os.path.dirname(image) == str(path) for image in images)  # noqa: PTH120
+    if images and is_flat and (arrays := table_folder.splits(path)):
+        what = f"both {counted(len(images), 'image')} and arrays in '{path}': {quoted(arrays)}"
         raise DataError(what, hint="give the file, or a folder that has only one of them")
-    if not found.images and (several := table_folder.find(path)):
+    if images:
+        fingerprint = [raw, *_fingerprint("folder", map(Path, images))]
+        return Dataset(
+            path.name, str(path), fingerprint, lambda: folders.read(path, images, skipped, raw=raw, progress=progress)
+        )
+    if several := table_folder.find(path):
         members = [member for file in several for member in tables.members(file)]
         return Dataset(path.name, str(path), _fingerprint("files", members), lambda: table_folder.read(several))
-    if not found.images:
-        wanted = min((entry.files for entry in registry.DATASETS.values()), key=lambda names: len(idx.missing(path, names)))
-        if len(missing := idx.missing(path, wanted)) < len(wanted):
-            raise _incomplete("data set", path, wanted, missing)
-        others = f"; found {found.skipped}" if found.skipped else ""
-        elsewhere = f"in the folder itself also .csv, .npz, .npy and {registry.MNIST_FILES[0]}"
-        hint = f"looked for {', '.join(sorted(files.SUFFIXES))}; {elsewhere}"
-        raise DataError(f"no images in '{path}'{others}", hint=hint)
-    fingerprint = [raw, *_fingerprint("folder", map(Path, found.images))]
-    return Dataset(path.name, str(path), fingerprint, lambda: folders.read(path, found, raw=raw, progress=progress))
+    wanted = min((entry.files for entry in registry.DATASETS.values()), key=lambda names: len(idx.missing(path, names)))
+    if len(missing := idx.missing(path, wanted)) < len(wanted):
+        raise _incomplete("data set", path, wanted, missing)
+    elsewhere = f"in the folder itself also .csv, .npz, .npy and {registry.MNIST_FILES[0]}"
+    hint = f"looked for {', '.join(sorted(files.SUFFIXES))}; {elsewhere}"
+    raise DataError(f"no images in '{path}'" + (f"; found {skipped}" if skipped else ""), hint=hint)
 
 
 def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
