@@ -54,10 +54,8 @@ def read_blocks(stream: IO[bytes], name: str, *, start: bytes = b"") -> Iterator
         before, (low, high) = high, values.extremes(block, low, high)
         scale = values.choose(dtype, low, high, name=name)
         if before and values.choose(dtype, low, before, name=name).divisor != scale.divisor:
-            raise DataError(
-                f"values up to {before:g}, then up to {high:g} from image {done}: '{name}'",
-                hint="name the file instead of piping it, so that all values are read first",
-            )
+            what = f"values up to {before:g}, then up to {high:g} from image {done}: '{name}'"
+            raise DataError(what, hint="name the file instead of piping it, so that all values are read first")
         yield scale.to_unit(block).reshape(count, SIDE, SIDE), n, () if is_said else scale.notes
         is_said = is_said or bool(scale.notes)
 

@@ -4,6 +4,7 @@ Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digit
 aspect ratio kept, with anti-aliasing, then moved so that the centre of mass is the centre of the 28x28 image.
 """
 
+import functools
 import itertools
 import math
 from typing import Any
@@ -125,7 +126,7 @@ def _background(grey: Array) -> Array:
 
     Only pixels near the surface so far pull at it, so ink never bends it, however much of the image it covers.
     """
-    small = _resized(grey, (min(grey.shape[0], 32), min(grey.shape[1], 32)))
+    small = resized(grey, (min(grey.shape[0], 32), min(grey.shape[1], 32)))
     terms = _terms(small.shape)  # (h', w', 6)
     surface = np.full_like(small, np.median(border(small)))
     coefficients = np.zeros(6, np.float32)
@@ -206,7 +207,7 @@ def _scaled(ink: Array) -> Array:
     """Scale ink (h, w), the same in both directions, so that the longer side is 20 and the darkest ink 1."""
     scale = max(ink.shape) / BOX
     h, w = (max(1, math.ceil(side / scale - 0.25)) for side in ink.shape)  # a quarter of a pixel needs no other one
-    digit = _resized(ink, (h, w), scale)
+    digit = resized(ink, (h, w), scale)
     return np.asarray(np.minimum(digit / np.percentile(digit[digit > 0], 95), 1), np.float32)
 
 
@@ -219,13 +220,13 @@ def _missing_width(ink: Array) -> int:
     scale: float = max(ink.shape) / BOX
     zoom = max(scale / FINE, 1)
     h, w = (math.ceil(side / zoom) for side in ink.shape)
-    coarse = np.pad(np.clip(2 * _resized(ink, (h, w), zoom) - 0.5, 0, 1), 1)
+    coarse = np.pad(np.clip(2 * resized(ink, (h, w), zoom) - 0.5, 0, 1), 1)
     changes = np.hypot(np.diff(coarse, axis=0)[:, :-1], np.diff(coarse, axis=1)[:-1]).sum()
     width = 2 * float(coarse.sum() / changes) * zoom if changes else 0.0
     return round((MIN_STROKE * scale - width) / 2)
 
 
-def _resized(image: Array, shape: tuple[int, int], scale: float | None = None) -> Array:
+def resized(image: Array, shape: tuple[int, int], scale: float | None = None) -> Array:
     """Scale (h, w) to `shape`, or by `scale` input pixels per output pixel from the top left, with 0 beyond the edges.
 
     Area average when it shrinks, linear interpolation when it grows.
@@ -234,6 +235,7 @@ def _resized(image: Array, shape: tuple[int, int], scale: float | None = None) -
     return np.asarray(rows @ image @ columns.T, np.float32)
 
 
+@functools.lru_cache(maxsize=32)  # the images of a data set have few sizes
 def area_weights(size: int, wanted: int, scale: float | None = None) -> Vector:
     """Return weights (wanted, size) of a window one output pixel, but at least one input pixel, wide.
 

@@ -185,11 +185,9 @@ def _lines(data: bytes, path: Path) -> tuple[list[Line], str]:
     sample = lines[:HEAD][-1][1]
     least = PIXELS - 1 if any(sample.count(mark) >= PIXELS - 1 for mark in MARKS) else 1  # labels may have such marks
     separator = next((mark for mark in MARKS if sample.count(mark) >= least), " ")
-    if separator == ",":
-        return lines, separator
-    return [
-        (number, (" ".join(text.split()) if separator == " " else text).replace(",", ".")) for number, text in lines
-    ], separator
+    if separator != ",":
+        lines = [(number, (" ".join(text.split()) if separator == " " else text).replace(",", ".")) for number, text in lines]
+    return lines, separator
 
 
 def _texts(file: io.BytesIO | gzip.GzipFile, encoding: str, path: Path) -> Iterator[Line]:

@@ -1,7 +1,6 @@
 """The image files of a data set as rows: images of 28x28 stay as they are, all others are prepared in the same way."""
 
 import contextlib
-import functools
 import io
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from mnistae.core.files import read as files
 from mnistae.core.text import counted
 from mnistae.data.images import decode, formats, values
 from mnistae.data.images.layout import border
-from mnistae.data.images.normalise import area_weights
+from mnistae.data.images.normalise import resized
 from mnistae.data.sets.dataset import Progress, no_progress
 
 MAX_PLAIN_PNG = 8192
@@ -25,8 +24,6 @@ MAX_PLAIN_PNG = 8192
 
 _GREY_28 = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + SIDE.to_bytes(4, "big") * 2 + b"\x08\0"
 _EVERY = 1000  # images between two reports of progress
-
-_weights = functools.lru_cache(maxsize=64)(area_weights)
 
 
 @dataclass
@@ -58,10 +55,8 @@ def read(paths: Sequence[str], *, raw: bool = False, progress: Progress = no_pro
     if found.failures:
         first, others = found.failures[0], len(found.failures) - 1
         more = f" (and {others:,} more of {len(paths):,} images)" if others else ""
-        raise DataError(
-            f"{first.message}{more}",
-            hint=f"{first.hint}; every image of a data set must be readable, so repair or remove it",
-        )
+        hint = f"{first.hint}; every image of a data set must be readable, so repair or remove it"
+        raise DataError(f"{first.message}{more}", hint=hint)
     notes = _composite(rows, found)
     if found.coloured:
         notes.append(f"converted {counted(found.coloured, 'coloured image')} to grey")
@@ -106,8 +101,7 @@ def _fitted(image: Array, background: float) -> Bytes:
         side = max(h, w)
         top, left = (side - h) // 2, (side - w) // 2
         square = np.pad(image, ((top, side - h - top), (left, side - w - left)), constant_values=background)
-        weights = _weights(side, SIDE).astype(np.float32)
-        image = np.asarray(weights @ square @ weights.T, np.float32)
+        image = resized(square, (SIDE, SIDE))
     row: Bytes = to_bytes(image[np.newaxis])[0]
     return row
 
