@@ -115,23 +115,23 @@ def output_options(
     *formats: str,
     about: str = "Output file, or - for stdout (default: a name derived from the arguments).",
     metavar: str = "PATH|-",
-    default: str = "",
     is_required: bool = False,
+    names_default: bool = True,
 ) -> type[OutputOptions]:
-    """Return OutputOptions for these formats, with the help of --output, and the default that the help of --format names."""
+    """Return OutputOptions for these formats. The first one is the default, which the help names if `names_default`."""
     output = typer.Option("--output", "-o", metavar=metavar, help=about)
     fields: list[Any] = [("output", Annotated[str | None, output], dataclasses.field() if is_required else None)]
     if len(formats) > 1:
-        fallback = f", else {default}" if default else ""
+        fallback = f", else {formats[0]}" if names_default and not is_required else ""
         option = typer.Option("--format", "-f", help=f"Output format (default: from the file extension{fallback}).")
         kind = StrEnum("Format", formats) | None  # type: ignore[operator]  # for mypy the new class is a member
         fields.append(("format", Annotated[kind, option], None))
     return dataclasses.make_dataclass("Output", fields, bases=(OutputOptions,), namespace={"formats": formats}, frozen=True)
 
 
-FigureOutput = Annotated[OutputOptions, output_options("png", "svg", "pdf", default="png")]
+FigureOutput = Annotated[OutputOptions, output_options("png", "svg", "pdf")]
 
-FrameOutput = Annotated[OutputOptions, output_options("png", "svg", "pdf", "strip", "gif", "npy", default="png")]
+FrameOutput = Annotated[OutputOptions, output_options("png", "svg", "pdf", "strip", "gif", "npy")]
 """Decoded frames: a figure, a strip without axes, an animation or an array."""
 
 

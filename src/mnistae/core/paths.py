@@ -1,7 +1,6 @@
 """The folders for data, checkpoints and caches, determined at each call. `MNISTAE_HOME` takes precedence."""
 
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -14,17 +13,17 @@ APP = "mnistae"
 
 def checkpoints_dir() -> Path:
     """The folder of the checkpoint store, one subfolder for each run."""
-    return _root("checkpoints", platformdirs.user_data_dir)
+    return _folder("checkpoints")
 
 
 def datasets_dir() -> Path:
     """The folder of downloads, one subfolder for each data set."""
-    return _root("datasets", platformdirs.user_data_dir)
+    return _folder("datasets")
 
 
 def cache_dir() -> Path:
     """The folder of files that can be recreated: verified arrays, the built-in digits."""
-    return _root("cache", platformdirs.user_cache_dir)
+    return _folder("cache")
 
 
 def user_data_dir() -> Path | None:
@@ -43,12 +42,13 @@ def is_offline() -> bool:
     raise UsageError(f"invalid MNISTAE_OFFLINE: '{value}'", hint="set it to 1 or 0")
 
 
-def _root(kind: str, default: Callable[..., str]) -> Path:
+def _folder(name: str) -> Path:
     home = variable("MNISTAE_HOME")
     if home:
-        return Path(home).absolute() / kind
+        return Path(home).absolute() / name
     with contextlib.suppress(RuntimeError):  # no HOME and no passwd entry
-        folder = Path(default(APP, appauthor=False))
+        own = platformdirs.PlatformDirs(APP, appauthor=False)
+        folder = own.user_cache_path if name == "cache" else own.user_data_path / name
         if folder.is_absolute():
-            return folder if kind == "cache" else folder / kind
+            return folder
     raise UsageError("cannot determine the home directory", hint="set MNISTAE_HOME to a folder for data and checkpoints")

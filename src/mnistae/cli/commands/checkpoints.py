@@ -36,7 +36,7 @@ File = Annotated[
 ]
 PartOption = Annotated[Part, typer.Option("--part", help="Part of the network to export (ONNX only).")]
 ExportOutput = Annotated[
-    OutputOptions, output_options("onnx", "npz", "safetensors", about="Output file, or - for stdout.", is_required=True)
+    OutputOptions, output_options(*exports.FORMATS, about="Output file, or - for stdout.", is_required=True)
 ]
 
 

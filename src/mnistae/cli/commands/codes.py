@@ -42,17 +42,13 @@ MAX_FRAMES = 1000
 
 Codes = Annotated[str, typer.Argument(metavar="CODES", help="A file of codes, or - for stdin.")]
 
-CodeOutput = Annotated[
-    OutputOptions,
-    output_options("jsonl", "csv", "npy", about="Output file, or - for stdout (default: stdout).", default="jsonl"),
-]
+CodeOutput = Annotated[OutputOptions, output_options(*code_io.FORMATS, about="Output file, or - for stdout (default: stdout).")]
 ImageOutput = Annotated[
     OutputOptions,
     output_options(
         *("png", "gif", "npy"),
         about="Output file, folder, or - for stdout (default: a name derived from CODES).",
         metavar="PATH|DIR/|-",
-        default="png",
     ),
 ]
 

@@ -29,6 +29,7 @@ EvaluationOutput = Annotated[
     output_options(
         *("csv", "png", "svg", "pdf"),
         about="Write CSV, or the figure of --extremes or --denoising, to this file, or - for stdout.",
+        names_default=False,
     ),
 ]
 

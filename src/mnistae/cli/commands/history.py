@@ -25,8 +25,7 @@ Runs = Annotated[
     ),
 ]
 HistoryOutput = Annotated[
-    OutputOptions,
-    output_options("png", "svg", "pdf", about="Write a figure to this file, or - for stdout.", default="png"),
+    OutputOptions, output_options("png", "svg", "pdf", about="Write a figure to this file, or - for stdout.")
 ]
 
 
