@@ -117,9 +117,8 @@ def _read_npz(stream: IO[bytes], width: int, name: str, note: Note) -> Iterator[
         if len(arrays) < len(names) or not names:
             kind = "PyTorch file" if any(one.endswith("/data.pkl") for one in names) else "zip archive"
             kind = "spreadsheet" if "xl/workbook.xml" in names else kind
-            raise DataError(
-                f"{name} is a {kind}, not an .npz of arrays", hint="save the codes as CSV, or with np.save(FILE, codes)"
-            )
+            hint = "save the codes as CSV, or with np.save(FILE, codes)"
+            raise DataError(f"{name} is a {kind}, not an .npz of arrays", hint=hint)
         if len(arrays) > 1 and "codes" not in arrays:
             found = f"{name} has {len(arrays)} arrays, none of them called 'codes': {', '.join(arrays[:8])}"
             raise DataError(found, hint="save the codes alone, or as np.savez(FILE, codes=...)")

@@ -108,9 +108,8 @@ def _codes_of(value: Any, width: int, name: str) -> Iterator[Sequence[Any]]:
         elif isinstance(item, dict) and (places := _numbered(list(item), width)):
             code = [list(item.values())[place] for place in places]
             if any(isinstance(one, list | dict) for one in code):
-                raise DataError(
-                    f"JSON by columns in {name}", hint="write it by rows, with pandas: df.to_json(orient='records')"
-                )
+                hint = "write it by rows, with pandas: df.to_json(orient='records')"
+                raise DataError(f"JSON by columns in {name}", hint=hint)
             yield code
         else:
             found = f"keys {', '.join(item)}" if isinstance(item, dict) else json.dumps(item)

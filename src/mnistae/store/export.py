@@ -27,10 +27,8 @@ def check_can_write(kind: str) -> None:
     """Raise OutputError now if a package that writes or verifies this format is not installed."""
     missing = [name for name in ("onnx", "onnxruntime") if kind == "onnx" and importlib.util.find_spec(name) is None]
     if missing:
-        raise OutputError(
-            f"cannot write ONNX: the package '{missing[0]}' is not installed",
-            hint="run: pip install 'mnistae[onnx]', or export npz or safetensors",
-        )
+        hint = "run: pip install 'mnistae[onnx]', or export npz or safetensors"
+        raise OutputError(f"cannot write ONNX: the package '{missing[0]}' is not installed", hint=hint)
 
 
 def encode(weights: Weights, kind: str, part: Part = Part.WHOLE) -> bytes:

@@ -85,10 +85,8 @@ def newest() -> str:
     """Return the name of the newest run. Raises CheckpointError."""
     runs = run_names()
     if not runs:
-        raise CheckpointError(
-            f"no checkpoints in '{paths.checkpoints_dir()}' yet",
-            hint="run 'mnistae train', or 'mnistae checkpoints import FILE'",
-        )
+        hint = "run 'mnistae train', or 'mnistae checkpoints import FILE'"
+        raise CheckpointError(f"no checkpoints in '{paths.checkpoints_dir()}' yet", hint=hint)
     return runs[0]
 
 

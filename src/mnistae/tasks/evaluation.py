@@ -103,10 +103,8 @@ def evaluate(
     neighbours. Progress is reported only if there is more to do than SHORT.
     """
     if not dataset.has(Split.TRAIN):
-        raise DataError(
-            f"data set '{dataset.name}' has no training images, which PCA and the active units are computed from",
-            hint="give both splits: a folder with the two files, or an .npz with x_train and x_test",
-        )
+        reason = f"data set '{dataset.name}' has no training images, which PCA and the active units are computed from"
+        raise DataError(reason, hint="give both splits: a folder with the two files, or an .npz with x_train and x_test")
     noise_grid = [(kind, level) for kind, levels in NOISE_LEVELS.items() for level in levels] if denoising else [LAB_NOISE]
     total = 1 + (len(noise_grid) + 1) * len(networks)
     images, labels = to_float(dataset.images(split)), dataset.labels(split)
@@ -140,7 +138,7 @@ def _evaluate(network: Network, data: _EvalData, shared: list[Record], extremes:
     records.append(Record("active_units", None, None, count_active(inference.unit_ranges(codes))))
     activations = codes.mean(axis=0, dtype=np.float64).tolist()
     records += [Record("mean_activation", None, unit, mean) for unit, mean in enumerate(activations)]
-    records += [*shared, *(_knn_accuracy(network, data, codes, k) if k else [])]
+    records += [*shared, *_knn_accuracy(network, data, codes, k)]
     ends: dict[str, Extremes] = {}
     signs = {"worst": -1, "best": 1} if extremes else {}
     for end, sign in signs.items():

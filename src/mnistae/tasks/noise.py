@@ -47,9 +47,8 @@ def check_level(kind: Noise, level: float | None) -> float:
         raise UsageError("--level has no effect with --noise none", hint="leave one of them out")
     highest = 1.0 if kind in {Noise.SALT_PEPPER, Noise.MASK} else 100.0
     if not (math.isfinite(level) and 0 <= level <= highest):
-        raise UsageError(
-            f"invalid value for --level: {level:g}", hint=f"must be a number from 0 to {highest:g} for {kind.value} noise"
-        )
+        hint = f"must be a number from 0 to {highest:g} for {kind.value} noise"
+        raise UsageError(f"invalid value for --level: {level:g}", hint=hint)
     return level
 
 

@@ -73,10 +73,8 @@ class Trainer:
             if loss is None:
                 return
             if not math.isfinite(loss) or not self._is_finite():
-                raise DivergedError(
-                    f"training diverged in epoch {number} (loss {loss})",
-                    hint=f"lower --lr (now {self.config.learning_rate:g})",
-                )
+                hint = f"lower --lr (now {self.config.learning_rate:g})"
+                raise DivergedError(f"training diverged in epoch {number} (loss {loss})", hint=hint)
             for kept, live in zip(self._snapshot, self._state_tensors, strict=True):
                 kept.copy_(live)
             self.history.append(EpochRecord(number, loss, rates[-1]))

@@ -61,9 +61,8 @@ def prepare_device(choice: str, precision: Precision) -> torch.device:
 def check_is_same_data(metadata: Metadata, dataset: Dataset) -> None:
     """Raise DataError if a run was trained on other data."""
     if metadata.provenance and metadata.provenance.data_digest != dataset.digest:
-        raise DataError(
-            f"data set has changed since this run was trained: '{dataset.location}'", hint="restore it, or train a new run"
-        )
+        reason = f"data set has changed since this run was trained: '{dataset.location}'"
+        raise DataError(reason, hint="restore it, or train a new run")
 
 
 def choose_threads(recorded: int | None = None) -> int:
@@ -171,18 +170,15 @@ def resume(name: str, *, epochs: int | None) -> tuple[TrainingState, Metadata, T
     if epochs is None or epochs == config.epochs:
         return state, metadata, config
     longer, done = dataclasses.replace(config, epochs=epochs), len(state.history)
+    new_run = f"train a new run: --epochs {epochs} and another --name"
     if epochs < done:
         more = "" if config.schedule is Schedule.LINEAR else f"use --epochs {done + epochs} for {epochs} more"
         rest = f"leave --epochs out to train up to {config.epochs}" if done < config.epochs else ""
-        raise UsageError(
-            f"run '{name}' already has {done} epochs, more than --epochs {epochs}: --epochs counts all epochs of the run",
-            hint=", or ".join(filter(None, (rest, more))) or f"train a new run: --epochs {epochs} and another --name",
-        )
+        reason = f"run '{name}' already has {done} epochs, more than --epochs {epochs}: --epochs counts all epochs of the run"
+        raise UsageError(reason, hint=", or ".join(filter(None, (rest, more))) or new_run)
     if config.schedule is Schedule.LINEAR:
-        raise UsageError(
-            f"cannot extend run '{name}': its schedule is fixed to {counted(config.epochs, 'epoch')}",
-            hint=f"train a new run: --epochs {epochs} and another --name",
-        )
+        reason = f"cannot extend run '{name}': its schedule is fixed to {counted(config.epochs, 'epoch')}"
+        raise UsageError(reason, hint=new_run)
     return state, metadata, longer
 
 
