@@ -21,7 +21,7 @@ from mnistae.core.records import EpochRecord, Metadata, Provenance
 from mnistae.data.references import InputImage
 from mnistae.outputs import image_io
 from mnistae.outputs.page import content as contents
-from mnistae.outputs.page import drawings, page, payload
+from mnistae.outputs.page import drawings, page
 from mnistae.outputs.page.content import Content
 from tests.support.client import log_result
 from tests.support.hostile import HOSTILE, STEERING
@@ -126,7 +126,7 @@ def test_foreign_text_is_text(report: Content, tmp_path: Path, monkeypatch: pyte
 
     With autoescape off, most of the same texts do.
     """
-    monkeypatch.setattr(payload, "pack", len)  # deflating 2.5 MB takes time
+    monkeypatch.setattr(page, "pack", len)  # deflating 2.5 MB takes time
     monkeypatch.setattr(image_io, "png", lambda _image: b"")  # as do 100 images
     escaped, bare = (jinja2.FileSystemBytecodeCache(str(tmp_path), pattern) for pattern in ("%s.escaped", "%s.bare"))
     environment = jinja2.Environment
@@ -172,7 +172,7 @@ def test_command_names_what_is_not_the_recipes(
 
 def test_sentences_fit_the_network(report: Content, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page names the distances of its map, counts dead units, and promises the same weights of a finished run alone."""
-    monkeypatch.setattr(payload, "pack", len)  # deflating 2.5 MB takes time
+    monkeypatch.setattr(page, "pack", len)  # deflating 2.5 MB takes time
 
     def text(**changes: Any) -> str:
         return " ".join(Elements(page.render(replace(report, **changes), FACTS)).text.split())
