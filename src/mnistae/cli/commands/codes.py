@@ -3,10 +3,10 @@
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -68,13 +68,8 @@ def encode(
     target = results.resolve(reporter, out)
     results.refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset, images=images or [])
     job = inputs.load_inputs(reporter, images or [], source)
-    if split is None:
-        _write(reporter, target, _of_images(job), job.describe)
-        job.exit_with_failures()
-        return
-    data = job.data
-    inputs.warn_dead(reporter, job.checkpoint.metadata)
-    _write(reporter, target, _of_split(job, split), lambda: {**job.describe(), "dataset": data.name}, count=data.length(split))
+    _write(job, target, _of_images(job) if split is None else _of_split(job, split), split)
+    job.exit_with_failures()
 
 
 def _of_images(job: Inputs) -> Iterator[Block]:
@@ -87,8 +82,9 @@ def _of_images(job: Inputs) -> Iterator[Block]:
 
 
 def _of_split(job: Inputs, split: Split) -> Iterator[Block]:
-    """Yield the codes, then warn if the images are unlike the training images."""
+    """Warn of dead units, yield the codes, then warn if the images are unlike the training images."""
     data, found = job.data, []
+    inputs.warn_dead(job.reporter, job.checkpoint.metadata)
     for start in range(0, data.length(split), code_io.BLOCK):
         images, labels = data.block(split, start, start + code_io.BLOCK)
         names = [f"{split}:{k}" for k in range(start, start + len(images))]
@@ -98,26 +94,17 @@ def _of_split(job: Inputs, split: Split) -> Iterator[Block]:
     inputs.warn_unlike_split(job.reporter, [job.checkpoint], data, split, (means, backgrounds))
 
 
-def _write(
-    reporter: Reporter,
-    target: Destination,
-    rest: Iterator[Block],
-    describe: Callable[[], dict[str, Any]],
-    *,
-    count: int | None = None,
-) -> None:
-    """Write the codes as they are computed; an array is collected first if their `count` is unknown.
-
-    `describe` is called at the end.
-    """
+def _write(job: Inputs, target: Destination, rest: Iterator[Block], split: Split | None) -> None:
+    """Write the codes as they are computed; an array is collected first, unless it is of a split."""
     first = next(rest)  # finds invalid references before anything is written
     blocks = itertools.chain([first], rest)
-    if target.path is None and reporter.as_json:
+    count, facts = (None, {}) if split is None else (job.data.length(split), {"dataset": job.data.name})
+    if target.path is None and job.reporter.as_json:
         images = []
         for block in blocks:
             codes = block.codes.astype(float).tolist()
             images += [{**head, "code": code} for head, code in zip(block.heads(), codes, strict=True)]
-        reporter.result([], {**describe(), "count": len(images), "output": None, "images": images})
+        job.reporter.result([], {**job.describe(), **facts, "count": len(images), "output": None, "images": images})
         return
     sizes: list[int] = []
 
@@ -131,7 +118,7 @@ def _write(
             yield code_io.format_block(target.format, block)
 
     results.send(target, chunks())
-    results.report_path(reporter, target, {**describe(), "count": sum(sizes)})
+    results.report_path(job.reporter, target, {**job.describe(), **facts, "count": sum(sizes)})
 
 
 def decode(codes: Codes = "-", *, source: NetworkOptions, out: ImageOutput, reporter: Reporter) -> None:

@@ -11,13 +11,11 @@ from mnistae.cli.views import images as image_view
 from mnistae.core.text import csv_text, escape
 from mnistae.outputs import figures
 from mnistae.store.runs import Checkpoint
-from mnistae.tasks.evaluation import Evaluation, Extremes
+from mnistae.tasks.evaluation import QUALITY, SUMMARY, Evaluation, Extremes
 from mnistae.tasks.inference import Reconstruction
 from mnistae.tasks.noise import Noise
 
 CSV_COLUMNS = ("checkpoint", "metric", "label", "item", "value")
-SUMMARY = ("active_units", "bottleneck", "pca_mse", "noisy_mse", "denoised_mse")
-QUALITY = ("count", "mse", "psnr", "ssim")
 DENOISING = ("noisy_psnr", "denoised_psnr", "psnr_gain")
 WIDTH = 80
 
