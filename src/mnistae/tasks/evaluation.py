@@ -31,6 +31,10 @@ NOISE_LEVELS = {
 }
 """The levels of the noise grid, around the default level of each kind."""
 
+QUALITY = ("count", "mse", "psnr", "ssim")
+SUMMARY = ("active_units", "bottleneck", "pca_mse", "noisy_mse", "denoised_mse")
+"""The metrics of all images and of each digit, and those of the network."""
+
 SHORT = 30_000
 """Images times steps up to which no progress is reported: one network on the test images of MNIST, without options."""
 

@@ -24,7 +24,7 @@ from mnistae.outputs.page.content import EVERY, Content, train_command
 from mnistae.tasks import embedding
 from mnistae.tasks import noise as noises
 from mnistae.tasks.embedding import Method, Sample
-from mnistae.tasks.evaluation import NOISE_LEVELS
+from mnistae.tasks.evaluation import NOISE_LEVELS, QUALITY, SUMMARY
 from mnistae.tasks.noise import Noise
 
 NEIGHBOURS = 10
@@ -38,9 +38,6 @@ MAX_UNITS = 32
 FOLDER = Path(__file__).parent
 SCRIPTS = ("network.js", "digit.js", "page.js")
 """In the order of their imports, which are left out when they are joined."""
-
-QUALITY = ("count", "mse", "psnr", "ssim")
-SUMMARY = (*QUALITY, "active_units", "bottleneck", "pca_mse", "noisy_mse", "denoised_mse")
 
 
 def render(content: Content, facts: Sequence[tuple[str, str]]) -> bytes:
@@ -89,7 +86,7 @@ def _values(content: Content) -> dict[str, Any]:
         "table": layer_table.tabulate(content.checkpoint.metadata.model),
         "mebibyte": MEBIBYTE,
         "loss": drawings.loss_curve(content.checkpoint.metadata.history) if content.checkpoint.metadata.history else None,
-        "total": own.pivot(*SUMMARY)[None, None],
+        "total": own.pivot(*QUALITY, *SUMMARY)[None, None],
         "by_class": [(class_name(label, classes), row, row["mse"] / worst) for label, row in rows],
         "map_classes": drawings.classes(content.map, content.points, classes),
         "map_title": embedding.TITLES[content.map.method],
