@@ -31,7 +31,7 @@ def test_torchvision(entry: DatasetInfo) -> None:
     classes = by_split.get(entry.name.removeprefix("emnist-"), getattr(table, "classes", []))
     assert not entry.classes or list(entry.classes) == classes
     mirror = {
-        "EMNIST": getattr(table, "url", ""),
+        "EMNIST": getattr(table, "url", "").removesuffix("gzip.zip"),
         "QMNIST": table.resources["train"][0][0].rpartition("/")[0] + "/" if isinstance(table.resources, dict) else "",
         # torchvision's is an S3 web site, which has no https
         "FashionMNIST": "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",

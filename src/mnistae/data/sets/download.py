@@ -83,8 +83,8 @@ def fetch(entry: DatasetInfo, folder: Path, progress: Progress) -> None:
             archive = Archive(f"{name}.gz", addresses, content_sha256=entry.sha256.get(name), md5=sums.get(f"{name}.gz"))
             fetch_archive(archive, folder, progress=progress)
         return
-    addresses = tuple(mirror if mirror.endswith(EMNIST_ARCHIVE) else f"{mirror}{EMNIST_ARCHIVE}" for mirror in mirrors)
-    archive = Archive(name=EMNIST_ARCHIVE, urls=addresses, max_bytes=2**30, md5=sums[EMNIST_ARCHIVE])
+    addresses = tuple(f"{mirror}{EMNIST_ARCHIVE}" for mirror in mirrors)
+    archive = Archive(EMNIST_ARCHIVE, addresses, max_bytes=2**30, md5=sums[EMNIST_ARCHIVE])
     limits = Limits(deadline=3600)
     with download_lock(folder / entry.name, limits.deadline):
         if not idx.missing(folder, entry.files):  # another process has fetched them meanwhile

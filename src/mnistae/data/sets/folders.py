@@ -154,21 +154,18 @@ def _wrapper(images: Sequence[Folders], *, in_split: bool = False) -> Folders:
     return (top, *_wrapper([own[1:] for own in images], in_split=in_split))
 
 
-def _choose_test(members: Sequence[_Member]) -> tuple[list[_Member], list[str]]:
+def _choose_test(members: Sequence[_Member]) -> tuple[Sequence[_Member], list[str]]:
     """Make a validation split the test split if there is no other; return the notes on that and on what is left out."""
     has_test = any(member.split == Split.TEST for member in members)
     counts = Counter(member.folder for member in members if member.split == _VALIDATION)
-    notes = [
-        f"left out {counted(count, 'image')} in '{name}' (there is a test split)"
-        if has_test
-        else f"used '{name}' as the test split"
-        for name, count in counts.items()
-    ]
+    notes = [f"used '{name}' as the test split" for name in counts]
+    if has_test:
+        notes = [f"left out {counted(count, 'image')} in '{name}' (there is a test split)" for name, count in counts.items()]
+    else:
+        members = [replace(member, split=Split.TEST) if member.split == _VALIDATION else member for member in members]
     if outside := [member.path for member in members if member.split is None]:
         notes.append(f"left out {counted(len(outside), 'image')} outside the split folders, such as '{outside[0]}'")
-    if has_test:
-        return list(members), notes
-    return [replace(member, split=Split.TEST) if member.split == _VALIDATION else member for member in members], notes
+    return members, notes
 
 
 def _class_names(members: Sequence[_Member]) -> tuple[list[str | None], list[str]]:

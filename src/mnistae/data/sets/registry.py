@@ -36,7 +36,7 @@ class DatasetInfo:
     torchvision: str
     """The class in torchvision.datasets that carries the archives' MD5 sums, and the folder of its layout."""
     mirrors: tuple[str, ...]
-    """Folders of archives, https, tried in order; for EMNIST the one archive."""
+    """Folders of archives, https, tried in order."""
     files: tuple[str, ...] = MNIST_FILES
     sha256: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the content by file, where it is published."""
@@ -54,7 +54,7 @@ def _emnist(split: str, description: str, classes: Sequence[str] = ()) -> Datase
         f"emnist-{split}",
         description,
         "EMNIST",
-        ("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",),
+        ("https://biometrics.nist.gov/cs_links/EMNIST/",),
         files=tuple(f"emnist-{split}-{role}-ubyte" for role in roles),
         transposed=True,
         classes=tuple(classes),
