@@ -13,7 +13,7 @@ NOTHING: list[str] = []
 
 def differences(images: np.ndarray, expected: ImageStats = MNIST_STATS) -> list[str]:
     """Return the differences as one word each."""
-    return [text.split()[0] for text in drift.differences(expected, *drift.brightness(images))]
+    return [text.split()[0] for text in drift.differences(expected, drift.brightness(images))]
 
 
 @pytest.mark.parametrize(

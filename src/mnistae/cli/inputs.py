@@ -64,7 +64,7 @@ class Inputs:
 
         If all fail, the last failure is raised.
         """
-        found: list[tuple[str, Vector, Vector]] = []
+        found: list[tuple[str, Vector]] = []
         pending = None
         items = references.load(self.references, lambda: self.data, raw=self.source.raw)
         for item in itertools.chain(items, [None]):  # one at a time: the next image of a pipe may come late
@@ -76,7 +76,7 @@ class Inputs:
             if isinstance(item, InputImage):
                 if item.notes:
                     self.reporter.info(f"{item.name}: {'; '.join(item.notes)}")
-                found.append((item.name, *drift.brightness(item.pixels[np.newaxis])))
+                found.append((item.name, drift.brightness(item.pixels[np.newaxis])))
                 yield item
             elif item is not None:
                 if self.needs_all:
@@ -111,43 +111,35 @@ def load_inputs(
     return Inputs(reporter, source, parsed, *open_model(reporter, source), needs_all, are_noisy)
 
 
-def _warn_unlike_images(reporter: Reporter, checkpoint: Checkpoint, images: Sequence[tuple[str, Vector, Vector]]) -> None:
-    """Warn if images, of these names, means and backgrounds, are unlike the training images: one of them, or all together."""
-    odd = [(name, reasons) for name, *values in images if (reasons := _differences(checkpoint, *values))]
+def _warn_unlike_images(reporter: Reporter, checkpoint: Checkpoint, images: Sequence[tuple[str, Vector]]) -> None:
+    """Warn if images, of these names and brightness, are unlike the training images: one of them, or all together."""
+    odd = [(name, reasons) for name, brightness in images if (reasons := _differences(checkpoint, brightness))]
     for name, reasons in odd[:MAX_WARNINGS]:
         reporter.warn(f"'{name}' is unlike the training images: {reasons}")
     if len(odd) > MAX_WARNINGS:
         reporter.warn(f"also unlike the training images: {counted(len(odd) - MAX_WARNINGS, 'more image')}")
     if images and not odd:
-        _, means, backgrounds = zip(*images, strict=True)
-        warn_unlike(reporter, checkpoint, "the images", np.concatenate(means), np.concatenate(backgrounds))
+        _warn_unlike(reporter, checkpoint, "the images", np.concatenate([brightness for _, brightness in images], axis=1))
 
 
 def warn_unlike_split(
-    reporter: Reporter,
-    checkpoints: Iterable[Checkpoint],
-    dataset: Dataset,
-    split: Split,
-    brightness: tuple[Vector, Vector] | None = None,
+    reporter: Reporter, checkpoints: Iterable[Checkpoint], dataset: Dataset, split: Split, brightness: Vector | None = None
 ) -> None:
-    """Warn if the images of a split are unlike those that the checkpoints were trained on.
-
-    `brightness` are their means and backgrounds, if those have been measured already.
-    """
-    brightness = brightness or drift.brightness(dataset.images(split))
+    """Warn if the images of a split, of this brightness if that is known, are unlike those of the checkpoints' training."""
+    if brightness is None:
+        brightness = drift.brightness(dataset.images(split))
     for checkpoint in checkpoints:
-        warn_unlike(reporter, checkpoint, f"the {split.text} images of '{dataset.name}'", *brightness)
+        _warn_unlike(reporter, checkpoint, f"the {split.text} images of '{dataset.name}'", brightness)
 
 
-def warn_unlike(reporter: Reporter, checkpoint: Checkpoint, what: str, means: Vector, backgrounds: Vector) -> None:
-    """Warn if images of these means and backgrounds are unlike those that a checkpoint was trained on."""
-    if reasons := _differences(checkpoint, means, backgrounds):
+def _warn_unlike(reporter: Reporter, checkpoint: Checkpoint, what: str, brightness: Vector) -> None:
+    if reasons := _differences(checkpoint, brightness):
         owner = f" of '{checkpoint.name}'" if checkpoint.name else ""
         reporter.warn(f"{what} are unlike the training images{owner}: {reasons}")
 
 
-def _differences(checkpoint: Checkpoint, means: Vector, backgrounds: Vector) -> str:
-    return "; ".join(drift.differences(checkpoint.metadata.images or MNIST_STATS, means, backgrounds))
+def _differences(checkpoint: Checkpoint, brightness: Vector) -> str:
+    return "; ".join(drift.differences(checkpoint.metadata.images or MNIST_STATS, brightness))
 
 
 def open_model(reporter: Reporter, source: NetworkOptions) -> tuple[Checkpoint, Network]:

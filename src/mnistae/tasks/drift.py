@@ -18,11 +18,11 @@ MARGIN = 0.25
 BACKGROUND = 0.2
 
 
-def brightness(images: Bytes | Array) -> tuple[Vector, Vector]:
-    """Return the mean and the background of each image (N, 784), from 0 to 1. The background is the median of the border."""
+def brightness(images: Bytes | Array) -> Vector:
+    """Return the means and the backgrounds (2, N) of images (N, 784), from 0 to 1. A background is the median of the border."""
     full = 255 if images.dtype == np.uint8 else 1
     backgrounds = np.median(border(images.reshape(-1, SIDE, SIDE)), axis=1)
-    return images.mean(axis=1, dtype=np.float64) / full, backgrounds.astype(np.float64) / full
+    return np.stack([images.mean(axis=1, dtype=np.float64), backgrounds.astype(np.float64)]) / full
 
 
 def measure(images: Bytes) -> ImageStats:
@@ -31,21 +31,21 @@ def measure(images: Bytes) -> ImageStats:
     return ImageStats(*map(float, (means.mean(), means.min(), means.max(), backgrounds.mean(), backgrounds.max())))
 
 
-def differences(expected: ImageStats, means: Vector, backgrounds: Vector) -> list[str]:
-    """Return in which respects images, of these means and backgrounds, are unlike those of the training.
+def differences(expected: ImageStats, found: Vector) -> list[str]:
+    """Return in which respects images, of this brightness (2, N), are unlike those of the training.
 
     One image may be as dark or as bright as the most extreme one of the training, but the mean of many is near theirs.
     """
-    spread = 1 / math.sqrt(len(means))
+    spread = 1 / math.sqrt(found.shape[1])
     low, high = DARKER * expected.mean, BRIGHTER * expected.mean
     low += spread * min((1 - MARGIN) * expected.darkest - low, 0)
     high += spread * max((1 + MARGIN) * expected.brightest - high, 0)
     limit = BACKGROUND + expected.background + spread * (expected.brightest_background - expected.background)
-    mean, background = float(means.mean()), float(backgrounds.mean())
-    found = []
+    mean, background = (float(row.mean()) for row in found)
+    reasons = []
     if not low <= mean <= high:
-        found.append(f"{'darker' if mean < low else 'brighter'} (mean {mean:.4f}, in training {expected.mean:.4f})")
+        reasons.append(f"{'darker' if mean < low else 'brighter'} (mean {mean:.4f}, in training {expected.mean:.4f})")
     if background > limit:
         what = "inverted?" if background > 0.5 else "lighter background"
-        found.append(f"{what} (background {background:.2f}, in training {expected.background:.2f})")
-    return found
+        reasons.append(f"{what} (background {background:.2f}, in training {expected.background:.2f})")
+    return reasons

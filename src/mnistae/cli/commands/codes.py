@@ -90,8 +90,7 @@ def _of_split(job: Inputs, split: Split) -> Iterator[Block]:
         names = [f"{split}:{k}" for k in range(start, start + len(images))]
         yield Block.labelled(names, labels, job.network.encode(to_float(images)), data.classes)
         found.append(drift.brightness(images))
-    means, backgrounds = map(np.concatenate, zip(*found, strict=True))
-    inputs.warn_unlike_split(job.reporter, [job.checkpoint], data, split, (means, backgrounds))
+    inputs.warn_unlike_split(job.reporter, [job.checkpoint], data, split, np.concatenate(found, axis=1))
 
 
 def _write(job: Inputs, target: Destination, rest: Iterator[Block], split: Split | None) -> None:
