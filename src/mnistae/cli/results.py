@@ -17,7 +17,6 @@ from mnistae.core.text import slug
 from mnistae.data import references
 from mnistae.store import runs
 
-_REFERENCE = re.compile(r"(?:(?:train|test):)?[0-9]+|digit:[0-9](?:/[0-9]+)?")
 _PLAIN = re.compile(r"[^\W_]+(?:[._][^\W_]+)*")
 _LIKE_REFERENCE = re.compile(r"stdin|(?:train|test|digit)_[0-9_]+")
 
@@ -146,7 +145,7 @@ def default_stem(command: str, inputs: Sequence[str], options: Sequence[str] = (
     References to a data set, plain file names and names of checkpoints are legible as they are; anything else adds a digest.
     """
     shown = [_legible(name) for name in inputs]
-    files = [name for name in inputs if name != "-" and not _REFERENCE.fullmatch(name)]
+    files = [name for name in inputs if name != "-" and not references.OF_DATASET.fullmatch(name)]
     has_paths = any(runs.is_path(name) for name in options)
     words = [command, *(word or name for word, name in zip(shown, inputs, strict=True))]
     words += [Path(name).stem if runs.is_path(name) else name for name in options]
@@ -156,7 +155,7 @@ def default_stem(command: str, inputs: Sequence[str], options: Sequence[str] = (
 
 def _legible(name: str) -> str | None:
     """Return the part of a default name that stands for an input; None if it could stand for another one too."""
-    if name == "-" or _REFERENCE.fullmatch(name):
+    if name == "-" or references.OF_DATASET.fullmatch(name):
         return "stdin" if name == "-" else name
     path = Path(name)
     if not _PLAIN.fullmatch(name) or not path.suffix[1:2].isalpha() or _LIKE_REFERENCE.fullmatch(path.stem):

@@ -27,7 +27,7 @@ STDIN = "-"
 
 SYNTAX = "N, train:N, test:N, digit:D, digit:D/K, an image file, a folder, a glob pattern, or - for stdin"
 
-_OF_DATASET = re.compile(r"(?:(train|test):)?([0-9]+)|digit:([0-9])(?:/([0-9]+))?", re.ASCII)
+OF_DATASET = re.compile(r"(?:(train|test):)?([0-9]+)|digit:([0-9])(?:/([0-9]+))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class SkippedImage:
 
 def parse(text: str) -> ImageRef:
     """Parse an image reference, without checking that the image exists. Raises UsageError."""
-    if match := _OF_DATASET.fullmatch(text):
+    if match := OF_DATASET.fullmatch(text):
         number = match[2] or match[4] or "0"
         if len(number) > 18:  # beyond every data set, and int() rejects very long numbers
             raise UsageError(f"index out of range: '{text}'", hint=f"expected {SYNTAX}")
@@ -172,7 +172,7 @@ def _from_file(path: str, notes: tuple[str, ...], *, is_stdin: bool, raw: bool) 
 def _correction(text: str) -> str:
     """Return the hint for an invalid reference."""
     tidy = re.sub(r"\s", "", text.lower())
-    if tidy != text and _OF_DATASET.fullmatch(tidy):
+    if tidy != text and OF_DATASET.fullmatch(tidy):
         return f"did you mean '{tidy}'?"
     if tidy.startswith("digit:"):
         return "in digit:D and digit:D/K, D is a digit from 0 to 9 and K counts from 0, for example digit:3/2"

@@ -18,16 +18,14 @@ def exclusive_lock(path: Path, *, timeout: float) -> Iterator[bool]:
     """
     from filelock import FileLock
 
-    with contextlib.ExitStack() as stack:
-        is_held = True
-        try:
-            # a soft lock would outlive a holder that is killed
-            stack.enter_context(FileLock(path, fallback_to_soft=False).acquire(timeout=timeout))
-        except OSError as error:  # filelock's Timeout is one, without a number
-            if error.errno not in _UNSUPPORTED:
-                raise
-            is_held = False
-        yield is_held
+    held = None
+    try:
+        held = FileLock(path, fallback_to_soft=False).acquire(timeout=timeout)  # a soft lock would outlive a killed holder
+    except OSError as error:  # filelock's Timeout is one, without a number
+        if error.errno not in _UNSUPPORTED:
+            raise
+    with held or contextlib.nullcontext():
+        yield held is not None
 
 
 def hold(fd: int) -> None:
