@@ -1,38 +1,21 @@
 """Runs that are started and continued by one command: time limits, shell loops, job arrays."""
 
+import functools
 import os
 import re
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from mnistae.cli import app
 from mnistae.store import runs
 from tests.cli.test_train import run_files
 from tests.conftest import Cli
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 SIZES = ("-b", 256, "--hidden", 16)
-
-PROGRAMS = {
-    "mnistae": f'exec "{sys.executable}" -m mnistae "$@"',
-    "srun": 'echo $$ > "$STEP"; exec "$@"',
-    "scontrol": '[ "$1" = requeue ] && touch "$REQUEUED"',
-}
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    """An environment whose PATH has `mnistae` and what a cluster has."""
-    (tmp_path / "bin").mkdir()
-    for name, text in PROGRAMS.items():
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
-        (tmp_path / "bin" / name).chmod(0o755)
-    return {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
 
 
 def documented(start: str) -> str:
@@ -69,40 +52,48 @@ def test_run_that_another_process_has_started(
     assert (answer.code, "resuming 'tiny' after 2 epochs" in answer.err) == (0, True), answer.err
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a loop of sh")
-def test_shell_loop(env: dict[str, str], tmp_path: Path) -> None:
-    """The README's shell loop repeats its command as long as that exits with 75."""
-    program = '#!/bin/sh\necho "$@" >> calls\n[ $(wc -l < calls) -eq 3 ] || exit 75\n'
-    (tmp_path / "bin" / "mnistae").write_text(program)
-    subprocess.run(["sh", "-c", documented("while")], env=env, check=True, timeout=100)
-    assert Path("calls").read_text() == "train --resume --name long --recipe best --time 55m\n" * 3
+PROGRAMS = {
+    "mnistae": 'echo "$@" >> calls; [ $(wc -l < calls) -ge 3 ] || exit $CODE',
+    "srun": 'exec "$@"',
+    "scontrol": 'echo "$@" >> requeued',
+}
+"""Programs that keep a list of their calls; the first two calls of `mnistae` end with $CODE."""
 
 
-def sbatch(script: str, task: int, env: dict[str, str], step: Path, requeued: Path) -> int:
-    """Run a task as SLURM does: send its step SIGUSR1 in the first attempt, repeat it when requeued; return the attempts."""
-    env = {**env, "SLURM_ARRAY_TASK_ID": str(task), "SLURM_JOB_ID": "1", "STEP": str(step), "REQUEUED": str(requeued)}
-    for attempt in range(1, 10):
-        # The run cannot end before the signal: the lines of its epochs fill the pipe, which is read byte by byte.
-        with subprocess.Popen(["sh", "-c", script], env=env, stderr=subprocess.PIPE, bufsize=0, pipesize=4096) as job:
-            assert job.stderr is not None
-            epochs = (line for line in job.stderr if line.startswith(b"epoch"))
-            if attempt == 1 and next(epochs):
-                os.kill(int(step.read_text()), signal.SIGUSR1)
-            list(epochs)
-        if not requeued.exists():
-            assert job.returncode == 0
-            return attempt
-        requeued.unlink()
-    pytest.fail("requeued for ever")
+@pytest.mark.skipif(os.name == "nt", reason="commands of sh")
+@pytest.mark.parametrize(
+    ("start", "code", "command", "calls", "is_requeued"),
+    [
+        ("while", 75, "train --resume --name long --recipe best --time 55m", 3, False),
+        *(
+            ("sbatch", code, "train --resume --name seed-3 --recipe lab --seed 3 --time 55m", 1, is_requeued)
+            for code, is_requeued in ((75, True), (138, True), (6, False))
+        ),
+    ],
+)
+def test_repetition(
+    cli: Cli,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    start: str,
+    code: int,
+    command: str,
+    calls: int,
+    is_requeued: bool,
+) -> None:
+    """The README's shell loop repeats its command after 75, its SLURM array after SIGUSR1 (138) too, and only then.
 
-
-@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_job_array(cli: Cli, tiny: Path, home: Path, env: dict[str, str], tmp_path: Path) -> None:
-    """A task of the README's SLURM array is requeued after a signal, and ends with the bytes of an uninterrupted run."""
-    words = f"--dataset {tiny} {' '.join(map(str, SIZES))} -e 100"
-    options, script = documented("sbatch").split(" --wrap ")
-    assert options == "sbatch --array=0-9 --time=60 --signal=USR1@60 --requeue"
-    assert "--recipe lab" in script
-    assert cli("train", *words.split(), "--seed", 3, "--name", "whole", "-q").code == 0
-    assert sbatch(script.strip("'").replace("--recipe lab", words), 3, env, tmp_path / "step", tmp_path / "requeued") == 2
-    assert run_files(home, "seed-3") == run_files(home, "whole")
+    What a run does after SIGUSR1 is tested in test_shell.py.
+    """
+    for name, text in PROGRAMS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CODE": f"{code}", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "1"}
+    options, _, script = documented(start).rpartition(" --wrap ")
+    assert options in {"", "sbatch --array=0-9 --time=60 --signal=USR1@60 --requeue"}
+    subprocess.run(["sh", "-c", script.strip("'")], env=os.environ | variables, check=True, timeout=100)
+    assert Path("calls").read_text() == f"{command}\n" * calls
+    assert Path("requeued").exists() == is_requeued
+    load = app.load
+    monkeypatch.setattr(app, "load", lambda name: functools.wraps(load(name))(lambda **_given: None))
+    assert cli(*command.split()).code == 0  # its options are valid
