@@ -29,7 +29,6 @@ def convert(
     """
     notes: list[str] = []
     rows: dict[str, NDArray[Any]] = {}
-    texts: dict[str, list[str]] = {}
     for split, array in given.items():
         length = len(np.atleast_1d(array))
         if counts[split] not in {array.size, length}:
@@ -39,8 +38,7 @@ def convert(
         if (row := _flat(array, split, counts[split], notes)) is None:
             continue
         rows[split] = np.char.decode(row, "utf-8", "replace") if row.dtype.kind == "S" else row
-        if rows[split].dtype.kind == "U":
-            texts[split] = [text.strip(" \t\r\n\"'") for text in rows[split].tolist()]
+    texts = {split: [text.strip(" \t\r\n\"'") for text in row.tolist()] for split, row in rows.items() if row.dtype.kind == "U"}
     names = {text for row in texts.values() for text in row if text}
     has_numbers = len(texts) < len(rows) or all(map(is_number, names))  # numbers beside texts have no names
     places, classes = ({}, ()) if has_numbers else number_classes(names)
