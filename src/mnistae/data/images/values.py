@@ -26,7 +26,6 @@ BINARY = "values 0 and 1, read as background and ink"
 
 PICKLED = "objects in an array are pickled, and loading them could run code; save x.astype('float32'), or text as x.astype(str)"
 MIN_STANDARDISED, MAX_STANDARDISED = 1.5, 10  # highest value; 2.8 for MNIST
-_RESTORE = "images standardised as (x - mean) / std are restored by x * std + mean; for MNIST, x * 0.3081 + 0.1307"
 
 
 @dataclass(frozen=True)
@@ -99,5 +98,5 @@ def _advice(dtype: np.dtype, low: float, high: float) -> str:
     if dtype == np.int8:
         return "int8 ends at 127: save it as uint8"
     if low < 0 and MIN_STANDARDISED < high < MAX_STANDARDISED and dtype.kind == "f":
-        return _RESTORE
+        return "images standardised as (x - mean) / std are restored by x * std + mean; for MNIST, x * 0.3081 + 0.1307"
     return "scale the values to the range from 0 (background) to 1 (ink)"

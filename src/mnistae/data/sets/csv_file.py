@@ -35,9 +35,6 @@ INDEX_NAMES = ("", "unnamed: 0", "index", "idx", "id", "imageid", "#")
 
 HINT = f"give one image per row: {PIXELS} columns of pixels, and if there are labels, one column before or after them"
 
-Table = tuple[NDArray[Any], NDArray[np.str_] | None, tuple[str, ...]]
-"""Pixels (N, 784), labels (N,) as text if there are any, and what the columns were taken for."""
-
 Line = tuple[int, str]
 
 
@@ -75,8 +72,11 @@ class _Sheet:
         return DataError(f"cannot read the data set '{self.path}': line {number}: {reason}", hint=HINT)
 
 
-def read(data: bytes, path: Path) -> Table:
-    """Return the table in the CSV file `path`, which may be compressed by gzip. Raises DataError."""
+def read(data: bytes, path: Path) -> tuple[NDArray[Any], NDArray[np.str_] | None, tuple[str, ...]]:
+    """Return pixels (N, 784), labels (N,) as text if there are any, and what the columns of a CSV file were taken for.
+
+    `data` is the content of the file `path`, which may be compressed by gzip. Raises DataError.
+    """
     sheet = _sheet(data, path)
     extra = len(sheet.names) - PIXELS
     outer: dict[int, NDArray[np.str_]] = {}

@@ -207,7 +207,7 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
         return Dataset(path.name, str(path), _fingerprint("file", tables.members(path)), lambda: tables.read(path))
     if detected := idx.detect(path):
         return _installed(*detected, is_named=False)
-    images, skipped = files.find(str(path), recursive=True)
+    images, others = files.find(str(path), recursive=True)
     is_flat = all(os.path.dirname(image) == str(path) for image in images)  # noqa: PTH120
     if images and is_flat and (arrays := table_folder.splits(path)):
         what = f"both {counted(len(images), 'image')} and arrays in '{path}': {quoted(arrays)}"
@@ -215,7 +215,7 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
     if images:
         fingerprint = [raw, *_fingerprint("folder", map(Path, images))]
         return Dataset(
-            path.name, str(path), fingerprint, lambda: folders.read(path, images, skipped, raw=raw, progress=progress)
+            path.name, str(path), fingerprint, lambda: folders.read(path, images, others, raw=raw, progress=progress)
         )
     if several := table_folder.find(path):
         members = [member for file in several for member in tables.members(file)]
@@ -225,7 +225,7 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
         raise _incomplete("data set", path, wanted, missing)
     elsewhere = f"in the folder itself also .csv, .npz, .npy and {registry.MNIST_FILES[0]}"
     hint = f"looked for {', '.join(sorted(files.SUFFIXES))}; {elsewhere}"
-    raise DataError(f"no images in '{path}'" + (f"; found {skipped}" if skipped else ""), hint=hint)
+    raise DataError(f"no images in '{path}'" + (f"; found {others}" if others else ""), hint=hint)
 
 
 def _fingerprint(kind: str, members: Iterable[Path]) -> list[object]:
