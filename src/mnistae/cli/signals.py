@@ -69,17 +69,16 @@ def as_exceptions() -> Iterator[None]:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[StopRequest]:
-    """Let a signal within the block only set the request: the block has to end itself."""
+    """Let a signal within this block, inside of one of `as_exceptions`, only set the request: the block has to end itself."""
     request = StopRequest()
-    before = {number: signal.getsignal(number) for number in TERMINATION_SIGNALS}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, request)
+    _swap_handlers(_raise, request)
     try:
         yield request
     finally:
-        for number, handler in before.items():
-            signal.signal(number, request if request.number is not None and handler is _raise else handler)
+        if request.number is None:
+            _swap_handlers(request, _raise)
+        if request.number is not None:  # perhaps since the line above
+            _swap_handlers(_raise, request)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
