@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from mnistae.cli.commands import doctor
 from mnistae.core.config import ModelConfig
 from mnistae.data.sets import registry
 from tests.conftest import Cli
@@ -52,7 +53,7 @@ def test_verify_reads_the_files_not_the_cache(cli: Cli, tiny: Path) -> None:
 
 
 def test_doctor_tells_what_a_bug_report_needs(cli: Cli, trained: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Versions, devices, environment, paths, data and store, each with its state; a package that cannot be imported, too."""
+    """Versions, devices, environment, paths, data and store, each with its state; packages that cannot be imported, too."""
     monkeypatch.setitem(sys.modules, "torchvision", None)
     answer = cli("doctor", "--json", "-q")
     told = json.loads(answer.out)
@@ -63,3 +64,10 @@ def test_doctor_tells_what_a_bug_report_needs(cli: Cli, trained: str, home: Path
     assert told["paths"]["checkpoints"] == str(home / "checkpoints")
     assert told["checkpoints"] == dict.fromkeys(("tiny", "lab", "denoise"), "ok")
     assert told["datasets"]["mnist"] == "not installed"
+    Path("torch.py").write_text("raise OSError('no CUDA')")
+    monkeypatch.syspath_prepend(Path.cwd())
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(doctor, "MODULES", ("torch",))
+    told = json.loads(cli("doctor", "--json").out)
+    assert told["versions"]["torch"].endswith(", cannot be imported: OSError: no CUDA")
+    assert told["devices"]["cpu"] == "torch cannot be imported: OSError: no CUDA"

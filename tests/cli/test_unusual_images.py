@@ -5,10 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from mnistae.data.sets import glyphs
 from tests.conftest import Cli
-
-IMAGES = glyphs.draw(300, seed=0)[0].reshape(-1, 784)
 
 
 @pytest.mark.parametrize(
@@ -28,12 +25,13 @@ IMAGES = glyphs.draw(300, seed=0)[0].reshape(-1, 784)
         ("train --dataset dark.npy -e 1 --name x", "the training images are nearly black: mean 0.0010, that of MNIST 0.1307"),
     ],
 )
-def test_warnings(cli: Cli, trained: str, command: str, warning: str) -> None:
+def test_warnings(cli: Cli, trained: str, digits: dict[str, np.ndarray], command: str, warning: str) -> None:
     """Every command that measures images warns of those that are unlike the training images."""
+    images = digits["train_images"][:300].reshape(-1, 784)
     np.save("black.npy", np.zeros((28, 28), np.uint8))
-    np.save("dark.npy", IMAGES // 100)
-    np.save("inverted.npy", 255 - IMAGES[:5])
-    np.savez("inverted.npz", x_train=255 - IMAGES, x_test=255 - IMAGES[:50])
+    np.save("dark.npy", images // 100)
+    np.save("inverted.npy", 255 - images[:5])
+    np.savez("inverted.npz", x_train=255 - images, x_test=255 - images[:50])
     answer = cli(*command.split())
     assert answer.code == 0, answer.err
     found = [line for line in answer.err.splitlines() if re.search("unlike|inverted|nearly black", line) and "warning" in line]

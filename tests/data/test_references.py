@@ -23,7 +23,7 @@ Loaded = InputImage | SkippedImage
 NOT_AN_IMAGE = f"expected {SYNTAX}"
 
 
-def load(*texts: str, digits: Digits | None = None) -> Iterator[Loaded]:
+def load(*texts: str, digits: Digits | None = None, raw: bool = True) -> Iterator[Loaded]:
     """Yield what references give; the tiny data are a data set named `tiny`, and without them it must not be opened."""
 
     def open_dataset() -> Dataset:
@@ -31,7 +31,7 @@ def load(*texts: str, digits: Digits | None = None) -> Iterator[Loaded]:
         arrays: Arrays = {role: array.reshape(len(array), -1) if array.ndim == 3 else array for role, array in digits.items()}
         return Dataset("tiny", "nowhere", sorted(arrays), lambda: Content(arrays))
 
-    return references.load([references.parse(text) for text in texts], open_dataset, raw=True)
+    return references.load([references.parse(text) for text in texts], open_dataset, raw=raw)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +150,16 @@ def test_files(digits: Digits) -> None:
     assert {picture.name: picture.notes for picture in pictures if picture.notes} == {"s/1.png": ("skipped 1 .heic in 's'",)}
     expected = digits["test_images"][[2, 3, 4, 0, 1, 9]].reshape(6, 784) / np.float32(255)
     np.testing.assert_array_equal(references.stack(pictures), expected)
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_raw(digits: Digits, raw: bool) -> None:
+    """An image file that is dark on light is inverted, with `raw` it is not."""
+    folder_of({"test_images": 255 - digits["test_images"]}, "dark.pgm")
+    [picture] = load("dark.pgm", raw=raw)
+    assert isinstance(picture, InputImage)
+    assert picture.pixels[0] == raw
+    assert bool(picture.notes) is not raw
 
 
 def test_pictures_come_as_they_are_read(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:

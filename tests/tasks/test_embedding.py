@@ -90,6 +90,6 @@ def test_too_few_images_are_an_error(tmp_path: Path) -> None:
 
 def test_map_of_mnist_keeps_the_classes_together(real_mnist: Path) -> None:
     """In the map of the lab's weights, 10 neighbours tell the class of at least 85% of the test codes."""
-    model, what = api.load("lab"), Selection(Split.TEST, 2000, Method.TSNE)
+    model, what = api.load("lab"), Selection(Split.TEST, 1000, Method.TSNE)
     found = embedding.embed((model.checkpoint.weights, model.network), resolve.open_dataset("mnist"), what, no_progress)
     assert (found.accuracy(10) or 0) > 0.85

@@ -1,19 +1,19 @@
 """Image files: what is read, what is refused, and that nothing else can happen."""
 
 import errno
+import functools
 import logging
 import os
 import struct
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mnistae.core.arrays import Array, Bytes
 from mnistae.core.errors import DataError
 from mnistae.data.images import decode, formats, values
 from tests.support.images import RAMP, exif, five, grey_five, interlaced_png, npy, png, read, saved
@@ -28,9 +28,16 @@ def with_header(header: str) -> bytes:
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode("latin1")
 
 
-PLAIN = read(saved(five()))[0]
-CENTRED = np.rint(PLAIN[0] * 255).astype(np.uint8)
-"""A five in MNIST's layout."""
+@functools.cache
+def plain() -> Array:
+    """Return a five in MNIST's layout, (28, 28)."""
+    return read(saved(five()))[0][0]
+
+
+@functools.cache
+def centred() -> Bytes:
+    return np.asarray(np.rint(plain() * 255), np.uint8)
+
 
 BLACK, NOTHING = (0, 0, 0, 255), (0, 0, 0, 0)
 TURNS = ("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_90", "TRANSVERSE", "ROTATE_270")
@@ -84,7 +91,10 @@ GOOD: dict[str, Callable[[], bytes]] = {
     "WebP turned by EXIF": lambda: saved(turned(), "WEBP", exif=exif(6)),
     "AVIF turned by EXIF": lambda: saved(turned(), "AVIF", exif=exif(6)),
     "TIFF turned by EXIF": lambda: saved(turned(), "TIFF", tiffinfo={0x0112: 6}),
-    **{f"JPEG, {turn}": partial(saved, turned(turn), "JPEG", exif=exif(number)) for number, turn in enumerate(TURNS, 2)},
+    **{
+        f"JPEG, {turn}": functools.partial(saved, turned(turn), "JPEG", exif=exif(number))
+        for number, turn in enumerate(TURNS, 2)
+    },
 }
 
 
@@ -94,48 +104,48 @@ def test_every_kind_of_picture_gives_the_same_digit(kind: str) -> None:
     images, notes = read(GOOD[kind]())
     assert images.shape == (1, 28, 28)
     assert images.dtype == np.float32
-    assert np.abs(images - PLAIN).mean() < 0.03
+    assert np.abs(images - plain()).mean() < 0.03
     assert notes[-1] in {CUT, CUT.replace("13x", "14x")}
     assert (FIRST in notes) == any(word in kind for word in ("animated", "pages", "APNG", "two-picture"))
 
 
 def test_a_turned_picture_is_another_digit() -> None:
     """The test above notices a picture whose orientation was ignored."""
-    assert min(np.abs(read(saved(turned(turn)))[0] - PLAIN).mean() for turn in TURNS) > 0.05
+    assert min(np.abs(read(saved(turned(turn)))[0] - plain()).mean() for turn in TURNS) > 0.05
 
 
 @pytest.mark.parametrize(
-    ("data", "notes"),
+    ("draw", "notes"),
     [
-        (saved(five()), (DARK, CUT)),
-        (saved(five(255, 0)), (CUT,)),
-        (saved(five((255, 255), (0, 0), mode="LA")), (SHAPE, CUT)),
-        (saved(Image.fromarray(CENTRED).convert("1")), ("28x28, but there are no shades of grey (--raw uses it as is)", CUT)),
+        (five, (DARK, CUT)),
+        (lambda: five(255, 0), (CUT,)),
+        (lambda: five((255, 255), (0, 0), mode="LA"), (SHAPE, CUT)),
+        (
+            lambda: Image.fromarray(centred()).convert("1"),
+            ("28x28, but there are no shades of grey (--raw uses it as is)", CUT),
+        ),
     ],
 )
-def test_the_notes_say_what_was_done(data: bytes, notes: tuple[str, ...]) -> None:
+def test_the_notes_say_what_was_done(draw: Callable[[], Image.Image], notes: tuple[str, ...]) -> None:
     """The notes are the steps done and no others."""
-    assert read(data)[1] == notes
+    assert read(saved(draw()))[1] == notes
 
 
-MASK = (CENTRED == 255).astype(np.uint8)
 SIXTEEN = "values of 16 bits up to 255, read as 8 bits"
 
 
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize(
-    ("pixels", "expected", "notes"),
-    [
-        (MASK, MASK * 255, {values.BINARY}),
-        (MASK.astype(np.uint16), MASK * 255, {values.BINARY, SIXTEEN}),
-        (CENTRED.astype(np.uint16), CENTRED, {SIXTEEN}),
-    ],
+    ("dtype", "divisor", "notes"),
+    [(np.uint8, 255, {values.BINARY}), (np.uint16, 255, {values.BINARY, SIXTEEN}), (np.uint16, 1, {SIXTEEN})],
 )
-def test_values_far_below_the_full_scale(pixels: Any, expected: Any, notes: set[str], raw: bool) -> None:
+def test_values_far_below_the_full_scale(dtype: type[np.unsignedinteger], divisor: int, notes: set[str], raw: bool) -> None:
     """Masks with values 0 and 1, and arrays of bytes saved with 16 bits, are not almost black pictures."""
+    levels = centred() // divisor
+    pixels = levels.astype(dtype)
     data = saved(Image.fromarray(pixels))
     images, found = read(data, raw=raw)
-    np.testing.assert_array_equal(images, read(saved(Image.fromarray(expected)), raw=raw)[0])
+    np.testing.assert_array_equal(images, read(saved(Image.fromarray(levels * np.uint8(divisor))), raw=raw)[0])
     assert notes <= set(found)
     grey = decode.read_grey(data, name="x").grey  # of an image in a set: bits are converted, masks not
     np.testing.assert_array_equal(grey, pixels / np.float32(255))
@@ -145,8 +155,8 @@ def test_values_far_below_the_full_scale(pixels: Any, expected: Any, notes: set[
 @pytest.mark.parametrize("raw", [False, True])
 def test_an_exported_image_comes_back_to_the_bit(mode: str, raw: bool) -> None:
     """A 28x28 picture that is light on dark is v / 255 in float32, unchanged, in any mode that keeps grey."""
-    images, _ = read(saved(Image.fromarray(CENTRED).convert(mode)), raw=raw)
-    assert np.array_equal(images[0], CENTRED / np.float32(255))
+    images, _ = read(saved(Image.fromarray(centred()).convert(mode)), raw=raw)
+    assert np.array_equal(images[0], centred() / np.float32(255))
 
 
 def test_raw_changes_no_polarity_and_lays_transparency_on_black() -> None:

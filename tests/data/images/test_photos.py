@@ -14,6 +14,7 @@ from mnistae.data.sets import resolve
 from mnistae.data.sets.dataset import Split
 from mnistae.model import backend
 from mnistae.store import runs
+from tests.conftest import REAL_MNIST
 from tests.support.images import read, saved
 from tests.support.photos import PHOTOS
 
@@ -46,7 +47,7 @@ def errors(images: Array, originals: Array | None = None) -> Array:
     return np.asarray(((network.reconstruct(images) - (images if originals is None else originals)) ** 2).mean(axis=1))
 
 
-@pytest.mark.parametrize("source", ["digits", "real_mnist"])
+@pytest.mark.parametrize("source", ["real_mnist" if REAL_MNIST.is_dir() else "digits"])
 @pytest.mark.parametrize("kind", PHOTOS)
 def test_a_photo_of_a_digit(request: pytest.FixtureRequest, kind: str, source: str) -> None:
     """On average a photo is as good as its digit, and its reconstruction is the digit; each photo is, if it is of MNIST."""

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-import torchvision
 
 from mnistae.data.sets import registry
 from mnistae.data.sets.registry import DATASETS, ROLES, DatasetInfo
@@ -26,7 +25,9 @@ def test_entry(entry: DatasetInfo) -> None:
 @each_entry
 def test_torchvision(entry: DatasetInfo) -> None:
     """The classes are those of torchvision's tables, and the first mirror is torchvision's, over https."""
-    table = getattr(torchvision.datasets, entry.torchvision)
+    from torchvision import datasets
+
+    table = getattr(datasets, entry.torchvision)
     by_split = getattr(table, "classes_split_dict", {})
     classes = by_split.get(entry.name.removeprefix("emnist-"), getattr(table, "classes", []))
     assert not entry.classes or list(entry.classes) == classes

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,18 +56,27 @@ def test_partial_user_folder(own: Path, tiny: Path, mirror: Mirror, monkeypatch:
     assert caught.value.hint == "add what is missing, with or without .gz, or unset MNISTAE_DATA_DIR to download the data set"
 
 
-@pytest.mark.parametrize(("damage", "requests"), [(Path.unlink, 1), (lambda path: path.write_bytes(b"damaged"), 4)])
+@pytest.mark.parametrize(
+    ("content", "error", "fetched"), [(None, "downloads are disabled", FILES[2:3]), (b"damaged", "is damaged", FILES)]
+)
 def test_unusable_download(
-    own: Path, mirror: Mirror, digits: Digits, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], object], requests: int
+    own: Path,
+    mirror: Mirror,
+    digits: Digits,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes | None,
+    error: str,
+    fetched: Sequence[str],
 ) -> None:
     """An incomplete download is completed, a damaged one fetched again; offline both are errors."""
-    damage(own / f"{FILES[2]}.gz")
+    path = own / f"{FILES[2]}.gz"
+    path.write_bytes(content) if content else path.unlink()
     monkeypatch.setenv("MNISTAE_OFFLINE", "1")
-    with pytest.raises(DataError, match="downloads are disabled" if requests == 1 else "is damaged"):
+    with pytest.raises(DataError, match=error):
         resolve.open_dataset("mnist").length(Split.TRAIN)
     monkeypatch.setenv("MNISTAE_OFFLINE", "0")
     assert_is_tiny(resolve.open_dataset("mnist"), digits)
-    assert mirror.requests == [f"/{name}.gz" for name in (FILES[2:3] if requests == 1 else FILES)]
+    assert mirror.requests == [f"/{name}.gz" for name in fetched]
 
 
 def test_not_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:

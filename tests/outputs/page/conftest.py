@@ -1,5 +1,9 @@
 """One report for all tests of this folder."""
 
+import functools
+from collections.abc import Iterator
+
+import jinja2
 import numpy as np
 import pytest
 
@@ -12,6 +16,15 @@ from mnistae.outputs.page import content
 from mnistae.outputs.page.content import Content
 from mnistae.store import builtin, runs
 from tests.conftest import write_idx
+
+
+@pytest.fixture(scope="package", autouse=True)
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compile the template once, not for every page."""
+    cache = jinja2.FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jinja2, "Environment", functools.partial(jinja2.Environment, bytecode_cache=cache))
+        yield
 
 
 @pytest.fixture(scope="session")

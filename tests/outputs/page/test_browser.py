@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ def write(folder: Path, report: Content) -> Path:
 
 @pytest.fixture(scope="module")
 def opened(report: Content, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    with playwright.sync_playwright() as driver:
+    compress = zlib.compress
+    with pytest.MonkeyPatch.context() as patch, playwright.sync_playwright() as driver:
+        patch.setattr(zlib, "compress", lambda data, _level: compress(data, 1))  # the best compression takes half a second
         try:  # containers may forbid the browser's sandbox and give it little shared memory
             browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
         except playwright.Error as error:

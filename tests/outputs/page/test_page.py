@@ -128,9 +128,7 @@ def test_foreign_text_is_text(report: Content, tmp_path: Path, monkeypatch: pyte
     """
     monkeypatch.setattr(page, "pack", len)  # deflating 2.5 MB takes time
     monkeypatch.setattr(image_io, "png", lambda _image: b"")  # as do 100 images
-    escaped, bare = (jinja2.FileSystemBytecodeCache(str(tmp_path), pattern) for pattern in ("%s.escaped", "%s.bare"))
-    environment = jinja2.Environment
-    monkeypatch.setattr(jinja2, "Environment", functools.partial(environment, bytecode_cache=escaped))
+    monkeypatch.setattr(page, "escape", functools.cache(page.escape))
     labels = np.where(np.arange(len(report.map.labels)) % 7, report.map.labels % 10, NO_LABEL).astype(np.uint8)
     own = replace(report, map=replace(report.map, labels=labels))
     plain = Elements(page.render(*hostile(own, "plain")))
@@ -141,7 +139,8 @@ def test_foreign_text_is_text(report: Content, tmp_path: Path, monkeypatch: pyte
         names = json.loads(found.raw["script application/json"])["names"]
         words = [word for kind in names.values() for pair in kind for word in pair]
         assert not STEERING.search("".join([found.text, *words])), text
-    changes: dict[str, Any] = {"autoescape": False, "bytecode_cache": bare}
+    environment = jinja2.Environment
+    changes: dict[str, Any] = {"autoescape": False, "bytecode_cache": jinja2.FileSystemBytecodeCache(str(tmp_path))}
     monkeypatch.setattr(jinja2, "Environment", lambda **options: environment(**(options | changes)))
     seen = sum(bool(unexpected(plain, Elements(page.render(*hostile(own, text))))) for text in PAYLOADS[:10])
     assert seen >= 6
