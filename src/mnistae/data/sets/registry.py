@@ -12,13 +12,7 @@ DEFAULT = "mnist"
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")
 """The content of the four files of a data set."""
 
-MNIST_FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-
+MNIST_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _BALANCED = tuple("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt")  # the other small letters are merged with the capitals
