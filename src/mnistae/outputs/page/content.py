@@ -80,10 +80,8 @@ def collect(
     denoised = denoiser.reconstruct(noises.add(clean, kind, level=level, seed=0))
     by_class = np.argsort(dataset.labels(split), kind="stable")
     starts = Sample.take(network, dataset, split, by_class[embedding.spread(len(by_class), STARTS)])
-    total = dataset.length(Split.TRAIN)
-    ranges = checkpoint.metadata.unit_ranges or inference.unit_ranges(
-        inference.encode_uint8(network, dataset.images(Split.TRAIN))
-    )
+    train = dataset.images(Split.TRAIN)
+    ranges = checkpoint.metadata.unit_ranges or inference.unit_ranges(inference.encode_uint8(network, train))
     return Content(
         checkpoint=checkpoint,
         dataset=dataset,
@@ -98,7 +96,7 @@ def collect(
         points=embedding.spread(len(shown.codes), POINTS),
         ranges=ranges,
         starts=starts,
-        neighbours=Sample.take(network, dataset, Split.TRAIN, embedding.spread(total, NEIGHBOURS)),
+        neighbours=Sample.take(network, dataset, Split.TRAIN, embedding.spread(len(train), NEIGHBOURS)),
         denoised=_denoised(denoiser, to_float(starts.images[::EVERY])),
     )
 
