@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import gzip
 import inspect
+import json
 import os
 import re
 import shutil
@@ -50,6 +51,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("mnistae")
 
+Digits = dict[str, np.ndarray]
+"""Arrays by their roles, from `train_images` to `test_labels`."""
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 REAL_MNIST = SHARED / "data" / "mnist"
 REFERENCE = SHARED / "reference" / "lab-MLP.8.pth"
@@ -95,7 +99,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(scope="session")
-def digits() -> dict[str, np.ndarray]:
+def digits() -> Digits:
     """Tiny train and test arrays, drawn by the product: images (N, 28, 28) of bytes, labels (N,)."""
     from mnistae.data.sets import glyphs
 
@@ -110,7 +114,7 @@ def idx_bytes(array: np.ndarray) -> bytes:
     return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
 
 
-def write_idx(folder: Path, digits: dict[str, np.ndarray], *, compress: bool = False) -> Path:
+def write_idx(folder: Path, digits: Digits, *, compress: bool = False) -> Path:
     """Write the tiny data under MNIST's file names."""
     from mnistae.data.sets.registry import DATASETS, ROLES
 
@@ -122,13 +126,13 @@ def write_idx(folder: Path, digits: dict[str, np.ndarray], *, compress: bool = F
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, digits: dict[str, np.ndarray]) -> Path:
+def tiny(tmp_path: Path, digits: Digits) -> Path:
     """A folder of raw IDX files named `tiny`: given as a path, a data set of its own."""
     return write_idx(tmp_path / "tiny", digits)
 
 
 @pytest.fixture
-def entry(digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> "DatasetInfo":
+def entry(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> "DatasetInfo":
     """MNIST's entry with the sums of the tiny files, in the catalogue."""
     from mnistae.data.sets.registry import DATASETS
     from tests.support.downloads import archives, sums
@@ -138,7 +142,7 @@ def entry(digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> "Da
 
 
 @pytest.fixture
-def mirror(entry: "DatasetInfo", digits: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> "Iterator[Mirror]":
+def mirror(entry: "DatasetInfo", digits: Digits, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Mirror]":
     """A mirror of the tiny files as MNIST's, and the network allowed."""
     from tests.support.downloads import archives
     from tests.support.http_mirror import Mirror
@@ -168,6 +172,12 @@ def real_mnist(monkeypatch: pytest.MonkeyPatch, home: Path, mnist_cache: Path) -
 
 Result = client.Result
 Cli = Callable[..., Result]
+
+
+def document(answer: Result) -> Any:
+    """Return the JSON document of a successful command."""
+    assert answer.code == 0, answer.err
+    return json.loads(answer.out)
 
 
 @pytest.fixture
@@ -228,7 +238,7 @@ def run_program_in_pty(command: list[str], **environment: str) -> tuple[int, str
 
 
 @pytest.fixture(scope="session")
-def trained_store(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray], forks: client.ForkServer) -> Path:
+def trained_store(tmp_path_factory: pytest.TempPathFactory, digits: Digits, forks: client.ForkServer) -> Path:
     """A store with the run `tiny`, trained for two epochs on tiny data. No test changes it."""
     folder = tmp_path_factory.mktemp("trained")
     data = write_idx(folder / "tiny", digits)

@@ -9,16 +9,9 @@ from mnistae.cli.console import format_table
 from tests.conftest import Cli, run_cli, run_in_pty
 
 RESULTS = [
-    *(
-        "reconstruct 1",
-        "denoise 1 -c tiny",
-        "interpolate 1 2",
-        "traverse 1 -n 2 --unit 0",
-        "evaluate",
-        "summary",
-        "summary -c tiny",
-    ),
-    *("history", "checkpoints list", "checkpoints show", "checkpoints path", "checkpoints verify", "datasets list"),
+    *("reconstruct 1", "denoise 1 -c tiny", "interpolate 1 2", "traverse 1 -n 2 --unit 0", "evaluate", "summary"),
+    *("summary -c tiny", "history", "datasets list"),
+    *("checkpoints list", "checkpoints show", "checkpoints path", "checkpoints verify"),
 ]
 
 

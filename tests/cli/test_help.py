@@ -43,12 +43,6 @@ def test_paragraphs_fill_the_lines(cli: Cli) -> None:
     assert f"{first.split()[-1]} {second.split()[0]}" in cli("denoise", "--help").out
 
 
-def test_the_reference_has_every_command() -> None:
-    """docs/cli.md has a section for each command."""
-    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^## `mnistae (.*)`$", text, re.MULTILINE)) == set(COMMANDS)
-
-
 def test_version_is_the_packages(cli: Cli) -> None:
     """The version stands in one place."""
     assert cli("--version").out == cli("-V").out == f"mnistae {mnistae.__version__}\n"

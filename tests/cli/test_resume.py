@@ -42,9 +42,7 @@ def test_time_limit(cli: Cli, tiny: Path, home: Path) -> None:
     assert run_files(home, "cut") == run_files(home, "whole")
 
 
-def test_run_that_another_process_has_started(
-    cli: Cli, trained_store: Path, trained: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_started_by_another_process(cli: Cli, trained_store: Path, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that was missing at first and is there once it is locked is continued, not refused as one that exists."""
     exists, answers = runs.exists, iter([False])
     monkeypatch.setattr(runs, "exists", lambda name: next(answers, exists(name)))

@@ -51,9 +51,7 @@ def test_limit(tmp_path: Path, groups: str, files: dict[str, str], expected: int
         (2, {"OMP_NUM_THREADS": "4", "OMP_WAIT_POLICY": "active"}, {"OMP_NUM_THREADS": "4", "OMP_WAIT_POLICY": "active"}),
     ],
 )
-def test_environment(
-    monkeypatch: pytest.MonkeyPatch, limit: int | None, given: dict[str, str], expected: dict[str, str]
-) -> None:
+def test_threads(monkeypatch: pytest.MonkeyPatch, limit: int | None, given: dict[str, str], expected: dict[str, str]) -> None:
     """Idle threads sleep, and there are no more than the limit, unless the user has set something else."""
     environment = dict(given)
     monkeypatch.setattr(cpus, "limit", lambda: limit)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import zipfile
 
 import numpy as np
 import pytest
@@ -12,6 +11,8 @@ from mnistae.core.errors import DataError
 from mnistae.outputs import code_io
 from mnistae.outputs.code_io import BLOCK, FORMATS, Block
 from mnistae.outputs.code_text import HINT, MAX_JSON, MAX_ROW, RIGHT_CHECKPOINT
+from tests.support.images import npy
+from tests.support.weight_files import zipped
 
 WIDTH = 3
 
@@ -124,7 +125,7 @@ def test_what_a_text_holds(data: bytes, codes: list[list[float]], note: list[str
 def test_arrays_of_any_real_type_and_order_are_read(kind: str) -> None:
     """An .npy file and the array of an .npz file, alone or named codes, are read whatever their type and order."""
     array = np.asfortranarray(CODES) if kind == "F" else np.array(CODES).astype(kind)
-    for data in (npy_of(array), npz_of(arr_0=array), npz_of(labels=np.arange(3), codes=array)):
+    for data in (npy(array), npz_of(arr_0=array), npz_of(labels=np.arange(3), codes=array)):
         assert (read(data) == array).all()
 
 
@@ -133,7 +134,7 @@ def test_axes_of_length_one_are_dropped(shape: tuple[int, ...]) -> None:
     """A single code, and arrays with axes of length 1, are read, and what they are read as is reported."""
     notes: list[str] = []
     array = np.random.default_rng(0).random(shape, np.float32)
-    assert (read(npy_of(array), notes) == array.reshape(-1, 3)).all()
+    assert (read(npy(array), notes) == array.reshape(-1, 3)).all()
     assert notes == [f"x: array of shape {shape} read as {array.size // 3} code{'s' * (array.size > 3)}"]
 
 
@@ -145,22 +146,12 @@ def test_array_beside_the_codes() -> None:
     assert notes == ["x: array 'codes' read, skipped: images"]
 
 
-def archive(name: str) -> bytes:
-    with zipfile.ZipFile(stream := io.BytesIO(), "w") as file:
-        file.writestr(name, b"")
-    return stream.getvalue()
-
-
-def npy_of(array: object) -> bytes:
-    np.save(stream := io.BytesIO(), array)  # type: ignore[arg-type]
-    return stream.getvalue()
-
-
 def npz_of(**arrays: object) -> bytes:
     np.savez_compressed(stream := io.BytesIO(), **arrays)  # type: ignore[arg-type]
     return stream.getvalue()
 
 
+PYTORCH_FILE = zipped({"x/data.pkl": b""})
 BAD = {
     b"1\n2\n": "code 0 in x has 1 value, expected 3",
     b"[1,2,3]\n[1,2,3,4]": "code 1 in x has 4 values, expected 3",
@@ -198,18 +189,18 @@ BAD = {
     b"<!DOCTYPE html>": "x is a web page",
     b"PK\x03\x04": "cannot read the .npz file x",
     b"\x93NUMPY\x01\x00": "malformed .npy",
-    npy_of(np.zeros((2, 4))): r"shape \(2, 4\).* in x",
-    npy_of(np.zeros((2, 3, 3))): r"shape \(2, 3, 3\)",
-    npy_of(np.zeros((3, 1))): r"shape \(3, 1\)",
-    npy_of(np.zeros((2, 3), complex)): "type complex128",
-    npy_of(np.array([["1", "2", "3"]])): "type <U1",
-    npy_of(np.array([[1, 2, np.inf]])): "not finite",
-    npy_of(np.ones((5, 3)))[:-1]: "x is truncated .0 of 5 codes",
-    npy_of(np.ones((5, 3))) + b"x": "trailing data after 5 codes in x",
-    npy_of(np.ones((5, 3), order="F"))[:-1]: "x is truncated or oversized, or in Fortran order",
+    npy(np.zeros((2, 4))): r"shape \(2, 4\).* in x",
+    npy(np.zeros((2, 3, 3))): r"shape \(2, 3, 3\)",
+    npy(np.zeros((3, 1))): r"shape \(3, 1\)",
+    npy(np.zeros((2, 3), complex)): "type complex128",
+    npy(np.array([["1", "2", "3"]])): "type <U1",
+    npy(np.array([[1, 2, np.inf]])): "not finite",
+    npy(np.ones((5, 3)))[:-1]: "x is truncated .0 of 5 codes",
+    npy(np.ones((5, 3))) + b"x": "trailing data after 5 codes in x",
+    npy(np.ones((5, 3), order="F"))[:-1]: "x is truncated or oversized, or in Fortran order",
     npz_of(z=np.zeros((2, 3)), labels=np.zeros(2)): "x has 2 arrays, none of them called 'codes': z, labels",
-    archive("x/data.pkl"): "x is a PyTorch file, not an",
-    archive("xl/workbook.xml"): "x is a spreadsheet, not an",
+    PYTORCH_FILE: "x is a PyTorch file, not an",
+    zipped({"xl/workbook.xml": b""}): "x is a spreadsheet, not an",
     b"BZh91AY&SY": "x is a bzip2 archive, not a file of codes",
 }
 
@@ -220,7 +211,7 @@ HINTS = {
     b"1,2\n": RIGHT_CHECKPOINT,
     b"1,5,2,5,0,5\n": f"{RIGHT_CHECKPOINT}; if the decimal points are commas, separate the values by semicolons",
     b"0,1.5,2.5,3.5\n": f"{RIGHT_CHECKPOINT}; if only some of the columns are the code, name them c0 to c2 in a header",
-    archive("x/data.pkl"): "save the codes as CSV, or with np.save(FILE, codes)",
+    PYTORCH_FILE: "save the codes as CSV, or with np.save(FILE, codes)",
     b"BZh91AY&SY": "unpack it, and give the file in it",
 }
 

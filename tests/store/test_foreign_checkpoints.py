@@ -12,17 +12,7 @@ from hypothesis import strategies as st
 from mnistae.core.config import TrainConfig
 from mnistae.core.errors import CheckpointError
 from mnistae.store import format as checkpoint_format
-from tests.support.checkpoint_bytes import (
-    MODEL_FILE,
-    arrays,
-    assembled,
-    described,
-    forged,
-    head,
-    own_header,
-    own_text,
-    passes,
-)
+from tests.support.checkpoint_bytes import MODEL_FILE, arrays, assembled, described, forged, head, own_header, own_text, passes
 from tests.support.client import log_result, trials
 
 
@@ -123,9 +113,7 @@ REFUSED: dict[str, list[tuple[bytes, str]]] = {
 
 
 @pytest.mark.parametrize(
-    ("data", "message", "hint"),
-    [(*row, hint) for hint, rows in REFUSED.items() for row in rows],
-    ids=itertools.count(),
+    ("data", "message", "hint"), [(*row, hint) for hint, rows in REFUSED.items() for row in rows], ids=itertools.count()
 )
 def test_forged_files(data: bytes, message: str, hint: str) -> None:
     """T3: metadata and tensors that are not ours are refused although the digest is right, and the message names them."""

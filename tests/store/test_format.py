@@ -10,17 +10,7 @@ from mnistae.core.arrays import Array
 from mnistae.core.config import ModelConfig, TrainConfig
 from mnistae.core.records import EpochRecord, Metadata, UnitRange
 from mnistae.store import format as checkpoint_format
-from tests.support.checkpoint_bytes import (
-    MODEL_FILE,
-    SMALL,
-    STATE_FILE,
-    arrays,
-    head,
-    metadata,
-    own_header,
-    passes,
-    state,
-)
+from tests.support.checkpoint_bytes import MODEL_FILE, SMALL, STATE_FILE, arrays, head, metadata, own_header, passes, state
 from tests.support.client import log_result, trials
 from tests.support.resource_limits import Costs
 

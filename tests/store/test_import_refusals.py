@@ -120,10 +120,10 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {  # bytes are a file, an
         (
             without("fc1.weight") | {"fc1.weight_g": torch.zeros(16, 1)},
             "its layers are parametrised, as by weight normalisation or pruning: fc1.weight_g (16, 1)",
-        ),
+        )
     ],
     f"for Keras, {foreign.SAVE_KERAS}": [
-        ({name: array.T for name, array in arrays().items()}, "all matrices are transposed, as those of Keras and JAX"),
+        ({name: array.T for name, array in arrays().items()}, "all matrices are transposed, as those of Keras and JAX")
     ],
     "must be an integer from 1 to 2,048": [
         (deep(784, 2049, 2, 2049, 784), "unsupported network size (invalid value for --hidden: 2049)")
@@ -166,19 +166,15 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {  # bytes are a file, an
         (b"PK\x03\x04" + bytes(100), ODD_ZIP),
         (saved(weights())[:20_000], ODD_ZIP),
     ],
-    foreign.SAVE_KERAS: [
-        (b"\x89HDF\r\n\x1a\n" + bytes(100), "it is an HDF5 file"),
-    ],
-    "save the arrays by name: np.savez(FILE, **arrays)": [
-        (b"\x93NUMPY\x01\0", "it is an .npy array"),
-    ],
+    foreign.SAVE_KERAS: [(b"\x89HDF\r\n\x1a\n" + bytes(100), "it is an HDF5 file")],
+    "save the arrays by name: np.savez(FILE, **arrays)": [(b"\x93NUMPY\x01\0", "it is an .npy array")],
     "unpack it, and give the file in it": [
         (zipped({"empty program": b""}), "it is a zip archive of 'empty program'"),
         (bytes(257) + b"ustar\x0000", "it is a tar archive"),
         (b"BZh91AY&SY", "it is a bzip2 archive"),
     ],
     "save it again with torch.save and its default protocol": [
-        (saved(weights(), pickle_protocol=4), "it is written with pickle protocol 4, which cannot be read safely"),
+        (saved(weights(), pickle_protocol=4), "it is written with pickle protocol 4, which cannot be read safely")
     ],
 }
 

@@ -44,9 +44,7 @@ def under(prefix: str) -> tuple[str, ...]:
     return mapping(*(f"{prefix}fc{number}" for number in range(1, 5)))
 
 
-def check_import(
-    path: Path, expected: dict[str, Tensor], sizes: ModelConfig = SIZES, notes: tuple[str, ...] | None = None
-) -> None:
+def check(path: Path, expected: dict[str, Tensor], sizes: ModelConfig = SIZES, notes: tuple[str, ...] | None = None) -> None:
     """Import the file, and compare all that comes of it."""
     found = importer.read(path)
     assert found.metadata == Metadata(sizes, source=f"import {path.name}")
@@ -113,7 +111,7 @@ OPTIMIZER = {"state": {n: {"exp_avg": tensor} for n, tensor in enumerate(weights
 def test_what_others_write(tmp_path: Path, content: object, notes: tuple[str, ...] | None, zipped: bool) -> None:
     """The network is found whatever its names and wherever it is, in float32 and to the bit, and the mapping is said."""
     torch.save(content, tmp_path / "lab.pth", _use_new_zipfile_serialization=zipped)
-    check_import(tmp_path / "lab.pth", weights(), notes=notes)
+    check(tmp_path / "lab.pth", weights(), notes=notes)
 
 
 @pytest.mark.parametrize("zeros", [np.zeros(SIZES.hidden, np.float32), torch.zeros(SIZES.hidden)], ids=["array", "tensor"])
@@ -122,7 +120,7 @@ def test_one_array_under_two_names(tmp_path: Path, zeros: object) -> None:
     shared = weights() | {"fc1.bias": zeros, "fc3.bias": zeros}
     for content in (shared, list(shared.items())):
         torch.save(content, tmp_path / "lab.pth")
-        check_import(tmp_path / "lab.pth", weights() | dict.fromkeys(("fc1.bias", "fc3.bias"), torch.zeros(SIZES.hidden)))
+        check(tmp_path / "lab.pth", weights() | dict.fromkeys(("fc1.bias", "fc3.bias"), torch.zeros(SIZES.hidden)))
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
@@ -130,7 +128,7 @@ def test_other_precisions(tmp_path: Path, kind: torch.dtype) -> None:
     """Weights of other floating-point types are converted to float32."""
     content = {name: tensor.to(kind) for name, tensor in weights().items()}
     torch.save(content, tmp_path / "lab.pth")
-    check_import(tmp_path / "lab.pth", content)
+    check(tmp_path / "lab.pth", content)
 
 
 @pytest.mark.parametrize("sizes", [ModelConfig(*sizes) for sizes in ((1, 1), (3, 40), (784, 4), (9, 9))], ids=str)
@@ -145,18 +143,18 @@ def test_other_sizes(tmp_path: Path, sizes: ModelConfig) -> None:
     ):
         data = safetensors.torch.save({name.replace(name[:3], names[int(name[2]) - 1]): own[name] for name in own})
         (tmp_path / "other.safetensors").write_bytes(data)
-        check_import(tmp_path / "other.safetensors", own, sizes)
+        check(tmp_path / "other.safetensors", own, sizes)
     in_order = {name.replace(name[:3], ("hidden1", "code", "hidden2", "out")[int(name[2]) - 1]): own[name] for name in own}
     for content in (in_order, list(own.values()), [*list(own.values())[::2], *list(own.values())[1::2]]):
         torch.save(content, tmp_path / "list.pth")
-        check_import(tmp_path / "list.pth", own, sizes)
+        check(tmp_path / "list.pth", own, sizes)
 
 
 def test_plain_safetensors(tmp_path: Path) -> None:
     """A plain safetensors file is taken, also with a header whose length begins as a pickle does."""
     files = [safetensors.torch.save(prefixed("model."), {"note": "x" * padding}) for padding in range(0, 257, 8)]
     (tmp_path / "lab.safetensors").write_bytes(next(data for data in files if data[0] == 0x80))
-    check_import(tmp_path / "lab.safetensors", weights())
+    check(tmp_path / "lab.safetensors", weights())
 
 
 def test_safetensors_without_names_for_parts(tmp_path: Path) -> None:
@@ -164,9 +162,7 @@ def test_safetensors_without_names_for_parts(tmp_path: Path) -> None:
     parts = {"weight": "net/matrix{}", "bias": "net/offset{}"}
     data = {parts[name[4:]].format(name[2]): tensor for name, tensor in weights().items()}
     (tmp_path / "lab.safetensors").write_bytes(safetensors.torch.save(data))
-    check_import(
-        tmp_path / "lab.safetensors", weights(), notes=mapping(*(f"net.matrix{n} with net.offset{n}" for n in range(1, 5)))
-    )
+    check(tmp_path / "lab.safetensors", weights(), notes=mapping(*(f"net.matrix{n} with net.offset{n}" for n in range(1, 5))))
 
 
 def test_npz(tmp_path: Path) -> None:
@@ -176,12 +172,12 @@ def test_npz(tmp_path: Path) -> None:
     np.savez(tmp_path / "keras.npz", *(array.T for array in arrays().values()))
     assert refusal(tmp_path / "keras.npz")[1] == f"for Keras, {foreign.SAVE_KERAS}"
     (tmp_path / "own.npz").write_bytes(export.encode(arrays(), "npz"))
-    check_import(tmp_path / "own.npz", weights(), notes=())
+    check(tmp_path / "own.npz", weights(), notes=())
     listed = mapping(*(f"arr_{n} with arr_{n + 1}" for n in range(0, 8, 2)))
     np.savez_compressed(tmp_path / "list.npz", *arrays().values())
-    check_import(tmp_path / "list.npz", weights(), notes=listed)
+    check(tmp_path / "list.npz", weights(), notes=listed)
     np.savez(tmp_path / "list.npz", *(array if array.ndim == 2 else array[:, None] for array in arrays().values()))
-    check_import(tmp_path / "list.npz", weights(), notes=listed)
+    check(tmp_path / "list.npz", weights(), notes=listed)
 
 
 def test_our_own_file(tmp_path: Path) -> None:

@@ -21,10 +21,7 @@ from tests.support.photos import light
 DIGITS = {
     "one": [[(0.56, 0.1), (0.46, 0.9)]],
     "two": [[(0.3, 0.3), (0.4, 0.14), (0.58, 0.12), (0.68, 0.28), (0.6, 0.46), (0.28, 0.86), (0.74, 0.84)]],
-    "five": [
-        [(0.36, 0.2), (0.33, 0.46), (0.56, 0.43), (0.68, 0.6), (0.6, 0.78), (0.32, 0.8)],
-        [(0.4, 0.12), (0.72, 0.1)],
-    ],
+    "five": [[(0.36, 0.2), (0.33, 0.46), (0.56, 0.43), (0.68, 0.6), (0.6, 0.78), (0.32, 0.8)], [(0.4, 0.12), (0.72, 0.1)]],
     "zero": [[(0.5, 0.1), (0.3, 0.3), (0.28, 0.7), (0.46, 0.9), (0.66, 0.74), (0.7, 0.3), (0.5, 0.1)]],
 }
 
@@ -123,11 +120,7 @@ def dashed() -> Array:
 
 @pytest.mark.parametrize(
     ("picture", "is_thickened"),
-    [
-        (1 - strokes("two", 300, width=0.005), True),
-        (1 - strokes("two", 300, width=0.15), False),
-        (dashed(), True),
-    ],
+    [(1 - strokes("two", 300, width=0.005), True), (1 - strokes("two", 300, width=0.15), False), (dashed(), True)],
 )
 def test_hairlines_and_broad_pens_leave_a_whole_digit(picture: Array, is_thickened: bool) -> None:
     """However broad the pen, the digit is 20 high and unbroken: something in each of its rows. Fine strokes are widened."""

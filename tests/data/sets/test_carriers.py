@@ -143,6 +143,10 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
     return "\n".join([header, *lines] if header else lines) + "\n"
 
 
+UNICODE_TEXT = text(LABELS, ROWS, separator="\t", header=HEADER.replace(",", "\t")).encode("utf-16")
+"""As Excel writes it: with a byte-order mark and tabs."""
+
+
 @pytest.mark.parametrize(
     ("name", "data", "labels", "note"),
     [
@@ -187,21 +191,15 @@ def text(*columns: object, separator: str = ",", header: str = "") -> str:
         ),
         ("a.csv", "\ufeff" + text(LABELS[:5], ROWS[:5]) + "\ufeff" + text(LABELS[5:], ROWS[5:]), LABELS, ""),
         ("my_femnist_train.csv", text(LABELS, ROWS), LABELS, ""),
+        *((name, UNICODE_TEXT, LABELS, "") for name in ("a.txt", "a.tsv.gz")),
     ],
 )
-def test_csv(tmp_path: Path, name: str, data: str, labels: np.ndarray, note: str) -> None:
+def test_csv(tmp_path: Path, name: str, data: str | bytes, labels: np.ndarray, note: str) -> None:
     """A header, the place of the labels, an index, separators, quotes and the range do not matter; the name shows the split."""
     path = tmp_path / name
-    path.write_bytes(gzip.compress(data.encode()) if name.endswith(".gz") else data.encode())
+    data = data.encode() if isinstance(data, str) else data
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     check(path, labels, split="test" if "test" in name else "train", notes=(note,))
-
-
-@pytest.mark.parametrize("name", ["a.txt", "a.tsv.gz"])
-def test_utf16(tmp_path: Path, name: str) -> None:
-    """Excel's "Unicode text" has a byte-order mark and tabs."""
-    data = text(LABELS, ROWS, separator="\t", header=HEADER.replace(",", "\t")).encode("utf-16")
-    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    check(tmp_path / name)
 
 
 @pytest.mark.parametrize(

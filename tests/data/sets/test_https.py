@@ -43,9 +43,7 @@ def test_https(tls: tuple[ssl.SSLContext, str], folder: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("behaviour", ["drip", "truncated"])
-def test_https_that_misbehaves(
-    behaviour: str, tls: tuple[ssl.SSLContext, str], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_limits_hold(behaviour: str, tls: tuple[ssl.SSLContext, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limits hold under TLS as well."""
     monkeypatch.setenv("SSL_CERT_FILE", tls[1])
     with Mirror(FILES, behaviour, tls=tls[0]) as mirror, pytest.raises(DataError) as caught:

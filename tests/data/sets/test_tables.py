@@ -18,6 +18,7 @@ from mnistae.core.files import kinds
 from mnistae.data.sets import tables
 from tests.support.hostile import Canary
 from tests.support.images import npy
+from tests.support.weight_files import zipped
 
 Digits = dict[str, np.ndarray]
 
@@ -33,9 +34,7 @@ def few(digits: Digits) -> Digits:
 
 def npz(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
     """Write a zip of members that need not be arrays."""
-    with zipfile.ZipFile(path, "w", method) as archive:
-        for name, data in members.items():
-            archive.writestr(f"{name}.npy", data)
+    path.write_bytes(zipped({f"{name}.npy": data for name, data in members.items()}, method))
     return path
 
 
@@ -94,10 +93,7 @@ def test_without_protection_the_object_runs() -> None:
             {"a": np.zeros((5, 28, 28)), "b": np.zeros((5, 784), "u1")},
             "several arrays of images in '{path}': 'a' (5, 28, 28) float64, 'b' (5, 784) uint8",
         ),
-        (
-            {"a": np.zeros(5), "b": np.array({})},
-            "no array of images in '{path}': 'a' (5,) float64, 'b' it has pickled objects",
-        ),
+        ({"a": np.zeros(5), "b": np.array({})}, "no array of images in '{path}': 'a' (5,) float64, 'b' it has pickled objects"),
         ({"a": np.zeros((5, 32, 32))}, "unsupported array shape (5, 32, 32): '{path}'"),
     ],
 )
@@ -149,9 +145,7 @@ def test_other_files(tmp_path: Path, name: str, data: bytes, message: str) -> No
 def test_zip_without_arrays(tmp_path: Path, names: tuple[str, ...], found: str) -> None:
     """A zip archive without arrays is named by what is in it."""
     path = tmp_path / "a.npz"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in names:
-            archive.writestr(name, "")
+    path.write_bytes(zipped(dict.fromkeys(names, b"")))
     assert refusal(path) == f"no arrays in '{path}': it is {found}"
 
 
