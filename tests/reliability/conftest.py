@@ -38,9 +38,6 @@ def open_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="mnistae-"))
     folder.chmod(0o777)
     yield folder
-    for path in [folder, *folder.rglob("*")]:
-        if path.is_dir() and not path.is_symlink():
-            path.chmod(0o777)
     shutil.rmtree(folder)
 
 

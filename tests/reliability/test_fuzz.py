@@ -1,7 +1,5 @@
 """Row C5: the readers of foreign bytes under coverage-guided fuzzing, and what it has found, replayed."""
 
-import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -10,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.reliability import fuzz
-from tests.support.client import LONG, log_result, trials
+from tests.support.client import LONG, ROOT, log_result, trials
 from tests.support.resource_limits import Costs
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -48,18 +46,9 @@ def test_corpus_control(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("reader", fuzz.READERS)
 def test_fuzzing(reader: str, tmp_path: Path) -> None:
     """C5: minutes of coverage-guided fuzzing bring nothing out of a reader but its error."""
-    if importlib.util.find_spec("atheris") is None:
-        pytest.skip("atheris is not installed: pip install --group fuzz")
+    pytest.importorskip("atheris", reason="atheris is not installed: pip install --group fuzz")
     command = [sys.executable, "-m", "tests.reliability.fuzz", reader, str(SECONDS), str(tmp_path), str(CORPUS / reader)]
-    done = subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS + 300,
-        cwd=Path(__file__).resolve().parents[2],
-        env=os.environ,
-    )
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=SECONDS + 300, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     runs = re.search(r"stat::number_of_executed_units:\s*([0-9]+)", done.stderr)
     assert runs is not None

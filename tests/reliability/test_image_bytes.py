@@ -35,7 +35,7 @@ def edited(data: bytes, edits: list[tuple[float, bytes, int]]) -> bytes:
 
 def test_damage_is_an_error_or_an_image() -> None:
     """C6: whatever is damaged in a picture, it is an error or images in [0, 1], and costs little."""
-    number, costs = trials(150, 10_000), Costs()
+    number, costs = trials(75, 10_000), Costs()
 
     @settings(max_examples=number)
     @given(st.sampled_from(SEEDS), EDITS)

@@ -9,12 +9,10 @@ import pytest
 from tests.reliability import report
 from tests.support import client
 
-HERE = Path(__file__).parent
-
 
 def test_every_row_has_a_test() -> None:
     """What the tests record are the rows of the page, all of them and no others."""
-    sources = "".join(path.read_text() for path in HERE.parent.rglob("test_*.py") if path != Path(__file__))
+    sources = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py") if path != Path(__file__))
     recorded = set(re.findall(r'log_result\(\s*"([A-Z0-9]+)"', sources))
     assert recorded == {name for name, row in report.ROWS.items() if not row.elsewhere}
 

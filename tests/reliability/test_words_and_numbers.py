@@ -70,16 +70,12 @@ FLOATS = {
     ("train", "--lr"): (["0", "-1", "nan", "inf", "-inf", "1e400", "1e-400"], "a finite number above 0"),
     ("train", "--weight-decay"): (["-1", "-1e-300", "nan", "inf", "-inf", "1e400"], "a finite number, 0 or above"),
     ("interpolate", "0", "1", "-f", "gif", "--fps"): (["0", "-1", "0.09", "50.1", "nan", "inf"], "a number from 0.1 to 50"),
-    ("denoise", "0", "-c", "tiny", "--level"): (["-1", "-0.001", "100.1", "nan", "inf", "1e400"], "a number from 0 to 100"),
-    ("denoise", "0", "-c", "tiny", "--noise", "mask", "--level"): (["-0.5", "1.01", "nan", "inf"], "a number from 0 to 1 "),
-    ("denoise", "0", "-c", "tiny", "--noise", "salt-pepper", "--level"): (
-        ["-0.5", "1.01", "nan", "inf"],
-        "a number from 0 to 1 ",
-    ),
-    ("denoise", "0", "-c", "tiny", "--noise", "gaussian", "--level"): (
-        ["-0.5", "101", "nan", "-inf"],
+    ("denoise", "0", "-c", "tiny", "--level"): (
+        ["-1", "-0.001", "100.1", "nan", "inf", "-inf", "1e400"],
         "a number from 0 to 100",
     ),
+    ("denoise", "0", "-c", "tiny", "--noise", "mask", "--level"): (["-0.5", "1.01", "nan", "inf"], "a number from 0 to 1 "),
+    ("denoise", "0", "-c", "tiny", "--noise", "salt-pepper", "--level"): (["-0.5", "1.01", "nan"], "a number from 0 to 1 "),
 }
 """Options that take any number: what they refuse, and the range that the hint names."""
 

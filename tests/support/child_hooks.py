@@ -40,10 +40,12 @@ def interrupt(seconds: float) -> None:
 
 
 def audit(log: Path) -> None:
-    """Append every attempt to change the file system to `log`, a JSON list [event, path] a line."""
+    """Append every attempt to change the file system or to use a socket to `log`, a JSON list [event, path] a line."""
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 
     def note(event: str, args: tuple[Any, ...]) -> None:
+        if event.startswith("socket."):
+            os.write(out, json.dumps([event, ""]).encode() + b"\n")
         is_write = event == "open" and isinstance(args[2], int) and args[2] & WRITES
         if not is_write and event not in CHANGES:
             return
@@ -79,9 +81,9 @@ def drop_privileges(user: int) -> None:
 
 
 def standard_output(kind: str) -> None:
-    """Make standard output a pipe without a reader, or a full disk."""
-    if kind == "gone":
-        reader, writer = os.pipe()
+    """Make standard output a pipe without a reader, a closed terminal, or a full disk."""
+    if kind != "full":
+        reader, writer = os.pipe() if kind == "gone" else os.openpty()
         os.close(reader)
     else:
         writer = os.open("/dev/full", os.O_WRONLY)

@@ -65,11 +65,10 @@ def write(name: str, saves: int, *, lock: bool) -> None:
 
 
 def save_in(home: Path, name: str, k: int) -> list[str]:
-    """Save a run in this home, if one is named, and return the names of all runs."""
+    """Save a run in this home, and return the names of all runs."""
     os.environ["MNISTAE_HOME"] = str(home)
-    if name:
-        with runs.lock(name):
-            save(name, k)
+    with runs.lock(name):
+        save(name, k)
     return runs.run_names()
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ class Shim:
         self.calls: list[tuple[str, str]] = []
         self._faults, self._log = faults, log and log.open("a", buffering=1)
         self.opened: dict[int, str] = {}
-        self._counts: dict[str, int] = {}
+        self._counts = Counter[str]()
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(os, name)
@@ -75,8 +76,7 @@ class Shim:
         return fault.at in {-1, number} or (fault.action == "stop" and fault.at < number)
 
     def _note(self, op: str, args: tuple[Any, ...]) -> None:
-        for counter in ("", op):
-            self._counts[counter] = self._counts.get(counter, 0) + 1
+        self._counts.update(("", op))
         target = args[1] if op == "replace" else args[0]
         name = self.opened.get(target, "?") if isinstance(target, int) else os.fspath(target)
         self.calls.append((op, name))

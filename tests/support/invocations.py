@@ -156,10 +156,6 @@ def _option(name: str, about: Any) -> str:
     return declared[0] if declared else f"--{name.replace('_', '-')}"
 
 
-FEW = 60
-"""Images in each split, so that commands that read all of them are fast."""
-
-
 def create_fixtures(work: Path, name: str, digits: dict[str, np.ndarray], model: Path, here: str = "./") -> dict[str, str]:
     """Create data, images, a checkpoint and codes of this name in a folder; return the values of the table's placeholders.
 
@@ -169,7 +165,7 @@ def create_fixtures(work: Path, name: str, digits: dict[str, np.ndarray], model:
 
     from tests.conftest import write_idx
 
-    write_idx(work / name, {role: array[:FEW] for role, array in digits.items()})
+    write_idx(work / name, {role: array[:60] for role, array in digits.items()})  # few: some commands read all of them
     (work / name / "album").mkdir(exist_ok=True)
     for path in (work / f"{name}.png", work / name / "album" / f"{name}.png", work / name / "album" / "plain.png"):
         Image.fromarray(digits["train_images"][3]).save(path)

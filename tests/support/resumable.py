@@ -86,7 +86,6 @@ def neither(found: dict[str, bytes], old: dict[str, bytes], new: dict[str, bytes
 class Case:
     """A save to disturb: the store before it, its command, the run it belongs to, and the digests it may end with."""
 
-    name: str
     base: Path
     words: tuple[object, ...]
     whole: ReferenceRun
@@ -100,12 +99,12 @@ def make_case(forks: ForkServer, name: str, folder: Path, data: Path, *, hidden:
     base = folder / "base"
     if name == "first save":
         whole.give_cache(base)
-        return Case(name, base, words, whole, {whole.digest})
+        return Case(base, words, whole, {whole.digest})
     if name == "overwrite":
         other = train_reference(forks, base, (*words, "--seed", 5))
-        return Case(name, base, (*words, "--force"), whole, {whole.digest, other.digest})
+        return Case(base, (*words, "--force"), whole, {whole.digest, other.digest})
     train_reference(forks, base, tuple(1 if word == 2 else word for word in words))
-    return Case(name, base, ("train", "--resume", "--name", "r", "-e", 2, "-q"), whole, {whole.digest})
+    return Case(base, ("train", "--resume", "--name", "r", "-e", 2, "-q"), whole, {whole.digest})
 
 
 def finish(forks: ForkServer, case: Case, home: Path) -> str:
