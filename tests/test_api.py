@@ -13,10 +13,9 @@ import pytest
 import mnistae
 from mnistae.core.errors import CheckpointError, DataError, DeviceError, LockedError, MnistaeError, OutputError, UsageError
 from mnistae.store import runs
-from tests.conftest import Cli
+from tests.conftest import Cli, Digits
 
 ROOT = Path(__file__).resolve().parents[1]
-Digits = dict[str, np.ndarray]
 
 
 def run_python(program: str) -> str:

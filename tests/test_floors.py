@@ -3,32 +3,18 @@
 import ast
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import mnistae
+from mnistae.store.export import FORMATS
 
 ROOT = Path(mnistae.__file__).parent
 ROOMS = (
-    "core",
-    "core.files",
-    "data.images",
-    "data.sets",
-    "data",
-    "model",
-    "metrics",
-    "tasks",
-    "store",
-    "outputs.terminal",
-    "outputs",
-    "outputs.page",
-    "training",
-    "api",
-    "cli",
-    "cli.views",
-    "cli.commands",
-    "__main__",
+    *("core", "core.files", "data.images", "data.sets", "data", "model", "metrics", "tasks", "store"),
+    *("outputs.terminal", "outputs", "outputs.page", "training", "api", "cli", "cli.views", "cli.commands", "__main__"),
 )
 """The packages, the lowest first: each imports from itself and from those before it. `cli` holds the registry of commands."""
 
@@ -104,18 +90,12 @@ def test_only_the_shell_prints_and_exits(trees: dict[str, ast.Module]) -> None:
         assert not {name.partition(".")[0] for name in known} & {"typer", "rich", "click"}, module
 
 
+EXPORTS = [f"checkpoints export -o x.{kind}" for kind in FORMATS if kind != "onnx" or find_spec("onnxruntime")]
+USAGE = ("train --epochs x", "train --epochs 0", "train --device tpu", "reconstruct 1e3", "interpolate 1 2 --steps 0")
 LIGHT = {
-    "train --help": 0,
-    "checkpoints list": 0,
-    "datasets list": 0,
-    "datasets path": 4,
-    "summary": 0,
-    "train --epochs x": 2,
-    "train --epochs 0": 2,
-    "train --device tpu": 2,
-    "reconstruct 1e3": 2,
-    "reconstruct 1": 4,
-    "interpolate 1 2 --steps 0": 2,
+    **dict.fromkeys(("train --help", "checkpoints list", "datasets list", "summary", *EXPORTS), 0),
+    **dict.fromkeys(USAGE, 2),
+    **dict.fromkeys(("datasets path", "reconstruct 1"), 4),
 }
 """Commands with their exit codes, in an empty home without a network."""
 
@@ -137,7 +117,7 @@ for words, unwanted in {questions!r}:
 
 
 def test_shell_answers_without_heavy_modules() -> None:
-    """Help, lists and every usage error come without importing torch, torchvision or matplotlib.
+    """Help, lists, exports and every usage error come without importing torch, torchvision or matplotlib.
 
     A command's module is imported when the command is called: before that not even NumPy is.
     """

@@ -21,7 +21,7 @@ from PIL import Image
 
 import mnistae as product
 from mnistae.outputs import image_io
-from tests.conftest import run_program_in_pty
+from tests.conftest import Digits, run_program_in_pty
 from tests.support.client import LONG
 from tests.support.photos import drawn, on_paper
 
@@ -65,7 +65,7 @@ def site(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    digits: dict[str, np.ndarray],
+    digits: Digits,
     trained_store: Path,
     trained: str,
 ) -> Site:
@@ -183,18 +183,9 @@ def check_the_weights(site: Site, out: str, err: str) -> None:
 
 
 CHECKS: Sequence[Callable[[Site, str, str], None]] = (
-    check_the_round_trip,
-    check_the_means,
-    check_the_halves,
-    check_the_neighbours,
-    check_the_page,
-    check_the_photos,
-    check_the_worst,
-    check_the_hardest,
-    check_the_comparison,
-    check_the_weights,
+    *(check_the_round_trip, check_the_means, check_the_halves, check_the_neighbours, check_the_page),
+    *(check_the_photos, check_the_worst, check_the_hardest, check_the_comparison, check_the_weights),
 )
-
 
 KINDS = ("pipe", "terminal")
 RUNS = [(number, kind) for number in BLOCKS for kind in (KINDS if LONG else [KINDS[number % 2]])]

@@ -28,7 +28,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, trained_store: Path) -> Path
     (folder / "four").write_text("[1,2,3,4]\n")
     (folder / "many").write_text("[1,1,1,1,1,1,1,1]\n" * 1001)
     (folder / "folder.png").mkdir()
-    (folder / "file").write_text("a file where a folder belongs")
+    (folder / "file").write_text("no checkpoint")
     (folder / "readable.png").write_bytes(b"")
     np.save(folder / "own.npy", np.zeros((3, 28, 28), np.uint8))
     (folder / "junk.pth").write_bytes(b"PK\x03\x04 not really")
@@ -40,13 +40,10 @@ TABLE: list[tuple[str, int, str]] = [
     # images; bad files are tested in data/, numbers in reliability/test_words_and_numbers.py
     ("reconstruct", 2, "missing argument"),
     ("reconstruct - -", 2, "'-' given more than once"),
-    ("reconstruct train: 1", 2, "invalid image reference: 'train:'"),
     ("reconstruct -1", 2, "no such option: -1"),
     ("reconstruct -text.png", 2, "no such option: -t"),
-    ("interpolate 1", 2, "interpolation needs at least two images"),
     ("traverse 1 2", 2, "unexpected extra argument: '2'"),
     ("traverse own.npy", 2, "traverse takes exactly one image, got 3"),
-    ("traverse 1 -n 1000", 2, "figure too large"),
     ("report --images 1 99999", 2, "index out of range: '99999'"),
     ("reconstruct missing.png", 4, "missing.png"),
     ("reconstruct http://localhost/1.png", 4, "no such image: 'http://localhost/1.png'"),
@@ -67,7 +64,6 @@ TABLE: list[tuple[str, int, str]] = [
     ("reconstruct readable.png -o readable.png", 2, "output would overwrite the input 'readable.png'"),
     ("interpolate 0 1 --dataset own.npy -o own.npy", 2, "output would overwrite the input 'own.npy'"),
     ("reconstruct 1 -o folder.png", 7, "'folder.png' is a folder, not a file"),
-    ("reconstruct 1 -o file/x.png", 7, "is not a folder"),
     ("reconstruct 1 -o x.bmp", 2, "unsupported output format: 'bmp'"),
     ("reconstruct 1 -o x", 2, "cannot infer the format of 'x': no file extension"),
     ("reconstruct 1 -o x.png -f svg", 2, "extension of 'x.png' does not match --format svg"),
@@ -91,7 +87,6 @@ TABLE: list[tuple[str, int, str]] = [
     ("interpolate 0 1 --closed --ping-pong -f gif", 2, "cannot be combined"),
     ("train --dataset own.npy --precision tf32 --device cpu", 2, "TF32 requires CUDA"),
     ("reconstruct 1 -c file", 3, "'file' is not a checkpoint of mnistae: it is in an unknown format"),
-    ("reconstruct 1 --device cuda:x", 2, "unknown device: 'cuda:x'"),
     ("reconstruct 1 --device cuda:99", 5, "device 'cuda:99' is not available: "),
     # data
     *((words, 4, "data set 'mnist' is not installed") for words in ("train", "datasets path", "datasets verify")),
@@ -147,9 +142,7 @@ HINTS = {
 
 
 @pytest.mark.parametrize(("words", "code", "message"), TABLE, ids=lambda value: str(value)[:60])
-def test_bad_input_is_one_line_and_a_hint(
-    cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch, words: str, code: int, message: str
-) -> None:
+def test_error_and_hint(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch, words: str, code: int, message: str) -> None:
     """Bad input ends with its exit code, one error line, one hint, nothing on stdout, and no changed file.
 
     With --json there is also a document on stdout.

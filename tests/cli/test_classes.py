@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.conftest import Cli
+from tests.conftest import Cli, Digits
 
 CLASSES = ("Ankle boot", "cat", "dog")
 NOTE = "train: 12 images from 'train', 3 classes; test: 6 images from 'test', 3 classes"
 
 
-def test_names_of_classes(cli: Cli, tmp_path: Path, digits: dict[str, np.ndarray]) -> None:
+def test_names_of_classes(cli: Cli, tmp_path: Path, digits: Digits) -> None:
     """Rows of tables and documents, images and codes have the name of their class; what is encoded can be decoded again."""
     for split, count in (("train", 12), ("test", 6)):
         for index, image in enumerate(digits[f"{split}_images"][:count]):
@@ -41,7 +41,7 @@ def test_names_of_classes(cli: Cli, tmp_path: Path, digits: dict[str, np.ndarray
     assert (document["classes"], document["notes"]) == (list(CLASSES), [NOTE])
 
 
-def test_raw_is_recorded(cli: Cli, tmp_path: Path, digits: dict[str, np.ndarray]) -> None:
+def test_raw_is_recorded(cli: Cli, tmp_path: Path, digits: Digits) -> None:
     """A run that was trained on images that are not inverted is resumed and evaluated on the same images."""
     for index, image in enumerate(digits["train_images"][:8]):
         path = tmp_path / "inverted" / ("test" if index < 2 else "train") / f"{index}.png"

@@ -2,16 +2,13 @@
 
 import csv
 import io
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Cli, run_cli
-from tests.support.client import Result
+from tests.conftest import Cli, Digits, document, run_cli
 from tests.support.saved_runs import save
 
 SHARED = {"schema", "command", "dataset", "split", "output"}
@@ -23,12 +20,6 @@ def second(trained: str) -> str:
     """The name of a run of another size, trained on another data set."""
     save("small")
     return "small"
-
-
-def document(answer: Result) -> Any:
-    """Return the JSON document of a successful answer."""
-    assert answer.code == 0, answer.err
-    return json.loads(answer.out)
 
 
 def facts(text: str) -> dict[tuple[str, str, str, str], str]:
@@ -140,7 +131,7 @@ def test_figures(cli: Cli, trained: str, part: str) -> None:
     assert run_cli("evaluate", *part.split(), "-f", "png", "-q").stdout == Path("x.png").read_bytes()
 
 
-def test_unlabelled_images_are_evaluated(cli: Cli, trained: str, digits: dict[str, np.ndarray]) -> None:
+def test_unlabelled_images_are_evaluated(cli: Cli, trained: str, digits: Digits) -> None:
     """Images without labels: no digits and no neighbours, no labels, but the extremes and their figure."""
     np.save("own.npy", digits["test_images"][:5])
     arguments = ("evaluate", "--dataset", "own.npy", "--split", "train", "--extremes", 9, "--knn", 5)

@@ -1,8 +1,6 @@
 """`checkpoints export`: files and notes."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,11 +8,7 @@ import pytest
 from mnistae.store import runs
 from mnistae.store.export import FORMATS
 from tests.conftest import Cli
-
-
-def need_onnx() -> None:
-    for package in ("onnx", "onnxruntime"):
-        pytest.importorskip(package, reason=f"{package} is not installed: pip install 'mnistae[onnx]'")
+from tests.store.test_export import need_onnx
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -41,26 +35,6 @@ def test_parts_name_their_input_and_output(cli: Cli, trained: str) -> None:
         answer = cli("checkpoints", "export", "-o", f"{part}.onnx", "--part", part)
         assert (answer.code, answer.err.splitlines()[0]) == (0, "using the newest run 'tiny'")
         assert answer.err.splitlines()[1].startswith(f"verified with onnxruntime: {ends} (n, ")
-
-
-WITHOUT_TORCH = """
-import sys
-from mnistae.__main__ import main
-for kind in sys.argv[1:]:
-    sys.argv = ["mnistae", "checkpoints", "export", "-o", f"x.{kind}"]
-    try:
-        main()
-    except SystemExit as ending:
-        assert not ending.code
-assert not {"torch", "torchvision", "matplotlib"} & set(sys.modules)
-"""
-
-
-def test_no_torch_is_imported(trained: str) -> None:
-    """Every format is written and verified without importing torch."""
-    need_onnx()
-    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *FORMATS], check=True, timeout=100)
-    assert len(list(Path().iterdir())) == len(FORMATS)
 
 
 def test_a_checkpoint_is_not_replaced_by_its_export(cli: Cli, trained: str) -> None:

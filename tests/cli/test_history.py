@@ -65,12 +65,6 @@ def test_an_imported_checkpoint_has_no_history(cli: Cli, trained: str) -> None:
     assert not Path("x.png").exists()
 
 
-def test_an_empty_store_shows_the_built_in_run(cli: Cli) -> None:
-    """Without any run the losses are those of the built-in checkpoint `lab`."""
-    lines = cli("history").out.splitlines()
-    assert (len(lines), lines[-1].split(",")[:2]) == (51, ["lab", "50"])
-
-
 def test_a_terminal_gets_a_plot(trained: str, other: str) -> None:
     """On a terminal the curves fill its 80 columns, in ASCII without colour, and no CSV is printed."""
     code, text = run_in_pty("history", trained, other, **COLOURS)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Cli
+from tests.conftest import Cli, Digits
 
 KEEPS_GOING = ("encode", "reconstruct", "denoise")
 UNREADABLE = "unsupported image format: 'scans/2.png'"
@@ -22,7 +22,7 @@ def named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def scans(digits: dict[str, np.ndarray], home: Path) -> Path:
+def scans(digits: Digits, home: Path) -> Path:
     """A folder of three files, the second of which is not an image."""
     folder = Path("scans")
     folder.mkdir()

@@ -7,13 +7,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mnistae import __main__
 from mnistae.cli import main
 from mnistae.cli.terminal import can_redraw
-from tests.conftest import Cli, run_process, write_idx
+from tests.conftest import Cli, Digits, run_process, write_idx
 from tests.support.client import ForkServer, wait_until
 from tests.support.terminals import HIDE, SHOW, Terminal, on, wait_until_caught
 
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 
 @pytest.fixture
-def words(tmp_path: Path, digits: dict[str, np.ndarray]) -> tuple[object, ...]:
+def words(tmp_path: Path, digits: Digits) -> tuple[object, ...]:
     """A training that is too long to end by itself."""
     return ("train", "--dataset", write_idx(tmp_path / "data", digits), "-e", 9000, "-b", 256, "--hidden", 16, "--name", "r")
 

@@ -9,9 +9,7 @@ from tests.conftest import Cli, run_cli, run_in_pty
 
 SCREEN = {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "LC_ALL": "C.UTF-8", "COLORTERM": ""}
 
-DRAWING = [
-    *("reconstruct 1 2", "denoise 1 -c tiny", "interpolate 1 2 -n 50 -f npy", "traverse 1 --unit 0", "decode codes.csv"),
-]
+DRAWING = ["reconstruct 1 2", "denoise 1 -c tiny", "interpolate 1 2 -n 50 -f npy", "traverse 1 --unit 0", "decode codes.csv"]
 
 
 @pytest.mark.parametrize("words", DRAWING)
@@ -33,9 +31,10 @@ def test_a_terminal_gets_the_pictures(cli: Cli, trained: str, words: str) -> Non
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"LC_ALL": "C"}, {"TERM": "vt100"}], ids=str)
-def test_without_colour_pictures_are_characters(trained: str, environment: dict[str, str]) -> None:
+def test_without_colour_pictures_are_characters(trained_store: Path, environment: dict[str, str]) -> None:
     """Without colours or Unicode the preview is plain ASCII."""
-    code, text = run_in_pty("reconstruct", "1", **SCREEN | environment)
+    words = ("interpolate", 0, 1, "-c", "lab", "--dataset", trained_store.parent / "tiny", "-f", "npy")  # without matplotlib
+    code, text = run_in_pty(*words, **SCREEN | environment)
     assert (code, text.isascii(), "\x1b[38;" in text) == (0, True, False)
     assert re.search("[#%@]{2}", text)
 
@@ -43,8 +42,8 @@ def test_without_colour_pictures_are_characters(trained: str, environment: dict[
 @pytest.mark.parametrize(
     ("words", "size", "is_drawn"),
     [
-        ("traverse 1", ("140", "80"), True),
-        ("traverse 1", ("80", "24"), False),
+        ("traverse 1 -f npy", ("140", "80"), True),
+        ("traverse 1 -f npy", ("80", "24"), False),
         ("evaluate --extremes 2", ("80", "24"), True),
         ("evaluate", ("80", "24"), False),
         ("interpolate 1 2 -q", ("80", "24"), False),

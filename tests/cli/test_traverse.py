@@ -1,7 +1,6 @@
 """`traverse`, and the unit ranges that it uses."""
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,8 @@ from mnistae.model.numpy_network import NumpyNetwork
 from mnistae.store import format as checkpoint_format
 from mnistae.store import runs
 from tests.cli.test_train import run_files
-from tests.conftest import Cli
+from tests.conftest import Cli, Digits, document
 from tests.support.saved_runs import IMPORTED, arrays
-
-
-def document(cli: Cli, *words: object) -> dict[str, Any]:
-    """Return what `traverse --json` says."""
-    answer = cli("traverse", *words, "--json")
-    assert answer.code == 0, answer.err
-    told: dict[str, Any] = json.loads(answer.out)
-    return told
 
 
 def rewritten(name: str, **changes: Any) -> None:
@@ -36,7 +27,7 @@ def rewritten(name: str, **changes: Any) -> None:
     atomic.write_bytes(found.path, checkpoint_format.encode_model(found.weights, metadata))
 
 
-def test_training_keeps_the_ranges(cli: Cli, trained: str, digits: dict[str, np.ndarray]) -> None:
+def test_training_keeps_the_ranges(cli: Cli, trained: str, digits: Digits) -> None:
     """The checkpoint has the range of each unit over its training images, and the number of active units."""
     found = runs.load(trained)
     ranges = found.metadata.unit_ranges or ()
@@ -44,14 +35,14 @@ def test_training_keeps_the_ranges(cli: Cli, trained: str, digits: dict[str, np.
     assert [unit.high for unit in ranges] == pytest.approx(codes.max(axis=0), rel=1e-4, abs=1e-6)
     assert found.metadata.active_units == count_active(ranges)
     for words in ("summary -c tiny", "checkpoints show tiny"):
-        told = json.loads(cli(*words.split(), "--json").out)["training"]["unit_ranges"]
+        told = document(cli(*words.split(), "--json"))["training"]["unit_ranges"]
         assert told == [[unit.low, unit.high] for unit in ranges]
 
 
 def test_frames_document_and_table(cli: Cli, trained: str) -> None:
     """The document has the values of the unit, and the table their ends and the image's own."""
     words = ("traverse", 1, "--unit", 2, "-n", 5)
-    answer, told = cli(*words), document(cli, *words[1:])
+    answer, told = cli(*words), document(cli(*words, "--json"))
     (unit,) = told["units"]
     assert unit["values"] == pytest.approx(np.linspace(unit["low"], unit["high"], 5))
     assert (told["image"], told["dataset"], told["steps"]) == ({"image": "1", "label": 0}, "tiny", 5)
@@ -75,12 +66,11 @@ def test_all_units_are_rows(cli: Cli, trained: str) -> None:
 @pytest.mark.parametrize("changes", [{"training": None, "active_units": None}, {}], ids=["imported", "unfinished"])
 def test_ranges_that_are_not_kept_are_measured(cli: Cli, trained: str, tiny: Path, changes: dict[str, None]) -> None:
     """Ranges that are not in the checkpoint are computed from its data set, with a note."""
-    expected = document(cli, 1, "-c", trained)["units"]
+    expected = document(cli("traverse", 1, "-c", trained, "--json"))["units"]
     rewritten(trained, unit_ranges=None, **changes)
     answer = cli("traverse", 1, "-c", trained, "--json", *(("--dataset", tiny) if changes else ()))
     assert "unit ranges are not stored in this checkpoint; computed from the training images of tiny" in answer.err
-    units = json.loads(answer.out)["units"]
-    for unit, other in zip(units, expected, strict=True):
+    for unit, other in zip(document(answer)["units"], expected, strict=True):
         assert (unit["low"], unit["high"]) == pytest.approx((other["low"], other["high"]), rel=1e-5)
 
 
@@ -89,9 +79,10 @@ def test_a_picture_needs_no_data_but_for_ranges_that_are_missing(cli: Cli, train
     assert cli("reconstruct", 1).code == 0
     Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save("own.png")
     shutil.copy(runs.load(trained).path, "away.safetensors")
-    assert document(cli, "own.png", "--raw", "-c", "away.safetensors", "--dataset", "nowhere/")["dataset"] is None
+    words = ("traverse", "own.png", "--raw", "--dataset", "nowhere/", "-c")
+    assert document(cli(*words, "away.safetensors", "--json"))["dataset"] is None
     rewritten(trained, unit_ranges=None)
-    assert cli("traverse", "own.png", "--raw", "-c", trained, "--dataset", "nowhere/").code == 4
+    assert cli(*words, trained).code == 4
 
 
 def test_a_dead_unit_is_named_and_stands_still(cli: Cli, tiny: Path) -> None:

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.conftest import Cli
+from tests.conftest import Cli, Digits
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from tests.conftest import Cli
         ("train --dataset dark.npy -e 1 --name x", "the training images are nearly black: mean 0.0010, that of MNIST 0.1307"),
     ],
 )
-def test_warnings(cli: Cli, trained: str, digits: dict[str, np.ndarray], command: str, warning: str) -> None:
+def test_warnings(cli: Cli, trained: str, digits: Digits, command: str, warning: str) -> None:
     """Every command that measures images warns of those that are unlike the training images."""
     images = digits["train_images"][:300].reshape(-1, 784)
     np.save("black.npy", np.zeros((28, 28), np.uint8))

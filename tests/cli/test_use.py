@@ -1,9 +1,7 @@
 """The commands that use a checkpoint: figures, metrics and documents."""
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,14 +9,7 @@ from PIL import Image
 
 import mnistae
 from mnistae.core.arrays import to_float
-from tests.conftest import REFERENCE, Cli
-from tests.support.client import Result
-
-
-def document(answer: Result) -> Any:
-    """Return the JSON document of a successful command."""
-    assert answer.code == 0, answer.err
-    return json.loads(answer.out)
+from tests.conftest import REFERENCE, Cli, Digits, document
 
 
 @pytest.mark.parametrize(
@@ -47,14 +38,14 @@ def test_interpolate_has_its_options(cli: Cli, trained: str) -> None:
     assert (closed == opened[:-1]).all()
     assert np.allclose(curved[::4], opened[:9:4], atol=1e-5)
     assert not np.allclose(curved, opened[:9], atol=1e-4)
-    document = json.loads(cli("interpolate", 0, 1, 2, "--closed", "--json").out)
-    assert (document["closed"], len(document["codes"]), len(document["images"])) == (True, 3, 3)
+    told = document(cli("interpolate", 0, 1, 2, "--closed", "--json"))
+    assert (told["closed"], len(told["codes"]), len(told["images"])) == (True, 3, 3)
     assert cli("interpolate", 0, 1, "-n", 5, "--ping-pong", "--fps", 20, "-o", "x.gif").code == 0
     with Image.open("x.gif") as gif:
         assert (gif.n_frames, gif.info["duration"]) == (8, 50)  # type: ignore[attr-defined]
 
 
-def test_reconstruct_measures_each_image(cli: Cli, trained: str, digits: dict[str, np.ndarray]) -> None:
+def test_reconstruct_measures_each_image(cli: Cli, trained: str, digits: Digits) -> None:
     """MSE, PSNR and SSIM are a table on stderr and numbers in the document; photos are preprocessed, unless --raw."""
     Image.fromarray(255 - digits["train_images"][3]).resize((280, 280)).save("photo.png")
     Image.fromarray(digits["train_images"][3]).save("small.png")

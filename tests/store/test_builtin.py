@@ -43,11 +43,8 @@ def test_own_run_goes_before_a_built_in_one() -> None:
 def test_built_in_checkpoints_stay(cli: Cli) -> None:
     """They cannot be removed nor resumed, and are listed as what they are; a run that hides one is reported."""
     before = runs.load("lab").path.read_bytes()
-    removed = cli("checkpoints", "remove", "lab")
-    assert (removed.code, removed.err.splitlines()[0]) == (
-        ExitCode.CHECKPOINT,
-        "error: 'lab' is built in and cannot be removed",
-    )
+    done = cli("checkpoints", "remove", "lab")
+    assert (done.code, done.err.splitlines()[0]) == (ExitCode.CHECKPOINT, "error: 'lab' is built in and cannot be removed")
     assert cli("train", "--resume", "--name", "lab").code == ExitCode.CHECKPOINT
     rows = json.loads(cli("checkpoints", "list", "--json").out)["checkpoints"]
     assert [(row["name"], row["state"]) for row in rows] == [("lab", "built-in"), ("denoise", "built-in")]

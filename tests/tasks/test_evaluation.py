@@ -169,9 +169,7 @@ def test_together_is_the_same_as_alone(data: Dataset, images: np.ndarray) -> Non
 
 
 @pytest.mark.parametrize(("options", "steps"), [({}, 0), ({"knn": 3}, 3), ({"denoising": True}, 22)])
-def test_long_evaluations_report_their_progress(
-    data: Dataset, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], steps: int
-) -> None:
+def test_progress_is_reported(data: Dataset, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], steps: int) -> None:
     """From none to all steps are reported, but nothing where there is as little to do as for the test images of MNIST."""
     monkeypatch.setattr(evaluation, "SHORT", 3 * data.length(Split.TEST))
     seen: list[tuple[int, int | None]] = []

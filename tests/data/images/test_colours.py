@@ -15,7 +15,7 @@ from tests.support.images import five, read, saved
 
 @functools.cache
 def plain() -> Array:
-    return read(saved(five()))[0][0]
+    return np.asarray(read(saved(five()))[0][0])
 
 
 def mapped(name: str, k: int = 1) -> Image.Image:

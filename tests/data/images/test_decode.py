@@ -21,6 +21,7 @@ from tests.support.images import RAMP, exif, five, grey_five, interlaced_png, np
 CUT = "cropped, scaled to 13x20, centred"
 DARK = "inverted (dark on light)"
 FIRST = "used the first of several frames"
+TWO_LEVELS = "28x28, but there are no shades of grey (--raw uses it as is)"
 SHAPE = "used the alpha channel (transparent background)"
 
 
@@ -31,7 +32,7 @@ def with_header(header: str) -> bytes:
 @functools.cache
 def plain() -> Array:
     """Return a five in MNIST's layout, (28, 28)."""
-    return read(saved(five()))[0][0]
+    return np.asarray(read(saved(five()))[0][0])
 
 
 @functools.cache
@@ -120,10 +121,7 @@ def test_a_turned_picture_is_another_digit() -> None:
         (five, (DARK, CUT)),
         (lambda: five(255, 0), (CUT,)),
         (lambda: five((255, 255), (0, 0), mode="LA"), (SHAPE, CUT)),
-        (
-            lambda: Image.fromarray(centred()).convert("1"),
-            ("28x28, but there are no shades of grey (--raw uses it as is)", CUT),
-        ),
+        (lambda: Image.fromarray(centred()).convert("1"), (TWO_LEVELS, CUT)),
     ],
 )
 def test_the_notes_say_what_was_done(draw: Callable[[], Image.Image], notes: tuple[str, ...]) -> None:
@@ -201,9 +199,7 @@ BAD: list[tuple[str, bytes, str]] = [
 
 
 @pytest.mark.parametrize(("data", "message"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
-def test_every_bad_kind_has_its_error(
-    data: bytes, message: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_files(data: bytes, message: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not a picture of a digit is one DataError, with the source in quotes and a next step; no library adds to it."""
     monkeypatch.setattr(logging.root, "handlers", [])  # as in the program, where messages of libraries go to stderr
     with pytest.raises(DataError) as caught:

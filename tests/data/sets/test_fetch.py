@@ -14,12 +14,10 @@ from mnistae.data.sets import download, idx, registry, urls
 from mnistae.data.sets.dataset import no_progress
 from mnistae.data.sets.download import Archive
 from mnistae.data.sets.registry import DATASETS, DatasetInfo
-from tests.conftest import Cli
+from tests.conftest import Cli, Digits
 from tests.support.client import is_clean_error
 from tests.support.downloads import archives, collection
 from tests.support.http_mirror import Mirror
-
-Digits = dict[str, np.ndarray]
 
 
 @pytest.fixture(autouse=True)
@@ -103,9 +101,7 @@ def test_disallowed_mirror(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("gzip/images.gz", zipfile.ZIP_DEFLATED, lambda data: data[: len(data) // 2], "not a zip file"),
     ],
 )
-def test_unpack_damaged_zip(
-    member: str, method: int, damage: Callable[[bytes], bytes] | None, reason: str, folder: Path
-) -> None:
+def test_damaged_zip(member: str, method: int, damage: Callable[[bytes], bytes] | None, reason: str, folder: Path) -> None:
     """A zip that lacks a member, has a bomb, another method or damage leaves nothing but an error; so does a missing one."""
     path = folder / "x.zip"
     with zipfile.ZipFile(path, "w", method) as archive:

@@ -12,7 +12,7 @@ import pytest
 from mnistae.data.images import values
 from mnistae.data.sets import idx
 from mnistae.data.sets.idx import IdxError
-from tests.conftest import idx_bytes, write_idx
+from tests.conftest import Digits, idx_bytes, write_idx
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
 LABELS = np.arange(10, dtype=np.uint8)
@@ -108,7 +108,7 @@ def test_damaged_gzip(data: bytes, reason: str) -> None:
     assert str(caught.value) == reason
 
 
-def test_binary_values(tmp_path: Path, digits: dict[str, np.ndarray]) -> None:
+def test_binary_values(tmp_path: Path, digits: Digits) -> None:
     """Files of our own with values 0 and 1 are read as background and ink, and that is said."""
     binary = digits | {role: (digits[role] > 127).astype(np.uint8) for role in ("train_images", "test_images")}
     entry, folder = idx.detect(write_idx(tmp_path / "own", binary)) or pytest.fail("not found")

@@ -12,12 +12,10 @@ import pytest
 from mnistae.core.errors import DataError
 from mnistae.data.sets import idx, registry
 from mnistae.data.sets.registry import ROLES, DatasetInfo
-from tests.conftest import idx_bytes, write_idx
+from tests.conftest import Digits, idx_bytes, write_idx
 
 MNIST = registry.DATASETS["mnist"]
 FILES = MNIST.files
-
-Digits = dict[str, np.ndarray]
 
 
 def assert_same(arrays: Digits, digits: Digits) -> None:
@@ -46,9 +44,7 @@ def test_damaged_file(tmp_path: Path, digits: Digits, entry: DatasetInfo, name: 
     [(True, 0, "verified: the published archives (MD5)"), (True, 1, "not verified: "), (False, 0, "not verified: ")],
     ids=["archive", "recompressed", "raw"],
 )
-def test_archive_sums(
-    tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch, compress: bool, mtime: int, note: str
-) -> None:
+def test_sums(tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch, compress: bool, mtime: int, note: str) -> None:
     """Where only the archives' sums are published, other files are read, and the note says that they are not verified."""
     entry = registry.DATASETS["fashion-mnist"]
     folder = write_idx(tmp_path / "a", digits, compress=compress)

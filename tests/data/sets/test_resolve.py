@@ -14,11 +14,10 @@ from mnistae.core.errors import DataError, UsageError
 from mnistae.data.sets import cache, folders, glyphs, resolve
 from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.data.sets.registry import DATASETS, DatasetInfo
-from tests.conftest import idx_bytes, write_idx
+from tests.conftest import Digits, idx_bytes, write_idx
 from tests.data.sets.test_user_data import assert_is_tiny
 from tests.support.http_mirror import Mirror
 
-Digits = dict[str, np.ndarray]
 FILES = DATASETS["mnist"].files
 
 
@@ -146,14 +145,13 @@ def test_flat_folder_under_another_name(tiny: Path, monkeypatch: pytest.MonkeyPa
 
 def test_user_folder_without_it(own: Path, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If MNISTAE_DATA_DIR lacks the data set, a note says so, whether there is another copy or not."""
-    (tmp_path / "theirs").mkdir()
-    (tmp_path / "theirs" / "notes.txt").touch()
-    monkeypatch.setenv("MNISTAE_DATA_DIR", str(tmp_path / "theirs"))
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "notes.txt").touch()
+    monkeypatch.setenv("MNISTAE_DATA_DIR", str(theirs))
     dataset = resolve.open_dataset("mnist")
     assert_is_tiny(dataset, digits)
-    assert dataset.notes[0].startswith(
-        f"no mnist in MNISTAE_DATA_DIR '{tmp_path / 'theirs'}': looked for 'train-images-idx3-ubyte'"
-    )
+    assert dataset.notes[0].startswith(f"no mnist in MNISTAE_DATA_DIR '{theirs}': looked for 'train-images-idx3-ubyte'")
     assert dataset.notes[0].endswith("; found 'notes.txt'")
     shutil.rmtree(own)
     monkeypatch.setenv("MNISTAE_OFFLINE", "1")

@@ -10,11 +10,9 @@ from mnistae.core.errors import DataError
 from mnistae.data.sets import idx, resolve
 from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.data.sets.registry import DATASETS, DatasetInfo
-from tests.conftest import write_idx
+from tests.conftest import Digits, write_idx
 
 FILES = DATASETS["mnist"].files
-
-Digits = dict[str, np.ndarray]
 
 
 def assert_is_tiny(dataset: Dataset, digits: Digits) -> None:

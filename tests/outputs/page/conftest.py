@@ -4,7 +4,6 @@ import functools
 from collections.abc import Iterator
 
 import jinja2
-import numpy as np
 import pytest
 
 from mnistae.core.arrays import to_float
@@ -15,7 +14,7 @@ from mnistae.model.numpy_network import NumpyNetwork
 from mnistae.outputs.page import content
 from mnistae.outputs.page.content import Content
 from mnistae.store import builtin, runs
-from tests.conftest import write_idx
+from tests.conftest import Digits, write_idx
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -28,7 +27,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def report(tmp_path_factory: pytest.TempPathFactory, digits: dict[str, np.ndarray]) -> Content:
+def report(tmp_path_factory: pytest.TempPathFactory, digits: Digits) -> Content:
     """The content of a report of the built-in `lab` on the tiny digits."""
     folder = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:

@@ -18,6 +18,7 @@ import pytest
 from mnistae.core.arrays import NO_LABEL
 from mnistae.core.config import ModelConfig, TrainConfig
 from mnistae.core.records import EpochRecord, Metadata, Provenance
+from mnistae.core.text import escape
 from mnistae.data.references import InputImage
 from mnistae.outputs import image_io
 from mnistae.outputs.page import content as contents
@@ -28,19 +29,9 @@ from tests.support.hostile import HOSTILE, STEERING
 
 FACTS = [("source", "train"), ("recipe", "lab")]
 PAYLOADS = [
-    "</script><script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    '"><svg onload=alert(1)>',
-    "' onmouseover='alert(1)",
-    "<a href=javascript:alert(1)>x</a>",
-    "<!--",
-    "]]>",
-    "{{ 7 * 7 }}{% raw %}",
-    "</title><body onload=alert(1)>",
-    "</style><script>alert(1)</script>",
-    "\u2028;alert(1)//",
-    "&lt;script&gt;",
-    *HOSTILE,
+    *("</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>'),
+    *("' onmouseover='alert(1)", "<a href=javascript:alert(1)>x</a>", "<!--", "]]>", "{{ 7 * 7 }}{% raw %}"),
+    *("</title><body onload=alert(1)>", "</style><script>alert(1)</script>", "\u2028;alert(1)//", "&lt;script&gt;", *HOSTILE),
 ]
 
 
@@ -128,7 +119,7 @@ def test_foreign_text_is_text(report: Content, tmp_path: Path, monkeypatch: pyte
     """
     monkeypatch.setattr(page, "pack", len)  # deflating 2.5 MB takes time
     monkeypatch.setattr(image_io, "png", lambda _image: b"")  # as do 100 images
-    monkeypatch.setattr(page, "escape", functools.cache(page.escape))
+    monkeypatch.setattr(f"{page.__name__}.escape", functools.cache(escape))
     labels = np.where(np.arange(len(report.map.labels)) % 7, report.map.labels % 10, NO_LABEL).astype(np.uint8)
     own = replace(report, map=replace(report.map, labels=labels))
     plain = Elements(page.render(*hostile(own, "plain")))
@@ -162,9 +153,7 @@ def test_foreign_text_is_text(report: Content, tmp_path: Path, monkeypatch: pyte
     ],
     ids=["lab", "changed", "imported", "unknown"],
 )
-def test_command_names_what_is_not_the_recipes(
-    training: TrainConfig | None, model: ModelConfig, name: str, expected: str | None
-) -> None:
+def test_train_command(training: TrainConfig | None, model: ModelConfig, name: str, expected: str | None) -> None:
     """The command that trains a network again has every setting that differs from its recipe."""
     assert contents.train_command(name, Metadata(model, training, Provenance("digest", "cpu", 2))) == expected
 
