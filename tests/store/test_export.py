@@ -35,7 +35,7 @@ def network(config: ModelConfig, seed: int = 0) -> tuple[Autoencoder, dict[str, 
 
 def need_onnx() -> None:
     for package in ("onnx", "onnxruntime"):
-        pytest.importorskip(package, reason=f"{package} is not installed: pip install 'mnistae[onnx]'")
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install '.[onnx]'")
 
 
 @pytest.mark.parametrize("config", [ModelConfig(), SMALL, ModelConfig(hidden=1, bottleneck=1)])
@@ -134,7 +134,7 @@ def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatc
     need_onnx()
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     message = f"cannot write ONNX: the package '{package}' is not installed"
-    hint = "run: pip install 'mnistae[onnx]', or export npz or safetensors"
+    hint = "in a clone of mnistae, run: pip install '.[onnx]'; or export npz or safetensors"
     assert refusal(export.check_can_write, "onnx") == (OutputError, message, hint)
     export.check_can_write("npz")
     export.check_can_write("safetensors")

@@ -76,7 +76,7 @@ WRONG = "tensor '{}' is not of type float32 and shape {}"
 NEWER = ('{"format":2}', f'{{"format":{"9" * 19}}}', '{"format":999,"digest":[1]}')
 
 REFUSED: dict[str, list[tuple[bytes, str]]] = {
-    "retrain it, or copy the original again": [
+    "retrain or import it again, or restore a copy": [
         *((forged(**changes), f"invalid metadata ({reason})") for changes, reason in METADATA),
         (forged(format=0), "unsupported format: '0'"),
         (forged(format="\x1b[2J"), r"unsupported format: '\x1b[2J'"),

@@ -191,7 +191,7 @@ def test_our_own_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--input-range -1:1 does not apply to a checkpoint of mnistae"):
         importer.read(path, Variant(InputRange.SYMMETRIC))
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    assert refusal(path) == ("checksum mismatch", "retrain it, or copy the original again")
+    assert refusal(path) == ("checksum mismatch", "retrain or import it again, or restore a copy")
     steps = {name: np.zeros((), np.float32) for name in arrays()}
     path.write_bytes(checkpoint_format.encode_state(TrainingState(arrays(), arrays(), arrays(), steps, ()), ours))
     assert np.array_equal(importer.read(path).weights["fc4.bias"], arrays()["fc4.bias"])

@@ -17,7 +17,7 @@ from tests.conftest import Cli
 from tests.support.saved_runs import HISTORY, IMPORTED, METADATA, arrays, refusal, save, tree
 from tests.support.weight_files import zipped
 
-DAMAGED = "retrain it, or copy the original again"
+DAMAGED = "retrain or import it again, or restore a copy"
 
 
 LIST = "name a run from 'mnistae checkpoints list', or a .safetensors file"

@@ -133,7 +133,7 @@ def test_short_training_is_not_called_another_network() -> None:
     """A network after a few steps is poor, and no other variant is suggested."""
     warning = variants.try_on_digits(trained(DEFAULT, 10), DEFAULT).warning
     assert warning
-    assert warning.endswith("perhaps little training, other images, or another network")
+    assert warning.endswith("the network may be undertrained, trained on other images, or of another kind")
 
 
 @pytest.mark.parametrize("dead", [0, 7])

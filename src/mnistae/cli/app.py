@@ -40,7 +40,7 @@ COMMANDS = {
     "checkpoints path": (MANAGE, "mnistae checkpoints path", 'cp "$(mnistae checkpoints path lab)" lab.safetensors'),
     "checkpoints import": (
         MANAGE,
-        "mnistae checkpoints import lab-MLP.8.pth --name lab",
+        "mnistae checkpoints import lab-MLP.8.pth --name lab-original",
         "mnistae checkpoints import model.ckpt --input-range -1:1",
     ),
     "checkpoints export": (

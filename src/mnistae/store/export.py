@@ -27,7 +27,7 @@ def check_can_write(kind: str) -> None:
     """Raise OutputError now if a package that writes or verifies this format is not installed."""
     missing = [name for name in ("onnx", "onnxruntime") if kind == "onnx" and importlib.util.find_spec(name) is None]
     if missing:
-        hint = "run: pip install 'mnistae[onnx]', or export npz or safetensors"
+        hint = "in a clone of mnistae, run: pip install '.[onnx]'; or export npz or safetensors"
         raise OutputError(f"cannot write ONNX: the package '{missing[0]}' is not installed", hint=hint)
 
 

@@ -203,4 +203,4 @@ def _number(value: Any) -> float:
 
 
 def _damaged(reason: str) -> CheckpointError:
-    return CheckpointError(safe_text(reason), hint="retrain it, or copy the original again")
+    return CheckpointError(safe_text(reason), hint="retrain or import it again, or restore a copy")

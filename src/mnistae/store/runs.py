@@ -115,7 +115,12 @@ def load(reference: str | None) -> Checkpoint:
         raise UsageError("empty checkpoint name", hint="leave out -c and MNISTAE_CHECKPOINT to use the newest run")
     path = model_path(reference)
     name = None if reference is not None and is_path(reference) else path.parent.name
-    weights, metadata = _read(path, name, checkpoint_format.decode_model)
+    try:
+        weights, metadata = _read(path, name, checkpoint_format.decode_model)
+    except CheckpointError as error:
+        if reference is None:
+            error.hint += "; it is the newest run: choose another with -c NAME"
+        raise
     return Checkpoint(path, name, weights, metadata)
 
 

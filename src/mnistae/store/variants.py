@@ -107,7 +107,9 @@ class Trial:
         better = f". MSE {self.best_mse:.4f} with {self.best}: {way}"
         pca = f"PCA with {self.active} components: {self.pca_mse:.4f}"
         poor = f"MSE {self.mse:.4f} on {self.digits} ({pca}), assuming {self.assumed}"
-        return poor + (better if is_better else "; perhaps little training, other images, or another network")
+        return poor + (
+            better if is_better else "; the network may be undertrained, trained on other images, or of another kind"
+        )
 
     def document(self) -> dict[str, Any]:
         """Return the trial for a JSON document."""

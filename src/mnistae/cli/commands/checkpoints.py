@@ -22,7 +22,7 @@ from mnistae.store.variants import Bottleneck, InputRange, Output, Variant
 COLUMNS = ("name", "hidden", "bottleneck", "epochs", "loss", "active_units", "dataset", "state")
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Run names.", show_default=False)]
-OptionalNames = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Run names (default: all).")]
+OptionalNames = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Checkpoint names (default: all runs).")]
 OptionalName = Annotated[
     str | None,
     typer.Argument(
@@ -152,7 +152,7 @@ def verify(checkpoint_names: OptionalNames = None, *, reporter: Reporter) -> Non
         first = {_health(name, found[name]): name for name in reversed(damaged)}
         hint = runs.CHECK
         if name := first.get("damaged"):
-            hint = f"remove it with 'mnistae checkpoints remove {name}', or train it again"
+            hint = f"remove it with 'mnistae checkpoints remove {name}', then train or import it again"
         elif name := first.get("incomplete"):
             hint = f"save its model again with 'mnistae train --resume --name {name}'"
         raise CheckpointError(

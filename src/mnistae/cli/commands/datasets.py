@@ -48,7 +48,7 @@ def verify(name: NameOrPath = registry.DEFAULT, raw: Raw = False, *, reporter: R
     labels = {split.value: len(set(data.labels(split).tolist()) - {NO_LABEL}) for split in splits}
     rows = [("data set", data.name), ("location", data.location)]
     for split, count in counts.items():
-        rows.append((split, f"{counted(count, 'image')}, {counted(labels[split], 'label') if labels[split] else 'no labels'}"))
+        rows.append((split, f"{counted(count, 'image')}, {counted(labels[split], 'class') if labels[split] else 'no labels'}"))
     rows += [("classes", ", ".join(data.classes))] if data.classes else []
     rows += [("note", note) for note in data.notes]
     document = {"name": data.name, "location": data.location, "images": counts, "digest": data.digest}

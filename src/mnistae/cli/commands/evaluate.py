@@ -22,7 +22,8 @@ from mnistae.tasks import evaluation
 MAX_CHECKPOINTS = 20
 
 Checkpoints = Annotated[
-    list[str] | None, typer.Argument(metavar="CHECKPOINT", help="Checkpoints to compare.", show_default=False)
+    list[str] | None,
+    typer.Argument(metavar="CHECKPOINT", help="Checkpoints to measure and compare, instead of -c.", show_default=False),
 ]
 EvaluationOutput = Annotated[
     OutputOptions,

@@ -20,8 +20,8 @@ from mnistae.store.runs import Checkpoint
 Runs = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="RUN",
-        help="Run names or .safetensors files (default: MNISTAE_CHECKPOINT, else the newest run, else the built-in `lab`).",
+        metavar="CHECKPOINT",
+        help="Checkpoint names or .safetensors files (default: MNISTAE_CHECKPOINT, else the newest run, else the built-in `lab`).",
     ),
 ]
 HistoryOutput = Annotated[

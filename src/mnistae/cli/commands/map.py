@@ -25,8 +25,7 @@ MapOutput = Annotated[
     OutputOptions,
     output_options(
         *("png", "svg", "pdf", "csv", "projector"),
-        about="Output file, or - for stdout; a folder for -f projector (default: a name derived from RUN).",
-        names_default=False,
+        about="Output file, or - for stdout; a folder for -f projector (default: a name derived from the arguments).",
     ),
 ]
 """A figure, the positions, or a folder of files for TensorBoard's Embedding Projector."""
