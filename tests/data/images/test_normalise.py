@@ -221,7 +221,7 @@ BLOCKS = st.builds(
 """Pictures of some large squares, most of which have ink."""
 
 
-@settings(max_examples=60)
+@settings(max_examples=120)
 @given(npst.arrays(np.float32, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=LEVELS) | BLOCKS)
 def test_any_picture_gives_an_image_or_is_refused(picture: Array) -> None:
     """No picture, however small or odd, gives anything but a 28x28 image in [0, 1] or a DataError."""
