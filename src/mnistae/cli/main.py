@@ -12,6 +12,7 @@ import typer
 from mnistae.cli import app, completion, console, shadows, signals, terminal
 from mnistae.core import environment
 from mnistae.core.errors import ExitCode, MnistaeError
+from mnistae.core.text import suggestion
 
 
 def run() -> int:
@@ -50,31 +51,42 @@ def _run() -> int:  # noqa: PLR0911 - one for each kind of exit
 
 
 def _usage_error(error: typer.TyperException) -> int:
-    """Report an argument that Typer rejects, with the value, which pydantic's messages lack."""
+    """Report an argument that Typer rejects, in the form of our own messages."""
     message = " ".join(error.format_message().split()).removesuffix(".")
     if not message:  # without arguments Typer has shown the help
         return ExitCode.USAGE
     words = list(itertools.takewhile(str.isalpha, sys.argv[1:3]))
     while words and not any(f"{name} ".startswith(f"{' '.join(words)} ") for name in app.COMMANDS):
         words.pop()  # what is left is the longest valid beginning of the command
-    hint = f"run '{' '.join(['mnistae', *words])} --help'"
-    value = str(getattr(error.__cause__, "errors", list)()[0]["input"]) if error.__cause__ else ""
-    start, _, reason = message.partition("Input should be a valid ")
-    if reason:
-        message = f"{start}'{value}' is not {'an integer' if reason.startswith('integer') else 'a number'}"
-    message = message.replace("Value error, ", "")
-    message = re.sub(r"^Got (unexpected extra argument)(?:\(s\)|s)? \((.*)\)$", r"\1: '\2'", message)
-    if found := re.match(r"No such option: (-\S+)", message):
-        group, option, table = " ".join(words), found[1], completion.table()
-        owners = [name for name, (_, options) in table.items() if name.startswith(group) and name and option in options]
-        if group not in app.COMMANDS and owners:
-            owner = next((name for name in owners if {*name.split()} <= {*sys.argv}), "COMMAND")
-            message, hint = found[0], f"options follow the command: mnistae {owner} {option}"
-        if option[1].isdigit():
-            hint = f"indices count from 0, and a file name that begins with '-' needs './' before it; {hint}"
-        elif any(word.startswith("-") and option[1:] in word and os.path.lexists(word) for word in sys.argv):
-            hint = f"a file name that begins with '-' needs './' before it; {hint}"
-    return _report(message[:1].lower() + message[1:], hint, ExitCode.USAGE)  # as all other messages
+    command, hint = " ".join(words), f"run '{' '.join(['mnistae', *words])} --help'"
+    if found := re.match("No such command '(.*?)'", message):
+        valid = {name.removeprefix(command).split()[0]: None for name in app.COMMANDS if name.startswith(command)}
+        message, hint = f"no such command: '{found[1]}'", suggestion(found[1], valid, otherwise=hint)
+    elif found := re.match(r"No such option: (-\S+)", message):
+        message, hint = f"no such option: '{found[1]}'", _option_hint(found[1], command, otherwise=hint)
+    elif found := re.match(r"Got unexpected extra argument\S* \((.*)\)$", message):
+        message = f"unexpected extra argument: '{found[1]}'"
+    elif (found := re.match("Invalid value for '(.*?)'", message)) and error.__cause__:
+        [details] = error.__cause__.errors()  # type: ignore[attr-defined]  # pydantic's, whose message may lack the value
+        choices = details["msg"].partition(" is not one of ")[2].rstrip(".").replace("'", "")
+        kind = "an integer" if details["type"].startswith("int") else "a number"
+        message = f"invalid value for {found[1]}: '{details['input']}'"
+        hint = f"must be one of: {choices}" if choices else f"must be {kind}"
+    return _report(message[:1].lower() + message[1:], hint, ExitCode.USAGE)
+
+
+def _option_hint(option: str, command: str, *, otherwise: str) -> str:
+    """Return the hint for an unknown option of a command, of a group or of the program."""
+    table = completion.table()
+    owners = [name for name, (_, options) in table.items() if name.startswith(command) and name and option in options]
+    if command not in app.COMMANDS and owners:
+        owner = next((name for name in owners if {*name.split()} <= {*sys.argv}), "COMMAND")
+        return f"options follow the command: mnistae {owner} {option}"
+    if option[1].isdigit():
+        return f"indices count from 0, and a file name that begins with '-' needs './' before it; {otherwise}"
+    if any(word.startswith("-") and option[1:] in word and os.path.lexists(word) for word in sys.argv):
+        return f"a file name that begins with '-' needs './' before it; {otherwise}"
+    return suggestion(option, table[command][1].keys() - {"", "--help"}, otherwise=otherwise)
 
 
 def _expand_home() -> None:
