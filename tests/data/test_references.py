@@ -103,13 +103,13 @@ def test_images_of_the_data_set(digits: Digits, text: str) -> None:
         ("9" * 18, "tiny has 600 training images (0 to 599)"),
         (f"test:{'1' * 10_000}", NOT_AN_IMAGE),
         (f"digit:3/{10**30}", NOT_AN_IMAGE),
-        ("digit:3/{threes}", "tiny has {threes} training images of digit 3, counted from 0"),
+        ("digit:3/{threes}", "tiny has {threes} training images of digit 3 (0 to {last})"),
     ],
 )
 def test_past_the_end(digits: Digits, text: str, hint: str) -> None:
     """An image past the end is a usage error with the range; nothing wraps around, however long the number."""
     threes = np.count_nonzero(digits["train_labels"] == 3)
-    text, hint = text.format(threes=threes), hint.format(threes=threes)
+    text, hint = text.format(threes=threes), hint.format(threes=threes, last=threes - 1)
     with pytest.raises(UsageError) as caught:
         list(load(text, digits=digits))
     assert (caught.value.message, caught.value.hint) == (f"index out of range: '{text}'", hint)
@@ -122,7 +122,7 @@ def test_without_labels(digits: Digits) -> None:
     assert [getattr(picture, "label", "skipped") for picture in pictures] == [None, digits["test_labels"][0]]
     with pytest.raises(UsageError) as caught:
         list(load("digit:3", digits=unlabelled))
-    assert caught.value.hint == "tiny has 0 training images of digit 3, counted from 0"
+    assert caught.value.hint == "tiny has 0 training images of digit 3"
 
 
 def folder_of(digits: Digits, *names: str) -> None:

@@ -123,7 +123,7 @@ REFUSALS: dict[str, list[tuple[object, str | None]]] = {  # bytes are a file, an
         )
     ],
     f"for Keras, {foreign.SAVE_KERAS}": [
-        ({name: array.T for name, array in arrays().items()}, "all matrices are transposed, as those of Keras and JAX")
+        ({name: array.T for name, array in arrays().items()}, "all matrices are transposed, as in Keras and JAX")
     ],
     "must be an integer from 1 to 2,048": [
         (deep(784, 2049, 2, 2049, 784), "unsupported network size (invalid value for --hidden: 2049)")

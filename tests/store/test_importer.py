@@ -168,7 +168,7 @@ def test_safetensors_without_names_for_parts(tmp_path: Path) -> None:
 def test_npz(tmp_path: Path) -> None:
     """Our own export is taken, and arrays without names, compressed; pickled and transposed ones are named."""
     np.savez(tmp_path / "pickled.npz", np.array([arrays()], dtype=object))
-    assert refusal(tmp_path / "pickled.npz")[0] == "it is an .npz of arrays that cannot be read: it has pickled objects"
+    assert refusal(tmp_path / "pickled.npz")[0] == "it is an .npz of arrays that cannot be read: it contains pickled objects"
     np.savez(tmp_path / "keras.npz", *(array.T for array in arrays().values()))
     assert refusal(tmp_path / "keras.npz")[1] == f"for Keras, {foreign.SAVE_KERAS}"
     (tmp_path / "own.npz").write_bytes(export.encode(arrays(), "npz"))

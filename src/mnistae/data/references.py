@@ -130,14 +130,15 @@ def _index(ref: ImageRef, number: int, dataset: Dataset) -> int:
     indices: Sequence[int] | Indices
     if ref.digit is None:
         indices = range(dataset.length(ref.split))
-        found = f"{len(indices):,} {ref.split.text} images (0 to {len(indices) - 1})"
+        found = f"{len(indices):,} {ref.split.text} images"
     else:
         indices = np.flatnonzero(dataset.labels(ref.split) == ref.digit)
         name = dataset.class_name(ref.digit)
         what = f"digit {ref.digit}" if name is None else f"label {ref.digit} ('{name}')"
-        found = f"{len(indices):,} training images of {what}, counted from 0"
+        found = f"{len(indices):,} training images of {what}"
     if number >= len(indices):
-        raise UsageError(f"index out of range: '{ref.text}'", hint=f"{dataset.name} has {found}")
+        numbers = f" (0 to {len(indices) - 1})" if len(indices) else ""
+        raise UsageError(f"index out of range: '{ref.text}'", hint=f"{dataset.name} has {found}{numbers}")
     return int(indices[number])
 
 

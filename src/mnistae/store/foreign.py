@@ -32,8 +32,8 @@ MAX_NAMES = 50
 MAX_DEPTH = 16
 
 HINT = "give the weights of a network 784-h-b-h-784: a PyTorch state dict, a safetensors file or an .npz"
-SAVE_WEIGHTS = "in the program that made it, save only the weights: torch.save(model.state_dict(), FILE)"
-SAVE_KERAS = "in the program that made it, save the weights: np.savez(FILE, *[w.T for w in model.get_weights()])"
+SAVE_WEIGHTS = "in the training program, save only the weights: torch.save(model.state_dict(), FILE)"
+SAVE_KERAS = "in the training program, save the weights: np.savez(FILE, *[w.T for w in model.get_weights()])"
 COPY_AGAIN = "download or copy it again"
 
 PYTORCH, NPZ, SAFETENSORS = "a PyTorch file", "an .npz of arrays", "a safetensors file"

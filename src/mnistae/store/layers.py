@@ -163,7 +163,7 @@ def _check_biases(layers: Sequence[Layer], arrays: Arrays) -> None:
         layer for layer, shape in found.items() if shape not in {layer.shape[:1], (1, layer.shape[0]), (layer.shape[0], 1)}
     ]
     if len(wrong) == 4 and all(layer.shape[1] in found[layer] for layer in wrong):
-        raise CheckpointError("all matrices are transposed, as those of Keras and JAX", hint=f"for Keras, {SAVE_KERAS}")
+        raise CheckpointError("all matrices are transposed, as in Keras and JAX", hint=f"for Keras, {SAVE_KERAS}")
     for layer in wrong:
         raise CheckpointError(safe_text(f"'{layer.bias}' has the shape {found[layer]}, not {layer.shape[:1]}"), hint=HINT)
 

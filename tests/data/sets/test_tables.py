@@ -67,9 +67,9 @@ def test_npz_labels(tmp_path: Path, few: Digits, kind: str) -> None:
         ({"y_train": npy(np.zeros(4, np.uint8))}, "5 train images in '{path}' but 4 labels from 'y_train'"),
         ({"y_test": npy(np.array(3))}, "3 test images in '{path}' but 1 label from 'y_test'"),
         ({"y_test": npy(np.zeros(3, np.uint8))[:-1]}, "cannot read 'y_test' in '{path}': truncated or oversized"),
-        ({"y_test": npy(np.array([CANARY] * 3))}, "cannot read 'y_test' in '{path}': it has pickled objects"),
+        ({"y_test": npy(np.array([CANARY] * 3))}, "cannot read 'y_test' in '{path}': it contains pickled objects"),
         ({"y_test": pickle.dumps(CANARY)}, "cannot read 'y_test' in '{path}': unreadable .npy header"),
-        ({"x_test": npy(np.array([CANARY] * 3))}, "cannot read 'x_test' in '{path}': it has pickled objects"),
+        ({"x_test": npy(np.array([CANARY] * 3))}, "cannot read 'x_test' in '{path}': it contains pickled objects"),
         ({"x_train": npy(np.zeros((5, 28, 27), np.uint8))}, "unsupported array shape (5, 28, 27): '{path}'"),
     ],
 )
@@ -93,7 +93,10 @@ def test_without_protection_the_object_runs() -> None:
             {"a": np.zeros((5, 28, 28)), "b": np.zeros((5, 784), "u1")},
             "several arrays of images in '{path}': 'a' (5, 28, 28) float64, 'b' (5, 784) uint8",
         ),
-        ({"a": np.zeros(5), "b": np.array({})}, "no array of images in '{path}': 'a' (5,) float64, 'b' it has pickled objects"),
+        (
+            {"a": np.zeros(5), "b": np.array({})},
+            "no array of images in '{path}': 'a' (5,) float64, 'b' (it contains pickled objects)",
+        ),
         ({"a": np.zeros((5, 32, 32))}, "unsupported array shape (5, 32, 32): '{path}'"),
     ],
 )

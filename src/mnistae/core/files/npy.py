@@ -42,7 +42,7 @@ def read_array(data: bytes) -> NDArray[Any]:
     stream = io.BytesIO(data)
     shape, is_fortran, dtype = read_header(stream)
     if dtype.hasobject:
-        raise ValueError("it has pickled objects")
+        raise ValueError("it contains pickled objects")
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
         raise ValueError("truncated or oversized")
     return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if is_fortran else "C")

@@ -24,7 +24,7 @@ Whole numbers up to 4095 may have 12 bits; floats from 1 to 32 are neither 0 to 
 
 BINARY = "values 0 and 1, read as background and ink"
 
-PICKLED = "objects in an array are pickled, and loading them could run code; save x.astype('float32'), or text as x.astype(str)"
+PICKLED = "loading pickled objects could run code; save x.astype('float32'), or text as x.astype(str)"
 MIN_STANDARDISED, MAX_STANDARDISED = 1.5, 10  # highest value; 2.8 for MNIST
 
 

@@ -175,7 +175,7 @@ def _by_shape(found: Found, path: Path, split: str) -> Names:
     images = [key for key, shape in shapes.items() if arrays_io.images_in(shape)]
     if len(images) != 1 and len(found) > 1:
         what = "several arrays of images" if images else "no array of images"
-        contents = [f" {array if isinstance(array, str) else f'{array.shape} {array.dtype}'}" for array in found.values()]
+        contents = [f" ({array})" if isinstance(array, str) else f" {array.shape} {array.dtype}" for array in found.values()]
         raise DataError(f"{what} in '{path}': {_list(found, contents)}", hint=f"looked for {LOOKED_FOR}")
     [key] = images or found
     count = arrays_io.images_in(shapes.get(key, ()))
