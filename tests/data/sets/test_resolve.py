@@ -139,7 +139,9 @@ def test_many_images_are_cached(tmp_path: Path, digits: Digits, monkeypatch: pyt
 def test_flat_folder_under_another_name(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files under the names that MNIST, Fashion-MNIST and KMNIST share are not taken for any but MNIST: the message says so."""
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tiny))
-    with pytest.raises(DataError, match=f"the names of several data sets: put those of kmnist into '{tiny}/KMNIST/raw'"):
+    with pytest.raises(
+        DataError, match=f"could be of several data sets and are not read as kmnist: put its files into '{tiny}/KMNIST/raw'"
+    ):
         resolve.open_local("kmnist")
 
 

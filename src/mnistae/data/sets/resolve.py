@@ -124,8 +124,10 @@ def _not_in_user_dir(entry: DatasetInfo) -> tuple[str, ...]:
     if base is None:
         return ()
     if not idx.missing(base, entry.files):
-        place = f"put those of {entry.name} into '{base}/{entry.torchvision}/raw'"
-        return (f"the files in MNISTAE_DATA_DIR '{base}' have the names of several data sets: {place}",)
+        place = f"put its files into '{base}/{entry.torchvision}/raw'"
+        return (
+            f"the files in MNISTAE_DATA_DIR '{base}' could be of several data sets and are not read as {entry.name}: {place}",
+        )
     with contextlib.suppress(OSError):  # a folder that cannot be listed
         there = sorted(name for name in os.listdir(base) if not name.startswith("."))  # noqa: PTH208
         found = f"found {quoted(there)}" if there else "it is empty"
