@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 import mnistae
 from mnistae.core.errors import CheckpointError, DataError, DeviceError, LockedError, MnistaeError, OutputError, UsageError
@@ -16,6 +18,7 @@ from mnistae.store import runs
 from tests.conftest import Cli, Digits
 
 ROOT = Path(__file__).resolve().parents[1]
+UNTYPED: Any = mnistae
 
 
 def run_python(program: str) -> str:
@@ -43,6 +46,7 @@ def test_a_model_is_found_by_name_by_path_or_as_the_newest(trained: str) -> None
     """Each reference loads the same weights; a Path is always a file, a plain string without a separator a name."""
     path = runs.model_path(trained)
     codes = [mnistae.load(word).encode(np.eye(28)).tolist() for word in (None, trained, str(path), path)]
+    assert mnistae.load(trained, device=torch.device("cpu")).encode(np.eye(28)) == pytest.approx(np.array(codes[0]), rel=1e-5)
     assert codes[1:] == codes[:-1]
     assert repr(mnistae.load()) == "<tiny: 784-392-8-392-784>"
     assert repr(mnistae.load(path)) == f"<{path}: 784-392-8-392-784>"
@@ -84,19 +88,38 @@ def test_metrics_equal_those_of_the_commands(cli: Cli, trained: str, tiny: Path)
 
 def test_image_formats(trained: str, digits: Digits) -> None:
     """uint8, floats in [0, 1], flat rows, lists and tensors are equivalent; a single image is a batch of one."""
-    import torch
-
     model, images = mnistae.load(trained), digits["train_images"][:3]
     floats = images.astype(np.float32) / np.float32(255)
     codes = model.encode(images)
     forms: list[Any] = [floats, floats.astype(float), images.reshape(3, 784), floats.tolist(), torch.from_numpy(floats)]
+    forms += [floats.astype(">f8"), np.asfortranarray(floats), np.repeat(floats, 2, axis=0)[::2], np.ma.masked_array(floats)]
+    forms += [torch.from_numpy(floats).requires_grad_(), [torch.from_numpy(row).requires_grad_() for row in floats]]
+    forms += [[Image.fromarray(row) for row in images]]
     for form in forms:
         np.testing.assert_array_equal(model.encode(form), codes, strict=True)
     np.testing.assert_allclose(model.encode(images[0]), codes[:1], rtol=1e-5)
+    bfloat16 = torch.from_numpy(floats).bfloat16()
+    np.testing.assert_array_equal(model.encode(bfloat16), model.encode(bfloat16.float().numpy()))
+    np.testing.assert_array_equal(model.decode(torch.tensor(codes, requires_grad=True)), model.decode(codes))
     for other in (images.tolist(), images.astype(np.float32)):
         with pytest.warns(UserWarning, match="values from 0 to 255, divided by 255") as caught:
             np.testing.assert_array_equal(model.encode(other), codes)
         assert caught[0].filename == __file__
+
+
+def test_unlike_images_are_warned_of(trained: str, digits: Digits) -> None:
+    """Inverted images are used with the warning of the commands, already noisy ones without it."""
+    model, inverted = mnistae.load(trained), 255 - digits["train_images"][:2]
+    for call in (model.encode, model.reconstruct, model.denoise, model.interpolate):
+        with pytest.warns(
+            UserWarning, match=r"the images are unlike the training images of 'tiny': brighter .*inverted\?"
+        ) as caught:
+            call(inverted)
+        assert caught[0].filename == __file__
+    model.denoise(inverted, "none")
+    with pytest.warns(UserWarning, match="the training images may be inverted: background") as caught:
+        next(UNTYPED.train(inverted, epochs=np.int64(1), batch_size=np.uint8(2), name="inverted"))
+    assert caught[0].filename == __file__
 
 
 def test_arguments_are_not_modified(trained: str, digits: Digits) -> None:
@@ -155,20 +178,49 @@ def test_breaking_out_of_the_loop_keeps_the_last_epoch(cli: Cli, tiny: Path) -> 
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
+        (lambda m: m.encode([[1, 2], [3]]), DataError, "cannot convert images to an array: setting an array element"),
+        (lambda m: m.encode("/x.png"), DataError, "images must be real numbers, not text: '/x.png'"),
+        (lambda m: m.encode(None), DataError, "images must be real numbers, not objects: None"),
+        (lambda m: m.encode(np.eye(28) * 1j), DataError, "images must be real numbers, not complex numbers: "),
+        (lambda m: m.encode([np.ma.masked_equal(np.eye(28), 1)]), DataError, "images with masked values"),
+        (lambda m: m.encode(Image.new("P", (28, 28))), DataError, "images with a colour palette"),
+        (lambda m: m.encode(torch.eye(28).to_sparse()), DataError, "to an array: can't convert Sparse layout tensor"),
+        (lambda m: m.decode([[1], [1, 2]]), DataError, "cannot convert codes to an array: setting an array element"),
+        (lambda m: m.decode([["a"] * 8]), DataError, "codes must be real numbers, not text: 'a'"),
+        (lambda m: m.decode(np.full((1, 8), 1j)), DataError, "codes must be real numbers, not complex numbers: 1j"),
+        (lambda m: m.decode(np.ma.masked_equal(np.eye(8), 1)), DataError, "codes with masked values"),
+        (lambda m: m.decode([[1e300] * 8]), DataError, "invalid codes: values from 1e+300 to 1e+300"),
+        (lambda _: UNTYPED.load(3), UsageError, "invalid value for --checkpoint: 3"),
+        (lambda _: mnistae.load("a\0/b"), UsageError, r"invalid value for --checkpoint: 'a\x00/b'"),
+        (lambda _: UNTYPED.load(device=3), UsageError, "unknown device: '3'"),
         (lambda _: mnistae.load("nobody"), CheckpointError, "no such checkpoint: 'nobody'"),
         (lambda _: mnistae.load(device="tpu"), UsageError, "unknown device: 'tpu'"),
         (lambda _: mnistae.load(device="cuda:999"), DeviceError, "device 'cuda:999'"),
         (lambda m: m.encode([1, 2, 3]), DataError, "unsupported array shape (3,)"),
         (lambda m: m.encode(np.zeros((0, 784))), DataError, "unsupported array shape (0, 784)"),
         (lambda m: m.interpolate(np.zeros((2, 784)), steps=1), UsageError, "invalid value for --steps: 1"),
+        (lambda m: m.interpolate(np.eye(2, 784), steps=2.5), UsageError, "invalid value for --steps: 2.5"),
+        (lambda m: m.interpolate(np.eye(2, 784), steps=1001), UsageError, "invalid value for --steps: 1001"),
+        (lambda m: m.interpolate(np.eye(2, 784), slerp="no"), UsageError, "invalid value for --slerp: 'no'"),
         (lambda m: m.decode(np.zeros((2, 7))), DataError, "shape '(2, 7)'"),
         (lambda m: m.decode(np.full((1, 8), np.inf)), DataError, "invalid codes"),
-        (lambda m: m.interpolate(np.zeros((1, 784))), UsageError, "interpolation needs at least two images"),
+        (lambda m: m.interpolate(np.eye(28)), UsageError, "interpolation needs at least two images"),
         (lambda m: m.denoise(np.zeros((2, 784)), "mask", level=2), UsageError, "invalid value for --level: 2"),
+        (lambda m: m.denoise(np.eye(28), level="a"), UsageError, "invalid value for --level: 'a'"),
         (lambda m: m.denoise(np.zeros((2, 784)), seed=-1), UsageError, "invalid value for --seed: -1"),
         (lambda m: m.denoise(np.zeros((2, 784)), "snow"), UsageError, "unknown noise: 'snow'"),
         (lambda _: mnistae.read_dataset("nothing"), UsageError, "'nothing'"),
+        (lambda _: UNTYPED.read_dataset(None), UsageError, "invalid value for --dataset: None"),
+        (lambda _: mnistae.read_dataset(Path("no")), DataError, "data set not found: '/"),
+        (lambda _: UNTYPED.read_dataset("glyphs", raw="no"), UsageError, "invalid value for --raw: 'no'"),
         (lambda _: mnistae.read_dataset("glyphs", "half"), UsageError, "unknown split: 'half'"),
+        (lambda _: mnistae.train(["mnist"]), DataError, "images must be real numbers, not text: 'mnist'"),
+        (lambda _: mnistae.train(Path("mnist")), DataError, "data set not found: '/"),
+        (lambda _: UNTYPED.train("glyphs", recipe=[]), UsageError, "invalid value for --recipe: []"),
+        (lambda _: UNTYPED.train("glyphs", epoch=1), UsageError, "unknown argument: 'epoch'"),
+        (lambda _: UNTYPED.train("glyphs", warmup=1), UsageError, "unknown argument: 'warmup'"),
+        (lambda _: UNTYPED.train("glyphs", force="no"), UsageError, "invalid value for --force: 'no'"),
+        (lambda _: UNTYPED.train(np.eye(28), name=3), UsageError, "invalid value for --name: 3"),
         (lambda _: mnistae.train("glyphs", recipe="slow"), UsageError, "invalid value for --recipe: slow"),
         (lambda _: mnistae.train(np.zeros((2, 784)), epochs=0), UsageError, "invalid value for --epochs: 0"),
         (lambda _: mnistae.train(np.zeros((2, 784)), name="../x"), UsageError, "invalid run name"),

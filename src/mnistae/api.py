@@ -6,22 +6,24 @@ They are returned as float32 (n, 28, 28). Expected errors are raised as MnistaeE
 
 import dataclasses
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mnistae.core import config as configs
 from mnistae.core.arrays import Array, Bytes
 from mnistae.core.config import PIXELS, SIDE, ModelConfig, Precision, TrainConfig
 from mnistae.core.errors import DataError, UsageError
 from mnistae.core.records import EpochRecord
-from mnistae.data.images import arrays_io
+from mnistae.core.text import safe_text, suggestion
+from mnistae.data.images import arrays_io, values
 from mnistae.data.sets import resolve
 from mnistae.data.sets.dataset import Dataset, Split
 from mnistae.model import backend
@@ -29,12 +31,18 @@ from mnistae.model import device as devices
 from mnistae.model.backend import Network
 from mnistae.store import names, runs
 from mnistae.store.runs import Checkpoint
-from mnistae.tasks import inference
+from mnistae.tasks import drift, inference
 from mnistae.tasks import noise as noises
 from mnistae.tasks.inference import Denoising, Reconstruction
 from mnistae.tasks.noise import Noise
 
+if TYPE_CHECKING:
+    import torch
+
 T = TypeVar("T", bound=StrEnum)
+
+DATASET = "the name or the path of a data set"
+IMAGES = "numbers of shape (28, 28), (n, 28, 28) or (n, 784)"
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,19 +54,24 @@ class Model:
 
     def encode(self, images: ArrayLike) -> Array:
         """Return the codes (n, bottleneck) of images; no value is negative."""
-        return self.network.encode(_rows(images))
+        return self.network.encode(self._rows(images))
 
     def decode(self, codes: ArrayLike) -> Array:
         """Return the images (n, 28, 28) of codes (n, bottleneck). Raises DataError."""
-        array = np.asarray(codes, np.float32)
-        if array.ndim != 2 or array.shape[1] != self.network.config.bottleneck or not np.isfinite(array).all():
-            expected = f"must be finite numbers of shape (n, {self.network.config.bottleneck})"
-            raise DataError(f"invalid codes: an array of shape '{array.shape}'", hint=expected)
+        expected = f"finite numbers of shape (n, {self.network.config.bottleneck})"
+        found = _to_array("codes", codes, expected)
+        if found.ndim != 2 or found.shape[1] != self.network.config.bottleneck:
+            raise DataError(f"invalid codes: an array of shape '{found.shape}'", hint=f"must be {expected}")
+        with np.errstate(over="ignore"):
+            array = found.astype(np.float32, copy=False)
+        if not np.isfinite(array).all():
+            low, high = values.extremes(found)
+            raise DataError(f"invalid codes: values from {low:g} to {high:g}", hint="must be finite as float32")
         return _to_images(self.network.decode(array))
 
     def reconstruct(self, images: ArrayLike) -> Reconstruction:
         """Encode and decode images: `originals` and `outputs` (n, 28, 28), and `metrics` of each pair."""
-        found = inference.reconstruct(self.network, _rows(images))
+        found = inference.reconstruct(self.network, self._rows(images))
         return dataclasses.replace(found, originals=_to_images(found.originals), outputs=_to_images(found.outputs))
 
     def denoise(self, images: ArrayLike, noise: str = Noise.UNIFORM, *, level: float | None = None, seed: int = 0) -> Denoising:
@@ -68,18 +81,30 @@ class Model:
         for images that are already noisy. Raises UsageError.
         """
         kind = _parse_enum(Noise, noise)
-        strength = noises.check_level(kind, level)
-        found = inference.denoise(self.network, _rows(images), kind=kind, level=strength, seed=noises.check_seed(seed))
+        strength, seed = noises.check_level(kind, level), noises.check_seed(seed)
+        rows = self._rows(images, are_noisy=kind is Noise.NONE)
+        found = inference.denoise(self.network, rows, kind=kind, level=strength, seed=seed)
         originals, noisy, outputs = map(_to_images, (found.originals, found.noisy, found.outputs))
         return dataclasses.replace(found, originals=originals, noisy=noisy, outputs=outputs)
 
     def interpolate(self, images: ArrayLike, *, steps: int = 8, slerp: bool = False) -> Array:
         """Return the frames (n, 28, 28) from each image to the next; a frame that two segments share occurs once.
 
-        A segment has `steps` frames, endpoints included. Raises UsageError.
+        A segment has `steps` frames, 2 to 1,000, endpoints included. Raises UsageError.
         """
-        frames = inference.interpolate(self.network, _rows(images), steps=steps, slerp=slerp)
+        steps, slerp = configs.check_integer("--steps", steps, 2, inference.MAX_STEPS), configs.check_flag("--slerp", slerp)
+        frames = inference.interpolate(self.network, self._rows(images), steps=steps, slerp=slerp)
         return _to_images(inference.join_segments(frames))
+
+    def _rows(self, images: ArrayLike, *, are_noisy: bool = False) -> Array:
+        """Return images as rows (n, 784). Warn of conversions, and unless they are noisy of images unlike the training's."""
+        found, notes = arrays_io.from_array(_to_array("images", images, IMAGES), name="images")
+        rows = found.reshape(-1, PIXELS)
+        checkpoint = self.checkpoint
+        unlike = "" if are_noisy else drift.warning("the images", drift.brightness(rows), checkpoint.metadata, checkpoint.name)
+        for note in filter(None, (*notes, unlike)):
+            warnings.warn(note, stacklevel=3)
+        return rows
 
     def __repr__(self) -> str:
         sizes = self.network.config
@@ -98,35 +123,37 @@ class Settings(TypedDict, total=False):
     raw: bool
 
 
-def load(checkpoint: str | os.PathLike[str] | None = None, *, device: str | None = None) -> Model:
+def load(checkpoint: str | os.PathLike[str] | None = None, *, device: "str | torch.device | None" = None) -> Model:
     """Return the model of a run by its name, of a .safetensors file by its path, or of the newest run.
 
     Without a `device` it computes with NumPy and does not import torch. Raises CheckpointError, DeviceError, UsageError.
     """
-    if device is not None:
-        devices.check_choice(device)  # before anything is read
-    found = runs.load(str(Path(checkpoint).absolute()) if isinstance(checkpoint, os.PathLike) else checkpoint)
-    return Model(found, backend.load_network(found.weights, device))
+    choice = devices.check_choice(str(device)) if device is not None else None  # before anything is read
+    expected = "the name of a run or the path of a .safetensors file"
+    found = runs.load(_text("--checkpoint", checkpoint, expected) if checkpoint is not None else None)
+    return Model(found, backend.load_network(found.weights, choice))
 
 
-def read_dataset(reference: str = "mnist", split: str = Split.TRAIN, *, raw: bool = False) -> tuple[Bytes, Bytes]:
+def read_dataset(
+    reference: str | os.PathLike[str] = "mnist", split: str = Split.TRAIN, *, raw: bool = False
+) -> tuple[Bytes, Bytes]:
     """Return the images (n, 28, 28) and labels (n,) of a data set by name or path, as uint8; label 255 means unlabelled.
 
     A data set that is not installed is downloaded. `raw`: images of other sizes than 28x28 are not inverted.
     Raises DataError, UsageError.
     """
     parsed = _parse_enum(Split, split)
-    dataset = resolve.open_dataset(reference, raw=raw)
+    dataset = resolve.open_dataset(_text("--dataset", reference, DATASET), raw=configs.check_flag("--raw", raw))
     return dataset.images(parsed).reshape(-1, SIDE, SIDE), dataset.labels(parsed)
 
 
 def train(
-    images: ArrayLike | str,
+    images: ArrayLike | os.PathLike[str],
     *,
     recipe: str = "lab",
     hidden: int = 392,
     bottleneck: int = 8,
-    device: str = "auto",
+    device: "str | torch.device" = "auto",
     name: str | None = None,
     force: bool = False,
     **settings: Unpack[Settings],
@@ -136,15 +163,24 @@ def train(
     The result is byte-identical to that of `mnistae train`. Training starts with the first record; breaking out of the loop
     keeps the last finished epoch. Afterwards `load(name)`, or `load()`, returns the model. Raises MnistaeError.
     """
-    devices.check_choice(device)
+    choice, force = devices.check_choice(str(device)), configs.check_flag("--force", force)
+    valid = [*(train.__kwdefaults__ or {}), *Settings.__annotations__]
+    for argument in settings:
+        if argument not in valid:
+            hint = suggestion(argument, valid, otherwise=f"choose from: {', '.join(valid)}")
+            raise UsageError(f"unknown argument: '{argument}'", hint=hint)
     sizes = ModelConfig(hidden=hidden, bottleneck=bottleneck)
-    dataset = resolve.absolute(images) if isinstance(images, str) else resolve.ARRAY
-    config = dataclasses.replace(configs.recipe(recipe), dataset=dataset, **settings)
-    data = resolve.open_dataset(dataset, raw=config.raw) if isinstance(images, str) else resolve.from_array(np.asarray(images))
-    for note in data.notes if dataset == resolve.ARRAY else ():
-        warnings.warn(note, stacklevel=2)
-    run_name = names.check(name) if name is not None else names.default(sizes, config, dataset=data.name)
-    return _train(run_name, sizes, config, data, device, force=force)
+    is_reference = isinstance(images, str | os.PathLike)
+    dataset = resolve.absolute(_text("--dataset", images, DATASET)) if is_reference else resolve.ARRAY
+    config = dataclasses.replace(configs.recipe(str(recipe)), dataset=dataset, **settings)
+    if is_reference:
+        data = resolve.open_dataset(dataset, raw=config.raw)
+    else:
+        data = resolve.from_array(_to_array("images", images, f"{IMAGES}, or {DATASET}"))
+        for note in data.notes:
+            warnings.warn(note, stacklevel=2)
+    given = None if name is None else names.check(_text("--name", name, "text"))
+    return _train(given or names.default(sizes, config, dataset=data.name), sizes, config, data, choice, force=force)
 
 
 def _train(
@@ -156,7 +192,10 @@ def _train(
 
         found, threads = training_run.prepare_device(device, config.precision), training_run.choose_threads()
         spec = training_run.RunSpec(name, sizes, config, data, found, threads)
-        yield from training_run.Run(spec).epochs()
+        run = training_run.Run(spec)
+        for warning in drift.training_warnings(run.image_stats):
+            warnings.warn(warning, stacklevel=2)
+        yield from run.epochs()
 
 
 def _parse_enum(kind: type[T], value: str) -> T:
@@ -166,11 +205,40 @@ def _parse_enum(kind: type[T], value: str) -> T:
         raise UsageError(f"unknown {kind.__name__.lower()}: '{value}'", hint=f"choose one of: {', '.join(kind)}") from None
 
 
-def _rows(images: ArrayLike) -> Array:
-    found, notes = arrays_io.from_array(np.asarray(images), name="images")
-    for note in notes:
-        warnings.warn(note, stacklevel=3)
-    return found.reshape(-1, PIXELS)
+def _text(option: str, value: object, expected: str) -> str:
+    """Return text as it is, and a path as the text of an absolute one. Raises UsageError."""
+    found = str(Path(value).absolute()) if isinstance(value, os.PathLike) else value
+    if not isinstance(found, str) or "\0" in found:
+        raise UsageError(f"invalid value for {option}: {safe_text(repr(value))}", hint=f"must be {expected}")
+    return found
+
+
+def _to_array(what: str, given: Any, expected: str) -> NDArray[np.generic]:
+    """Return numbers, or a list of arrays, tensors or Pillow images, as NumPy reads them. Raises DataError."""
+    hint = f"must be {expected}"
+    items = list(given) if isinstance(given, list | tuple) else [given]
+    if any(map(np.ma.is_masked, items)):
+        raise DataError(f"{what} with masked values", hint="fill them, for example with x.filled(0)")
+    if any(getattr(item, "mode", None) in {"P", "PA"} for item in items):  # NumPy would read the indices of the colours
+        raise DataError(f"{what} with a colour palette", hint="convert them to grey with image.convert('L')")
+    try:
+        items = [_to_cpu(item) for item in items]
+        array: NDArray[np.generic] = np.asarray(items if isinstance(given, list | tuple) else items[0])
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise DataError(f"cannot convert {what} to an array: {safe_text(error)}", hint=hint) from error
+    if array.dtype.kind not in "buif":
+        kind = {"U": "text", "S": "bytes", "O": "objects", "c": "complex numbers"}.get(array.dtype.kind, str(array.dtype))
+        first = "".join(map(repr, array.flat[:1].tolist()))
+        raise DataError(f"{what} must be real numbers, not {kind}: {safe_text(first)}", hint=hint)
+    return array
+
+
+def _to_cpu(item: Any) -> Any:
+    """Return a tensor without its gradient, on the CPU and in a type that NumPy has, and anything else as it is."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(item, torch.Tensor):
+        return item
+    return item.detach().cpu().to(torch.float32 if item.dtype == torch.bfloat16 else item.dtype)
 
 
 def _to_images(rows: Array) -> Array:

@@ -1,10 +1,14 @@
+import json
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from mnistae.core import config
 from mnistae.core.config import MAX_SEED, PIXELS, ModelConfig, Optimizer, Schedule, TrainConfig
 from mnistae.core.errors import UsageError
+from mnistae.core.text import safe_text
 from mnistae.store import format as checkpoint_format
 
 NAN, INF = float("nan"), float("inf")
@@ -36,12 +40,12 @@ def test_largest_state_fits() -> None:
 @pytest.mark.parametrize(
     ("kind", "option", "valid", "invalid"),
     [
-        (ModelConfig, "--hidden", [1, 2048], [0, 2049, 16.0, True]),
+        (ModelConfig, "--hidden", [1, 2048], [0, 2049, 16.0, True, "16", None, 10**400]),
         (ModelConfig, "--bottleneck", [1, 392], [0, 393]),
         (TrainConfig, "--seed", [0, MAX_SEED], [-1, MAX_SEED + 1]),
         (TrainConfig, "--epochs", [1, 10_000], [0, 10_001]),
         (TrainConfig, "--batch-size", [1, 65_536], [0, 65_537]),
-        (TrainConfig, "--lr", [1e-9, 1e30], [0.0, NAN, INF]),
+        (TrainConfig, "--lr", [5e-324, 1, 1e308], [0.0, NAN, INF, True, "1e-3", None, 1j, 10**400]),
         (TrainConfig, "--weight-decay", [0.0, 1e30], [-1e-9, NAN, INF]),
         (TrainConfig, "warmup", [0, 1_000_000], [-1, 1_000_001]),
         (TrainConfig, "noise", [0.0], [-0.1, NAN, INF]),
@@ -50,9 +54,10 @@ def test_largest_state_fits() -> None:
         (TrainConfig, "beta2", [0.0], [-0.1, 1.0, NAN]),
         (TrainConfig, "bottleneck_bias", [-100.0, 100.0], [-101.0, 101.0, NAN]),
         (TrainConfig, "output_bias", [-100.0, 100.0], [-101.0, 101.0, NAN]),
-        (TrainConfig, "optimizer", ["adam", "adamw"], ["sgd"]),
+        (TrainConfig, "optimizer", ["adam", "adamw"], ["sgd", []]),
         (TrainConfig, "--precision", ["fp32", "tf32", "bf16"], ["fp8"]),
         (TrainConfig, "schedule", ["plateau", "linear"], ["cosine"]),
+        (TrainConfig, "--raw", [True, False], [1, "no", None]),
     ],
     ids=str,
 )
@@ -64,10 +69,20 @@ def test_bounds(kind: type[ModelConfig | TrainConfig], option: str, valid: list[
     for value in invalid:
         with pytest.raises(UsageError) as failure:
             kind(**{field: value})
-        assert failure.value.message == f"invalid value for {option}: {value}"
+        assert failure.value.message == f"invalid value for {option}: {safe_text(repr(value))}"
 
 
-@pytest.mark.parametrize("fields", [{"learning_rate": "fast"}, {"dataset": None}, {"recipe": []}, {"raw": 1}, {"speed": 1}])
+@pytest.mark.parametrize("value", [np.int64(1), np.uint8(1), np.array(1), torch.tensor(1), 1], ids=repr)
+def test_numbers_of_other_libraries(value: Any) -> None:
+    """Scalars of NumPy and torch are stored as Python's, floats as floats: a checkpoint has the same bytes with either."""
+    sizes = ModelConfig(hidden=value, bottleneck=value)
+    settings = TrainConfig(epochs=value, batch_size=value, seed=value, learning_rate=value, raw=np.bool_(True))  # type: ignore[arg-type]
+    found = [sizes.hidden, sizes.bottleneck, settings.epochs, settings.batch_size, settings.seed, settings.learning_rate]
+    assert json.dumps([*found, settings.raw]) == "[1, 1, 1, 1, 1, 1.0, true]"
+    assert json.dumps(TrainConfig(weight_decay=np.float32(0.5)).weight_decay) == "0.5"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fields", [{"dataset": None}, {"recipe": []}, {"speed": 1}])
 def test_other_types(fields: dict[str, Any]) -> None:
     """Settings of another type, and unknown ones, are refused: a checkpoint may have any."""
     with pytest.raises(TypeError):

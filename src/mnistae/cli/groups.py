@@ -14,9 +14,6 @@ import typer
 from mnistae.cli.console import Reporter
 from mnistae.core.errors import UsageError
 
-MAX_STEPS = 1000
-"""Frames per segment or unit."""
-
 IMAGE_HELP = "an index (N, train:N, test:N), digit:D, digit:D/K, a file, a folder, 'scans/*.png', or - for stdin."
 
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE", help=f"Image: {IMAGE_HELP}", show_default=False)]

@@ -133,9 +133,8 @@ def warn_unlike_split(
 
 
 def _warn_unlike(reporter: Reporter, checkpoint: Checkpoint, what: str, brightness: Vector) -> None:
-    if reasons := _differences(checkpoint, brightness):
-        owner = f" of '{checkpoint.name}'" if checkpoint.name else ""
-        reporter.warn(f"{what} are unlike the training images{owner}: {reasons}")
+    if warning := drift.warning(what, brightness, checkpoint.metadata, checkpoint.name):
+        reporter.warn(warning)
 
 
 def _differences(checkpoint: Checkpoint, brightness: Vector) -> str:

@@ -2,10 +2,13 @@
 
 import itertools
 import math
+import sys
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from mnistae.core.errors import UsageError
+from mnistae.core.text import safe_text
 
 SIDE = 28
 """Height and width of an image in pixels."""
@@ -38,15 +41,37 @@ class Precision(StrEnum):
     BF16 = "bf16"
 
 
-def check_integer(option: str, value: object, low: int, high: int) -> None:
-    """Raise UsageError if `value` is not an integer from `low` to `high`."""
-    is_valid = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-    _check(option, value, is_valid, f"an integer from {low:,} to {high:,}")
+def check_integer(option: str, value: object, low: int, high: int) -> int:
+    """Return `value`, of Python, NumPy or torch, as an int. Raises UsageError if it is not an integer from `low` to `high`."""
+    number = _plain(value)
+    is_valid = isinstance(number, int) and not isinstance(number, bool) and low <= number <= high
+    _check(option, number, is_valid, f"an integer from {low:,} to {high:,}")
+    return int(number)
+
+
+def check_number(option: str, value: object, low: float, high: float, expected: str) -> float:
+    """Return `value`, of Python, NumPy or torch, as a float. Raises UsageError if it is not a number from `low` to `high`."""
+    number = _plain(value)
+    is_valid = isinstance(number, int | float) and not isinstance(number, bool) and low <= number <= high
+    _check(option, number, is_valid, expected)
+    return float(number)
+
+
+def check_flag(option: str, value: object) -> bool:
+    """Return `value`, of Python or NumPy, as a bool. Raises UsageError if it is anything else: 'no' would count as true."""
+    flag = _plain(value)
+    _check(option, flag, isinstance(flag, bool), "True or False")
+    return bool(flag)
+
+
+def _plain(value: Any) -> Any:
+    """Return a NumPy scalar, or an array or a tensor without axes, as the Python object that it holds."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def _check(option: str, value: object, is_valid: bool, expected: str) -> None:
     if not is_valid:
-        raise UsageError(f"invalid value for {option}: {value}", hint=f"must be {expected}")
+        raise UsageError(f"invalid value for {option}: {safe_text(repr(value))}", hint=f"must be {expected}")
 
 
 @dataclass(frozen=True)
@@ -60,8 +85,8 @@ class ModelConfig:
     bottleneck: int = 8
 
     def __post_init__(self) -> None:
-        check_integer("--hidden", self.hidden, 1, 2048)
-        check_integer("--bottleneck", self.bottleneck, 1, 392)
+        object.__setattr__(self, "hidden", check_integer("--hidden", self.hidden, 1, 2048))
+        object.__setattr__(self, "bottleneck", check_integer("--bottleneck", self.bottleneck, 1, 392))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the eight tensors by their state-dict names, in the network's order."""
@@ -71,6 +96,21 @@ class ModelConfig:
             shapes[f"fc{number}.weight"] = (outputs, inputs)
             shapes[f"fc{number}.bias"] = (outputs,)
         return shapes
+
+
+_INTEGERS = (("--seed", 0, MAX_SEED), ("--epochs", 1, 10_000), ("--batch-size", 1, 65_536), ("warmup", 0, 1_000_000))
+
+_NUMBERS = (
+    ("learning_rate", "--lr", math.ulp(0), sys.float_info.max, "a finite number above 0"),
+    ("weight_decay", "--weight-decay", 0, sys.float_info.max, "a finite number, 0 or above"),
+    ("noise", "noise", 0, sys.float_info.max, "a finite number, 0 or above"),
+    ("augment_std", "augment_std", 0, sys.float_info.max, "a finite number, 0 or above"),
+    ("bottleneck_bias", "bottleneck_bias", -100, 100, "a number from -100 to 100"),
+    ("output_bias", "output_bias", -100, 100, "a number from -100 to 100"),
+    ("beta1", "beta1", 0, math.nextafter(1, 0), "a number from 0 to below 1"),
+    ("beta2", "beta2", 0, math.nextafter(1, 0), "a number from 0 to below 1"),
+)
+"""The numbers among the settings: field, name in messages, lowest and highest value, and the hint."""
 
 
 @dataclass(frozen=True)
@@ -106,24 +146,16 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not all(isinstance(text, str) for text in (self.recipe, self.dataset)):
             raise TypeError("recipe and data set must be text")
-        if not isinstance(self.raw, bool):
-            raise TypeError("raw must be true or false")
-        check_integer("--seed", self.seed, 0, MAX_SEED)
-        check_integer("--epochs", self.epochs, 1, 10_000)
-        check_integer("--batch-size", self.batch_size, 1, 65_536)
-        check_integer("warmup", self.warmup, 0, 1_000_000)
-        _check("--lr", self.learning_rate, 0 < self.learning_rate < math.inf, "a finite number above 0")
-        _check("--weight-decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "a finite number, 0 or above")
-        _check("noise", self.noise, 0 <= self.noise < math.inf, "a finite number, 0 or above")
-        _check("augment_std", self.augment_std, 0 <= self.augment_std < math.inf, "a finite number, 0 or above")
-        _check("bottleneck_bias", self.bottleneck_bias, abs(self.bottleneck_bias) <= 100, "a number from -100 to 100")
-        _check("output_bias", self.output_bias, abs(self.output_bias) <= 100, "a number from -100 to 100")
-        _check("beta1", self.beta1, 0 <= self.beta1 < 1, "a number from 0 to below 1")
-        _check("beta2", self.beta2, 0 <= self.beta2 < 1, "a number from 0 to below 1")
+        object.__setattr__(self, "raw", check_flag("--raw", self.raw))
+        for option, low, high in _INTEGERS:
+            name = option.removeprefix("--").replace("-", "_")
+            object.__setattr__(self, name, check_integer(option, getattr(self, name), low, high))
+        for name, option, lowest, highest, expected in _NUMBERS:
+            object.__setattr__(self, name, check_number(option, getattr(self, name), lowest, highest, expected))
         for option, kind in (("optimizer", Optimizer), ("schedule", Schedule), ("--precision", Precision)):
             name = option.removeprefix("--")
             value = getattr(self, name)
-            _check(option, value, value in list(kind), f"one of: {', '.join(kind)}")
+            _check(option, value, isinstance(value, str) and value in list(kind), f"one of: {', '.join(kind)}")
             object.__setattr__(self, name, kind(value))  # a checkpoint has the text
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mnistae.core.arrays import Array, Bytes, Vector
 from mnistae.core.config import SIDE
-from mnistae.core.records import ImageStats
+from mnistae.core.records import MNIST_STATS, ImageStats, Metadata
 from mnistae.data.images.layout import border
 
 DARKER, BRIGHTER = 0.4, 1.75
@@ -29,6 +29,23 @@ def measure(images: Bytes) -> ImageStats:
     """Return what is kept of the training images (N, 784)."""
     means, backgrounds = brightness(images)
     return ImageStats(*map(float, (means.mean(), means.min(), means.max(), backgrounds.mean(), backgrounds.max())))
+
+
+def training_warnings(images: ImageStats) -> list[str]:
+    """Return what is suspicious about the images of a training."""
+    found = []
+    if images.background > images.mean:
+        found.append(f"the training images may be inverted: background {images.background:.2f}, mean {images.mean:.2f}")
+    if images.mean < MNIST_STATS.darkest:
+        found.append(f"the training images are nearly black: mean {images.mean:.4f}, that of MNIST {MNIST_STATS.mean:.4f}")
+    return found
+
+
+def warning(what: str, found: Vector, metadata: Metadata, owner: str | None) -> str:
+    """Return the warning that images, of this brightness (2, N), are unlike those of the training of `owner`, or no text."""
+    reasons = "; ".join(differences(metadata.images or MNIST_STATS, found))
+    name = f" of '{owner}'" if owner else ""
+    return f"{what} are unlike the training images{name}: {reasons}" if reasons else ""
 
 
 def differences(expected: ImageStats, found: Vector) -> list[str]:

@@ -15,6 +15,9 @@ from mnistae.model.backend import Network
 from mnistae.tasks import noise as noises
 from mnistae.tasks.noise import Noise
 
+MAX_STEPS = 1000
+"""Frames per segment or unit."""
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -75,14 +78,12 @@ def denoise(network: Network, images: Array, *, kind: Noise, level: float, seed:
 
 
 def interpolate(network: Network, images: Array, *, steps: int, slerp: bool = False) -> Array:
-    """Return frames (K - 1, steps, 784) from each of K images (K, 784) to the next. Raises UsageError if K or steps is below 2.
+    """Return frames (K - 1, steps, 784) from each of K images (K, 784) to the next. Raises UsageError if K is below 2.
 
     The frames are decoded at evenly spaced points between two codes, endpoints included: on the straight line, or with `slerp`
     on the arc of a great circle (Shoemake, 1985).
     """
     require_two(len(images))
-    if steps < 2:
-        raise UsageError(f"invalid value for --steps: {steps}", hint="must be an integer from 2 (endpoints included)")
     codes = network.encode(images)
     segments = [points_between(start, end, steps, slerp=slerp) for start, end in itertools.pairwise(codes)]
     frames = network.decode(np.concatenate(segments))

@@ -1,13 +1,12 @@
 """The four kinds of noise. The same seed gives the same noise."""
 
-import math
 from enum import StrEnum
 
 import numpy as np
 
 from mnistae.core import seeds
 from mnistae.core.arrays import Array
-from mnistae.core.config import MAX_SEED, check_integer
+from mnistae.core.config import MAX_SEED, check_integer, check_number
 from mnistae.core.errors import UsageError
 
 
@@ -46,16 +45,12 @@ def check_level(kind: Noise, level: float | None) -> float:
     if kind is Noise.NONE:
         raise UsageError("--level has no effect with --noise none", hint="leave one of them out")
     highest = 1.0 if kind in {Noise.SALT_PEPPER, Noise.MASK} else 100.0
-    if not (math.isfinite(level) and 0 <= level <= highest):
-        hint = f"must be a number from 0 to {highest:g} for {kind.value} noise"
-        raise UsageError(f"invalid value for --level: {level:g}", hint=hint)
-    return level
+    return check_number("--level", level, 0, highest, f"a number from 0 to {highest:g} for {kind.value} noise")
 
 
 def check_seed(seed: int) -> int:
     """Return the seed if it is valid. Raises UsageError."""
-    check_integer("--seed", seed, 0, MAX_SEED)
-    return seed
+    return check_integer("--seed", seed, 0, MAX_SEED)
 
 
 def add(images: Array, kind: Noise, *, level: float, seed: int) -> Array:

@@ -9,7 +9,7 @@ import typer
 
 from mnistae.cli import inputs, results
 from mnistae.cli.console import Reporter
-from mnistae.cli.groups import IMAGE_HELP, MAX_STEPS, DatasetOptions, FrameOutput, Images
+from mnistae.cli.groups import IMAGE_HELP, DatasetOptions, FrameOutput, Images
 from mnistae.cli.inputs import Inputs
 from mnistae.core import config as configs
 from mnistae.core.arrays import Array
@@ -46,7 +46,7 @@ class PathOptions:
     ping_pong: Annotated[bool, typer.Option("--ping-pong", help="Play forwards, then backwards (GIF only).")] = False
 
     def __post_init__(self) -> None:
-        configs.check_integer("--steps", self.steps, 2, MAX_STEPS)
+        configs.check_integer("--steps", self.steps, 2, inference.MAX_STEPS)
         if not 0.1 <= self.fps <= 50:
             raise UsageError(f"invalid value for --fps: {self.fps:g}", hint="must be a number from 0.1 to 50")
         if self.closed and self.ping_pong:
@@ -100,7 +100,7 @@ def traverse(
     animation of all units side by side (gif) or an array of them, unit after unit (npy). Prints the path.
     For imported checkpoints the ranges are computed from the training images of the data set.
     """
-    configs.check_integer("--steps", steps, 2, MAX_STEPS)
+    configs.check_integer("--steps", steps, 2, inference.MAX_STEPS)
     suffixes = [f"unit{unit}"] if unit is not None else []
     suffixes += [f"steps{steps}"] if steps != 8 else []
     target = results.for_images(reporter, [image], source, out, suffixes=suffixes)

@@ -19,10 +19,10 @@ from mnistae.core import cpus
 from mnistae.core.config import ModelConfig, Precision, TrainConfig
 from mnistae.core.errors import CheckpointError, UnfinishedError, UsageError
 from mnistae.core.files import atomic, permissions
-from mnistae.core.records import MNIST_STATS
 from mnistae.data.sets import resolve
 from mnistae.model import device as devices
 from mnistae.store import names, runs
+from mnistae.tasks import drift
 
 if TYPE_CHECKING:
     from mnistae.training.run import Run, RunSpec
@@ -176,11 +176,8 @@ def _train(reporter: Reporter, spec: "RunSpec", options: TrainOptions) -> None:
         hint = permissions.hint(path, "set MNISTAE_HOME to a folder you can write to", is_write=True)
         atomic.check_writable(path, hint=hint)
     run = Run(spec, deadline=options.deadline)
-    images = run.image_stats
-    if images.background > images.mean:
-        reporter.warn(f"the training images may be inverted: background {images.background:.2f}, mean {images.mean:.2f}")
-    if images.mean < MNIST_STATS.darkest:
-        reporter.warn(f"the training images are nearly black: mean {images.mean:.4f}, that of MNIST {MNIST_STATS.mean:.4f}")
+    for warning in drift.training_warnings(run.image_stats):
+        reporter.warn(warning)
     if len(run.history) >= spec.config.epochs:
         reporter.info(f"nothing to do: run '{spec.name}' already has {_epochs(run)}")
     else:

@@ -76,7 +76,7 @@ def count_images(shape: tuple[int, ...], dtype: np.dtype, name: str, *, limit: i
         hint = "the images are along its last axis: transpose it with numpy.moveaxis(x, -1, 0)"
     elif sides[1:] == (PIXELS + 1,):
         hint = f"it has one column more than {PIXELS} pixels: if that holds the labels, save it as a separate array"
-    elif len(sides) == 3 and sides[0] > 0 and min(sides[1:]) >= 8 and max(sides[1:]) <= 1024:
+    elif n < 1 and len(sides) == 3 and sides[0] > 0 and min(sides[1:]) >= 8 and max(sides[1:]) <= 1024:
         hint = f"its images have {sides[1]}x{sides[2]} pixels: resize them to {SIDE}x{SIDE}"
     raise DataError(f"unsupported array shape {shape}: '{name}'", hint=hint)
 
