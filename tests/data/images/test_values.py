@@ -112,11 +112,12 @@ def test_axes_of_length_one(shape: tuple[int, ...]) -> None:
         ((5, 32, 32), "32x32 pixels: resize them to 28x28"),
         ((5, 785), "it has one column more than 784 pixels"),
         ((2, 5, 28, 28), "(n, 28, 28) or (n, 784)"),
+        ((100_001, 28, 28), "(n, 28, 28) or (n, 784); 1 to 100,000 images"),
     ],
 )
 def test_other_shapes(shape: tuple[int, ...], hint: str) -> None:
     """The refusal says what the shape probably is."""
     with pytest.raises(DataError) as caught:
-        arrays_io.from_array(np.zeros(shape, np.uint8), name="x")
+        arrays_io.from_array(np.broadcast_to(np.uint8(0), shape), name="x")
     assert caught.value.message == f"unsupported array shape {shape}: 'x'"
     assert hint in caught.value.hint
