@@ -199,7 +199,7 @@ def test_newer_files(cli: Cli, trained: str, home: Path) -> None:
         assert answer.code == 3
         assert answer.err.splitlines() == [
             f"error: cannot use checkpoint '{path}': format '2' is newer than this version of mnistae",
-            "hint: upgrade with 'pipx upgrade mnistae'; it is the newest run: choose another with -c NAME",
+            "hint: upgrade with 'pipx upgrade mnistae'; it is the newest run: name another checkpoint",
         ]
     assert path.read_bytes() == newer
     log_result("C11", trials=2, note="3 frozen files of format 1; a newer one in 2 commands")

@@ -109,7 +109,7 @@ def test_unreadable(store: Path, denied: str, user: int, owner: str) -> None:
 
     def check() -> None:
         kind, message, hint = refusal(runs.load, None)
-        assert (kind, message, hint.removesuffix("; it is the newest run: choose another with -c NAME")) == expected
+        assert (kind, message, hint.removesuffix("; it is the newest run: name another checkpoint")) == expected
         assert (hint == expected[2]) == (not denied.startswith("lab"))
         if denied.startswith("lab"):
             assert runs.run_names() == ["lab", "other"]

@@ -119,7 +119,7 @@ def load(reference: str | None) -> Checkpoint:
         weights, metadata = _read(path, name, checkpoint_format.decode_model)
     except CheckpointError as error:
         if reference is None:
-            error.hint += "; it is the newest run: choose another with -c NAME"
+            error.hint += "; it is the newest run: name another checkpoint"
         raise
     return Checkpoint(path, name, weights, metadata)
 
