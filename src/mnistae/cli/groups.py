@@ -18,6 +18,10 @@ IMAGE_HELP = "an index (N, train:N, test:N), digit:D, digit:D/K, a file, a folde
 
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE", help=f"Image: {IMAGE_HELP}", show_default=False)]
 
+OptionalCheckpoint = Annotated[
+    str | None, typer.Argument(metavar="CHECKPOINT", help="Checkpoint, instead of -c.", show_default=False)
+]
+
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing run.")]
 
 
@@ -67,10 +71,10 @@ class DatasetOptions(NetworkOptions):
 class RunOptions(DatasetOptions):
     """A checkpoint, also as an argument, and a data set."""
 
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Checkpoint, instead of -c.", show_default=False)] = None
+    run: OptionalCheckpoint = None
 
     def __post_init__(self) -> None:
-        (chosen,) = choose_checkpoints([] if self.run is None else [self.run], self.checkpoint, "RUN")
+        (chosen,) = choose_checkpoints([] if self.run is None else [self.run], self.checkpoint, "CHECKPOINT")
         object.__setattr__(self, "checkpoint", chosen)
 
 

@@ -37,12 +37,14 @@ class RunSettings:
 
     recipe: Annotated[Recipe | None, typer.Option("--recipe", help="Training recipe (default: lab).")] = None
     epochs: Annotated[
-        int | None, typer.Option("--epochs", "-e", help="Total number of epochs, including those before a resume.")
+        int | None,
+        typer.Option("--epochs", "-e", help="Total number of epochs, including those before a resume (default: the recipe's)."),
     ] = None
-    batch_size: Annotated[int | None, typer.Option("--batch-size", "-b", help="Batch size.")] = None
-    learning_rate: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None
+    batch_size: Annotated[int | None, typer.Option("--batch-size", "-b", help="Batch size (default: the recipe's).")] = None
+    learning_rate: Annotated[float | None, typer.Option("--lr", help="Peak learning rate (default: the recipe's).")] = None
     weight_decay: Annotated[
-        float | None, typer.Option("--weight-decay", help="Weight decay (L2 or decoupled, depending on the recipe).")
+        float | None,
+        typer.Option("--weight-decay", help="Weight decay, L2 or decoupled depending on the recipe (default: the recipe's)."),
     ] = None
     dataset: Annotated[
         str | None, typer.Option("--dataset", metavar="NAME|PATH", help="Data set to train on (default: mnist).")
@@ -52,7 +54,8 @@ class RunSettings:
     ] = None
     seed: Annotated[int | None, typer.Option("--seed", help="Random seed (default: 0).")] = None
     precision: Annotated[
-        Precision | None, typer.Option("--precision", help="Precision of matrix multiplications (tf32: CUDA only).")
+        Precision | None,
+        typer.Option("--precision", help="Precision of matrix multiplications; tf32 on CUDA only (default: fp32)."),
     ] = None
 
 
