@@ -21,7 +21,7 @@ Runs = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="CHECKPOINT",
-        help="Checkpoint names or .safetensors files (default: MNISTAE_CHECKPOINT, else the newest run, else the built-in `lab`).",
+        help="Checkpoint names or files (default: MNISTAE_CHECKPOINT, else the newest run, else the built-in `lab`).",
     ),
 ]
 HistoryOutput = Annotated[
