@@ -113,9 +113,10 @@ def load_inputs(
 
 def _warn_unlike_images(reporter: Reporter, checkpoint: Checkpoint, images: Sequence[tuple[str, Vector]]) -> None:
     """Warn if images, of these names and brightness, are unlike the training images: one of them, or all together."""
-    odd = [(name, reasons) for name, brightness in images if (reasons := _differences(checkpoint, brightness))]
+    expected = checkpoint.metadata.images or MNIST_STATS
+    odd = [(name, reasons) for name, brightness in images if (reasons := drift.differences(expected, brightness))]
     for name, reasons in odd[:MAX_WARNINGS]:
-        reporter.warn(f"'{name}' is unlike the training images: {reasons}")
+        reporter.warn(f"'{name}' is unlike the training images: {'; '.join(reasons)}")
     if len(odd) > MAX_WARNINGS:
         reporter.warn(f"also unlike the training images: {counted(len(odd) - MAX_WARNINGS, 'more image')}")
     if images and not odd:
@@ -135,10 +136,6 @@ def warn_unlike_split(
 def _warn_unlike(reporter: Reporter, checkpoint: Checkpoint, what: str, brightness: Vector) -> None:
     if warning := drift.warning(what, brightness, checkpoint.metadata, checkpoint.name):
         reporter.warn(warning)
-
-
-def _differences(checkpoint: Checkpoint, brightness: Vector) -> str:
-    return "; ".join(drift.differences(checkpoint.metadata.images or MNIST_STATS, brightness))
 
 
 def open_model(reporter: Reporter, source: NetworkOptions) -> tuple[Checkpoint, Network]:
