@@ -58,7 +58,8 @@ def test_writers_and_readers(forks: ForkServer, tmp_path: Path, monkeypatch: pyt
             found = {name: child_workers.numbers(name) for name in runs.run_names()}
             assert found == {f"w{k}": (saves, saves) for k in range(WRITERS)}
             assert not list((home / "home").rglob("*.tmp"))
-    note = "the same of one run and without locks" if one_name else f"{WRITERS * saves} saves, {READERS * loads} loads"
+    work = f"{rounds} rounds of {WRITERS * saves:,} saves and {READERS * loads:,} loads"
+    note = f"{work}: all of one run, without locks" if one_name else work
     log_result("G1", trials=rounds * (WRITERS * saves + READERS * loads), note=note)
 
 
@@ -67,7 +68,7 @@ def test_writers_and_readers_control(forks: ForkServer, tmp_path: Path) -> None:
     in_place = [child_hooks.IN_PLACE]
     seen = [bool(share(forks, tmp_path / str(k), saves=12, loads=120, before=in_place)) for k in range(trials(1, 5))]
     assert all(seen)
-    log_result("G1", trials=0, control=f"files written in place: seen {sum(seen)} times of {len(seen)}")
+    log_result("G1", trials=0, control=f"files written in place: detected in {sum(seen)} of {len(seen)}")
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_eight_trainers_without_locks(forks: ForkServer, tmp_path: Path, words: 
         assert forks.run("checkpoints", "verify", home=tmp_path / str(k)).code == 0
         resumed = forks.run("train", "--resume", "--name", "r", "-e", 1, home=tmp_path / str(k))
         assert resumed.code in {0, 2}, resumed.err
-    seen = f"locks off: seen {trials(1, 5)} times of {trials(1, 5)}"
+    seen = f"locks off: detected in {trials(1, 5)} of {trials(1, 5)}"
     log_result("G2", trials=trials(1, 5), control=seen, note="no file damaged")
 
 

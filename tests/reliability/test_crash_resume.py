@@ -95,7 +95,7 @@ def test_without_the_optimizers_state_the_bytes_differ(forks: ForkServer, whole:
         forget(run_folder(forgetful) / "state.safetensors")
         assert resume(forks, exact, whole) == whole.digest
         assert resume(forks, forgetful, whole) != whole.digest
-    seen = f"seen {len(cuts)} times of {len(cuts)}"
+    seen = f"detected in {len(cuts)} of {len(cuts)}"
     log_result("A1", trials=0, control=f"Adam's moments dropped after a kill: {seen}")
     log_result("A5", trials=len(cuts), control=f"Adam's moments dropped: {seen}")
 
@@ -169,7 +169,7 @@ def test_threads(cli: Cli, trained: str, recorded: int, available: int, options:
         assert provenance.threads == used
     finally:
         torch.set_num_threads(now)
-    log_result("A6", trials=1, note="threads are set back to what they were, or to fewer with a warning")
+    log_result("A6", trials=1, note="the recorded number of threads is used, or fewer with a warning")
 
 
 def test_silent_change_would_be_seen(cli: Cli, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_silent_change_would_be_seen(cli: Cli, trained: str, monkeypatch: pytest
         change_provenance(trained, **fields)
         answer = cli(*RESUME, *options)
         assert (answer.code, message in answer.err) != (code, True)
-    log_result("A6", trials=0, control="the comparisons left out: seen 2 times of 2")
+    log_result("A6", trials=0, control="the comparisons left out: detected in 2 of 2")
 
 
 def test_finished_run(cli: Cli, trained: str, home: Path) -> None:

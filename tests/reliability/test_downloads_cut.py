@@ -78,7 +78,7 @@ def test_eight_cold_starts(forks: ForkServer, digits: dict[str, np.ndarray], tmp
             assert len(mirror.requests) <= len(served) * (STARTS if k % 2 else 1)
             more += len(mirror.requests) > len(served)
     assert more or dataset != "mnist"
-    seen = f"flock made to do nothing: second requests seen {more} times of {rounds}, every hash right"
+    seen = f"flock made to do nothing: second requests in {more} of {rounds} trials, every hash right"
     control = seen if dataset == "mnist" else ""
     log_result("D4", trials=2 * rounds, control=control, note=f"rounds of {STARTS} processes, half of them without locks")
 
@@ -107,4 +107,4 @@ def test_offline(forks: ForkServer, digits: dict[str, np.ndarray], trained: str,
     env = {**ONLINE, "MNISTAE_MIRROR": "http://127.0.0.1:9/"}
     assert forks.run("datasets", "fetch", "mnist", home=work, env=env, before=watch).code == 4
     assert "socket.connect" in log.read_text()
-    log_result("D5", trials=2 * len(commands), control="a command that is allowed to connect: seen 1 time of 1")
+    log_result("D5", trials=2 * len(commands), control="a command that is allowed to connect: detected in 1 of 1")

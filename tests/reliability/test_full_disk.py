@@ -105,7 +105,7 @@ def test_disk_fills_during_a_download(cli: Cli, mirror: Mirror, home: Path) -> N
             assert path.read_bytes() == mirror.files[path.name]
         shutil.rmtree(home)
     assert sorted(path.name for path in folder.iterdir()) == sorted(mirror.files)
-    log_result("B3", trials=k, note="every call of a download of four archives; what is unpacked is never on the disk")
+    log_result("B3", trials=k, note="every call of a download of four archives; unpacked data is never written to disk")
 
 
 LONG_NAMES: list[tuple[tuple[object, ...], str, int]] = [

@@ -168,7 +168,7 @@ def test_writes_stay_below_output_and_data_folder(
     words = ("reconstruct", "1", "-c", trained, "-o", str(tmp_path / "elsewhere" / "x.png"))
     forks.run(*words, home=work, env={"MNISTAE_HOME": str(home)}, before=before)
     assert outside(written(log), home, work / "made") != set()
-    control = "a picture written elsewhere: seen 1 time of 1"
+    control = "a picture written elsewhere: detected in 1 of 1"
     log_result(
         "T21",
         trials=len(tried),

@@ -90,7 +90,7 @@ def test_any_text(cli: Cli, trained: str, home: Path) -> None:
         assert answer.code != 1, (command, answer)
 
     try_one()
-    log_result("T12", trials=tried, note=f"{tried} generated texts")
+    log_result("T12", trials=tried, note=f"{tried:,} generated texts")
 
 
 def test_escapes_control(cli: Cli, trained: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def test_damaged_files(cli: Cli, mirror: Mirror, digits: Digits, home: Path, mon
         assert all(arrays[role].tobytes() == digits[role].tobytes() for role in ROLES), what
         tried += 1
     assert tried == trials(7, 4 * 17 + 6)
-    log_result("C7", trials=tried, note="refused offline with exit 4; fetched again online, to the bit")
+    log_result("C7", trials=tried, note="refused offline with exit 4; downloaded again online, bit-identical")
 
 
 def test_damaged_files_control(tmp_path: Path, digits: Digits) -> None:
@@ -95,7 +95,7 @@ def test_damaged_files_control(tmp_path: Path, digits: Digits) -> None:
             continue
         missed.append(what)
     assert missed == [f"{name}, one value 10" for name in FILES if "images" in name]
-    log_result("C7", trials=0, control=f"sums not compared: {len(missed)} damages taken, the others break the structure")
+    log_result("C7", trials=0, control=f"sums not compared: {len(missed)} damaged files accepted, others break the structure")
 
 
 @contextlib.contextmanager

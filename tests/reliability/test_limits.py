@@ -38,7 +38,7 @@ def test_little_memory(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -
         failed += ended.code != 0
         assert resume(forks, home, whole) == whole.digest
     assert 0 < failed < len(steps), "some of them are too little, and not all"
-    note = f"1 to 512 MiB more than at the start: {failed} times too little, of which safetensors aborted {aborted}"
+    note = f"1 to 512 MiB more than at the start: {failed} runs failed, {aborted} of them aborted by safetensors"
     log_result("F4", trials=len(steps), note=note)
 
 
@@ -53,7 +53,7 @@ def test_memory_errors(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -
         failed += ended.code != 0
         assert resume(forks, home, whole) == whole.digest
     assert failed > len(places) // 2
-    log_result("F4", trials=len(places), note=f"MemoryError in the k-th function that is called: {failed} times the end")
+    log_result("F4", trials=len(places), note=f"a MemoryError in the k-th function call: {failed} runs ended with an error")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_limits(forks: ForkServer, whole: ReferenceRun, tmp_path: Path, bounds: 
     """F5: with few files, processes or little stack a command works, or says what it lacks."""
     commands = (whole.words, ("checkpoints", "list"), ("evaluate",), ("summary",), ("reconstruct", "1"))[: trials(3, 5)]
     if "NPROC" in bounds and os.geteuid() == 0:
-        pytest.skip("a limit of processes does not bind root")
+        pytest.skip("root is exempt from the limit on processes")
     for command in commands:
         ended = forks.run(*command, home=tmp_path, before=[partial(child_hooks.limit, **bounds)])
         assert succeeded_or_reported(ended), (bounds, command, ended.code, ended.err)
@@ -139,7 +139,7 @@ def test_not_finite_control(forks: ForkServer, whole: ReferenceRun, tmp_path: Pa
     for place in places:
         with pytest.raises(AssertionError):
             check(forks, tmp_path / place, whole, place, 4, "nan", child_hooks.disable_finite_check)
-    log_result("F7", trials=0, control=f"no check of the numbers: seen {len(places)} times of {len(places)}")
+    log_result("F7", trials=0, control=f"no check of the numbers: detected in {len(places)} of {len(places)}")
 
 
 def test_rate_without_measure(forks: ForkServer, whole: ReferenceRun, tmp_path: Path) -> None:

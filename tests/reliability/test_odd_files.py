@@ -57,7 +57,7 @@ def test_nothing_in_a_file_is_run(forks: ForkServer, tmp_path: Path) -> None:
     assert (answer["refused"], answer["events"], answer["has_run"]) == (2 * len(found), [], False)
     assert "pickle.find_class" in answer["unpickled"]
     assert (tmp_path / "mark").exists()
-    log_result("T1", trials=2 * len(found), control="a canary unpickled: its mark and its class seen 1 time of 1")
+    log_result("T1", trials=2 * len(found), control="a canary unpickled: its mark and its class detected in 1 of 1")
 
 
 def test_a_file_that_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,8 +70,8 @@ def test_a_file_that_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(checkpoint_format, "_digest", lambda _tensors, _fields: "0" * 64)
     seen = read_while_written(tmp_path / "b.safetensors", 200)[2]
     assert seen > 0
-    control = f"digest not compared: {seen} mixtures of 200 taken"
-    log_result("T4", trials=reads, control=control, note=f"{taken} whole, {refused} refused")
+    control = f"digest not compared: {seen} of 200 mixtures accepted"
+    log_result("T4", trials=reads, control=control, note=f"{taken:,} whole, {refused:,} refused")
 
 
 def read_while_written(path: Path, reads: int) -> tuple[int, int, int]:

@@ -70,7 +70,7 @@ def test_power_cut_in_a_save(forks: ForkServer, kind: str, data: Path, tmp_path:
     for flush in ("_fsync", "fsync_dir"):
         log = recorded(forks, case.base, tmp_path / flush, case.words, (flush,))
         assert any(is_bad(tree, old, new, is_over=is_over) for tree, is_over in different(log))
-    log_result("A3", trials=count, control="one of the two fsyncs left out: seen 2 times of 2", note=f"{kind}: {count} states")
+    log_result("A3", trials=count, control="one of the two fsyncs left out: detected in 2 of 2", note=f"{kind}: {count} states")
 
 
 def is_half_removed(tree: Tree, old: dict[str, bytes], *, is_over: bool) -> bool:
@@ -96,4 +96,4 @@ def test_power_cut_in_a_removal(forks: ForkServer, data: Path, tmp_path: Path) -
         shutil.rmtree(tmp_path / "cut")
     unflushed = different(recorded(forks, base, tmp_path / "unflushed", words, ("fsync_dir",)))
     assert any(is_half_removed(tree, old, is_over=is_over) for tree, is_over in unflushed)
-    log_result("A3", trials=count, control="the folder's fsync left out: seen 1 time of 1", note=f"removal: {count} states")
+    log_result("A3", trials=count, control="the folder's fsync left out: detected in 1 of 1", note=f"removal: {count} states")

@@ -76,7 +76,7 @@ def test_every_error_at_every_primitive(home: Path, monkeypatch: pytest.MonkeyPa
             with pytest.raises((AssertionError, pytest.fail.Exception)):
                 check_every_error(store, old)
     what = "files written in place, fsync's errors ignored, temporary files left"
-    log_result("B1", trials=count, control=f"{what}: seen 3 times of 3", note="every primitive of a save times 6 errors")
+    log_result("B1", trials=count, control=f"{what}: detected in 3 of 3", note="every primitive of a save with 6 errors each")
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +114,9 @@ def test_every_primitive_of_train(forks: ForkServer, case: Case, undisturbed: Pa
     for fault in faults:
         check_failed_save(forks, case, home, disturbed(forks, case, home, fault), stored(undisturbed))
         shutil.rmtree(home)
-    log_result("B1", trials=len(faults), note=f"and of `train`, {len(ops)} primitives: 7, an error, a hint")
+    log_result("B1", trials=len(faults), note=f"the {len(ops)} primitives of `train`: exit code 7, an error and a hint")
     late = sum(fault.errno == errno.EIO and ops[fault.at] in {"close", "fsync"} for fault in faults)
-    log_result("B6", trials=late, note="EIO of close and of fsync: the save has failed, the next one works")
+    log_result("B6", trials=late, note="EIO from close and fsync: the save fails, the next one works")
 
 
 def test_temporary_file_that_cannot_be_removed(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_temporary_file_that_cannot_be_removed(forks: ForkServer, case: Case, un
     ended = disturbed(forks, case, home, *(Fault("error", op, errno=errno.EIO) for op in ("write", "unlink")))
     assert (ended.code, is_clean_error(ended), len(leftovers(home))) == (7, True, 1)
     assert finish(forks, case, home) in case.digests
-    log_result("B1", trials=1, note="and with the clean-up failing too")
+    log_result("B1", trials=1, note="also when the clean-up fails")
 
 
 def test_slow_and_interrupted_disks(forks: ForkServer, case: Case, undisturbed: Path, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_killed_at_every_primitive(forks: ForkServer, kind: str, data: Path, tmp
             check_old_or_new(home, old, new)
         shutil.rmtree(home)
     note = f"{kind}: {len(ops)} primitives, {len(outcomes)} different stores"
-    log_result("A2", trials=len(faults), control=f"written in place: seen {len(files)} times of {len(files)}", note=note)
+    log_result("A2", trials=len(faults), control=f"written in place: detected in {len(files)} of {len(files)}", note=note)
 
 
 WRITE = """import sys; from pathlib import Path; from mnistae.core.files import atomic
@@ -213,4 +213,4 @@ def test_kernel(tmp_path: Path) -> None:
             assert list(path.parent.iterdir()) == [path]
             assert done.stderr.decode().endswith(f"cannot write '{path}': {reason}\n" if reason else ""), injection
             assert done.returncode == (1 if reason else 0)
-    log_result("B1", trials=len(INJECTIONS), note=f"{len(INJECTIONS)} faults made in the kernel, by strace")
+    log_result("B1", trials=len(INJECTIONS), note=f"{len(INJECTIONS)} faults injected into system calls by strace")

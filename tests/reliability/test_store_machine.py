@@ -245,4 +245,4 @@ def test_store_control(monkeypatch: pytest.MonkeyPatch) -> None:
             patch.setattr(module, name, defect)
             with pytest.raises((AssertionError, BaseExceptionGroup)):
                 play(100, 40)
-    log_result("G4", trials=0, control=f"{', '.join(defects)}: seen {len(defects)} times of {len(defects)}")
+    log_result("G4", trials=0, control=f"{', '.join(defects)}: detected in {len(defects)} of {len(defects)}")

@@ -195,4 +195,4 @@ def test_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     try_one()
     seen = sum(tried)
     assert seen > number / 10
-    log_result("T7", trials=number, control=f"names not checked: {seen} of {len(tried) - number} texts lead out of the store")
+    log_result("T7", trials=number, control=f"names not checked: {seen:,} of {len(tried) - number:,} lead out of the store")
