@@ -53,7 +53,7 @@ def prepare_device(choice: str, precision: Precision) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS at its first use
     device = devices.resolve(choice)
     if precision is Precision.TF32 and device.type != "cuda":
-        raise UsageError("TF32 requires CUDA", hint=f"use --precision fp32 or bf16, or --device cuda")
+        raise UsageError("TF32 requires CUDA", hint="use --precision fp32 or bf16, or --device cuda")
     torch.backends.cuda.matmul.allow_tf32 = precision is Precision.TF32
     return device
 
