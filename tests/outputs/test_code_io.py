@@ -109,6 +109,8 @@ def test_codes_of_other_programs_are_read(text: str, note: str) -> None:
         (b",c0,0\n0,0.5,7\n", [[0.5]], ["x: columns 'c0' to 'c0' read, skipped: (unnamed), 0"]),
         (b"a|b 0.5\n", [[0.5]], ["x: first column skipped as an index ('a|b')"]),
         (b"0,0.5\n1,1.5\n", [[0.5], [1.5]], ["x: first column skipped as an index ('0')"]),
+        (b"0,125;1,25;10,976\n", [[0.125, 1.25, 10.976]], ["x: commas read as decimal points"]),
+        (b"7;8;9,125\n1;2;10,5\n", [[7, 8, 9.125], [1, 2, 10.5]], ["x: commas read as decimal points"]),
         (b"2;2;3\n" * 3 + b"1;2;3,5\n", [[2, 2, 3]] * 3 + [[1, 2, 3.5]], ["x: commas read as decimal points"]),
     ],
 )
@@ -118,7 +120,8 @@ def test_what_a_text_holds(data: bytes, codes: list[list[float]], note: list[str
     Codes may be single numbers.
     """
     notes: list[str] = []
-    assert (read(data, notes, len(codes[0]) if codes else WIDTH).tolist(), notes) == (codes, note)
+    found = read(data, notes, len(codes[0]) if codes else WIDTH)
+    assert (found.tolist(), notes) == (np.array(codes, np.float32).tolist(), note)
 
 
 @pytest.mark.parametrize("kind", [">f8", "<f2", "<i8", "|u1", "F"])
@@ -182,6 +185,12 @@ BAD = {
     b"[[1.5 2.5 3.5]\n [1.5 2.5 3.5]]": "x is the printed text of an array",
     b'{"c0": [1], "c1": [2], "c2": [3]}': "JSON by columns in x",
     b"1.5,,3\n": "not a number in code 0 in x",
+    b"1,5;10,976.271;3\n": r"not a number in code 0 in x: '.\"1,5\", \"10,976\.271\", \"3\".'",
+    **dict.fromkeys(
+        (b"10,976;14,303;7\n", b"10,976\t7\t14,303\n", b'"10,976","14,303",7\n', b"10,976;14.5;7\n"),
+        "unclear whether commas are decimal points or thousands separators in x: '10,976'",
+    ),
+    b"1;2;3.5\n" * 4 + b"9,125;5;6\n": "thousands separators in x: '9,125'",
     b"a,b,c\n": "no codes in x, only text such as 'a,b,c'",
     b"Dear all,\n\nthe codes are attached.\n": "no codes in x, only text such as 'Dear all,'",
     b"c0,c1,c3\n1,2,3\n": "no code of 3 values in the header of x: 'c0,c1,c3'",

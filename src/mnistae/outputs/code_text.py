@@ -28,6 +28,7 @@ _NUMBERED = re.compile(r"(.*?)([0-9]{1,9})")
 _NUMBER = re.compile(r"\s*[-+]?(?:(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?)\s*", re.IGNORECASE)
 _OTHERS = {"image", "label", "class"}  # columns of our own besides the code
 _INK = re.compile(r"\S")
+_GROUPED = re.compile(r"[-+]?[1-9][0-9]{0,2},[0-9]{3}")  # perhaps a thousands separator
 _MARKS = re.compile(r",|\s[-+.\d]")  # between the cells of other tables
 _PRINTED = re.compile(r"\s*(?:(?:array|tensor)\(|\[+\s*[-+.\de]+\s+[-+.\d])")  # by Python, with spaces instead of commas
 
@@ -132,21 +133,37 @@ def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Se
     table = _cells(itertools.chain((line.split(delimiter.rstrip(" ") or None) for line in comments), reader), lines)
     head = list(itertools.islice(table, 3))
     headers, columns = _columns(head, width, name, note) if head else (0, [])
-    has_commas = False
+    seen = [row[column] for row in head[headers:] for column in columns if column < len(row)]
+    has_commas = are_decimal = False
     for k, row in enumerate(itertools.chain(head[headers:], table)):
         if len(row) != len(head[headers]):
             reason = f"code {k} in {name} is in a row of {len(row)} columns; the first row has {len(head[headers])}"
             raise DataError(reason, hint="is the file truncated, or is a name that contains the delimiter not in quotes?")
         code = [row[column] for column in columns]
-        if not has_commas and any("," in cell for cell in code):
-            has_commas = True
-            note(f"{name}: commas read as decimal points")
-        yield [cell.replace(",", ".") for cell in code]
+        if any("," in cell for cell in code) and all(map(_NUMBER.fullmatch, code)):
+            seen += code if k >= len(head) - headers else []
+            are_decimal = are_decimal or _are_decimal(seen, name)
+            if not has_commas:
+                has_commas = True
+                note(f"{name}: commas read as decimal points")
+            code = [cell.replace(",", ".") for cell in code]
+        yield code
     counts = [(lines.empty, "without values skipped"), (lines.kept, "beginning with # read as codes")]
     counts += [(lines.comments[len(row)], "beginning with # skipped as comments") for row in head[headers:][:1]]
     for count, done in counts if head else ():
         if count:
             note(f"{name}: {counted(count, 'row')} {done}")
+
+
+def _are_decimal(cells: Sequence[str], name: str) -> bool:
+    """Whether the commas in numbers are certainly decimal points; a single '9,125' leaves that open. Raises DataError."""
+    commas = [cell for cell in cells if "," in cell]
+    if not all(map(_GROUPED.fullmatch, commas)):
+        return True
+    if len(commas) > 1 or any("." in cell for cell in cells):
+        reason = f"unclear whether commas are decimal points or thousands separators in {name}: '{commas[0]}'"
+        raise DataError(reason, hint="write the numbers with decimal points and without thousands separators")
+    return False
 
 
 def _start(lines: _Lines) -> tuple[str, list[str]]:
