@@ -103,7 +103,7 @@ def test_numbers_out_of_range(cli: Cli, trained: str, tiny: Path, home: Path) ->
             assert refused(cli, (*words, str(value), *extra), f" from {least:,} to {most:,}"), (words, value)
             tried += 1
         for text in NO_INTEGERS if LONG else NO_INTEGERS[len(words) + least :: 5]:
-            assert refused(cli, (*words, text, *extra), "--help"), (words, text)
+            assert refused(cli, (*words, text, *extra), "must be an integer"), (words, text)
             tried += 1
     for words, (values, hint) in FLOATS.items():
         for text in values:
