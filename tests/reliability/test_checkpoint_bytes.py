@@ -90,7 +90,7 @@ def test_forged_headers() -> None:
     try_one()
     assert costs.are_low, str(costs)
     assert 0 < sum(taken) < len(taken) / 5
-    log_result("C4", trials=len(taken), note=f"{sum(taken)} of them were valid after all, and accepted; {costs}")
+    log_result("C4", trials=len(taken), note=f"{sum(taken)} of them were valid and accepted; {costs}")
 
 
 def same_json(header: bytes) -> bool:

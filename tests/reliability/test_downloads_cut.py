@@ -78,7 +78,7 @@ def test_eight_cold_starts(forks: ForkServer, digits: dict[str, np.ndarray], tmp
             assert len(mirror.requests) <= len(served) * (STARTS if k % 2 else 1)
             more += len(mirror.requests) > len(served)
     assert more or dataset != "mnist"
-    seen = f"flock made to do nothing: second requests in {more} of {rounds} trials, every hash right"
+    seen = f"flock made to do nothing: second requests in {more} of {rounds} trials, every hash correct"
     control = seen if dataset == "mnist" else ""
     log_result("D4", trials=2 * rounds, control=control, note=f"rounds of {STARTS} processes, half of them without locks")
 

@@ -194,7 +194,7 @@ def test_scanner_on_windows(monkeypatch: pytest.MonkeyPatch, failures: int, wait
     with contextlib.nullcontext() if waits is not None else pytest.raises(PermissionError):
         atomic._replace(Path("a"), Path("b"))
     assert slept == [0.25] * (4 if waits is None else waits)
-    log_result("F8", trials=1, note="a file that is held; tests/store/test_names.py has the reserved names")
+    log_result("F8", trials=1, note="a file that is held open; tests/store/test_names.py has the reserved names")
 
 
 SCRIPT = str(Path(sys.executable).with_name("mnistae"))

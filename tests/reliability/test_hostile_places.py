@@ -173,7 +173,7 @@ def test_writes_stay_below_output_and_data_folder(
         "T21",
         trials=len(tried),
         control=control,
-        note="an audit hook watches, but for torchvision's temporary folder",
+        note="watched by an audit hook, except torchvision's temporary folder",
     )
 
 
@@ -198,4 +198,4 @@ def test_whole_process(trained: str, home: Path, tmp_path: Path, words: tuple[st
     assert done.returncode == 0, done.stderr
     assert written(log)
     assert outside(written(log), home, fonts, tmp_path / "work") == set()
-    log_result("T21", trials=1, note="and of whole processes")
+    log_result("T21", trials=1, note="also in whole processes")
