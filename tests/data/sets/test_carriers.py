@@ -93,6 +93,17 @@ def test_words(tmp_path: Path, words: np.ndarray, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("train", "test", "classes"),
+    [(WORDS[LABELS], "6", ("zero", "one", "two", "three", "four", "five", "6", "7", "8", "nine")), (LABELS, "six", ())],
+)
+def test_words_beside_numbers(tmp_path: Path, train: np.ndarray, test: str, classes: tuple[str, ...]) -> None:
+    """Words for digits in one split and numbers in the other are the same classes."""
+    np.savez(tmp_path / "a.npz", x_train=IMAGES, y_train=train, x_test=IMAGES[:1], y_test=np.array([test]))
+    assert check(tmp_path / "a.npz") == classes
+    assert tables.read(tmp_path / "a.npz").arrays["test_labels"].tolist() == [6]
+
+
+@pytest.mark.parametrize(
     ("images", "labels", "split"),
     [
         ("kmnist-train-imgs.npz", "kmnist-train-labels.npz", "train"),

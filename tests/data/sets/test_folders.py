@@ -15,6 +15,7 @@ from tests.support.images import saved
 
 NO = 255
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+PARTLY = ("0", "one", "2", "3", "4", "5", "6", "7", "8", "nine")
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -78,7 +79,13 @@ def read(path: Path, *, raw: bool = False) -> Content:
         ("7/2 0/2 3/1", [0, 3, 7], None, (), []),
         ("7/a2 0/b1", [0, 7], None, (), []),
         ("B/a a/a b/a", [0, 1, 2], None, ("B", "a", "b"), ["differ only in case are different classes: 'B', 'b'"]),
-        ("1/a 007/a class_3/a", [2, 1, 3], None, ("0", "1", "007", "class_3"), []),
+        ("1/a 007/a class_3/a", [7, 1, 8], None, ("0", "1", "2", "3", "4", "5", "6", "007", "class_3"), []),
+        ("00/a 09/a 10/a 11/a", [0, 9, 10, 11], None, (), ["4 classes"]),
+        ("two/a one/a unknown/a", [1, 2, 3], None, ("0", "one", "two", "unknown"), []),
+        ("train/one/a train/nine/a test/1/a test/09/a", [9, 1], [9, 1], PARTLY, ["the same class: '1', 'one', '09', 'nine'"]),
+        ("01/a 1/a one/a 5/a", [6, 1, 5, 7], None, ("0", "1", "2", "3", "4", "5", "01", "one"), ["classes, although another"]),
+        ("One/a one/a", [1, 1], None, WORDS, ["different names of the same class: 'One', 'one'"]),
+        ("Sample005/a digit_3/a n03/a", [0, 1, 2], None, ("Sample005", "digit_3", "n03"), []),
         ("254/a x/a", [NO, NO], None, (), ["no labels", "left out the labels of 2 classes: their numbers would exceed 254"]),
         ("7/a notes.txt photo.heic", [7], None, (), ["skipped 1 .txt, 1 .heic"]),
         ("7/a 7/._a .ipynb_checkpoints/a __MACOSX/7/a", [7], None, (), ["train: 1 image, 1 class"]),

@@ -39,7 +39,9 @@ def read(path: Path, images: Sequence[str], skipped: str, *, raw: bool = False, 
     used = [member for split in Split for member in _in_order([one for one in members if one.split == split])]
     names, merged = _class_names(used)
     notes += [f"merged {counted(len(merged), 'folder')} of classes: {quoted(merged)}"] if merged else []
-    labels, classes = number_classes({name for name in names if name is not None})
+    pairs = [(member.split, name) for member, name in zip(used, names, strict=True) if name is not None]
+    labels, classes, said = number_classes([{name for place, name in pairs if place == split} for split in Split])
+    notes += said
     rows, conversions = pictures.read([member.path for member in used], raw=raw, progress=progress)
     numbers = np.array([NO_LABEL if name is None else labels.get(name, NO_LABEL) for name in names], np.uint8)
     arrays: Arrays = {}
@@ -61,7 +63,7 @@ def read(path: Path, images: Sequence[str], skipped: str, *, raw: bool = False, 
 
 def _oddities(members: Sequence[_Member], names: Sequence[str | None], labels: Mapping[str, int]) -> Iterator[str]:
     """Yield notes on classes and file names."""
-    lowered = Counter(name.lower() for name in labels)
+    lowered = Counter(name for name, _ in {(name.lower(), label) for name, label in labels.items()})
     if twins := [f"'{name}'" for name in labels if lowered[name.lower()] > 1]:
         yield f"class folders that differ only in case are different classes: {', '.join(twins)}"
     if not labels and (count := len({*names} - {None})):

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from mnistae.core.arrays import NO_LABEL, Bytes
 from mnistae.core.errors import DataError
-from mnistae.core.text import counted
+from mnistae.core.text import counted, quoted
 
 MAX_TEXT = 1024
 """Bytes of a label."""
@@ -39,10 +40,13 @@ def convert(
             continue
         rows[split] = np.char.decode(row, "utf-8", "replace") if row.dtype.kind == "S" else row
     texts = {split: [text.strip(" \t\r\n\"'") for text in row.tolist()] for split, row in rows.items() if row.dtype.kind == "U"}
-    names = {text for row in texts.values() for text in row if text}
-    has_numbers = len(texts) < len(rows) or all(map(is_number, names))  # numbers beside texts have no names
-    places, classes = ({}, ()) if has_numbers else number_classes(names)
+    names = [{*row} - {""} for row in texts.values()]
+    places, classes, said = number_classes(names)
+    if len(texts) < len(rows) or all(is_number(name) for own in names for name in own):  # numbers beside texts have no names
+        values = {name: _class_number(name) for own in names for name in own}
+        places, classes, said = {name: label for name, label in values.items() if label is not None}, (), []
     rows |= {split: np.array([places.get(text, number(text)) for text in row]) for split, row in texts.items()}
+    notes += said
     found = {split: np.full(count, NO_LABEL, np.uint8) for split, count in counts.items()}
     for split, row in rows.items():
         is_class = (row >= 0) & (row < NO_LABEL) & (row == np.floor(row))
@@ -52,22 +56,46 @@ def convert(
     return found, classes, tuple(notes)
 
 
-def number_classes(names: Iterable[str]) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Return the label of each class, and the names of all labels unless they are just numbers.
+def number_classes(splits: Collection[Set[str]]) -> tuple[dict[str, int], tuple[str, ...], list[str]]:
+    """Return the label of each class, the names of all labels unless they are just numbers, and what is to be said.
 
-    A number is its own label, and the words 'zero' to 'nine' are digits; other names follow in alphabetical order.
-    With more than 255 classes there are no labels.
+    `splits` are the names of the classes in each split. A number is its own label, as '7' and '07' are, and the words 'zero' to
+    'nine' are digits; other names follow in alphabetical order. With more than 255 classes there are no labels.
     """
-    ordered = sorted(names)
-    if ordered and all(name.lower() in DIGIT_WORDS for name in ordered):
-        return {name: DIGIT_WORDS.index(name.lower()) for name in ordered}, DIGIT_WORDS
-    labels = {name: int(name) for name in ordered if re.fullmatch("0|[1-9][0-9]{0,2}", name) and int(name) < NO_LABEL}
+    ordered = sorted(set().union(*splits))
+    apart = sorted({name for names in splits for name in _repeated(names)})
+    numbers = {name: _class_number(name) for name in ordered if name not in apart}
+    labels = {name: label for name, label in numbers.items() if label is not None}
     others = [name for name in ordered if name not in labels]
+    counts = Counter(labels.values())
+    same = sorted((name for name in labels if counts[labels[name]] > 1), key=lambda name: labels[name])
+    notes = [f"different names of the same class: {quoted(same)}"] if same else []
+    notes += [f"different classes, although another name in the split is the same number: {quoted(apart)}"] if apart else []
     labels |= {name: number for number, name in enumerate(others, max(labels.values(), default=-1) + 1)}
     if max(labels.values(), default=0) >= NO_LABEL:
-        return {}, ()
+        return {}, (), []
+    words = [name for name in labels if name.lower() in DIGIT_WORDS]
+    if not words and not others:
+        return labels, (), notes
     known = {label: name for name, label in labels.items()}
-    return labels, tuple(known.get(label, str(label)) for label in range(max(known) + 1)) if others else ()
+    names = tuple(known.get(label, str(label)) for label in range(max(known) + 1))
+    return labels, DIGIT_WORDS if len(words) == len(labels) and not apart else names, notes
+
+
+def _class_number(name: str) -> int | None:
+    """Return the label that the name of a class is: a number, which may begin with zeros, or a word for a digit."""
+    if name.lower() in DIGIT_WORDS:
+        return DIGIT_WORDS.index(name.lower())
+    return int(name) if re.fullmatch("0*[0-9]{1,3}", name) and int(name) < NO_LABEL else None
+
+
+def _repeated(names: Set[str]) -> Iterator[str]:
+    """Yield the names of classes, such as '01' and 'one', that are the same number as another of these names, '1'."""
+    first: dict[int, str] = {}
+    for name in sorted(names, key=lambda name: (name != str(_class_number(name)), name)):
+        number = _class_number(name)
+        if number is not None and first.setdefault(number, name.lower()) != name.lower():
+            yield name
 
 
 def _flat(array: NDArray[Any], split: str, count: int, notes: list[str]) -> NDArray[Any] | None:
