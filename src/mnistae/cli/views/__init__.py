@@ -1,1 +1,1 @@
-"""How long results are shown: training in progress, and evaluations."""
+"""Longer results as text and JSON: training in progress, evaluations, metadata, images."""

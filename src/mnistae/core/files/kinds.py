@@ -1,4 +1,4 @@
-"""What a file is that was given in place of another, by its first bytes: for messages."""
+"""The kinds of files, recognised by their first bytes, for error messages."""
 
 GZIP = b"\x1f\x8b"
 

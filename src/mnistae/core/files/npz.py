@@ -1,4 +1,4 @@
-"""Zip archives of untrusted arrays, .npz and PyTorch's: read in memory, with their sizes checked before they are unpacked."""
+"""Untrusted zip archives of arrays, NumPy's and PyTorch's: read in memory, their sizes checked before they are unpacked."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Which file or folder denies access, and whose it is."""
+"""Which file or folder denies access, and who owns it."""
 
 import os
 import sys

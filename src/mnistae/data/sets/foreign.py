@@ -1,4 +1,4 @@
-"""Files of other programs in place of a data set: what they are, and how they are converted."""
+"""Files of other programs given as a data set: what they are, and how to convert them."""
 
 import contextlib
 import zlib

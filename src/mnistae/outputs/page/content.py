@@ -1,4 +1,4 @@
-"""What a report says: the lab's figures, the evaluation, the map, and the numbers that the page computes with."""
+"""The content of a report: the lab's figures, the evaluation, the map, and the numbers that the page computes with."""
 
 import dataclasses
 import shlex
