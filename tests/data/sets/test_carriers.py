@@ -46,6 +46,7 @@ def check(path: Path, labels: np.ndarray = LABELS, *, split: str = "train", note
         ({"x_train": IMAGES, "x": IMAGES[:2], "other": LABELS}, NONE, ("not used: 'x', 'other'",)),
         ({"arr_0": IMAGES}, NONE, ("train: 12 images from 'arr_0', no labels",)),
         ({"arr_0": LABELS, "arr_1": IMAGES}, LABELS, ("12 images from 'arr_1', labels from 'arr_0'",)),
+        ({"mnist": IMAGES, "split": np.array(["a", "b"] * 6)}, NONE, ("no labels", "not used: 'split'")),
         ({"anything": IMAGES, "odd": np.zeros((N, 3))}, NONE, ("train labels left out: shape (12, 3)",)),
         ({"images": IMAGES, "labels": np.zeros((N, 0))}, NONE, ("train labels left out: shape (12, 0)",)),
         ({"x": IMAGES[..., None], "y": LABELS[None]}, LABELS, ()),
@@ -134,6 +135,8 @@ def test_labels_in_a_csv_file(tmp_path: Path, columns: tuple[np.ndarray, ...]) -
     for header in ("", "label" if len(columns) == 1 else ",label"):
         found = csv_file.read_labels(text(*columns, header=header).encode(), tmp_path)
         assert found.tolist() == columns[-1].astype(str).tolist()
+    table = text(LABELS, range(N), header="Class,id").encode()
+    assert csv_file.read_labels(table, tmp_path).tolist() == LABELS.astype(str).tolist()
     with pytest.raises(DataError, match="more than one column of labels in"):
         csv_file.read_labels(text(LABELS, LABELS).encode(), tmp_path)
 
@@ -168,6 +171,10 @@ UNICODE_TEXT = text(LABELS, ROWS, separator="\t", header=HEADER.replace(",", "\t
         ("a.csv", text(ROWS), NONE, "no labels"),
         ("a.csv", text(LABELS, ROWS, header=",".join(map(str, range(785)))), LABELS, "column 1 read as labels"),
         ("a.csv", text(range(N), LABELS, ROWS, header="," + HEADER), LABELS, "column 1 read as index\ncolumn 2 read as labels"),
+        *(
+            ("a.csv", text(range(N), ROWS, header=f"{name},{HEADER[6:]}"), np.arange(N), "column 1 read as labels")
+            for name in ("letter", "Class", "digits", "character")
+        ),
         ("a.csv", text(range(N), ROWS, LABELS), LABELS, "column 1 read as index\ncolumn 786 read as labels"),
         ("a.csv", text(range(1, N + 1), ROWS), NONE, "column 1 read as index"),
         ("a.csv", text(WORDS[LABELS], ROWS), LABELS, "column 1 read as labels"),
@@ -211,6 +218,67 @@ def test_csv(tmp_path: Path, name: str, data: str | bytes, labels: np.ndarray, n
     data = data.encode() if isinstance(data, str) else data
     path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     check(path, labels, split="test" if "test" in name else "train", notes=(note,))
+
+
+@pytest.mark.parametrize(
+    ("header", "splits", "train", "test", "notes"),
+    [
+        ("split", ["train", "test", "val"] * 4, [0, 3, 6, 9], [1, 4, 7, 10], ("as splits", "validation split left out")),
+        ("label,Usage", ["Training", "PublicTest", "PrivateTest"] * 4, [0, 3, 6, 9], [1, 2, 4, 5, 7, 8, 10, 11], ()),
+        ("label,kind", ["dev", "trn"] * 6, [*range(1, 12, 2)], [*range(0, 12, 2)], ("validation split used as the test",)),
+        ("", ["train"] * 9 + ["test"] * 3, [*range(9)], [9, 10, 11], ("column 1 read as splits",)),
+        ("subset", ["extra"] * 2 + ["TEST"] * 10, [], [*range(2, 12)], ("left out 2 images that are in no split",)),
+        ("fold", [0, 1, 2] * 4, [*range(12)], [], ("column 1 read as other values: 'fold'", "no labels")),
+        ("label,is_test", [0, 1, 1] * 4, [*range(12)], [], ("column 2 read as other values: 'is_test'",)),
+        ("label", ["train", "test"] * 6, [*range(12)], [], ("column 1 read as labels",)),
+    ],
+)
+def test_splits_in_a_column(
+    tmp_path: Path, header: str, splits: list[object], train: list[int], test: list[int], notes: tuple[str, ...]
+) -> None:
+    """A column of words for splits says which images are in which, unless its name says that it has the labels."""
+    columns = [LABELS, splits] if "," in header else [splits]
+    (tmp_path / "train.csv").write_text(text(*columns, ROWS, header=header and f"{header},{HEADER[6:]}"))
+    content = tables.read(tmp_path / "train.csv")
+    said = "; ".join(content.notes)
+    assert all(note in said for note in notes), said
+    for split, rows in (("train", train), ("test", test)):
+        assert (f"{split}_images" in content.arrays) == bool(rows)
+        if rows:
+            np.testing.assert_array_equal(content.arrays[f"{split}_images"], ROWS[rows])
+        if rows and "," in header:
+            np.testing.assert_array_equal(content.arrays[f"{split}_labels"], LABELS[rows])
+
+
+@pytest.mark.parametrize("images", ["images", "mnist"])
+def test_array_of_splits(tmp_path: Path, images: str) -> None:
+    """An array of words for splits beside images and labels is read like such a column."""
+    splits = np.array(["train", "test", "val"] * 4)
+    np.savez(tmp_path / "a.npz", **{images: IMAGES, "labels": LABELS, "Split": splits})  # type: ignore[arg-type]
+    content = tables.read(tmp_path / "a.npz")
+    assert content.notes[:3] == (
+        f"train: 4 images from '{images}', labels from 'labels'; test: 4 images from '{images}', labels from 'labels'",
+        "splits from 'Split'",
+        "validation split left out",
+    )
+    for k, split in enumerate(("train", "test")):
+        np.testing.assert_array_equal(content.arrays[f"{split}_images"], ROWS[k::3])
+        np.testing.assert_array_equal(content.arrays[f"{split}_labels"], LABELS[k::3])
+
+
+@pytest.mark.parametrize("order", ["rows", "columns", "names"])
+@pytest.mark.parametrize(
+    "form",
+    ["r{r}c{c}", "pixel_row{r}_col{c}", "col{c}_row{r}", "c{c:02}r{r:02}", "Column {c} Line {r}", "x{c}y{r}", "pixelY{r}X{c}"],
+)
+def test_rows_and_columns_in_names(tmp_path: Path, form: str, order: str) -> None:
+    """Where the names of pixels say which number is the row, the order of the columns in the file does not matter."""
+    names = [form.format(r=k // 28, c=k % 28) for k in range(784)]
+    keys = {"rows": lambda k: k, "columns": lambda k: (k % 28, k // 28), "names": lambda k: names[k]}
+    places = sorted(range(784), key=keys[order])
+    table = text(LABELS, ROWS[:, places], header=",".join(["label", *(names[k] for k in places)]))
+    (tmp_path / "a.csv").write_text(table)
+    check(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize(

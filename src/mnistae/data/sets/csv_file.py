@@ -19,6 +19,7 @@ from mnistae.core.config import PIXELS
 from mnistae.core.errors import DataError
 from mnistae.core.files import kinds
 from mnistae.core.text import counted
+from mnistae.data.sets.dataset import SPLIT_WORDS, mentions
 from mnistae.data.sets.labels import is_number
 
 MAX_TEXT = 2**29  # bytes, unpacked; 60,000 images of MNIST are 110 MB
@@ -30,8 +31,14 @@ LABELS_BELOW = 100  # a pixel at a corner that is not constant has higher values
 
 MARKS = ";\t|,"
 
-LABEL_NAMES = ("label", "labels", "class", "target", "y", "digit", "category")
+LABEL_NAMES = {"label", "labels", "class", "classes", "target", "targets", "y", "digit", "digits", "category"}
+LABEL_NAMES |= {"letter", "character", "char", "symbol", "class_name", "class_label", "label_name", "class_id", "label_id"}
+SPLIT_NAMES = ("split", "splits", "subset", "set", "usage", "partition", "fold", "is_train", "is_test", "train", "test")
 INDEX_NAMES = ("", "unnamed: 0", "index", "idx", "id", "imageid", "#")
+
+ROW_NAMES = ("r", "row", "rows", "y", "line", "i", "h", "height")
+COLUMN_NAMES = ("c", "col", "cols", "column", "columns", "x", "j", "w", "width")
+_WORD = re.compile(r"(?:pixel|pix)?([a-z]*)[^a-z0-9]*[0-9]{1,9}")  # before a number in the name of a column of pixels
 
 HINT = f"give one image per row: {PIXELS} columns of pixels, and if there are labels, one column before or after them"
 
@@ -72,8 +79,18 @@ class _Sheet:
         return DataError(f"cannot read the data set '{self.path}': line {number}: {reason}", hint=HINT)
 
 
-def read(data: bytes, path: Path) -> tuple[NDArray[Any], NDArray[np.str_] | None, tuple[str, ...]]:
-    """Return pixels (N, 784), labels (N,) as text if there are any, and what the columns of a CSV file were taken for.
+@dataclass(frozen=True)
+class Table:
+    """Pixels (N, 784), labels (N,) and splits (N,) as text if there are any, and what the columns were taken for."""
+
+    pixels: NDArray[Any]
+    labels: NDArray[np.str_] | None
+    splits: NDArray[np.str_] | None
+    notes: tuple[str, ...]
+
+
+def read(data: bytes, path: Path) -> Table:
+    """Return the content of a CSV file of images. A split is 'train', 'test', 'validation' or empty.
 
     `data` is the content of the file `path`, which may be compressed by gzip. Raises DataError.
     """
@@ -99,25 +116,39 @@ def read(data: bytes, path: Path) -> tuple[NDArray[Any], NDArray[np.str_] | None
             raise DataError(f"{PIXELS - 1} columns of pixels, expected {PIXELS}: '{path}'", hint=HINT)
         what = f"column {inner[0] + 1} ('{sheet.names[inner[0]]}') is among the pixels: '{path}'"
         raise DataError(what, hint="move it before or after them")
-    place, notes = _choose({place: role for place, (_, role) in judged.items() if place not in columns}, sheet)
+    roles = {place: role for place, (_, role) in judged.items() if place not in columns}
+    place, notes = _choose(roles, sheet)
     ordered, order = _in_order(columns, sheet.names)
-    return sheet.pixels(ordered), None if place is None else outer[place], notes + order
+    labels = None if place is None else outer[place]
+    splits = next((splits_in(outer[place]) for place, role in roles.items() if role == "splits"), None)
+    return Table(sheet.pixels(ordered), labels, splits, notes + order)
+
+
+def splits_in(column: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Return the split (N,) that each text mentions: 'train', 'test', 'validation' or nothing."""
+    found = {cell: mentions(str(cell)) for cell in {*column.tolist()}}
+    return np.array([next(iter(found[cell])) if len(found[cell]) == 1 else "" for cell in column.tolist()])
 
 
 def _in_order(columns: Sequence[int], names: Sequence[str | None]) -> tuple[list[int], tuple[str, ...]]:
     """Return columns of pixels in the order of the numbers in their names, 1x2 before 1x10, and a note if that is another.
 
-    An order by rows or by columns is kept.
+    An order by rows or by columns is kept, unless words such as r0c0 and x0y0 say which number is the row.
     """
     numbers = {tuple(map(int, re.findall(r"[0-9]{1,9}", names[place] or ""))): place for place in columns}
     by_row, by_column = sorted(numbers), sorted(numbers, key=lambda own: own[::-1])
     letters = {re.sub("[^a-z]", "", names[place] or "") for place in columns}
-    if [*numbers] in (by_row, by_column) or len(numbers) < len(columns) or len(letters) > 1:
+    if len(numbers) < len(columns) or len(letters) > 1:
         return list(columns), ()
-    is_column_first = letters <= {"xy", "cr"}
+    first, second = ["", "", *_WORD.findall(names[columns[0]] or "")][-2:]
+    is_row_first = first in ROW_NAMES and second in COLUMN_NAMES
+    is_column_first = first in COLUMN_NAMES and second in ROW_NAMES
+    wanted = by_column if is_column_first else by_row
+    if [*numbers] == wanted or ([*numbers] == by_column and not is_row_first):
+        return list(columns), ()
     meaning = f", read as {'column and row' if is_column_first else 'row and column'}" if len(by_row[0]) == 2 else ""
     note = f"pixels sorted by the numbers in the names of their columns{meaning}"
-    return [numbers[own] for own in (by_column if is_column_first else by_row)], (note,)
+    return [numbers[own] for own in wanted], (note,)
 
 
 def _choose(roles: dict[int, str], sheet: _Sheet) -> tuple[int | None, tuple[str, ...]]:
@@ -137,9 +168,11 @@ def read_labels(data: bytes, path: Path) -> NDArray[np.str_]:
     """Return the labels in a CSV file of one column, or of an index and one; a header is optional. Raises DataError."""
     lines, separator = _lines(data, path)
     rows = [[cell.strip("\"'") for cell in _cells(text, separator)] for _, text in lines]
-    if {len(row) for row in rows} not in ({1}, {2}) or (len(rows[0]) == 2 and len({index for index, _ in rows}) < len(rows)):
+    is_first = rows[0][0].lower() in LABEL_NAMES and rows[0][-1].lower() not in LABEL_NAMES
+    label, index = (0, -1) if is_first else (-1, 0)
+    if {len(row) for row in rows} not in ({1}, {2}) or (len(rows[0]) == 2 and len({row[index] for row in rows}) < len(rows)):
         raise DataError(f"more than one column of labels in '{path}'", hint="save one label per row")
-    texts = [row[-1] for row in rows]
+    texts = [row[label] for row in rows]
     return np.array(texts[texts[0].lower() in LABEL_NAMES or (not is_number(texts[0]) and is_number(texts[-1])) :])
 
 
@@ -208,11 +241,16 @@ def _cells(text: str, separator: str) -> list[str]:
 def _judge(place: int, column: NDArray[np.str_], names: Sequence[str | None]) -> tuple[int, str]:
     """Return how certain it is that a column has no pixels, and what it has then."""
     name, cells = names[place], set(column.tolist())
+    is_split = name not in LABEL_NAMES and (
+        all(re.fullmatch(SPLIT_WORDS, cell) for cell in cells) or (name in SPLIT_NAMES and any(splits_in(column)))
+    )
     is_text = not all(map(is_number, cells))
     is_distinct = len(cells) == len(column) > 10
     is_small = not is_text and len(cells) > 1 and all(float(cell) in range(LABELS_BELOW) for cell in cells)
     is_index = name not in LABEL_NAMES and (name in INDEX_NAMES or is_distinct)
-    role = "empty" if cells == {""} else "index" if is_index else "labels"
+    role = "empty" if cells == {""} else "splits" if is_split else "index" if is_index else "labels"
+    if role == "labels" and name in SPLIT_NAMES:
+        role = f"other values: '{name}'"
     letters = [own and re.sub(r"[0-9'\"]", "", own) for own in (name, *names[2:PIXELS])]
-    is_named = name in (*LABEL_NAMES, *INDEX_NAMES) or letters[0] not in letters[1:]
+    is_named = name in {*LABEL_NAMES, *INDEX_NAMES, *SPLIT_NAMES} or letters[0] not in letters[1:]
     return 10 * is_named + (1 if is_distinct else 2 * (is_text or is_small)), role

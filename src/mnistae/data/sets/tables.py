@@ -35,6 +35,9 @@ _ROLES = {
 }
 """The names of splits and roles. Of two arrays of the same role, the one whose name comes first is used."""
 
+_VALIDATION = {True: "validation split left out", False: "validation split used as the test split"}
+"""What is said of a validation split, by whether there is a test split."""
+
 _NAME = re.compile(f"({'|'.join(_SPLITS)})?({'|'.join(_ROLES)})?({'|'.join(_SPLITS)})?")
 
 LOOKED_FOR = "x_train, y_train, x_test and y_test, or images and labels"
@@ -134,10 +137,27 @@ def _of_csv(data: bytes, path: Path, split: str) -> _Parts:
     kind, hint = foreign.identify(data, path)
     if kind not in {None, foreign.GZIP} or not TEXT.fullmatch(path.name):
         raise DataError(f"unsupported data set format: '{path}'" + (f": it is {kind}" if kind else ""), hint=hint or _HINT)
-    pixels, given, notes = csv_file.read(data, path)
+    table = csv_file.read(data, path)
+    pixels, notes = table.pixels, table.notes
     if re.search("(?<![a-z])emnist", path.name.lower()):  # its CSV files have the images as its IDX files have them
         pixels, notes = pixels.reshape(-1, SIDE, SIDE).swapaxes(1, 2), (*notes, "images of EMNIST transposed")
-    return _Parts({split: pixels}, {} if given is None else {split: given}, {}, notes)
+    parts = _Parts({split: pixels}, {} if table.labels is None else {split: table.labels}, {}, notes)
+    return parts if table.splits is None else _divided(parts, table.splits)
+
+
+def _divided(parts: _Parts, splits: NDArray[np.str_]) -> _Parts:
+    """Return images and labels, all of one split so far, in the splits (N,) that are given; those in none are left out."""
+    notes = list(parts.notes)
+    if outside := np.count_nonzero(splits == ""):
+        notes.append(f"left out {counted(int(outside), 'image')} that are in no split")
+    if "validation" in splits:
+        notes.append(_VALIDATION["test" in splits])
+        splits = np.where(splits == "validation", "" if "test" in splits else "test", splits)
+    names = [split for split in ("train", "test") if split in splits]
+    images = {split: array[splits == split] for array in parts.images.values() for split in names}
+    labels_of = {split: array[splits == split] for array in parts.labels.values() for split in names}
+    keys = {(split, role): key for (_, role), key in parts.names.items() for split in names}
+    return _Parts(images, labels_of, keys, tuple(notes))
 
 
 def _of_arrays(found: Found, path: Path, default: str) -> _Parts:
@@ -146,14 +166,23 @@ def _of_arrays(found: Found, path: Path, default: str) -> _Parts:
     notes = []
     if ("validation", "images") in used:
         has_test = ("test", "images") in used
-        notes.append("validation split left out" if has_test else "validation split used as the test split")
+        notes.append(_VALIDATION[has_test])
         moved = {role: used.pop(("validation", role)) for role in ("images", "labels") if ("validation", role) in used}
         used |= {} if has_test else {("test", role): key for role, key in moved.items()}
     images = {split: _usable(found, key, path) for (split, role), key in sorted(used.items(), reverse=True) if role == "images"}
     given = {split: _usable(found, key, path) for (split, role), key in used.items() if role == "labels" and split in images}
-    if unused := [key for key in found if key not in used.values()]:
+    lengths = {array.shape[:1] for array in (*images.values(), *given.values())}
+    divisions = {
+        key: csv_file.splits_in(np.asarray(array))
+        for key, array in found.items()
+        if key.lower() in csv_file.SPLIT_NAMES and lengths == {np.shape(array)} and len(images) == 1
+    }
+    division = next((key for key, splits in divisions.items() if splits.any()), None)
+    notes += [f"splits from '{division}'"] if division else []
+    if unused := [key for key in found if key not in {*used.values(), division}]:
         notes.append(f"not used: {_list(unused)}")
-    return _Parts(images, given, used, tuple(notes))
+    parts = _Parts(images, given, used, tuple(notes))
+    return _divided(parts, divisions[division]) if division else parts
 
 
 def _by_name(found: Found, default: str) -> Names:
@@ -179,7 +208,8 @@ def _by_shape(found: Found, path: Path, split: str) -> Names:
         raise DataError(f"{what} in '{path}': {_list(found, contents)}", hint=f"looked for {LOOKED_FOR}")
     [key] = images or found
     count = arrays_io.images_in(shapes.get(key, ()))
-    labels_of = [other for other, shape in shapes.items() if other != key and shape[:1] == (count,) and len(shape) <= 2]
+    others = [other for other in shapes if other != key and other.lower() not in csv_file.SPLIT_NAMES]
+    labels_of = [other for other in others if shapes[other][:1] == (count,) and len(shapes[other]) <= 2]
     return {(split, "images"): key} | ({(split, "labels"): labels_of[0]} if len(labels_of) == 1 else {})
 
 
