@@ -25,6 +25,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, trained_store: Path) -> Path
     shutil.copytree(trained_store, place / "home")
     folder = place / "work"
     folder.mkdir()
+    (folder / "braces").write_text("{}\n")
     (folder / "four").write_text("[1,2,3,4]\n")
     (folder / "many").write_text("[1,1,1,1,1,1,1,1]\n" * 1001)
     (folder / "folder.png").mkdir()
@@ -67,6 +68,10 @@ TABLE: list[tuple[str, int, str]] = [
     ("reconstruct 1 -o x.bmp", 2, "unsupported output format: 'bmp'"),
     ("reconstruct 1 -o x", 2, "cannot infer the format of 'x': no file extension"),
     ("reconstruct 1 -o x.png -f svg", 2, "extension of 'x.png' does not match --format svg"),
+    ("interpolate 0 1 -f strip -o x.jpg", 2, "extension of 'x.jpg' does not match --format strip"),
+    ("decode many -f gif -o x.png", 2, "extension of 'x.png' does not match --format gif"),
+    ("encode 1 -f csv -o x.PDF", 2, "extension of 'x.PDF' does not match --format csv"),
+    *((f"{words} -o =", 2, "empty value for -o") for words in ("reconstruct 1", "encode 1", "decode four", "map -f projector")),
     ("denoise 1 -f gif", 2, "invalid value for --format: 'gif'"),
     ("report -o x", 2, "cannot infer the format of 'x': no file extension"),
     ("map tiny --dataset folder.png -f projector -o folder.png", 2, "output would overwrite the input 'folder.png'"),
@@ -99,13 +104,17 @@ TABLE: list[tuple[str, int, str]] = [
     ("MNISTAE_DATA_DIR=/no/x reconstruct 1 --dataset mnist", 4, "MNISTAE_DATA_DIR is not a folder: '/no/x'"),
     # runs
     ("train --resume --dataset glyphs", 2, "cannot change --dataset of run 'tiny' on resume"),
+    ("train --resume --raw", 2, "cannot change --raw of run 'tiny' on resume: the run was trained without it"),
     ("train --resume --force", 2, "--resume and --force cannot be combined"),
+    ("train --resume --name lab --recipe lab", 3, "cannot resume 'lab': it is built in and has no training state"),
     ("train --resume --name nobody", 3, "no such checkpoint: 'nobody'"),
     ("train --resume -e 1", 2, "run 'tiny' already has 2 epochs, more than --epochs 1: --epochs counts all epochs of the run"),
     *((f"train --resume --time {time}", 2, "invalid value for --time: '") for time in ("=", "0s", "5", "1.5h", "5m1h")),
     # codes
     ("encode", 2, "no images given"),
     ("encode 1 --split test", 2, "images and --split cannot be combined"),
+    ("decode braces", 4, "JSON value without a code in 'braces': '{}'"),
+    ("decode four -o four/", 7, "cannot write 'four/00000.png': '"),
     ("decode nowhere.npy", 4, "cannot read codes from 'nowhere.npy'"),
     ("decode many", 4, "too many codes in 'many' for one image or GIF (max 1,000)"),
     ("decode readable.png", 4, "no codes in 'readable.png'"),

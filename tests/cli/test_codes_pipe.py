@@ -54,6 +54,34 @@ def test_images_gifs_and_folders(cli: Cli, trained: str) -> None:
     assert (document["count"], document["output"]) == (21, "digits")
 
 
+@pytest.mark.parametrize(
+    ("used", "warning"),
+    [
+        (("-c", "denoise"), "warning: the codes were made with 'lab', decoded with 'denoise'\n"),
+        ((), "warning: the codes were made with 'lab', decoded with 'tiny'\n"),
+        (("-c", "lab"), None),
+    ],
+)
+def test_codes_of_another_network(cli: Cli, trained: str, used: tuple[str, ...], warning: str | None) -> None:
+    """A document names the checkpoint of its codes: decoding them with another one is reported."""
+    np.save("x.npy", np.full((28, 28), 99, np.uint8))
+    Path("c.json").write_text(cli("encode", "x.npy", "-c", "lab", "--json").out)
+    answer = cli("decode", "c.json", *used, "-o", "x.npy")
+    assert answer.code == 0
+    assert ("made with" in answer.err) == bool(warning)
+    assert (warning or "") in answer.err
+
+
+def test_other_images_in_the_folder(cli: Cli, trained: str) -> None:
+    """Images that an earlier decode left in the folder are counted and kept; other files are no images."""
+    Path("two.csv").write_text("1,1,1,1,1,1,1,1\n" * 2)
+    Path("four.csv").write_text("1,1,1,1,1,1,1,1\n" * 4)
+    assert "other image" not in cli("decode", "four.csv", "-o", "out/").err
+    Path("out/notes.txt").touch()
+    assert "warning: 'out' also contains 2 other images\n" in cli("decode", "two.csv", "-o", "out/").err
+    assert len(list(Path("out").iterdir())) == 5
+
+
 def start(*words: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-m", "mnistae", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 

@@ -111,6 +111,10 @@ class OutputOptions:
     formats: ClassVar[Sequence[str]]
     """Those of the command; the first one is the default."""
 
+    def __post_init__(self) -> None:
+        if self.output == "":
+            raise UsageError("empty value for -o: ''", hint="name a file; if the value is a variable of the shell, is it set?")
+
 
 def output_options(
     *formats: str,

@@ -20,6 +20,9 @@ from mnistae.store import runs
 _PLAIN = re.compile(r"[^\W_]+(?:[._][^\W_]+)*")
 _LIKE_REFERENCE = re.compile(r"stdin|(?:train|test|digit)_[0-9_]+")
 
+_OTHER_FORMATS = {"png", "jpg", "jpeg", "gif", "bmp", "pgm", "tif", "tiff", "webp", "svg", "pdf", "npy", "npz", "csv", "onnx"}
+"""Extensions that stand for a format also where a command cannot write it."""
+
 TEXT_FORMATS = {"csv", "jsonl"}
 """Formats that a terminal can show."""
 
@@ -79,7 +82,7 @@ def _format_of(path: Path, options: OutputOptions) -> str:
         if extension not in formats:
             raise UsageError(f"unsupported output format: '{extension}'", hint=only or f"choose one of: {', '.join(formats)}")
         return extension
-    if extension in formats and extension != _extension(options.format):
+    if extension != _extension(options.format) and extension in {*formats, *_OTHER_FORMATS}:
         raise UsageError(f"extension of '{path}' does not match --format {options.format}", hint="leave --format out")
     return options.format
 

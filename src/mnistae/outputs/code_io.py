@@ -8,7 +8,7 @@ An .npy file is an array (n, bottleneck). Nine digits preserve a float32 exactly
 import io
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Self
 
@@ -79,10 +79,13 @@ def format_block(kind: str, block: Block) -> bytes:
     return "".join(lines).encode("utf-8", "surrogateescape")
 
 
-def read(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Iterator[Array]:
+def read(
+    stream: io.BufferedReader, *, width: int, name: str, note: Note, origin: Callable[[Any], None] | None = None
+) -> Iterator[Array]:
     """Yield the codes of `stream` in blocks (B, width); the first bytes tell the format. Raises DataError.
 
-    `name` is the name of the source in messages; `note` is called with what was skipped or converted.
+    `name` is the name of the source in messages; `note` is called with what was skipped or converted,
+    `origin` with the checkpoint that a JSON document names.
     """
     done = 0
     try:
@@ -95,7 +98,7 @@ def read(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Ite
             hint = "unpack it, and give the file in it" if "archive" in kind else HINT
             raise DataError(f"{name} is {kind}, not a file of codes", hint=hint)
         else:
-            blocks = _in_blocks(code_text.rows(stream, width=width, name=name, note=note), width, name)
+            blocks = _in_blocks(code_text.rows(stream, width=width, name=name, note=note, origin=origin), width, name)
         for block in blocks:
             with np.errstate(over="ignore"):
                 codes: Array = block.astype(np.float32)

@@ -56,11 +56,13 @@ class _Lines(Iterator[str]):
         return line
 
 
-def rows(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Iterator[Sequence[Any]]:
+def rows(
+    stream: io.BufferedReader, *, width: int, name: str, note: Note, origin: Callable[[Any], None] | None = None
+) -> Iterator[Sequence[Any]]:
     """Yield the values of each code in a text in UTF-8 or UTF-16, as they arrive; they may be of any type.
 
     The stream is closed at the end. `width` is the expected number of values: it tells which columns of a table they are.
-    Raises DataError.
+    `origin` is called with the checkpoint that a JSON document names. Raises DataError.
     """
     start = stream.peek(64)[:64]
     encoding = "utf-16" if start[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
@@ -69,12 +71,12 @@ def rows(stream: io.BufferedReader, *, width: int, name: str, note: Note) -> Ite
         raise DataError(f"{name} is the printed text of an array", hint="write the array itself: np.save(FILE, codes)")
     with io.TextIOWrapper(stream, encoding, "replace", newline="") as text:
         if first.startswith(("{", "[")):
-            yield from _json_rows(_Lines(text, name, MAX_JSON), width, name)
+            yield from _json_rows(_Lines(text, name, MAX_JSON), width, name, origin)
         else:
             yield from _table_rows(_Lines(text, name, MAX_ROW), width, name, note)
 
 
-def _json_rows(lines: _Lines, width: int, name: str) -> Iterator[Sequence[Any]]:
+def _json_rows(lines: _Lines, width: int, name: str, origin: Callable[[Any], None] | None) -> Iterator[Sequence[Any]]:
     """Yield the codes of JSON values, each of which may span several lines, or share one with others.
 
     A value that is not complete is tried again when the text has doubled: the time stays proportional to its length.
@@ -88,6 +90,8 @@ def _json_rows(lines: _Lines, width: int, name: str) -> Iterator[Sequence[Any]]:
         with contextlib.suppress(ValueError, RecursionError):  # incomplete, or too deep
             while found := _INK.search(text, place):
                 value, place = _DECODER.raw_decode(text, found.start())
+                if origin and isinstance(value, dict) and "checkpoint" in value:
+                    origin(value["checkpoint"])
                 yield from _codes_of(value, width, name)
         text = text[place:].lstrip()
         lines.used = tried = len(text)
@@ -113,7 +117,7 @@ def _codes_of(value: Any, width: int, name: str) -> Iterator[Sequence[Any]]:
                 raise DataError(f"JSON by columns in {name}", hint=hint)
             yield code
         else:
-            found = f"keys {', '.join(item)}" if isinstance(item, dict) else json.dumps(item)
+            found = (f"keys {', '.join(item)}" if item else "{}") if isinstance(item, dict) else json.dumps(item)
             hint = "expected arrays of numbers, or objects with a key 'code', 'codes' or 'images', or with 'c0', 'c1' and so on"
             raise DataError(f"JSON value without a code in {name}: '{found[:60]}'", hint=hint)
 

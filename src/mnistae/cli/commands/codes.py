@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -19,7 +19,9 @@ from mnistae.cli.results import Destination
 from mnistae.core.arrays import Array, to_float
 from mnistae.core.errors import DataError, UsageError
 from mnistae.core.files import atomic
+from mnistae.core.text import counted
 from mnistae.data import references
+from mnistae.data.images import files
 from mnistae.data.sets.dataset import Split
 from mnistae.model.backend import Network
 from mnistae.outputs import code_io, image_io
@@ -131,12 +133,16 @@ def decode(codes: Codes = "-", *, source: NetworkOptions, out: ImageOutput, repo
     results.refuse_to_overwrite_inputs(target, codes, source.checkpoint)
     checkpoint, network = inputs.open_model(reporter, source)
     name = "stdin" if codes == "-" else f"'{codes}'"
+
+    def origin(made_with: Any) -> None:
+        _warn_other(reporter, checkpoint, made_with)
+
     with _open_codes(codes) as stream:
-        blocks = code_io.read(stream, width=network.config.bottleneck, name=name, note=reporter.info)
+        blocks = code_io.read(stream, width=network.config.bottleneck, name=name, note=reporter.info, origin=origin)
         first = next(blocks, None)
         if first is None:
             raise DataError(f"no codes in {name}", hint="give a file of codes, or pipe in the output of 'mnistae encode'")
-        count = _write_images(target, network, _checked(reporter, checkpoint, itertools.chain([first], blocks)), name)
+        count = _write_images(reporter, target, network, _checked(reporter, checkpoint, itertools.chain([first], blocks)), name)
     reporter.preview(lambda canvas: mosaic(canvas, network.decode(first), total=count))
     results.report_path(reporter, target, {"checkpoint": inputs.describe_checkpoint(checkpoint), "count": count})
 
@@ -145,7 +151,7 @@ def _target(reporter: Reporter, codes: str, out: ImageOutput) -> Destination:
     if out.output is not None and out.output != "-" and (out.output.endswith(("/", os.sep)) or Path(out.output).is_dir()):
         if out.format is not None:
             raise UsageError("--format cannot be combined with a folder (always PNG)", hint="leave one of them out")
-        atomic.check_writable(Path(out.output) / "0.png")
+        atomic.check_writable(Path(out.output) / "00000.png")
         return Destination(Path(out.output), FOLDER)
     return results.resolve(reporter, out, stem=results.default_stem("decode", [codes]))
 
@@ -157,6 +163,17 @@ def _open_codes(codes: str) -> BufferedReader:
         return Path(codes).open("rb")
     except OSError as error:
         raise DataError(f"cannot read codes from '{codes}': {error.strerror}", hint="give a file, or - for stdin") from error
+
+
+def _warn_other(reporter: Reporter, checkpoint: Checkpoint, made_with: Any) -> None:
+    """Warn if a document of codes was made with another checkpoint."""
+    used = inputs.describe_checkpoint(checkpoint)
+    if not isinstance(made_with, dict) or made_with.keys() != used.keys():
+        return
+    key = "name" if made_with["name"] and used["name"] else "path"  # a file outside the store has no name
+    if made_with[key] != used[key]:
+        before, now = made_with["name"] or made_with["path"], used["name"] or used["path"]
+        reporter.warn(f"the codes were made with '{before}', decoded with '{now}'")
 
 
 def _checked(reporter: Reporter, checkpoint: Checkpoint, blocks: Iterable[Array]) -> Iterator[Array]:
@@ -174,7 +191,7 @@ def _checked(reporter: Reporter, checkpoint: Checkpoint, blocks: Iterable[Array]
         reporter.warn(f"{large:,} of {count:,} codes contain values above {3 * high:.0f}, three times the training maximum")
 
 
-def _write_images(target: Destination, network: Network, blocks: Iterator[Array], name: str) -> int:
+def _write_images(reporter: Reporter, target: Destination, network: Network, blocks: Iterator[Array], name: str) -> int:
     """Decode the blocks, write the images and return their number."""
     if target.format == "npy":
         return _write_array(target, network, blocks)
@@ -183,6 +200,9 @@ def _write_images(target: Destination, network: Network, blocks: Iterator[Array]
         for image in itertools.chain.from_iterable(map(network.decode, blocks)):
             atomic.write_bytes(target.path / f"{count:05}.png", image_io.png(image))
             count += 1
+        others = sum(files.is_image(path.name) for path in target.path.iterdir()) - count
+        if others:
+            reporter.warn(f"'{target.path}' also contains {counted(others, 'other image')}")
         return count
     codes = list(itertools.islice(itertools.chain.from_iterable(blocks), MAX_FRAMES + 1))
     if len(codes) > MAX_FRAMES:

@@ -14,6 +14,7 @@ from mnistae.cli.views import evaluation as view
 from mnistae.cli.views.evaluation import Report
 from mnistae.core import config as configs
 from mnistae.core.errors import UsageError
+from mnistae.data.sets import registry
 from mnistae.data.sets.dataset import Split
 from mnistae.outputs.terminal.mosaic import mosaic
 from mnistae.store.runs import Checkpoint
@@ -73,7 +74,7 @@ def evaluate(
         _check_figure(parts, len(references))
     results.refuse_to_overwrite_inputs(target, *references, source.dataset)
     opened = [inputs.open_model(reporter, replace(source, checkpoint=reference)) for reference in references]
-    _check_common_dataset([checkpoint for checkpoint, _ in opened], source.dataset)
+    _check_common_dataset([checkpoint for checkpoint, _ in opened], source)
     dataset = inputs.open_dataset_of(reporter, opened[0][0], source)
     inputs.warn_unlike_split(reporter, [checkpoint for checkpoint, _ in opened], dataset, parts.split)
     networks = [network for _, network in opened]
@@ -98,12 +99,18 @@ def _check_figure(parts: Parts, checkpoints: int) -> None:
         raise UsageError("--extremes can be drawn for one checkpoint only", hint="name one, or draw --denoising")
 
 
-def _check_common_dataset(checkpoints: Sequence[Checkpoint], option: str | None) -> None:
-    references = list(dict.fromkeys(inputs.dataset_of(checkpoint, option) for checkpoint in checkpoints))
+def _check_common_dataset(checkpoints: Sequence[Checkpoint], source: DatasetOptions) -> None:
+    references = list(dict.fromkeys(inputs.dataset_of(checkpoint, source.dataset) for checkpoint in checkpoints))
     if len(references) > 1:
         first, second = references[:2]
         raise UsageError(
             f"the checkpoints were trained on different data sets: '{first}', '{second}'", hint=f"choose one: --dataset {first}"
+        )
+    were_raw = {bool(checkpoint.metadata.training and checkpoint.metadata.training.raw) for checkpoint in checkpoints}
+    if len(were_raw) > 1 and not (source.raw or source.dataset or references[0] in registry.NAMES):
+        raise UsageError(
+            f"the checkpoints were trained on '{references[0]}' with and without --raw",
+            hint="give --raw for all of them, or evaluate them one by one",
         )
 
 

@@ -1,5 +1,6 @@
 """`mnistae reconstruct` and `mnistae denoise`: images beside the network's outputs."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -88,7 +89,7 @@ def denoise(images: Images, *, noise: NoiseOptions, source: DenoiseInput, out: F
     columns = {"denoised": found.outputs} if are_noisy else {"noisy": found.noisy, "denoised": found.outputs}
     if not are_noisy:
         pairs = zip(job.images, found.before.psnr, found.after.psnr, strict=True)
-        rows = [(image.name, view.label(image), f"{one:.2f}", f"{two:.2f}", f"{two - one:.2f}") for image, one, two in pairs]
+        rows = [(image.name, view.label(image), f"{one:.2f}", f"{two:.2f}", _gain(one, two)) for image, one, two in pairs]
         reporter.table([("image", "label", "PSNR noisy", "PSNR denoised", "gain"), *rows])
     names = [image.name for image in job.images]
     reporter.preview(lambda canvas: mosaic(canvas, found.originals, *columns.values(), names=names, titles=tuple(columns)))
@@ -105,3 +106,8 @@ def denoise(images: Images, *, noise: NoiseOptions, source: DenoiseInput, out: F
     }
     results.write_result(reporter, target, render, document)
     job.exit_with_failures()
+
+
+def _gain(noisy: float, denoised: float) -> str:
+    """Return the gain in PSNR for a table; an image that the noise did not change has none."""
+    return "-" if math.isinf(noisy) else f"{denoised - noisy:.2f}"

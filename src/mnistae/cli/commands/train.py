@@ -121,7 +121,7 @@ def train(options: TrainOptions, *, reporter: Reporter) -> None:
 
 def _is_first(reporter: Reporter, name: str | None, *, has_settings: bool) -> bool:
     """Whether a resume begins the run, because there is none of this name. Raises CheckpointError without settings."""
-    if name is None or runs.exists(name) or (runs.is_builtin(name) and not has_settings):
+    if name is None or runs.exists(name) or runs.is_builtin(name):  # a built-in one cannot be resumed
         return False
     if not has_settings:
         raise CheckpointError(f"no such checkpoint: '{name}'", hint="add settings to start it, such as --recipe lab")
@@ -157,8 +157,9 @@ def _resume(reporter: Reporter, name: str, options: TrainOptions) -> None:
     for setting, value in options.of(TrainConfig, ModelConfig).items():
         if setting != "epochs" and value != before[setting]:
             option = "--lr" if setting == "learning_rate" else f"--{setting.replace('_', '-')}"
+            difference = "the run was trained without it" if value is True else f"it is '{before[setting]}', not '{value}'"
             raise UsageError(
-                f"cannot change {option} of run '{name}' on resume: it is '{before[setting]}', not '{value}'",
+                f"cannot change {option} of run '{name}' on resume: {difference}",
                 hint=f"leave {option} out, or train a new run with another --name",
             )
     data = inputs.open_dataset(reporter, config.dataset, raw=config.raw)
