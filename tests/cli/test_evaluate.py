@@ -1,6 +1,7 @@
 """All of `evaluate`: several checkpoints, extremes, PSNR gains, neighbours; tables, CSV, JSON and figures."""
 
 import csv
+import dataclasses
 import io
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mnistae.core.config import TrainConfig
+from mnistae.store import runs
 from tests.conftest import Cli, Digits, document, run_cli
-from tests.support.saved_runs import save
+from tests.support.saved_runs import METADATA, save, state
 
 SHARED = {"schema", "command", "dataset", "split", "output"}
 """What a document has once, however many checkpoints it is about."""
@@ -42,6 +45,16 @@ def test_parts_that_are_not_asked_for(cli: Cli, trained: str, second: str, tiny:
     assert result["checkpoint"]["name"] == trained
     assert document(cli("evaluate", second, "--dataset", tiny, "--json"))["checkpoint"]["name"] == second
     assert "the checkpoints were trained on different data sets" in cli("evaluate", trained, second).err
+
+
+def test_preparations_that_differ(cli: Cli, home: Path, tiny: Path) -> None:
+    """Checkpoints trained with and without --raw on files are not measured on the same images without a word."""
+    for name, raw in (("plain", False), ("raw", True)):
+        training = dataclasses.replace(TrainConfig(epochs=2), dataset=str(tiny), raw=raw)
+        runs.save(name, state(), dataclasses.replace(METADATA, training=training))
+    result = cli("evaluate", "plain", "raw")
+    assert (result.code, f"the checkpoints were trained on '{tiny}' with and without --raw" in result.err) == (2, True)
+    assert cli("evaluate", "plain", "raw", "--raw").code == 0
 
 
 def test_document_and_tables_have_the_same_numbers(cli: Cli, trained: str) -> None:

@@ -74,6 +74,8 @@ def test_denoise_tells_before_and_after(cli: Cli, trained: str) -> None:
     none = document(cli("denoise", "1", "-c", "tiny", "--noise", "none", "--json"))
     assert (none["noisy"], none["denoised"]) == (None, None)
     assert cli("denoise", "1", "-c", "tiny", "--noise", "none").code == 0
+    row = cli("denoise", "1", "-c", "tiny", "--level", 0).err.splitlines()[-1].split()
+    assert (row[2], row[-1]) == ("inf", "-")  # without noise there is nothing to gain
 
 
 SUMMARY = """\

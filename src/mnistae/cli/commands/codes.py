@@ -133,9 +133,12 @@ def decode(codes: Codes = "-", *, source: NetworkOptions, out: ImageOutput, repo
     results.refuse_to_overwrite_inputs(target, codes, source.checkpoint)
     checkpoint, network = inputs.open_model(reporter, source)
     name = "stdin" if codes == "-" else f"'{codes}'"
+    others: set[str] = set()
 
     def origin(made_with: Any) -> None:
-        _warn_other(reporter, checkpoint, made_with)
+        if not others and (other := _other(checkpoint, made_with)):
+            others.add(other)
+            reporter.warn(f"the codes were made with '{other}', decoded with '{checkpoint.name or checkpoint.path}'")
 
     with _open_codes(codes) as stream:
         blocks = code_io.read(stream, width=network.config.bottleneck, name=name, note=reporter.info, origin=origin)
@@ -165,15 +168,13 @@ def _open_codes(codes: str) -> BufferedReader:
         raise DataError(f"cannot read codes from '{codes}': {error.strerror}", hint="give a file, or - for stdin") from error
 
 
-def _warn_other(reporter: Reporter, checkpoint: Checkpoint, made_with: Any) -> None:
-    """Warn if a document of codes was made with another checkpoint."""
+def _other(checkpoint: Checkpoint, made_with: Any) -> str | None:
+    """Return the name or path of the checkpoint that a document of codes was made with, if it is not this one."""
     used = inputs.describe_checkpoint(checkpoint)
     if not isinstance(made_with, dict) or made_with.keys() != used.keys():
-        return
+        return None
     key = "name" if made_with["name"] and used["name"] else "path"  # a file outside the store has no name
-    if made_with[key] != used[key]:
-        before, now = made_with["name"] or made_with["path"], used["name"] or used["path"]
-        reporter.warn(f"the codes were made with '{before}', decoded with '{now}'")
+    return None if made_with[key] == used[key] else str(made_with["name"] or made_with["path"])[:200]
 
 
 def _checked(reporter: Reporter, checkpoint: Checkpoint, blocks: Iterable[Array]) -> Iterator[Array]:
