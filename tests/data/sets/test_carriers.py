@@ -78,6 +78,24 @@ def test_range_of_both_splits(tmp_path: Path, divisor: float) -> None:
     check(tmp_path / "a.npz", NONE)
 
 
+@pytest.mark.parametrize(
+    ("images", "note"),
+    [
+        (IMAGES // 255 * 100, ["the highest value is 100 of 255"]),
+        (IMAGES // 2, ["the highest value is 127 of 255"]),
+        (IMAGES // 2 + 1, []),
+        (IMAGES // 2 / 255, ["the highest value is 0.498039 of 1"]),
+        (IMAGES // 255 * 100.0, ["array of float64 values from 0 to 100, divided by 255", "the highest value is 100 of 255"]),
+        (IMAGES // 255 * 15, []),
+        (IMAGES * 0, []),
+    ],
+)
+def test_dim_images(tmp_path: Path, images: np.ndarray, note: list[str]) -> None:
+    """A highest value below half of the scale is said, unless the images are black or nearly so, which `train` warns of."""
+    np.save(tmp_path / "a.npy", images)
+    assert [*tables.read(tmp_path / "a.npy").notes[1:]] == note
+
+
 FRUIT = np.array(["pear", "fig", "lime", "plum", "kiwi", "date", "nut", "yam", "pea", "leek"])
 PARTS = np.char.add(np.arange(10).astype(str), "_1")  # no numbers, although float() takes them for some
 

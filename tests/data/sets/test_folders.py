@@ -118,6 +118,7 @@ SMALL = np.pad(INK[14:42:2, 14:42:2][:7, :7], 3)
     [
         (GREY, GREY, None),
         (GREY // 255, GREY // 255 * 255, "values 0 and 1, read as background and ink"),
+        (GREY // 255 * 100, GREY // 255 * 100, "the highest value is 100 of 255"),
         (np.dstack([GREY, OPAQUE]), GREY, None),
         (GREY > 127, SHAPE, None),
         (COLOUR, np.asarray(Image.fromarray(COLOUR).convert("L")), "converted 1 coloured image to grey"),

@@ -48,10 +48,16 @@ class Scale:
         return arrays.in_batches(lambda rows: arrays.to_bytes(self.to_unit(rows)), values)
 
 
+def dim(high: float, full: int) -> tuple[str, ...]:
+    """Return the note on a set whose highest value is much below the full scale, unless it is black or nearly so."""
+    return (f"the highest value is {high:g} of {full}",) if 1 / 16 <= high / full < 1 / 2 else ()
+
+
 def stretch_binary(*images: Bytes) -> tuple[str, ...]:
-    """Multiply the bytes of all images of a set by 255, in place, if none is above 1; return the note on that."""
-    if max((int(rows.max(initial=0)) for rows in images), default=0) != 1:
-        return ()
+    """Multiply the bytes of all images of a set by 255, in place, if none is above 1; return what is to be said of them."""
+    top = max((int(rows.max(initial=0)) for rows in images), default=0)
+    if top != 1:
+        return dim(top, BYTE)
     for rows in images:
         np.multiply(rows, 255, out=rows)
     return (BINARY,)

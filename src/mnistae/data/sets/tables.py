@@ -228,14 +228,16 @@ def _content(parts: _Parts, path: Path) -> Content:
         for split, array in parts.images.items()
     }
     scales: dict[Any, values.Scale] = {}
+    said: list[str] = []
     for dtype in dict.fromkeys(array.dtype for array in parts.images.values()):  # all arrays of a type have the same scale
         ranges = {split: values.extremes(array) for split, array in parts.images.items() if array.dtype == dtype}
         low, high = np.transpose(list(ranges.values()))
         scales[dtype] = values.choose(dtype, float(low.min()), float(high.max()), name=str(path))
+        said += [*scales[dtype].notes, *values.dim(float(high.max()), scales[dtype].divisor)]
         if scales[dtype].divisor > 1 and any(0 < top <= 1 for _, top in ranges.values()):
             what = " and ".join(f"{split} images up to {top:g}" for split, (_, top) in ranges.items())
             raise DataError(f"{what}: '{path}'", hint="save both with values in the same range")
-    numbers, classes, said = labels.convert(parts.labels, counts, path, parts.names)
+    numbers, classes, about_labels = labels.convert(parts.labels, counts, path, parts.names)
     arrays: Arrays = {}
     taken = []
     for split, array in parts.images.items():
@@ -244,8 +246,7 @@ def _content(parts: _Parts, path: Path) -> Content:
         origin = {role: f" from '{key[:40]}'" for (part, role), key in parts.names.items() if part == split and key}
         ending = f"labels{origin.get('labels', '')}" if split in parts.labels else "no labels"
         taken.append(f"{split}: {counted(counts[split], 'image')}{origin.get('images', '')}, {ending}")
-    notes = ("; ".join(taken), *parts.notes, *(note for scale in scales.values() for note in scale.notes), *said)
-    return Content(arrays, classes, notes)
+    return Content(arrays, classes, ("; ".join(taken), *parts.notes, *said, *about_labels))
 
 
 def _list(names: Iterable[str], contents: Iterable[str] = itertools.repeat("")) -> str:
