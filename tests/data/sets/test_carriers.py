@@ -335,6 +335,10 @@ LINE = text(LABELS[:1], ROWS[:1])
         (LINE * 5000 + "\n1,2\n" + LINE, "cannot read the data set '{path}': line 5002: 2 columns, expected 785"),
         (LINE * 3 + "9" + LINE[1:-1] + ",7\n", "cannot read the data set '{path}': line 4: 786 columns, expected 785"),
         (text(LABELS, ROWS)[:-2] + "y\n", "cannot read the data set '{path}': line 12: 'y' in column 785 is not a number"),
+        (
+            LINE.replace(",", ";").replace(";0;", ";1,234.5;", 1),
+            "cannot read the data set '{path}': line 1: '1,234.5' in column 2 is not a number",
+        ),
         (LINE.replace(",0,", ",-7,", 1), "float32 values from -7 to 255, expected 0 to 1 or 0 to 255: '{path}'"),
         ("\ufeff" + LINE.replace("", "\0"), "cannot read the data set '{path}': it is not UTF-8 text"),
         (text(LABELS, ROWS).encode("utf-16-le").decode("latin-1"), "cannot read the data set '{path}': it is not UTF-8 text"),

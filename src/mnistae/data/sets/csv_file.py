@@ -66,13 +66,15 @@ class _Sheet:
 
     def load(self, rows: Sequence[Line], dtype: Any, columns: Sequence[int]) -> NDArray[Any]:
         """Return columns of rows as an array. Raises DataError."""
-        texts = [text for _, text in rows]
+        texts = [_pointed(text, self.separator) for _, text in rows]
         try:
             return np.loadtxt(texts, dtype, None, self.separator, ndmin=2, usecols=columns, quotechar='"')
         except ValueError as error:
-            match = re.fullmatch(r"could not convert string (['\"].*) to float32 at row (\d+), column (\d+)\.", str(error))
-            reason = f"'{match[1][1:-1][:40]}' in column {match[3]} is not a number" if match else "unreadable rows from here"
-            raise self.fault(rows[int(match[2]) if match else 0][0], reason) from error
+            match = re.fullmatch(r"could not convert string ['\"].* to float32 at row (\d+), column (\d+)\.", str(error))
+            number, text = rows[int(match[1]) if match else 0]
+            cell = _cells(text, self.separator)[int(match[2]) - 1][:40] if match else ""
+            reason = f"'{cell}' in column {match[2]} is not a number" if match else "unreadable rows from here"
+            raise self.fault(number, reason) from error
 
     def fault(self, number: int, reason: str) -> DataError:
         """Return the error of a line."""
@@ -167,7 +169,7 @@ def _choose(roles: dict[int, str], sheet: _Sheet) -> tuple[int | None, tuple[str
 def read_labels(data: bytes, path: Path) -> NDArray[np.str_]:
     """Return the labels in a CSV file of one column, or of an index and one; a header is optional. Raises DataError."""
     lines, separator = _lines(data, path)
-    rows = [[cell.strip("\"'") for cell in _cells(text, separator)] for _, text in lines]
+    rows = [[cell.strip("\"'") for cell in _cells(_pointed(text, separator), separator)] for _, text in lines]
     is_first = rows[0][0].lower() in LABEL_NAMES and rows[0][-1].lower() not in LABEL_NAMES
     label, index = (0, -1) if is_first else (-1, 0)
     if {len(row) for row in rows} not in ({1}, {2}) or (len(rows[0]) == 2 and len({row[index] for row in rows}) < len(rows)):
@@ -178,7 +180,7 @@ def read_labels(data: bytes, path: Path) -> NDArray[np.str_]:
 
 def _sheet(data: bytes, path: Path) -> _Sheet:
     lines, separator = _lines(data, path)
-    head = [_cells(text, separator) for _, text in lines[:HEAD]]
+    head = [_cells(_pointed(text, separator), separator) for _, text in lines[:HEAD]]
     start = next((k for k, cells in enumerate(head) if len(cells) >= PIXELS), 0)
     first, second = (*head[start:], ["0"] * len(head[start]))[:2]
     width = len(second)
@@ -202,7 +204,7 @@ def _sheet(data: bytes, path: Path) -> _Sheet:
 
 
 def _lines(data: bytes, path: Path) -> tuple[list[Line], str]:
-    """Return the lines that are not blank, and what separates their columns; decimal commas are replaced by points."""
+    """Return the lines that are not blank, and what separates their columns."""
     stream = io.BytesIO(data)
     try:
         with gzip.open(stream) if data.startswith(kinds.GZIP) else stream as file:
@@ -218,9 +220,14 @@ def _lines(data: bytes, path: Path) -> tuple[list[Line], str]:
     sample = lines[:HEAD][-1][1]
     least = PIXELS - 1 if any(sample.count(mark) >= PIXELS - 1 for mark in MARKS) else 1  # labels may have such marks
     separator = next((mark for mark in MARKS if sample.count(mark) >= least), " ")
-    if separator != ",":
-        lines = [(number, (" ".join(text.split()) if separator == " " else text).replace(",", ".")) for number, text in lines]
+    if separator == " ":
+        lines = [(number, " ".join(text.split())) for number, text in lines]
     return lines, separator
+
+
+def _pointed(text: str, separator: str) -> str:
+    """Return a line with decimal points in place of decimal commas."""
+    return text if separator == "," else text.replace(",", ".")
 
 
 def _texts(file: io.BytesIO | gzip.GzipFile, encoding: str, path: Path) -> Iterator[Line]:
