@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from mnistae.outputs import image_io
 
@@ -31,3 +31,10 @@ def test_animation_has_one_frame_per_image(side_by_side: int) -> None:
         frame = np.asarray(animation.convert("L"))
     expected = np.hstack(list(images[-1].reshape(-1, 28, 28)))
     np.testing.assert_allclose(frame[::4, ::4], expected * 255, atol=1)
+
+
+@pytest.mark.parametrize(("rate", "durations"), [(8, [120, 130, 130, 120]), (30, [30, 40, 30, 30]), (40, [20, 30, 30, 20])])
+def test_rates_are_exact_on_average(rate: float, durations: list[int]) -> None:
+    """Durations are whole hundredths of a second: they differ where needed, so that the rate is right on average."""
+    with Image.open(io.BytesIO(image_io.gif(np.eye(4, 784, dtype=np.float32), frames_per_second=rate))) as gif:
+        assert [frame.info["duration"] for frame in ImageSequence.Iterator(gif)] == durations

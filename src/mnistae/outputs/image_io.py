@@ -34,13 +34,18 @@ def png(image: Array) -> bytes:
 
 
 def gif(images: Array, *, frames_per_second: float = 8) -> bytes:
-    """Return images (B, 784) as an animated GIF in an endless loop; of (B, n, 784) each frame shows n images side by side."""
+    """Return images (B, 784) as an animated GIF in an endless loop; of (B, n, 784) each frame shows n images side by side.
+
+    Durations are whole hundredths of a second; they differ by one where needed, so that the rate is right on average.
+    """
     from PIL import Image
 
     frames = images.reshape(len(images), -1, SIDE * SIDE)
     first, *rest = [Image.fromarray(tile(frame, COLUMNS)) for frame in frames]
+    starts = np.rint(np.arange(len(frames) + 1) * 100 / frames_per_second).astype(int)
+    durations = (10 * np.diff(starts)).tolist()
     stream = io.BytesIO()
-    first.save(stream, "GIF", save_all=True, append_images=rest, duration=round(1000 / frames_per_second), loop=0)
+    first.save(stream, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
     return stream.getvalue()
 
 
