@@ -193,6 +193,7 @@ UNICODE_TEXT = text(LABELS, ROWS, separator="\t", header=HEADER.replace(",", "\t
             ("a.csv", text(range(N), ROWS, header=f"{name},{HEADER[6:]}"), np.arange(N), "column 1 read as labels")
             for name in ("letter", "Class", "digits", "character")
         ),
+        ("a.csv", text(WORDS[LABELS], LABELS, ROWS, header=f"char,{HEADER}"), LABELS, "column 1 read as other values: 'char'"),
         ("a.csv", text(range(N), ROWS, LABELS), LABELS, "column 1 read as index\ncolumn 786 read as labels"),
         ("a.csv", text(range(1, N + 1), ROWS), NONE, "column 1 read as index"),
         ("a.csv", text(WORDS[LABELS], ROWS), LABELS, "column 1 read as labels"),

@@ -55,6 +55,7 @@ def read(path: Path, *, raw: bool = False) -> Content:
         ("train/7/a val/0/a test/1/a", [7], [1], (), ["left out 1 image in 'val' (there is a test split)"]),
         ("test/7/a", None, [7], (), ["test: 1 image"]),
         ("train/w1/7/a train/w2/0/a", [7, 0], None, (), ["2 classes"]),
+        ("train/w1/07/a train/w2/00/a", [7, 0], None, (), ["2 classes"]),
         ("train/images/a", [NO], None, (), ["no labels"]),
         ("train/images/cat/a test/images/dog/a", [0], [1], ("cat", "dog"), ["train: 1 image from 'train', 1 class"]),
         ("train/7/a test_results/plots/p", [7], None, (), ["left out 1 image outside", "test_results/plots/p.png"]),

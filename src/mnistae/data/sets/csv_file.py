@@ -31,13 +31,24 @@ LABELS_BELOW = 100  # a pixel at a corner that is not constant has higher values
 
 MARKS = ";\t|,"
 
-LABEL_NAMES = {"label", "labels", "class", "classes", "target", "targets", "y", "digit", "digits", "category"}
-LABEL_NAMES |= {"letter", "character", "char", "symbol", "class_name", "class_label", "label_name", "class_id", "label_id"}
+OTHER_LABEL_NAMES = {"letter", "character", "char", "symbol", "class_name", "class_label", "label_name"}  # where no other is
+LABEL_NAMES = {
+    "label",
+    "labels",
+    "class",
+    "classes",
+    "target",
+    "targets",
+    "y",
+    "digit",
+    "digits",
+    "category",
+} | OTHER_LABEL_NAMES
 SPLIT_NAMES = ("split", "splits", "subset", "set", "usage", "partition", "fold", "is_train", "is_test", "train", "test")
 INDEX_NAMES = ("", "unnamed: 0", "index", "idx", "id", "imageid", "#")
 
-ROW_NAMES = ("r", "row", "rows", "y", "line", "i", "h", "height")
-COLUMN_NAMES = ("c", "col", "cols", "column", "columns", "x", "j", "w", "width")
+ROW_NAMES = ("r", "row", "rows", "y", "line", "h", "height")
+COLUMN_NAMES = ("c", "col", "cols", "column", "columns", "x", "w", "width")
 _WORD = re.compile(r"(?:pixel|pix)?([a-z]*)[^a-z0-9]*[0-9]{1,9}")  # before a number in the name of a column of pixels
 
 HINT = f"give one image per row: {PIXELS} columns of pixels, and if there are labels, one column before or after them"
@@ -155,7 +166,8 @@ def _in_order(columns: Sequence[int], names: Sequence[str | None]) -> tuple[list
 
 def _choose(roles: dict[int, str], sheet: _Sheet) -> tuple[int | None, tuple[str, ...]]:
     """Return which of the columns without pixels has the labels, and what each was taken for. Raises DataError."""
-    found = [place for place in roles if sheet.names[place] in LABEL_NAMES][:1]
+    named = [place for place in roles if sheet.names[place] in LABEL_NAMES]
+    found = sorted(named, key=lambda place: sheet.names[place] in OTHER_LABEL_NAMES)[:1]
     found = found or [place for place, role in roles.items() if role == "labels"]
     if len(found) > 1:
         what = f"{len(sheet.names)} columns, but it is unclear which one holds the labels: '{sheet.path}'"

@@ -16,7 +16,7 @@ from mnistae.data.sets.labels import number_classes
 
 Folders = tuple[str, ...]
 
-DIGITS = {str(digit) for digit in range(10)}
+DIGITS = {f"{zeros}{digit}" for digit in range(10) for zeros in ("", "0", "00")}
 
 _VALIDATION = "validation"
 _SPLIT = re.compile(rf"(?i:\w*mnist[-_ ]?)?{SPLIT_WORDS}(?:(?i:[-_ ]?(?:set|images|imgs|data|split))|[AB])?")

@@ -41,12 +41,12 @@ def convert(
         rows[split] = np.char.decode(row, "utf-8", "replace") if row.dtype.kind == "S" else row
     texts = {split: [text.strip(" \t\r\n\"'") for text in row.tolist()] for split, row in rows.items() if row.dtype.kind == "U"}
     names = [{*row} - {""} for row in texts.values()]
-    places, classes, said = number_classes(names)
-    if len(texts) < len(rows) or all(is_number(name) for own in names for name in own):  # numbers beside texts have no names
-        values = {name: _class_number(name) for own in names for name in own}
-        places, classes, said = {name: label for name, label in values.items() if label is not None}, (), []
+    classes: tuple[str, ...] = ()  # numbers beside texts have no names
+    places = {name: label for own in names for name in own if (label := _class_number(name)) is not None}
+    if len(texts) == len(rows) and not all(is_number(name) for own in names for name in own):
+        places, classes, said = number_classes(names)
+        notes += said
     rows |= {split: np.array([places.get(text, number(text)) for text in row]) for split, row in texts.items()}
-    notes += said
     found = {split: np.full(count, NO_LABEL, np.uint8) for split, count in counts.items()}
     for split, row in rows.items():
         is_class = (row >= 0) & (row < NO_LABEL) & (row == np.floor(row))
