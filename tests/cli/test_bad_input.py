@@ -226,3 +226,21 @@ def test_closed_standard_input(trained: str) -> None:
     """`-` with a closed stdin is exit code 4 at once."""
     closed = run_cli("reconstruct", "-", stdin=None, preexec_fn=lambda: os.close(0))
     assert (closed.returncode, closed.stderr.splitlines()[-2]) == (4, b"error: stdin is closed")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("interpolate 0 1 --fps 12 --json", "apply to GIF output only"),
+        ("interpolate 0 1 --ping-pong --json -o x.png", "apply to GIF output only"),
+        *((f"{command} --json", "--format cannot be combined") for command in ("reconstruct 1 -f png", "map tiny -f csv")),
+    ],
+)
+def test_options_without_effect_under_json(
+    cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch, words: str, message: str
+) -> None:
+    """Without -o, --json writes no file: options of the file are refused."""
+    monkeypatch.setenv("MNISTAE_HOME", str(place / "home"))
+    answer = cli(*words.split())
+    assert (answer.code, json.loads(answer.out)["error"]["kind"]) == (2, "usage")
+    assert message in answer.err

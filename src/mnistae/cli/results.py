@@ -43,7 +43,11 @@ def for_images(
     The default name is made of the command, its arguments and the `suffixes` for other options that are not at their default.
     """
     stem = source_stem(reporter, images, source, [*suffixes, *["strip"] * (options.format == "strip")])
-    target = None if reporter.as_json and options.output is None else resolve(reporter, options, stem=stem)
+    target = None
+    if reporter.as_json and options.output is None:
+        _check_format_has_effect(options)
+    else:
+        target = resolve(reporter, options, stem=stem)
     refuse_to_overwrite_inputs(target, source.checkpoint, source.dataset, images=images)
     return target
 
@@ -60,14 +64,19 @@ def resolve(reporter: Reporter, options: OutputOptions, *, stem: str | None = No
     if options.output == "-" or (options.output is None and stem is None):
         if reporter.as_json and options.output is not None:
             raise UsageError("--json and -o - cannot be combined", hint="leave one of them out")
-        if reporter.as_json and options.format is not None:
-            raise UsageError("--format cannot be combined with --json", hint="leave --format out, or name a file with -o")
+        if reporter.as_json:
+            _check_format_has_effect(options)
         if terminal.is_terminal(sys.stdout) and not (reporter.as_json or chosen in TEXT_FORMATS):
             raise UsageError("refusing to write binary data to a terminal", hint="pipe it, or write to a file with -o")
         return Destination(None, chosen)
     path = Path(f"{stem}.{_extension(chosen)}" if options.output is None else options.output)
     atomic.check_writable(path)
     return Destination(path, _format_of(path, options))
+
+
+def _check_format_has_effect(options: OutputOptions) -> None:
+    if options.format is not None:
+        raise UsageError("--format cannot be combined with --json", hint="leave --format out, or name a file with -o")
 
 
 def _format_of(path: Path, options: OutputOptions) -> str:

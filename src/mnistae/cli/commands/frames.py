@@ -66,7 +66,7 @@ def interpolate(images: Images, *, path: PathOptions, source: DatasetOptions, ou
     (gif) or an array (npy). Prints the path.
     """
     target = results.for_images(reporter, images, source, out, suffixes=path.suffixes())
-    if (path.ping_pong or path.fps != 8) and target is not None and target.format != "gif":
+    if (path.ping_pong or path.fps != 8) and (target is None or target.format != "gif"):
         raise UsageError("--fps and --ping-pong apply to GIF output only", hint="add -f gif, or name a .gif file with -o")
     job = inputs.load_inputs(reporter, images, source, needs_all=True)
     inference.require_two(len(job.images))  # --closed makes two of one
