@@ -167,7 +167,8 @@ def _resume(reporter: Reporter, name: str, options: TrainOptions) -> None:
     before_device, before_threads = (found.device, found.threads) if (found := metadata.provenance) else ("auto", None)
     device = training_run.prepare_device(options.device or before_device, config.precision)
     threads = options.threads or training_run.choose_threads(before_threads)
-    for change in training_run.environment_changes(metadata, device, threads):
+    is_finished = len(state.history) >= config.epochs
+    for change in [] if is_finished else training_run.environment_changes(metadata, device, threads):
         reporter.warn(f"{change}: results will no longer be byte-identical")
     spec = training_run.RunSpec(name, metadata.model, config, data, device, threads, state, metadata.provenance)
     _train(reporter, spec, options)
