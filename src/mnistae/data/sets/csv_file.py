@@ -31,20 +31,12 @@ LABELS_BELOW = 100  # a pixel at a corner that is not constant has higher values
 
 MARKS = ";\t|,"
 
-OTHER_LABEL_NAMES = {"letter", "character", "char", "symbol", "class_name", "class_label", "label_name"}  # where no other is
-LABEL_NAMES = {
-    "label",
-    "labels",
-    "class",
-    "classes",
-    "target",
-    "targets",
-    "y",
-    "digit",
-    "digits",
-    "category",
-} | OTHER_LABEL_NAMES
-SPLIT_NAMES = ("split", "splits", "subset", "set", "usage", "partition", "fold", "is_train", "is_test", "train", "test")
+OTHER_LABEL_NAMES = {"letter", "character", "char", "symbol", "class_name", "class_label", "classes", "targets", "digits"}
+"""The names of columns of labels if no column has one of the more usual names."""
+
+LABEL_NAMES = {"label", "labels", "class", "target", "y", "digit", "category"} | OTHER_LABEL_NAMES
+SPLIT_NAMES = {"split", "splits", "subset", "set", "dataset", "usage", "partition", "fold", "phase"}
+SPLIT_NAMES |= {"train", "test", "is_train", "is_test"}  # usually yes or no, so neither labels nor splits
 INDEX_NAMES = ("", "unnamed: 0", "index", "idx", "id", "imageid", "#")
 
 ROW_NAMES = ("r", "row", "rows", "y", "line", "h", "height")
