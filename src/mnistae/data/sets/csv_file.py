@@ -84,20 +84,11 @@ class _Sheet:
         return DataError(f"cannot read the data set '{self.path}': line {number}: {reason}", hint=HINT)
 
 
-@dataclass(frozen=True)
-class Table:
-    """Pixels (N, 784), labels (N,) and splits (N,) as text if there are any, and what the columns were taken for."""
+def read(data: bytes, path: Path) -> tuple[NDArray[Any], NDArray[np.str_] | None, NDArray[np.str_] | None, tuple[str, ...]]:
+    """Return pixels (N, 784), labels (N,) and splits (N,) as text if there are any, and what the columns were taken for.
 
-    pixels: NDArray[Any]
-    labels: NDArray[np.str_] | None
-    splits: NDArray[np.str_] | None
-    notes: tuple[str, ...]
-
-
-def read(data: bytes, path: Path) -> Table:
-    """Return the content of a CSV file of images. A split is 'train', 'test', 'validation' or empty.
-
-    `data` is the content of the file `path`, which may be compressed by gzip. Raises DataError.
+    A split is 'train', 'test', 'validation' or empty. `data` is the content of the CSV file `path`, which may be compressed by
+    gzip. Raises DataError.
     """
     sheet = _sheet(data, path)
     extra = len(sheet.names) - PIXELS
@@ -124,9 +115,8 @@ def read(data: bytes, path: Path) -> Table:
     roles = {place: role for place, (_, role) in judged.items() if place not in columns}
     place, notes = _choose(roles, sheet)
     ordered, order = _in_order(columns, sheet.names)
-    labels = None if place is None else outer[place]
     splits = next((splits_in(outer[place]) for place, role in roles.items() if role == "splits"), None)
-    return Table(sheet.pixels(ordered), labels, splits, notes + order)
+    return sheet.pixels(ordered), None if place is None else outer[place], splits, notes + order
 
 
 def splits_in(column: NDArray[np.str_]) -> NDArray[np.str_]:

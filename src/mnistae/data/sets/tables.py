@@ -137,12 +137,11 @@ def _of_csv(data: bytes, path: Path, split: str) -> _Parts:
     kind, hint = foreign.identify(data, path)
     if kind not in {None, foreign.GZIP} or not TEXT.fullmatch(path.name):
         raise DataError(f"unsupported data set format: '{path}'" + (f": it is {kind}" if kind else ""), hint=hint or _HINT)
-    table = csv_file.read(data, path)
-    pixels, notes = table.pixels, table.notes
+    pixels, given, splits, notes = csv_file.read(data, path)
     if re.search("(?<![a-z])emnist", path.name.lower()):  # its CSV files have the images as its IDX files have them
         pixels, notes = pixels.reshape(-1, SIDE, SIDE).swapaxes(1, 2), (*notes, "images of EMNIST transposed")
-    parts = _Parts({split: pixels}, {} if table.labels is None else {split: table.labels}, {}, notes)
-    return parts if table.splits is None else _divided(parts, table.splits)
+    parts = _Parts({split: pixels}, {} if given is None else {split: given}, {}, notes)
+    return parts if splits is None else _divided(parts, splits)
 
 
 def _divided(parts: _Parts, splits: NDArray[np.str_]) -> _Parts:
