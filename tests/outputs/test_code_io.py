@@ -9,8 +9,9 @@ import pytest
 from mnistae.core.arrays import Array
 from mnistae.core.errors import DataError
 from mnistae.outputs import code_io
+from mnistae.outputs.code_columns import HINT, RIGHT_CHECKPOINT
 from mnistae.outputs.code_io import BLOCK, FORMATS, Block
-from mnistae.outputs.code_text import HINT, MAX_JSON, MAX_ROW, RIGHT_CHECKPOINT
+from mnistae.outputs.code_text import BY_ROWS, MAX_JSON, MAX_ROW
 from tests.support.images import npy
 from tests.support.weight_files import zipped
 
@@ -40,6 +41,8 @@ ROWS = "1.5,2.25,0\n4,5.5,6\n7,8,9.125\n"
 DECIMALS = "1.5,2.25,0.0\n4.0,5.5,6.0\n7.0,8.0,9.125\n"
 INDEXED = "0,1.5,2.25,0.0\n1,4.0,5.5,6.0\n2,7.0,8.0,9.125\n"
 DOCUMENT = {"schema": 1, "images": [{"image": "a", "label": 0, "code": code} for code in CODES]}
+PADDED = "x: columns 'p' to 'r' read, x: 2 rows without values skipped"
+EMPTY_FIRST = "x: first column skipped as an index ('0'), x: 1 row without values skipped"
 RECORDS = [{"c2": code[2], "c0": code[0], "c1": code[1]} for code in CODES]
 
 
@@ -82,6 +85,15 @@ RECORDS = [{"c2": code[2], "c0": code[0], "c1": code[1]} for code in CODES]
         ("# a b c\n#1  2 3\n" + ROWS.replace(",", " "), "x: 1 row beginning with # skipped as comments"),
         ("c0,c1,c2\n#1,2,3\n#\n" + ROWS, "x: 1 row beginning with # skipped as comments"),
         ("# by hand, 3 codes\n \n" + ROWS + "# end\n", ""),
+        ("# c2,c0,c1\n0,1.5,2.25\n6,4,5.5\n9.125,7,8\n", ""),
+        ("# label c0 c1 c2\n7 " + ROWS.replace(",", " ").replace("\n", "\n7 ", 2), ""),
+        ("# codes by digit\n" + ROWS.replace(",", " "), ""),
+        ("x,y,z\n" + ROWS, "x: columns 'x' to 'z' read"),
+        ("p,q,r\n" + ROWS.replace("\n", ",,\n"), "x: columns 'p' to 'r' read"),
+        ("p;q;r;;\n" + ROWS.replace("\n", ",,\n").replace(",", ";") + ";;;;\n" * 2, PADDED),
+        (";;;;;\n" + INDEXED.replace("\n", ",,\n").replace(",", ";"), EMPTY_FIRST),
+        ("image,c0,c1,c2\n#1," + ROWS.replace("\n", ",,\n#2,", 2), "x: 3 rows beginning with # read as codes"),
+        (ROWS.replace("\n", ",,\n#1,2,3,,\n", 1), "x: 1 row beginning with # skipped as comments"),
     ],
 )
 def test_codes_of_other_programs_are_read(text: str, note: str) -> None:
@@ -154,6 +166,61 @@ def npz_of(**arrays: object) -> bytes:
     return stream.getvalue()
 
 
+PRINTED = {
+    **dict.fromkeys(
+        (
+            b"array([[1.5, 2.5, 3.5]])",
+            b"[[1.5 2.5 3.5]\n [1.5 2.5 3.5]]",
+            b"[[nan 2.5 3.5]]",
+            b"[array([1.5, 2.5, 3.5]), array([1.5, 2.5, 3.5])]",
+            b"[np.float32(1.5), np.float32(2.5), np.float32(3.5)]",
+            b"Parameter containing:\ntensor([[1.5, 2.5, 3.5]])",
+        ),
+        "np.save(FILE, codes)",
+    ),
+    **dict.fromkeys(
+        (
+            b"     [,1] [,2] [,3]\n[1,]  1.5  2.5  3.5\n",
+            b"[1,]  1.5  2.5  3.5\n",
+            b"[1] 1.5 2.5 3.5\n",
+            b"[[1]]\n[1] 1.5 2.5 3.5\n",
+        ),
+        "write.csv(codes, FILE, row.names = FALSE)",
+    ),
+    **dict.fromkeys(
+        (
+            b"\nz =\n\n    1.5000    2.5000    3.5000\n",
+            b"  Columns 1 through 3\n\n  1.5  2.5  3.5\n",
+            b"   1.0e+03 *\n\n  1.5  2.5  3.5\n",
+        ),
+        "writematrix(codes, 'codes.csv')",
+    ),
+    **dict.fromkeys(("1×3 Matrix{Float64}:\n 1.5  2.5  3.5\n".encode(), b"Float32[1.5 2.5 3.5]"), "writedlm(FILE, codes)"),
+}
+"""Printed text of Python, R, MATLAB and Julia, with the call that writes the array instead."""
+
+FRAMES = [
+    b'{"columns": ["p", "q", "r"], "index": [0], "data": [[1.5, 2.5, 3.5]]}',
+    b'{"schema": {"fields": []}, "data": [{"p": 1.5, "q": 2.5, "r": 3.5}]}',
+    b'{"4": {"p": 1.5, "q": 2.5, "r": 3.5}}',
+    b'{"p": [1.5], "q": [2.5], "r": [3.5]}',
+]
+"""JSON of pandas: orient='split', 'table', 'index', and to_dict('list')."""
+
+INDEXES = [
+    *(
+        f"{name},a,b\n0,2.5,3.5\n1,2.5,3.5\n".encode()
+        for name in ("idx", "ID", '"index"', "row", "n", "Nr.", "y", "#", "image_id", "# idx")
+    ),
+    *(
+        f"a,b,{name}\n2.5,3.5,0\n2.5,3.5,1\n".encode()
+        for name in ("no", "number", "Digit", "target", "true_label", "split", "#")
+    ),
+    b"# idx c0 c1\n0 2.5 3.5\n",
+]
+"""Tables of two values, and an index or a label."""
+
+NO_FRAME = "expected arrays of numbers, or objects with a key 'code', 'codes' or 'images', or with 'c0', 'c1' and so on"
 PYTORCH_FILE = zipped({"x/data.pkl": b""})
 BAD = {
     b"1\n2\n": "code 0 in x has 1 value, expected 3",
@@ -174,6 +241,7 @@ BAD = {
     b'1,"\n' + b'","\n' * MAX_ROW: "line or code longer than",
     b"[1,\n" * MAX_ROW: "malformed or truncated JSON",
     b'{"schema": 1, "error": {}}': "without a code in x: 'keys schema, error'",
+    b'{"latents": [[1, 2, 3]], "other": [1]}': "without a code in x: 'keys latents, other'",
     b"1,2\n": "has 2 values, expected 3 .the checkpoint's bottleneck",
     b"1,5,2,5,0,5\n": "has 6 values, expected 3",
     b"a.png,7,1.5,2.5,3\n": "has 5 values, expected 3",
@@ -181,8 +249,12 @@ BAD = {
     b"0,1,2,3.5\n1,2,3,4.5\n1,2,3,5.5\n": "has 4 values, expected 3",
     b"c0,c1,c2\n0.5,1.5,2.5,7\n1.5,1.5,2.5,8\n": "has 4 values, expected 3",
     b"1.5,2,3\n1,2\n": "code 1 in x is in a row of 2 columns; the first row has 3",
-    b"array([[1.5, 2.5, 3.5]])": "x is the printed text of an array",
-    b"[[1.5 2.5 3.5]\n [1.5 2.5 3.5]]": "x is the printed text of an array",
+    **dict.fromkeys(PRINTED, "x is the printed text of an array"),
+    **dict.fromkeys(FRAMES, "JSON value without a code in x: 'keys "),
+    **dict.fromkeys(INDEXES, "no code of 3 values in the header of x: '"),
+    b",c0,c1,c2\n0,1.5,2.5,3\nTotal,1.5,2.5,3\n": "row 'Total' in x is not a code",
+    b"1,2,3.5,,\n" * 4 + b"1,2,3.5,,7\n": "code 4 in x is in a row of 5 columns; the first row has 3",
+    b"c0,c1,c2\n1,2,,,\n": "not a number in code 0 in x",
     b'{"c0": [1], "c1": [2], "c2": [3]}': "JSON by columns in x",
     b"1.5,,3\n": "not a number in code 0 in x",
     b"1,5;10,976.271;3\n": r"not a number in code 0 in x: '.\"1,5\", \"10,976\.271\", \"3\".'",
@@ -192,7 +264,7 @@ BAD = {
     ),
     b"1;2;3.5\n" * 4 + b"9,125;5;6\n": "thousands separators in x: '9,125'",
     b"a,b,c\n": "no codes in x, only text such as 'a,b,c'",
-    b"Dear all,\n\nthe codes are attached.\n": "no codes in x, only text such as 'Dear all,'",
+    b"Dear all,\n\nthe codes are attached.\n": "no codes in x, only text such as 'Dear all'",
     b"c0,c1,c3\n1,2,3\n": "no code of 3 values in the header of x: 'c0,c1,c3'",
     b"label,a,b\n1,2.5,3.5\n": "no code of 3 values in the header",
     b"<!DOCTYPE html>": "x is a web page",
@@ -215,6 +287,10 @@ BAD = {
 
 
 HINTS = {
+    **{data: f"write the array itself: {call}" for data, call in PRINTED.items()},
+    **dict.fromkeys([*FRAMES, b'{"c0": [1], "c1": [2], "c2": [3]}'], BY_ROWS),
+    b'{"schema": 1, "error": {}}': NO_FRAME,
+    b'{"latents": [[1, 2, 3]], "other": [1]}': NO_FRAME,
     b"1\n2\n": f"{HINT}; put all numbers of a code in one row",
     b"[]": HINT,
     b"1,2\n": RIGHT_CHECKPOINT,

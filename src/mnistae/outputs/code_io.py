@@ -21,7 +21,7 @@ from mnistae.core.files import kinds, npy, npz
 from mnistae.core.files.read import UnreadableError
 from mnistae.core.text import counted, csv_text
 from mnistae.outputs import code_text
-from mnistae.outputs.code_text import HINT, RIGHT_CHECKPOINT, Note
+from mnistae.outputs.code_columns import HINT, RIGHT_CHECKPOINT, Note, wrong_width
 
 FORMATS = ("jsonl", "csv", "npy")
 
@@ -170,7 +170,7 @@ def _in_blocks(values: Iterator[Sequence[Any]], width: int, name: str) -> Iterat
         codes = []
         for place, row in rows:
             if len(row) != width:
-                raise code_text.wrong_width(place, len(row), width, name)
+                raise wrong_width(place, len(row), width, name)
             try:
                 codes.append([_number(cell) for cell in row])
             except (TypeError, ValueError, OverflowError) as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mnistae.core.errors import DataError
 from mnistae.core.text import counted
+from mnistae.outputs.code_columns import HINT, NUMBER, Note, choose, commented_header, numbered
 
 MAX_ROW = 1 << 16
 """Limit of a row of a table in characters, over all its lines."""
@@ -19,20 +20,20 @@ MAX_ROW = 1 << 16
 MAX_JSON = 24 << 20
 """Limit of a JSON value in characters."""
 
-HINT = "codes can be JSON, CSV or a similar table, .npy or .npz, as written by 'mnistae encode', NumPy or pandas"
-
-RIGHT_CHECKPOINT = "use the checkpoint that the codes were encoded with (-c NAME)"
+BY_ROWS = "write it by rows, with pandas: df.to_json(orient='records')"
 
 _DECODER = json.JSONDecoder(parse_constant=float, parse_int=float)  # float, to keep -0
-_NUMBERED = re.compile(r"(.*?)([0-9]{1,9})")
-_NUMBER = re.compile(r"\s*[-+]?(?:(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?)\s*", re.IGNORECASE)
-_OTHERS = {"image", "label", "class"}  # columns of our own besides the code
+_SUMMARIES = {"total", "totals", "sum", "count", "std"}  # names of rows
 _INK = re.compile(r"\S")
 _GROUPED = re.compile(r"[-+]?[1-9][0-9]{0,2},[0-9]{3}")  # perhaps a thousands separator
 _MARKS = re.compile(r",|\s[-+.\d]")  # between the cells of other tables
-_PRINTED = re.compile(r"\s*(?:(?:array|tensor)\(|\[+\s*[-+.\de]+\s+[-+.\d])")  # by Python, with spaces instead of commas
-
-Note = Callable[[str], None]
+_PRINTED = {
+    "np.save(FILE, codes)": r"[\[(]*[\w.]*(?:array|tensor|float\d+)\(|parameter containing:|\[+\s*[-+.\deanif]+\s+[-+.\dani]",
+    "write.csv(codes, FILE, row.names = FALSE)": r"(?:, , 1\s+)?\[(?:,\d+|\d+,)\]\s|(?:\[\[1\]\]\s+)?\[1\]\s+[-+.\d]",
+    "writematrix(codes, 'codes.csv')": r"\w+ =\s*\n|columns \d+ (?:through|and) |\d\.\de[-+]\d+ \*",
+    "writedlm(FILE, codes)": r"\d+(?:×\d+|-element) \w|float\d+\[",
+}
+"""Calls that write an array, and how its printed text begins: in Python, R, MATLAB and Julia."""
 
 
 class _Lines(Iterator[str]):
@@ -67,8 +68,8 @@ def rows(
     start = stream.peek(64)[:64]
     encoding = "utf-16" if start[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
     first = start.decode(encoding, "ignore").lstrip()
-    if _PRINTED.match(first):
-        raise DataError(f"{name} is the printed text of an array", hint="write the array itself: np.save(FILE, codes)")
+    if call := next((call for call, pattern in _PRINTED.items() if re.match(pattern, first, re.IGNORECASE)), None):
+        raise DataError(f"{name} is the printed text of an array", hint=f"write the array itself: {call}")
     with io.TextIOWrapper(stream, encoding, "replace", newline="") as text:
         if first.startswith(("{", "[")):
             yield from _json_rows(_Lines(text, name, MAX_JSON), width, name, origin)
@@ -110,16 +111,25 @@ def _codes_of(value: Any, width: int, name: str) -> Iterator[Sequence[Any]]:
             yield item
         elif isinstance(item, dict) and (keys := item.keys() & {"code", "codes", "images"}):
             stack.append(item[min(keys)])
-        elif isinstance(item, dict) and (places := _numbered(list(item), width)):
+        elif isinstance(item, dict) and (places := numbered(list(item), width)):
             code = [list(item.values())[place] for place in places]
             if any(isinstance(one, list | dict) for one in code):
-                hint = "write it by rows, with pandas: df.to_json(orient='records')"
-                raise DataError(f"JSON by columns in {name}", hint=hint)
+                raise DataError(f"JSON by columns in {name}", hint=BY_ROWS)
             yield code
         else:
             found = (f"keys {', '.join(item)}" if item else "{}") if isinstance(item, dict) else json.dumps(item)
             hint = "expected arrays of numbers, or objects with a key 'code', 'codes' or 'images', or with 'c0', 'c1' and so on"
-            raise DataError(f"JSON value without a code in {name}: '{found[:60]}'", hint=hint)
+            is_frame = isinstance(item, dict) and _is_frame(item, width)
+            raise DataError(f"JSON value without a code in {name}: '{found[:60]}'", hint=BY_ROWS if is_frame else hint)
+
+
+def _is_frame(item: dict[str, Any], width: int) -> bool:
+    """Whether a JSON object is a data frame: pandas' orients split, table and index, or columns as many as units."""
+    values = list(item.values())
+    sizes = {len(one) if isinstance(one, list | dict) else -1 for one in values}
+    is_even = len(sizes) == 1 and -1 not in sizes
+    has_columns = is_even and (len(values) >= width or isinstance(values[0], dict))
+    return has_columns or "columns" in item or {"schema", "data"} <= item.keys()
 
 
 def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Sequence[str]]:
@@ -128,7 +138,7 @@ def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Se
     if re.fullmatch(r"\s*\|.*\|\s*", first):
         raise DataError(f"{name} is a Markdown table", hint=HINT)
     cells = [cell.strip() for cell in first.split("|")]  # also of a name that contains "|"
-    is_piped = len(cells) >= max(width, 2) and all(_NUMBER.fullmatch(cell) or not _MARKS.search(cell) for cell in cells)
+    is_piped = len(cells) >= max(width, 2) and all(NUMBER.fullmatch(cell) or not _MARKS.search(cell) for cell in cells)
     delimiter = next((mark for mark in (";\t|," if is_piped else ";\t,") if mark in first), " ")
     source: Iterable[str] = itertools.chain([first], lines)
     if delimiter == " ":
@@ -136,15 +146,18 @@ def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Se
     reader = csv.reader(source, delimiter=delimiter, skipinitialspace=True)
     table = _cells(itertools.chain((line.split(delimiter.rstrip(" ") or None) for line in comments), reader), lines)
     head = list(itertools.islice(table, 3))
-    headers, columns = _columns(head, width, name, note) if head else (0, [])
+    head = [*commented_header(comments, delimiter, head[0], width), *head] if head else []
+    headers, columns = choose(head, width, name, note) if head else (0, [])
     seen = [row[column] for row in head[headers:] for column in columns if column < len(row)]
     has_commas = are_decimal = False
     for k, row in enumerate(itertools.chain(head[headers:], table)):
         if len(row) != len(head[headers]):
             reason = f"code {k} in {name} is in a row of {len(row)} columns; the first row has {len(head[headers])}"
             raise DataError(reason, hint="is the file truncated, or is a name that contains the delimiter not in quotes?")
+        if row[0].lower().rstrip(":") in _SUMMARIES:
+            raise DataError(f"row '{row[0]}' in {name} is not a code", hint="remove this row")
         code = [row[column] for column in columns]
-        if any("," in cell for cell in code) and all(map(_NUMBER.fullmatch, code)):
+        if any("," in cell for cell in code) and all(map(NUMBER.fullmatch, code)):
             seen += code if k >= len(head) - headers else []
             are_decimal = are_decimal or _are_decimal(seen, name)
             if not has_commas:
@@ -182,93 +195,22 @@ def _start(lines: _Lines) -> tuple[str, list[str]]:
 
 
 def _cells(reader: Iterable[list[str]], lines: _Lines) -> Iterator[list[str]]:
-    """Yield the rows of a table without blank lines and comments; where the first column is image, a name may begin with #."""
+    """Yield the rows of a table without blank lines, comments, and empty cells at the end of the first row or beyond it.
+
+    Where the first column is image, a name may begin with #.
+    """
     first: list[str] = []
     for cells in reader:  # without csv.Error, as lines are limited
         row = [cell.strip() for cell in cells]
         lines.used = 0
         lines.empty += len(row) > 1 and not any(row)
+        size = max((count for count, cell in enumerate(row, 1) if cell), default=0)
+        row = row[: max(size, len(first))]
         is_marked = any(row) and row[0].startswith("#")
         is_image = first[:1] == ["image"] and len(row) == len(first)
         if is_marked and not is_image:
-            lines.comments[len(row)] += any(map(_NUMBER.fullmatch, row[1:]))
+            lines.comments[len(row)] += any(map(NUMBER.fullmatch, row[1:]))
         elif any(row):
             first = first or row
             lines.kept += is_marked
             yield row
-
-
-def _columns(head: Sequence[list[str]], width: int, name: str, note: Note) -> tuple[int, Sequence[int]]:
-    """Return the number of header rows, 0 or 1, of a table that begins with `head`, and the columns of the code."""
-    has_numbers = any(_NUMBER.fullmatch(cell) for row in head for cell in row)
-    named = _header(head, width, name, note) if has_numbers else None
-    body = head[1 if named else 0 :]
-    if not (has_numbers and body):
-        raise DataError(f"no codes in {name}, only text such as '{','.join(head[0])[:60]}'", hint=HINT)
-    shift = len(body[0]) - (len(head[0]) if named else width)  # 1 with an index that no header names
-    index = [row[0] for row in body]
-    counts = [[str(start + k) for k in range(len(index))] for start in (0, 1)]
-    if shift == 1 and not any(row[-1] for row in body):  # a delimiter ends each row
-        shift = 0
-    elif shift == 1 and ((len(index) > 1 and index in counts) or not any(map(_NUMBER.fullmatch, index))):
-        note(f"{name}: first column skipped as an index ('{index[0]}')")
-    elif shift:
-        raise wrong_width(0, len(body[0]), width, name)
-    return len(head) - len(body), [shift + place for place in named or range(width)]
-
-
-def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Sequence[int] | None:
-    """Return the columns of the code that the first row names, or None if that row is a code.
-
-    A row of counts, 0, 1, 2 and so on, as pandas writes it, is a header; but a short one, which may be a code, only above a row
-    without whole numbers. A header without numbers names the code, after an index without a name.
-    """
-    first = head[0]
-    places: Sequence[int] | None = _numbered(first, width)
-    if places and all(map(str.isdecimal, first)):
-        is_long = width > (2 if first[0] == "0" else 3)
-        is_header = len(head) > 1 and (is_long or not any(map(str.isdecimal, head[1])))
-        note(f"{name}: first row '{','.join(first)}' read as a {'header' if is_header else 'code'}")
-        return places if is_header else None
-    is_named = places and ({"", *_OTHERS} & {*first} or (width > 1 and not first[places[0]].isdecimal()))
-    if not is_named and any(_NUMBER.fullmatch(cell) for k, cell in enumerate(first) if k not in (places or ())):
-        return None
-    if places is None:
-        places = range(0 if first[0] else 1, len(first))
-        if len(places) != width or any(map(_NUMBERED.fullmatch, first)) or _OTHERS & {*first}:
-            hint = f"{RIGHT_CHECKPOINT}, or name the columns of the code c0 to c{width - 1}"
-            raise DataError(f"no code of {width} values in the header of {name}: '{','.join(first)[:60]}'", hint=hint)
-    skipped = [cell or "(unnamed)" for k, cell in enumerate(first) if k not in places and cell not in _OTHERS]
-    if skipped or first[places[0]] != "c0":
-        about = f", skipped: {', '.join(skipped)}" if skipped else ""
-        note(f"{name}: columns '{first[places[0]]}' to '{first[places[-1]]}' read{about}")
-    return places
-
-
-def wrong_width(index: int, found: int, width: int, name: str) -> DataError:
-    """Return the error of a code of `found` values where the checkpoint has a bottleneck of `width`."""
-    hint = RIGHT_CHECKPOINT if found > 1 else HINT
-    if found == 1:
-        hint += "; put all numbers of a code in one row"
-    elif found == 2 * width:
-        hint += "; if the decimal points are commas, separate the values by semicolons"
-    elif found in {width + 1, width + 2}:
-        hint += f"; if only some of the columns are the code, name them c0 to c{width - 1} in a header"
-    values = f"{found} value{'s' * (found != 1)}"
-    return DataError(f"code {index} in {name} has {values}, expected {width} (the checkpoint's bottleneck)", hint=hint)
-
-
-def _numbered(names: Sequence[str], width: int) -> list[int] | None:
-    """Return the places of the names that are 0 to `width` - 1, or 1 to `width`, after one prefix, in this order; or None.
-
-    The prefix is 'c', or else the only one that fits.
-    """
-    groups: dict[str, list[tuple[int, int]]] = {}
-    for place, text in enumerate(names):
-        match = _NUMBERED.fullmatch(text.strip())
-        if match and not (match[1] and _NUMBER.fullmatch(text)):  # 0.1 and 1e+00 are no names
-            groups.setdefault(match[1], []).append((int(match[2]), place))
-    wanted = (list(range(width)), list(range(1, width + 1)))
-    found = {prefix: sorted(group) for prefix, group in groups.items()}
-    fitting = {prefix: [place for _, place in group] for prefix, group in found.items() if [k for k, _ in group] in wanted}
-    return fitting.get("c") or (next(iter(fitting.values())) if len(fitting) == 1 else None)
