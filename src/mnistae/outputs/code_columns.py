@@ -77,7 +77,7 @@ def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Seq
 
 
 def _has_index_or_label(names: Sequence[str]) -> bool:
-    """Whether the first or last of these columns is no unit by its name, such as row or image_id; y is one after x."""
+    """Whether the first or last name is that of an index, a label or a split, such as row or image_id; not x and y."""
     words = {re.split(r"[\W_]+", name.lower().strip("#._ "))[-1] for name in (names[0], names[-1])}
     return bool(words & _NO_UNITS) and ",".join(names).lower() not in _LETTERS
 

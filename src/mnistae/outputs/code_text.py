@@ -23,7 +23,7 @@ MAX_JSON = 24 << 20
 BY_ROWS = "write it by rows, with pandas: df.to_json(orient='records')"
 
 _DECODER = json.JSONDecoder(parse_constant=float, parse_int=float)  # float, to keep -0
-_SUMMARIES = {"total", "totals", "sum", "count", "std"}  # names of rows
+_SUMMARIES = {"total", "totals", "sum", "count", "std"}  # names of rows that are not codes
 _INK = re.compile(r"\S")
 _GROUPED = re.compile(r"[-+]?[1-9][0-9]{0,2},[0-9]{3}")  # perhaps a thousands separator
 _MARKS = re.compile(r",|\s[-+.\d]")  # between the cells of other tables
