@@ -39,7 +39,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, trained_store: Path) -> Path
 
 TABLE: list[tuple[str, int, str]] = [
     # images; bad files are tested in data/, numbers in reliability/test_words_and_numbers.py
-    ("reconstruct", 2, "missing argument"),
+    ("reconstruct", 2, "missing argument: 'IMAGE'"),
     ("reconstruct - -", 2, "'-' given more than once"),
     ("reconstruct -1", 2, "no such option: '-1'"),
     ("reconstruct -text.png", 2, "no such option: '-t'"),
@@ -53,7 +53,7 @@ TABLE: list[tuple[str, int, str]] = [
         (f"{command} nobody", 3, "no such checkpoint: 'nobody'")
         for command in ("reconstruct 1 -c", "summary -c", "evaluate tiny", "history", "map", "checkpoints remove tiny")
     ),
-    ("evaluate -c =", 2, "empty checkpoint name"),
+    ("evaluate =", 2, "empty checkpoint name"),
     ("evaluate tiny -c other", 2, "-c cannot be combined with CHECKPOINT arguments"),
     ("map tiny -c lab", 2, "-c cannot be combined with CHECKPOINT"),
     (f"evaluate {'tiny ' * 21}", 2, "too many checkpoints: 21"),
@@ -71,17 +71,25 @@ TABLE: list[tuple[str, int, str]] = [
     ("interpolate 0 1 -f strip -o x.jpg", 2, "extension of 'x.jpg' does not match --format strip"),
     ("decode many -f gif -o x.png", 2, "extension of 'x.png' does not match --format gif"),
     ("encode 1 -f csv -o x.PDF", 2, "extension of 'x.PDF' does not match --format csv"),
-    *((f"{words} -o =", 2, "empty value for -o") for words in ("reconstruct 1", "encode 1", "decode four", "map -f projector")),
+    *((f"{words} -o =", 2, "empty value for --output: ''") for words in ("reconstruct 1", "encode 1", "decode four", "map")),
     ("denoise 1 -f gif", 2, "invalid value for --format: 'gif'"),
     ("report -o x", 2, "cannot infer the format of 'x': no file extension"),
     ("map tiny --dataset folder.png -f projector -o folder.png", 2, "output would overwrite the input 'folder.png'"),
     ("map -f projector -o -", 2, "-f projector writes a folder"),
     *((f"evaluate {words}", 2, "a figure needs either") for words in ("-o x.png", "-o x.png --extremes 2 --denoising")),
     ("evaluate tiny tiny -o x.png --extremes 2", 2, "--extremes can be drawn for one checkpoint only"),
-    ("checkpoints export", 2, "missing option '--output'"),
+    ("checkpoints export", 2, "missing option: '--output'"),
     ("checkpoints export -o x.npz -f onnx", 2, "does not match --format onnx"),
     ("checkpoints export -o x.npz --part encoder", 2, "--part applies to ONNX only, not to npz"),
     # options that do not go together, and values that are none
+    *((f"{words} --dataset =", 2, "empty value for --dataset: ''") for words in ("reconstruct 1", "evaluate", "train")),
+    *(
+        (f"{words} =", 2, f"empty value for --{words.split()[-1][2:]}")
+        for words in ("train --name", "train --time", "decode four --checkpoint")
+    ),
+    ("decode =", 2, "empty value for CODES: ''"),
+    ("train --lr", 2, "missing value for --lr"),
+    ("report --images 1", 2, "missing value for --images"),
     ("denoise 1 --noise none --level 0.3", 2, "--level has no effect with --noise none"),
     ("denoise 1 --noise none --seed 3", 2, "--seed has no effect with --noise none"),
     ("denoise 1 --level abc", 2, "invalid value for --level: 'abc'"),
@@ -109,7 +117,7 @@ TABLE: list[tuple[str, int, str]] = [
     ("train --resume --name lab --recipe lab", 3, "cannot resume 'lab': it is built in and has no training state"),
     ("train --resume --name nobody", 3, "no such checkpoint: 'nobody'"),
     ("train --resume -e 1", 2, "run 'tiny' already has 2 epochs, more than --epochs 1: --epochs counts all epochs of the run"),
-    *((f"train --resume --time {time}", 2, "invalid value for --time: '") for time in ("=", "0s", "5", "1.5h", "5m1h")),
+    *((f"train --resume --time {time}", 2, "invalid value for --time: '") for time in ("0s", "5", "1.5h", "5m1h")),
     # codes
     ("encode", 2, "no images given"),
     ("encode 1 --split test", 2, "images and --split cannot be combined"),
@@ -122,6 +130,7 @@ TABLE: list[tuple[str, int, str]] = [
     ("decode many -o d/ -f gif", 2, "--format cannot be combined with a folder"),
     # commands
     ("trian", 2, "no such command: 'trian'"),
+    ("trai'n", 2, "no such command: 'trai'n'"),
     ("train --epoch 3", 2, "no such option: '--epoch'"),
     *((words, 2, "no such option: '-") for words in ("-c tiny map", "--quiet --epochs 3 train", "datasets --raw verify", "-v")),
     *(
@@ -133,7 +142,7 @@ TABLE: list[tuple[str, int, str]] = [
 HINTS = {
     "reconstruct http://localhost/1.png": "download it first",
     "report -o x": "use .html",
-    "train --resume --name nobody": "add settings to start it, such as --recipe lab",
+    "train --resume --name nobody": "to start a new run of this name, add settings such as --recipe lab",
     "train --resume -e 1": "use --epochs 3 for 1 more",
     "reconstruct -1": "indices count from 0, and a file name that begins with '-' needs './' before it; ",
     "reconstruct -text.png": "a file name that begins with '-' needs './' before it; run 'mnistae reconstruct --help'",
@@ -144,7 +153,7 @@ HINTS = {
     "datasets --quiet": "options follow the command: mnistae COMMAND --quiet",
     "datasets -c": "run 'mnistae datasets --help'",
     "summary --chekpoint tiny -x -text.png": "did you mean '--checkpoint'?",
-    "train --resume --time 1.5h": "use whole h, m and s above 0, as in 55m, 90s or 1h30m",
+    "train --resume --time 1.5h": "give whole hours, minutes and seconds above 0, as in 55m, 90s or 1h30m",
     "trian": "did you mean 'train'?",
     "train --epoch 3": "did you mean '--epochs'?",
     "denoise 1 -f gif": "must be one of: png, svg, pdf",

@@ -68,7 +68,9 @@ def _header(head: Sequence[list[str]], width: int, name: str, note: Note) -> Seq
         has_others = any(map(_NUMBERED.fullmatch, first)) or _OTHERS & {*first} or _has_index_or_label(first[places.start :])
         if len(places) != width or has_others:
             hint = f"{RIGHT_CHECKPOINT}, or name the columns of the code c0 to c{width - 1}"
-            raise DataError(f"no code of {width} values in the header of {name}: '{','.join(first)[:60]}'", hint=hint)
+            raise DataError(
+                f"the header of {name} does not name the {width} columns of a code: '{','.join(first)[:60]}'", hint=hint
+            )
     skipped = [cell or "(unnamed)" for k, cell in enumerate(first) if k not in places and cell not in _OTHERS]
     if skipped or first[places[0]] != "c0":
         about = f", skipped: {', '.join(skipped)}" if skipped else ""

@@ -267,7 +267,7 @@ def _read(path: Path, name: str | None, decode: Callable[[bytes], T]) -> T:
 
 def _unknown(name: str, available: list[str]) -> CheckpointError:
     more = f" and {len(available) - LISTED} more: mnistae checkpoints list" if len(available) > LISTED else ""
-    hint = f"available: {', '.join(available[:LISTED])}{more}" if available else "there are no runs: run 'mnistae train'"
+    hint = f"available: {', '.join(available[:LISTED])}{more}" if available else "no runs yet: 'mnistae train' creates one"
     return CheckpointError(f"no such checkpoint: '{name}'", hint=suggestion(name, available, otherwise=hint))
 
 

@@ -72,7 +72,7 @@ def test_first_image_is_not_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         (UNIT * 2 - 1, "float32 values from -1 to 1, expected 0 to 1 or 0 to 255: 'x'", "(x + 1) / 2"),
         ((UNIT - 0.1307) / 0.3081, "float32 values from -0.424213 to 2.82149, expected 0 to 1 or", "x * 0.3081 + 0.1307"),
         (BINARY.astype(np.int8) * 2 - 1, "int8 values from -1 to 1, expected", "(x + 1) / 2"),
-        (UNIT * 2, "float32 values from 0 to 2, expected 0 to 1 or 0 to 255: 'x'", "0 (background)"),
+        (UNIT * 2, "float32 values from 0 to 2, expected 0 to 1, or 0 to 255 with a highest value above 32", "0 (background)"),
         (UNIT * 256, "float32 values from 0 to 256, expected 0 to 1 or 0 to 255: 'x'", "0 (background)"),
         (UNIT * np.nan, "array with NaN or infinite values: 'x'", "nan_to_num"),
         (UNIT + np.float32(np.inf), "array with NaN or infinite values: 'x'", "nan_to_num"),

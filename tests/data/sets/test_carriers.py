@@ -331,8 +331,11 @@ LINE = text(LABELS[:1], ROWS[:1])
     [
         ("\n\n", "'{path}' is empty"),
         (HEADER + "\n", "no images in '{path}': it has only a header"),
-        (text(ROWS[:, :99]), "'{path}' has 99 columns, expected 784 pixels, a label and an index"),
-        (text(LABELS, LABELS, LABELS, ROWS), "'{path}' has 787 columns, expected 784 pixels, a label and an index"),
+        (text(ROWS[:, :99]), "'{path}' has 99 columns, expected 784 of pixels, with or without a label and an index"),
+        (
+            text(LABELS, LABELS, LABELS, ROWS),
+            "'{path}' has 787 columns, expected 784 of pixels, with or without a label and an index",
+        ),
         (LINE * 5000 + "\n1,2\n" + LINE, "cannot read the data set '{path}': line 5002: 2 columns, expected 785"),
         (LINE * 3 + "9" + LINE[1:-1] + ",7\n", "cannot read the data set '{path}': line 4: 786 columns, expected 785"),
         (text(LABELS, ROWS)[:-2] + "y\n", "cannot read the data set '{path}': line 12: 'y' in column 785 is not a number"),

@@ -140,7 +140,8 @@ def test_flat_folder_under_another_name(tiny: Path, monkeypatch: pytest.MonkeyPa
     """Files under the names that MNIST, Fashion-MNIST and KMNIST share are not taken for any but MNIST: the message says so."""
     monkeypatch.setenv("MNISTAE_DATA_DIR", str(tiny))
     with pytest.raises(
-        DataError, match=f"could be of several data sets and are not read as kmnist: put its files into '{tiny}/KMNIST/raw'"
+        DataError,
+        match=f"several data sets share: to read kmnist, put its files into '{tiny}/KMNIST/raw'",
     ):
         resolve.open_local("kmnist")
 

@@ -69,7 +69,10 @@ def labelled(digits: Digits, split: str) -> np.ndarray:
         (("a.csv", "a_val.csv"), None),
         (("val.csv", "dev.csv"), "data of the same split"),
         (("train.csv", "test_labels.csv"), "test_labels.csv' has 1 column"),
-        (("train.csv", "test.csv", "figure.png"), "both 1 image and arrays in '.*': 'test.csv', 'train.csv'"),
+        (
+            ("train.csv", "test.csv", "figure.png"),
+            "1 image and also arrays or tables of images: 'test.csv', 'train.csv'",
+        ),
         (("a.csv", "labels.csv"), "labels.csv' has 1 column"),
         (("train.csv", "test.csv", "test_2.csv"), "data of the same split in '.*test.csv' and '.*test_2.csv'"),
         ((), "no images in"),
@@ -109,7 +112,7 @@ def test_images_beside_a_table(tmp_path: Path, digits: Digits, name: str, *, is_
     path = tmp_path / name
     np.save(path, table[:, 1:]) if name.endswith("npy") else np.savetxt(path, table, "%d", "," if "csv" in name else "\t")
     if is_refused:
-        with pytest.raises(DataError, match=f"both 1 image and arrays in '.*': '{name}'"):
+        with pytest.raises(DataError, match=f"contains 1 image and also arrays or tables of images: '{name}'"):
             resolve.open_dataset(str(tmp_path))
         return
     assert "skipped 1 .csv" in resolve.open_dataset(str(tmp_path)).notes

@@ -62,9 +62,9 @@ def evaluate(
 ) -> None:
     """Measure a checkpoint on the test set: MSE, PSNR and SSIM by digit, active units, PCA, denoising.
 
-    Several checkpoints are compared column by column. PSNR is computed from the mean MSE. PCA has as many components as the
-    bottleneck has units and is fitted on the training images; mean activations are over the training images. Denoising uses the
-    lab's noise, uniform in [-0.625, 0.625], with seed 0. On the training split, --knn is leave-one-out.
+    Several checkpoints are compared side by side, one column each. PSNR is computed from the mean MSE. PCA has as many
+    components as the bottleneck has units and is fitted on the training images; mean activations are over the training images.
+    Denoising uses the lab's noise, uniform in [-0.625, 0.625], with seed 0. On the training split, --knn is leave-one-out.
     """
     references = choose_checkpoints(checkpoints or [], source.checkpoint, "CHECKPOINT arguments")
     if len(references) > MAX_CHECKPOINTS:
@@ -94,7 +94,7 @@ def evaluate(
 
 def _check_figure(parts: Parts, checkpoints: int) -> None:
     if bool(parts.extremes) == parts.denoising:
-        raise UsageError("a figure needs either --extremes or --denoising", hint="give one of them, or write CSV: -f csv")
+        raise UsageError("a figure needs either --extremes or --denoising", hint="add one of them, or name a .csv file with -o")
     if parts.extremes and checkpoints > 1:
         raise UsageError("--extremes can be drawn for one checkpoint only", hint="name one, or draw --denoising")
 

@@ -50,6 +50,7 @@ def report(images: Images = DEFAULT_IMAGES, *, source: RunOptions, out: PageOutp
         inputs.warn_dead(reporter, replace(metadata, active_units=active, unit_ranges=tuple(content.ranges)))
     data = page.render(content, view.rows(metadata))
     why = f" for {sum(array.size for array in job.checkpoint.weights.values()):,} weights" if len(data) > USUAL_SIZE else ""
-    reporter.info(f"report: {len(data) / 1e6:.1f} MB{why}")
+    if target is not None:
+        reporter.info(f"report: {len(data) / 1e6:.1f} MB{why}")
     document = {**job.describe(), "dataset": dataset.name, "bytes": len(data)}
     results.write_result(reporter, target, lambda _kind: data, document)

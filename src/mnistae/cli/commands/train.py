@@ -82,9 +82,8 @@ class TrainOptions(SizeOptions, RunSettings):
         if self.threads is not None:
             configs.check_integer("--threads", self.threads, 1, 4096)
         if self.time is not None and not math.isfinite(self.deadline):
-            raise UsageError(
-                f"invalid value for --time: '{self.time}'", hint="use whole h, m and s above 0, as in 55m, 90s or 1h30m"
-            )
+            hint = "give whole hours, minutes and seconds above 0, as in 55m, 90s or 1h30m"
+            raise UsageError(f"invalid value for --time: '{self.time}'", hint=hint)
         if self.resume and self.force:
             raise UsageError("--resume and --force cannot be combined", hint="leave one of them out")
         if self.name is not None:
@@ -124,7 +123,8 @@ def _is_first(reporter: Reporter, name: str | None, *, has_settings: bool) -> bo
     if name is None or runs.exists(name) or runs.is_builtin(name):  # a built-in one cannot be resumed
         return False
     if not has_settings:
-        raise CheckpointError(f"no such checkpoint: '{name}'", hint="add settings to start it, such as --recipe lab")
+        hint = "to start a new run of this name, add settings such as --recipe lab"
+        raise CheckpointError(f"no such checkpoint: '{name}'", hint=hint)
     reporter.info(f"there is no run '{name}' yet: starting it")
     return True
 

@@ -86,6 +86,8 @@ def choose(dtype: np.dtype, low: float, high: float, *, name: str) -> Scale:
         expected = "0 to 255 or 0 to 65535" if is_whole else "0 to 1 or 0 to 255"
         if is_whole and low >= 0 and BYTE < high <= _WHOLE[WORD]:
             expected = f"0 to {BYTE}, or up to {WORD} with a highest value of at least {_WHOLE[WORD] + 1}"
+        if not is_whole and low >= 0 and 1 < high <= _FLOATS[BYTE]:
+            expected = f"0 to 1, or 0 to {BYTE} with a highest value above {_FLOATS[BYTE]}"
         found = f"{dtype.name} values from {low:g} to {high:g}, expected {expected}: '{name}'"
         raise DataError(found, hint=_advice(dtype, low, high))
     notes = []

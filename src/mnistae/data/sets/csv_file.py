@@ -179,7 +179,8 @@ def _sheet(data: bytes, path: Path) -> _Sheet:
     first, second = (*head[start:], ["0"] * len(head[start]))[:2]
     width = len(second)
     if not PIXELS <= width <= PIXELS + 2:
-        raise DataError(f"'{path}' has {counted(width, 'column')}, expected {PIXELS} pixels, a label and an index", hint=HINT)
+        expected = f"expected {PIXELS} of pixels, with or without a label and an index"
+        raise DataError(f"'{path}' has {counted(width, 'column')}, {expected}", hint=HINT)
     # A header has names above numbers, fewer names than columns, or the numbers of the columns.
     inner = first[2:-2]
     is_count = all(cell.isdigit() for cell in inner) and len(set(inner)) == len(inner)

@@ -124,10 +124,8 @@ def _not_in_user_dir(entry: DatasetInfo) -> tuple[str, ...]:
     if base is None:
         return ()
     if not idx.missing(base, entry.files):
-        place = f"put its files into '{base}/{entry.torchvision}/raw'"
-        return (
-            f"the files in MNISTAE_DATA_DIR '{base}' could be of several data sets and are not read as {entry.name}: {place}",
-        )
+        what = f"the files in MNISTAE_DATA_DIR '{base}' have names that several data sets share"
+        return (f"{what}: to read {entry.name}, put its files into '{base}/{entry.torchvision}/raw'",)
     with contextlib.suppress(OSError):  # a folder that cannot be listed
         there = sorted(name for name in os.listdir(base) if not name.startswith("."))  # noqa: PTH208
         found = f"found {quoted(there)}" if there else "it is empty"
@@ -212,7 +210,7 @@ def _path(path: Path, progress: Progress, *, raw: bool) -> Dataset:
     images, others = files.find(str(path), recursive=True)
     is_flat = all(os.path.dirname(image) == str(path) for image in images)  # noqa: PTH120
     if images and is_flat and (arrays := table_folder.splits(path)):
-        what = f"both {counted(len(images), 'image')} and arrays in '{path}': {quoted(arrays)}"
+        what = f"'{path}' contains {counted(len(images), 'image')} and also arrays or tables of images: {quoted(arrays)}"
         raise DataError(what, hint="give the file, or a folder that has only one of them")
     if images:
         fingerprint = [raw, *_fingerprint("folder", map(Path, images))]

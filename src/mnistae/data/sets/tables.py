@@ -42,7 +42,10 @@ _NAME = re.compile(f"({'|'.join(_SPLITS)})?({'|'.join(_ROLES)})?({'|'.join(_SPLI
 
 LOOKED_FOR = "x_train, y_train, x_test and y_test, or images and labels"
 
-_HINT = f"give a folder of images, an .npy of shape (n, 28, 28), an .npz with {LOOKED_FOR}, or a CSV file (.csv, .tsv, .txt)"
+_HINT = (
+    f"give a folder of images or IDX files, an .npy of shape (n, 28, 28) or (n, 784), an .npz with {LOOKED_FOR}, "
+    "or a CSV file (.csv, .tsv, .txt, .data)"
+)
 
 Found = dict[str, NDArray[Any] | str]
 """Arrays by name, or the reason why one cannot be read."""
