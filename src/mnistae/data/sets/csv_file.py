@@ -41,7 +41,7 @@ INDEX_NAMES = ("", "unnamed: 0", "index", "idx", "id", "imageid", "#")
 
 ROW_NAMES = ("r", "row", "rows", "y", "line", "h", "height")
 COLUMN_NAMES = ("c", "col", "cols", "column", "columns", "x", "w", "width")
-_WORD = re.compile(r"(?:pixel|pix)?([a-z]*)[^a-z0-9]*[0-9]{1,9}")  # before a number in the name of a column of pixels
+_WORD = re.compile(r"(?:pixel|pix)?([a-z]{0,9})[^a-z0-9]{0,3}[0-9]{1,9}")  # before a number in the name of a column of pixels
 
 HINT = f"give one image per row: {PIXELS} columns of pixels, and if there are labels, one column before or after them"
 
