@@ -71,6 +71,14 @@ def dusty(ink: Array, side: int = 2) -> Array:
     return page
 
 
+def half_shaded(page: Array, strength: float, blur: float, slope: float = 0.0) -> Array:
+    """Return a page whose left side is in shadow; the edge passes through the middle."""
+    y, x = np.indices(page.shape)
+    is_dark = x - page.shape[1] / 2 < slope * (y - page.shape[0] / 2)
+    shaded = page * (1 - strength * ndimage.gaussian_filter(is_dark.astype(float), blur, mode="nearest"))
+    return np.asarray(shaded + noise(page, 0.01), np.float32)
+
+
 def beside_a_desk(ink: Array, level: float) -> Array:
     return np.pad(on_paper(np.pad(ink, ((80, 80), (50, 80))), 0.6), ((0, 0), (30, 0)), constant_values=level)
 
@@ -84,6 +92,9 @@ CHANGES: dict[str, Callable[[Array], NDArray[np.floating]]] = {
     "chalk": lambda ink: 0.15 + 0.7 * ink * light(ink.shape, 0.3) + noise(ink, 0.05),
     "dust": dusty,
     "a shadow": lambda ink: on_paper(np.pad(ink, 60), 0.7) * np.where(np.arange(280) < 170, 1, 0.75),
+    "a shadow's edge across it": lambda ink: half_shaded(on_paper(np.pad(ink, 60), 0.8), 0.5, 3),
+    "a deep, oblique shadow's edge": lambda ink: half_shaded(on_paper(np.pad(ink, 60), 0.8), 0.75, 8, 0.6),
+    "a sharp shadow's edge": lambda ink: half_shaded(on_paper(np.pad(ink, 60), 0.8), 0.3, 0, -0.3),
     "blur": lambda ink: ndimage.gaussian_filter(on_paper(np.pad(ink, 100), 0.7), 3),
     "a dark desk beside it": lambda ink: beside_a_desk(ink, 0.1),
     "a desk as dark as the ink": lambda ink: beside_a_desk(ink, 0.34),
@@ -161,6 +172,7 @@ BLANK = {
     "coarse": 0.7 + noise(np.zeros((300, 300)), 0.1),
     "dust": dusty(np.zeros((200, 200), np.float32)),
     "crumbs": dusty(np.zeros((0, 0), np.float32), 5),
+    "half in shadow": half_shaded(np.full((200, 300), 0.8, np.float32), 0.5, 3),
     "a dot": np.pad(np.zeros((3, 3)), 98, constant_values=1),
 }
 
@@ -236,7 +248,21 @@ def test_any_picture_gives_an_image_or_is_refused(picture: Array) -> None:
 
 
 def test_two_digits() -> None:
-    """Two digits side by side are read as one, and that is said; strokes one above the other and specks are not digits."""
+    """Two digits close together are read as one, and that is said; strokes one above the other and specks are not digits."""
     one, speck = strokes("one"), np.pad(np.ones((20, 20), np.float32), ((70, 70), (0, 20)))
-    pictures = np.hstack([strokes("two"), strokes("zero")]), np.vstack([one, one]), np.hstack([one, speck])
+    pictures = np.hstack([one, one[:, 60:]]), np.vstack([one, one]), np.hstack([one, speck])
     assert [SEVERAL in normalise(picture, name="x")[1] for picture in pictures] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("picture", "width"),
+    [
+        (1 - np.hstack([strokes("two"), strokes("zero"), strokes("five")]), "2.5"),
+        (np.hstack([strokes("five"), np.zeros((160, 300), np.float32), strokes("one")]), "2.9"),
+        (strokes("one").T, "4.0"),
+    ],
+)
+def test_a_picture_too_wide_for_one_digit_is_refused(picture: Array, width: str) -> None:
+    """Digits far apart, or a stroke that lies flat, are a DataError that names the picture and the proportions."""
+    with pytest.raises(DataError, match=rf"not one digit: 'x\.png', what it shows is {width} times as wide as high"):
+        normalise(picture, name="x.png")

@@ -22,12 +22,15 @@ OUTLINE = 160  # pixels of the longer side at which the outline of a smaller dig
 FINE = 3  # input pixels per output pixel where strokes are measured
 MIN_STROKE = 2.0  # output pixels; the interquartile range of MNIST is 1.9 to 2.6
 MIN_CONTRAST = 0.04  # of full scale; the texture of paper stays below
+MIN_STEP = 0.05  # of full scale; from a lit area to a shadow or a table
 
 UNCHANGED = f"used as is ({SIDE}x{SIDE}, light on dark)"
 NO_SHADES = "there are no shades of grey"
 THICKENED = "thickened thin strokes"
+LEVELLED = "levelled areas of different brightness"
 INVERTED = "inverted (dark on light)"
 SEVERAL = "several shapes side by side, read as one digit"
+MAX_WIDTH = 2.6  # times the height; MNIST: at most 2.5
 MIN_SHARE = 0.2  # of the heaviest shape
 
 
@@ -50,8 +53,9 @@ def normalise(grey: Array, *, name: str, is_bilevel: bool = False) -> tuple[Arra
         notes = (f"{SIDE}x{SIDE}, but {NO_SHADES if is_bilevel else mismatch(grey)} (--raw uses it as is)",)
     digit, more_notes = _ink(grey)
     notes += more_notes
+    are_several = digit.any() and _are_several(digit)
     if digit.any():
-        notes += (SEVERAL,) if _are_several(digit) else ()
+        notes += (SEVERAL,) if are_several else ()
         ink = _sharpened(digit[bounds(digit > 0.1)])
         reach = _missing_width(ink)
         if reach > 0:
@@ -59,8 +63,13 @@ def normalise(grey: Array, *, name: str, is_bilevel: bool = False) -> tuple[Arra
             notes += (THICKENED,)
         digit = _scaled(ink)
     if digit.sum() < BOX / 2:  # less than half a hairline
-        raise DataError(f"no digit found in '{name}'", hint="give one digit, clearly lighter or darker than its background")
-    return _centred(digit), (*notes, f"cropped, scaled to {digit.shape[1]}x{digit.shape[0]}, centred")
+        hint = "give one digit, clearly lighter or darker than its background; crop the photo if the digit is small"
+        raise DataError(f"no digit found in '{name}'", hint=hint)
+    h, w = digit.shape
+    if w > (1.5 if are_several else MAX_WIDTH) * h:
+        message = f"not one digit: '{name}', what it shows is {w / h:.1f} times as wide as high"
+        raise DataError(message, hint="crop the photo to one digit")
+    return _centred(digit), (*notes, f"cropped, scaled to {w}x{h}, centred")
 
 
 def _are_several(digit: Array) -> bool:
@@ -95,20 +104,51 @@ def _sharpened(ink: Array) -> Array:
 
 def _ink(grey: Array) -> tuple[Array, tuple[str, ...]]:
     """Return how much each pixel (h, w) belongs to the digit, in [0, 1], and the steps done."""
-    ink, notes = _foreground(grey)
-    if not ink.any():
-        return ink, notes
-    box = bounds(ink > 0.5)
-    solid = ink[box] > 0.5
-    if min(solid.shape) < max(max(solid.shape) / 2, max(ink.shape) / 4) or solid.mean() < 0.8:
-        return ink, notes
-    inner, inner_notes = _foreground(grey[box])  # no stroke is that broad: a sheet of paper on a table
-    return (inner, ("cropped to the paper", *inner_notes)) if inner.any() else (ink, notes)
-
-
-def _foreground(grey: Array) -> tuple[Array, tuple[str, ...]]:
-    """Return the ink (h, w) without components that touch the border, unless there are no others, and the steps done."""
     background = _background(grey)
+    ink, notes = _foreground(grey, background)
+    paper = bounds(ink > 0.5) if _is_solid(ink) else None
+    if paper:  # no stroke is that broad: a sheet of paper on a table, or what a shadow leaves of it
+        inner, inner_notes = _foreground(grey[paper], _background(grey[paper]))
+        if inner.any():
+            ink, notes = np.zeros_like(ink), ("cropped to the paper", *inner_notes)
+            ink[paper] = inner
+    step = np.abs(grey - background) > MIN_STEP
+    sides = [side.mean() for side in (step[0], step[-1], step[:, 0], step[:, -1])]
+    is_cut_out = min(sides) > 0.03 or (not paper and ink.any() and ink[bounds(ink > 0.5)].size > 0.8 * ink.size)
+    if min(grey.shape) < 3 * BOX or (max(sides) < 0.1 and not paper) or (is_cut_out and ink.any()):
+        return ink, notes
+    levelled = _levelled(grey)
+    whole, whole_notes = _foreground(levelled, _background(levelled))
+    is_same = (np.minimum(whole, ink) > 0.5).sum() > 0.65 * (np.maximum(whole, ink) > 0.5).sum()
+    has_hole = ink.any() and not border(ink).any() and (INVERTED in notes) != (INVERTED in whole_notes)
+    if is_same or has_hole or border(whole).any() or not whole.any():
+        return ink, notes
+    return whole, (LEVELLED, *whole_notes)
+
+
+def _is_solid(ink: Array) -> bool:
+    """Whether ink (h, w) is a large solid rectangle."""
+    solid = ink[bounds(ink > 0.5)] > 0.5 if ink.any() else np.zeros((1, 1))
+    return bool(min(solid.shape) >= max(max(solid.shape) / 2, max(ink.shape) / 4) and solid.mean() >= 0.8)
+
+
+def _levelled(grey: Array) -> Array:
+    """Divide an image (h, w) by the brightness of its areas: shadows and tables vanish, thin strokes do not.
+
+    Closing removes dark strokes, opening light ones; both keep the edges of larger areas, and the wrong one makes new edges.
+    """
+    from scipy import ndimage
+
+    grey = ndimage.median_filter(grey, 3)
+    side = max(3, min(grey.shape) // 6)
+    surfaces = [filtered(grey, (side, side), mode="nearest") for filtered in (ndimage.grey_closing, ndimage.grey_opening)]
+    surface = min(surfaces, key=lambda area: sum(np.abs(np.diff(area, axis=axis)).sum() for axis in (0, 1)))
+    levelled = grey / np.maximum(surface, 0.05)
+    return np.asarray(levelled / max(levelled.max(), 0.05), np.float32)
+
+
+def _foreground(grey: Array, background: Array) -> tuple[Array, tuple[str, ...]]:
+    """Return the ink (h, w) without components that touch the border, unless there are no others, and the steps done."""
     difference = grey - background
     notes: tuple[str, ...] = ()
     if (difference * np.abs(difference)).sum() < 0:  # signed squares: strokes outweigh the remaining shading
