@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mnistae.store import runs
 from tests.conftest import Cli, run_cli
 from tests.support.client import wait_until
 
@@ -55,21 +56,44 @@ def test_images_gifs_and_folders(cli: Cli, trained: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("used", "warning"),
+    ("made_with", "used", "warning"),
     [
-        (("-c", "denoise"), "warning: the codes were made with 'lab', decoded with 'denoise'\n"),
-        ((), "warning: the codes were made with 'lab', decoded with 'tiny'\n"),
-        (("-c", "lab"), None),
+        ("lab", "denoise", "warning: the codes were made with another network ('lab'), decoded with 'denoise'\n"),
+        ("lab", "tiny", "warning: the codes were made with another network ('lab'), decoded with 'tiny'\n"),
+        ("other/tiny.safetensors", "tiny", "made with another network ('other/tiny.safetensors'), decoded with 'tiny'\n"),
+        ("lab", "lab", None),
+        ("tiny.safetensors", "./tiny.safetensors", None),
+        ("tiny.safetensors", "copy.safetensors", None),
+        ("tiny.safetensors", "tiny", None),
     ],
 )
-def test_codes_of_another_network(cli: Cli, trained: str, used: tuple[str, ...], warning: str | None) -> None:
-    """A document names the checkpoint of its codes: decoding them with another one is reported."""
+def test_codes_of_another_network(cli: Cli, trained: str, made_with: str, used: str, warning: str | None) -> None:
+    """A document has the digest of its network: decoding codes with other weights is reported, whatever their names."""
     np.save("x.npy", np.full((28, 28), 99, np.uint8))
-    Path("c.json").write_text(cli("encode", "x.npy", "-c", "lab", "--json").out)
-    answer = cli("decode", "c.json", *used, "-o", "x.npy")
+    Path("other").mkdir()
+    for copy, name in (("tiny", trained), ("copy", trained), ("other/tiny", "denoise")):
+        Path(f"{copy}.safetensors").write_bytes(runs.model_path(name).read_bytes())
+    Path("c.json").write_text(cli("encode", "x.npy", "-c", made_with, "--json").out)
+    answer = cli("decode", "c.json", "-c", used, "-o", "x.npy")
     assert answer.code == 0
     assert ("made with" in answer.err) == bool(warning)
     assert (warning or "") in answer.err
+
+
+def test_codes_of_a_replaced_run(cli: Cli, trained: str) -> None:
+    """A run that replaces another one of its name is another network; a warning is given once."""
+    np.save("x.npy", np.full((28, 28), 99, np.uint8))
+    Path("c.json").write_text(2 * cli("encode", "x.npy", "-c", trained, "--json").out)
+    runs.model_path(trained).write_bytes(runs.model_path("denoise").read_bytes())
+    assert cli("decode", "c.json", "-o", "x.npy").err.count(f"another network ('{trained}'), decoded with '{trained}'\n") == 1
+
+
+@pytest.mark.parametrize("checkpoint", [None, 7, {}, {"name": None, "path": None}, {"name": 1, "path": 2, "digest": 3}])
+def test_documents_without_a_digest(cli: Cli, trained: str, checkpoint: object) -> None:
+    """Nothing is compared with a document of another program."""
+    Path("c.json").write_text(json.dumps({"checkpoint": checkpoint, "codes": [[1] * 8]}))
+    answer = cli("decode", "c.json", "-o", "x.npy")
+    assert (answer.code, "made with" in answer.err) == (0, False)
 
 
 def test_other_images_in_the_folder(cli: Cli, trained: str) -> None:

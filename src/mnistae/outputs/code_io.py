@@ -80,12 +80,12 @@ def format_block(kind: str, block: Block) -> bytes:
 
 
 def read(
-    stream: io.BufferedReader, *, width: int, name: str, note: Note, origin: Callable[[Any], None] | None = None
+    stream: io.BufferedReader, *, width: int, name: str, note: Note, check_origin: Callable[[Any], None] | None = None
 ) -> Iterator[Array]:
     """Yield the codes of `stream` in blocks (B, width); the first bytes tell the format. Raises DataError.
 
     `name` is the name of the source in messages; `note` is called with what was skipped or converted,
-    `origin` with the checkpoint that a JSON document names.
+    `check_origin` with the checkpoint that a JSON document names.
     """
     done = 0
     try:
@@ -98,7 +98,9 @@ def read(
             hint = "unpack it, and give the file in it" if "archive" in kind else HINT
             raise DataError(f"{name} is {kind}, not a file of codes", hint=hint)
         else:
-            blocks = _in_blocks(code_text.rows(stream, width=width, name=name, note=note, origin=origin), width, name)
+            blocks = _in_blocks(
+                code_text.rows(stream, width=width, name=name, note=note, check_origin=check_origin), width, name
+            )
         for block in blocks:
             with np.errstate(over="ignore"):
                 codes: Array = block.astype(np.float32)

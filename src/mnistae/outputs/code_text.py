@@ -58,12 +58,12 @@ class _Lines(Iterator[str]):
 
 
 def rows(
-    stream: io.BufferedReader, *, width: int, name: str, note: Note, origin: Callable[[Any], None] | None = None
+    stream: io.BufferedReader, *, width: int, name: str, note: Note, check_origin: Callable[[Any], None] | None = None
 ) -> Iterator[Sequence[Any]]:
     """Yield the values of each code in a text in UTF-8 or UTF-16, as they arrive; they may be of any type.
 
     The stream is closed at the end. `width` is the expected number of values: it tells which columns of a table they are.
-    `origin` is called with the checkpoint that a JSON document names. Raises DataError.
+    `check_origin` is called with the checkpoint that a JSON document names. Raises DataError.
     """
     start = stream.peek(64)[:64]
     encoding = "utf-16" if start[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
@@ -72,12 +72,12 @@ def rows(
         raise DataError(f"{name} is the printed text of an array", hint=f"write the array itself: {call}")
     with io.TextIOWrapper(stream, encoding, "replace", newline="") as text:
         if first.startswith(("{", "[")):
-            yield from _json_rows(_Lines(text, name, MAX_JSON), width, name, origin)
+            yield from _json_rows(_Lines(text, name, MAX_JSON), width, name, check_origin)
         else:
             yield from _table_rows(_Lines(text, name, MAX_ROW), width, name, note)
 
 
-def _json_rows(lines: _Lines, width: int, name: str, origin: Callable[[Any], None] | None) -> Iterator[Sequence[Any]]:
+def _json_rows(lines: _Lines, width: int, name: str, check_origin: Callable[[Any], None] | None) -> Iterator[Sequence[Any]]:
     """Yield the codes of JSON values, each of which may span several lines, or share one with others.
 
     A value that is not complete is tried again when the text has doubled: the time stays proportional to its length.
@@ -91,8 +91,8 @@ def _json_rows(lines: _Lines, width: int, name: str, origin: Callable[[Any], Non
         with contextlib.suppress(ValueError, RecursionError):  # incomplete, or too deep
             while found := _INK.search(text, place):
                 value, place = _DECODER.raw_decode(text, found.start())
-                if origin and isinstance(value, dict) and "checkpoint" in value:
-                    origin(value["checkpoint"])
+                if check_origin and isinstance(value, dict) and "checkpoint" in value:
+                    check_origin(value["checkpoint"])
                 yield from _codes_of(value, width, name)
         text = text[place:].lstrip()
         lines.used = tried = len(text)

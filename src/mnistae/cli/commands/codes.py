@@ -3,7 +3,7 @@
 import itertools
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from mnistae.cli.console import Reporter
 from mnistae.cli.groups import IMAGE_HELP, DatasetOptions, NetworkOptions, OutputOptions, output_options
 from mnistae.cli.inputs import Inputs
 from mnistae.cli.results import Destination
+from mnistae.core import records
 from mnistae.core.arrays import Array, to_float
 from mnistae.core.errors import DataError, UsageError
 from mnistae.core.files import atomic
@@ -99,7 +100,11 @@ def _write(job: Inputs, target: Destination, rest: Iterator[Block], split: Split
     """Write the codes as they are computed; an array is collected first, unless it is of a split."""
     first = next(rest)  # finds invalid references before anything is written
     blocks = itertools.chain([first], rest)
-    count, facts = (None, {}) if split is None else (job.data.length(split), {"dataset": job.data.name})
+    count = None if split is None else job.data.length(split)
+    digest = records.digest(job.checkpoint.weights)
+    facts: dict[str, Any] = {"checkpoint": {**inputs.describe_checkpoint(job.checkpoint), "digest": digest}}
+    if split is not None:
+        facts["dataset"] = job.data.name
     if target.path is None and job.reporter.as_json:
         images = []
         for block in blocks:
@@ -133,15 +138,9 @@ def decode(codes: Codes = "-", *, source: NetworkOptions, out: ImageOutput, repo
     results.refuse_to_overwrite_inputs(target, codes, source.checkpoint)
     checkpoint, network = inputs.open_model(reporter, source)
     name = "stdin" if codes == "-" else f"'{codes}'"
-    others: set[str] = set()
-
-    def origin(made_with: Any) -> None:
-        if not others and (other := _other(checkpoint, made_with)):
-            others.add(other)
-            reporter.warn(f"the codes were made with '{other}', decoded with '{checkpoint.name or checkpoint.path}'")
-
     with _open_codes(codes) as stream:
-        blocks = code_io.read(stream, width=network.config.bottleneck, name=name, note=reporter.info, origin=origin)
+        check = _origin_check(reporter, checkpoint)
+        blocks = code_io.read(stream, width=network.config.bottleneck, name=name, note=reporter.info, check_origin=check)
         first = next(blocks, None)
         if first is None:
             raise DataError(f"no codes in {name}", hint="give a file of codes, or pipe in the output of 'mnistae encode'")
@@ -168,13 +167,22 @@ def _open_codes(codes: str) -> BufferedReader:
         raise DataError(f"cannot read codes from '{codes}': {error.strerror}", hint="give a file, or - for stdin") from error
 
 
-def _other(checkpoint: Checkpoint, made_with: Any) -> str | None:
-    """Return the name or path of the checkpoint that a document of codes was made with, if it is not this one."""
-    used = inputs.describe_checkpoint(checkpoint)
-    if not isinstance(made_with, dict) or made_with.keys() != used.keys():
-        return None
-    key = "name" if made_with["name"] and used["name"] else "path"  # a file outside the store has no name
-    return None if made_with[key] == used[key] else str(made_with["name"] or made_with["path"])[:200]
+def _origin_check(reporter: Reporter, checkpoint: Checkpoint) -> Callable[[Any], None]:
+    """Return a function of the `checkpoint` of a document that warns once if its codes were made with another network."""
+    used, is_reported = records.digest(checkpoint.weights), False
+
+    def check(made_with: Any) -> None:
+        nonlocal is_reported
+        digest = made_with.get("digest") if isinstance(made_with, dict) else None
+        if is_reported or not isinstance(digest, str) or digest == used:
+            return
+        is_reported = True
+        other = str(made_with.get("name") or made_with.get("path"))[:200]  # a file outside the store has no name
+        reporter.warn(
+            f"the codes were made with another network ('{other}'), decoded with '{checkpoint.name or checkpoint.path}'"
+        )
+
+    return check
 
 
 def _checked(reporter: Reporter, checkpoint: Checkpoint, blocks: Iterable[Array]) -> Iterator[Array]:
