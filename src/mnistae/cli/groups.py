@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, get_type_hints
 
 import typer
+from typer.models import ArgumentInfo
 
 from mnistae.cli.console import Reporter
 from mnistae.core.errors import UsageError
@@ -111,10 +112,6 @@ class OutputOptions:
     formats: ClassVar[Sequence[str]]
     """Those of the command; the first one is the default."""
 
-    def __post_init__(self) -> None:
-        if self.output == "":
-            raise UsageError("empty value for -o: ''", hint="name a file; if the value is a variable of the shell, is it set?")
-
 
 def output_options(
     *formats: str,
@@ -129,7 +126,8 @@ def output_options(
     if len(formats) > 1:
         fallback = f", else {formats[0]}" if names_default and not is_required else ""
         option = typer.Option("--format", "-f", help=f"Output format (default: from the file extension{fallback}).")
-        kind = StrEnum("Format", formats) | None  # type: ignore[operator]  # for mypy the new class is a member
+        members = {name.upper(): name for name in formats}  # a member called strip would hide the method
+        kind = StrEnum("Format", members) | None  # type: ignore[operator]  # for mypy the new class is a member
         fields.append(("format", Annotated[kind, option], None))
     return dataclasses.make_dataclass("Output", fields, bases=(OutputOptions,), namespace={"formats": formats}, frozen=True)
 
@@ -143,7 +141,8 @@ FrameOutput = Annotated[OutputOptions, output_options("png", "svg", "pdf", "stri
 def flatten(function: Callable[..., None], command: str) -> Callable[..., None]:
     """Return a command as Typer takes it: each parameter that is a dataclass, or Annotated with one, gives way to its options.
 
-    The fields that are no options are those of the Reporter, which gets the command's name.
+    The fields that are no options are those of the Reporter, which gets the command's name. An empty value of an option or an
+    argument is refused: it is not the default.
     """
     parameters: list[inspect.Parameter] = []
     groups: dict[str, tuple[Any, list[str]]] = {}
@@ -156,6 +155,12 @@ def flatten(function: Callable[..., None], command: str) -> Callable[..., None]:
 
     @functools.wraps(function)
     def wrapper(**given: Any) -> None:
+        for option in parameters:
+            if given[option.name] == "":
+                about = option.annotation.__metadata__[0]
+                name = about.metavar if isinstance(about, ArgumentInfo) else f"--{option.name}"
+                hint = "give a value; if it is a variable of the shell, is it set?"
+                raise UsageError(f"empty value for {name}: ''", hint=hint)
         for name, (group, names) in groups.items():
             values = {option: given.pop(option) for option in names}
             given[name] = group(command, **values) if group is Reporter else group(**values)

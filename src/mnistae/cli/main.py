@@ -59,9 +59,13 @@ def _usage_error(error: typer.TyperException) -> int:
     while words and not any(f"{name} ".startswith(f"{' '.join(words)} ") for name in app.COMMANDS):
         words.pop()  # what is left is the longest valid beginning of the command
     command, hint = " ".join(words), f"run '{' '.join(['mnistae', *words])} --help'"
-    if found := re.match("No such command '(.*?)'", message):
+    if found := re.match(r"No such command (['\"])(.*?)\1", message):
         valid = {name.removeprefix(command).split()[0]: None for name in app.COMMANDS if name.startswith(command)}
-        message, hint = f"no such command: '{found[1]}'", suggestion(found[1], valid, otherwise=hint)
+        message, hint = f"no such command: '{found[2]}'", suggestion(found[2], valid, otherwise=hint)
+    elif found := re.match("Missing (argument|option) ('.*?')", message):
+        message = f"missing {found[1]}: {found[2]}"
+    elif found := re.match("Option '(.*?)' requires", message):
+        message = f"missing value for {found[1]}"
     elif found := re.match(r"No such option: (-\S+)", message):
         message, hint = f"no such option: '{found[1]}'", _option_hint(found[1], command, otherwise=hint)
     elif found := re.match(r"Got unexpected extra argument\S* \((.*)\)$", message):
