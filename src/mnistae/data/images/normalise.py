@@ -120,8 +120,8 @@ def _ink(grey: Array) -> tuple[Array, tuple[str, ...]]:
     levelled = _levelled(grey)
     whole, whole_notes = _foreground(levelled, _background(levelled))
     is_same = (np.minimum(whole, ink) > 0.5).sum() > 0.65 * (np.maximum(whole, ink) > 0.5).sum()
-    has_hole = ink.any() and not border(ink).any() and (INVERTED in notes) != (INVERTED in whole_notes)
-    if is_same or has_hole or border(whole).any() or not whole.any():
+    is_part = ink.any() and not border(ink).any() and whole[bounds(ink > 0.5)].sum() > 0.99 * whole.sum()
+    if is_same or is_part or border(whole).any() or not whole.any():
         return ink, notes
     return whole, (LEVELLED, *whole_notes)
 
