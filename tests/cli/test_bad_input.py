@@ -70,7 +70,11 @@ TABLE: list[tuple[str, int, str]] = [
     ("reconstruct 1 -o x.png -f svg", 2, "extension of 'x.png' does not match --format svg"),
     ("interpolate 0 1 -f strip -o x.jpg", 2, "extension of 'x.jpg' does not match --format strip"),
     ("decode many -f gif -o x.png", 2, "extension of 'x.png' does not match --format gif"),
-    ("encode 1 -f csv -o x.PDF", 2, "extension of 'x.PDF' does not match --format csv"),
+    *(
+        (f"encode 1 -f csv -o x.{kind}", 2, f"extension of 'x.{kind}' does not match --format csv")
+        for kind in ("PDF", "tsv", "json", "html", "safetensors")
+    ),
+    ("interpolate 0 1 -f gif -o x.mp4", 2, "extension of 'x.mp4' does not match --format gif"),
     *((f"{words} -o =", 2, "empty value for --output: ''") for words in ("reconstruct 1", "encode 1", "decode four", "map")),
     ("denoise 1 -f gif", 2, "invalid value for --format: 'gif'"),
     ("report -o x", 2, "cannot infer the format of 'x': no file extension"),
@@ -140,6 +144,9 @@ TABLE: list[tuple[str, int, str]] = [
     ("checkpoints rm", 2, "no such command: 'rm'"),
 ]
 HINTS = {
+    "reconstruct 1 -o x.png -f svg": "leave --format out",
+    "interpolate 0 1 -f strip -o x.jpg": "name the file with .png",
+    "encode 1 -f csv -o x.tsv": "name the file with .csv",
     "reconstruct http://localhost/1.png": "download it first",
     "report -o x": "use .html",
     "train --resume --name nobody": "to start a new run of this name, add settings such as --recipe lab",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from mnistae.core.errors import UsageError
 from mnistae.outputs import image_io
 
 IMAGES = np.random.default_rng(0).random((3, 784), np.float32)
@@ -38,3 +39,11 @@ def test_rates_are_exact_on_average(rate: float, durations: list[int]) -> None:
     """Durations are whole hundredths of a second: they differ where needed, so that the rate is right on average."""
     with Image.open(io.BytesIO(image_io.gif(np.eye(4, 784, dtype=np.float32), frames_per_second=rate))) as gif:
         assert [frame.info["duration"] for frame in ImageSequence.Iterator(gif)] == durations
+
+
+def test_equal_frames_that_last_too_long() -> None:
+    """A frame of a GIF lasts at most 655.35 seconds, also where equal frames become one."""
+    with Image.open(io.BytesIO(image_io.gif(IMAGES[[0] * 65], frames_per_second=0.1))) as gif:
+        assert gif.info["duration"] == 650_000
+    with pytest.raises(UsageError, match="more than 655 seconds"):
+        image_io.gif(IMAGES[[0] * 66], frames_per_second=0.1)

@@ -20,8 +20,15 @@ from mnistae.store import runs
 _PLAIN = re.compile(r"[^\W_]+(?:[._][^\W_]+)*")
 _LIKE_REFERENCE = re.compile(r"stdin|(?:train|test|digit)_[0-9_]+")
 
-_OTHER_FORMATS = {"png", "jpg", "jpeg", "gif", "bmp", "pgm", "tif", "tiff", "webp", "svg", "pdf", "npy", "npz", "csv", "onnx"}
-"""Extensions that stand for a format also where a command cannot write it."""
+_FORMATS = {
+    *("png", "jpg", "jpeg", "gif", "bmp", "pgm", "ppm", "tif", "tiff", "webp", "avif", "heic", "svg", "pdf", "eps", "ps"),
+    *("mp4", "webm", "mov", "avi", "html", "htm", "json", "jsonl", "csv", "tsv", "txt", "md", "xlsx", "ods", "parquet"),
+    *("npy", "npz", "onnx", "safetensors", "pth", "pt", "ckpt", "pkl", "h5", "mat", "zip", "gz"),
+}
+"""Extensions that stand for a format, also where a command cannot write it."""
+
+_ALSO = {"csv": {"txt"}, "jsonl": {"json", "txt"}}
+"""Other extensions that suit a format."""
 
 TEXT_FORMATS = {"csv", "jsonl"}
 """Formats that a terminal can show."""
@@ -91,8 +98,10 @@ def _format_of(path: Path, options: OutputOptions) -> str:
         if extension not in formats:
             raise UsageError(f"unsupported output format: '{extension}'", hint=only or f"choose one of: {', '.join(formats)}")
         return extension
-    if extension != _extension(options.format) and extension in {*formats, *_OTHER_FORMATS}:
-        raise UsageError(f"extension of '{path}' does not match --format {options.format}", hint="leave --format out")
+    own = _extension(options.format)
+    if extension in {*formats, *_FORMATS} - {own} - _ALSO.get(own, set()):
+        hint = "leave --format out" if extension in formats else f"name the file with .{own}"
+        raise UsageError(f"extension of '{path}' does not match --format {options.format}", hint=hint)
     return options.format
 
 

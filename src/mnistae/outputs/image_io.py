@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mnistae.core.arrays import Array
 from mnistae.core.config import SIDE
+from mnistae.core.errors import UsageError
 from mnistae.core.files import npy
 
 COLUMNS = 20
@@ -36,7 +37,8 @@ def png(image: Array) -> bytes:
 def gif(images: Array, *, frames_per_second: float = 8) -> bytes:
     """Return images (B, 784) as an animated GIF in an endless loop; of (B, n, 784) each frame shows n images side by side.
 
-    Durations are whole hundredths of a second; they differ by one where needed, so that the rate is right on average.
+    Durations are whole hundredths of a second; they differ by one where needed, so that the rate is right on average. Raises
+    UsageError for equal frames that last too long: Pillow makes them one frame.
     """
     from PIL import Image
 
@@ -45,7 +47,10 @@ def gif(images: Array, *, frames_per_second: float = 8) -> bytes:
     starts = np.rint(np.arange(len(frames) + 1) * 100 / frames_per_second).astype(int)
     durations = (10 * np.diff(starts)).tolist()
     stream = io.BytesIO()
-    first.save(stream, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+    try:
+        first.save(stream, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+    except OverflowError as error:
+        raise UsageError("the same image would last more than 655 seconds in the GIF", hint="lower --steps") from error
     return stream.getvalue()
 
 
