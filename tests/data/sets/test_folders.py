@@ -56,6 +56,14 @@ def read(path: Path, *, raw: bool = False) -> Content:
         ("test/7/a", None, [7], (), ["test: 1 image"]),
         ("train/w1/7/a train/w2/0/a", [7, 0], None, (), ["2 classes"]),
         ("train/w1/07/a train/w2/00/a", [7, 0], None, (), ["2 classes"]),
+        ("01/0/a 01/3/a 02/7/a", [0, 3, 7], None, (), ["merged 2 folders of classes: '01', '02'"]),
+        ("01/7/a 00/a", [0, 1], None, (), ["2 classes"]),
+        ("00/00/a 00/01/a 01/00/a", [0, 0, 1], None, (), ["3 images, 2 classes"]),
+        ("3/01/a 4/02/a", [3, 4], None, (), ["2 classes"]),
+        ("train/000/0/a train/000/7/a", [0, 7], None, (), ["2 classes"]),
+        ("train/07/00/a train/07/01/a", [7, 7], None, (), ["1 class"]),
+        ("01/train/7/a", [7], None, (), ["1 image from '01/train', 1 class"]),
+        ("01/train/a", [NO], None, (), ["1 image from '01/train', no labels"]),
         ("train/images/a", [NO], None, (), ["no labels"]),
         ("train/images/cat/a test/images/dog/a", [0], [1], ("cat", "dog"), ["train: 1 image from 'train', 1 class"]),
         ("train/7/a test_results/plots/p", [7], None, (), ["left out 1 image outside", "test_results/plots/p.png"]),
@@ -104,6 +112,7 @@ def test_layouts(
     assert (found, content.classes) == ({role: labels for role, labels in given.items() if labels}, classes)
     said = "; ".join(content.notes)
     assert all(note in said for note in notes), said
+    assert ("differ only in case" in said) == any("differ only in case" in note for note in notes)
 
 
 GREY = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)

@@ -16,7 +16,8 @@ from mnistae.data.sets.labels import number_classes
 
 Folders = tuple[str, ...]
 
-DIGITS = {f"{zeros}{digit}" for digit in range(10) for zeros in ("", "0", "00")}
+DIGITS = [{f"{digit:0{width}}" for digit in range(10)} for width in (1, 2, 3)]
+"""The names of class folders for digits: '0' to '9', '00' to '09' or '000' to '009'."""
 
 _VALIDATION = "validation"
 _SPLIT = re.compile(rf"(?i:\w*mnist[-_ ]?)?{SPLIT_WORDS}(?:(?i:[-_ ]?(?:set|images|imgs|data|split))|[AB])?")
@@ -147,9 +148,9 @@ def _wrapper(images: Sequence[Folders], *, in_split: bool = False) -> Folders:
     tops = {own[0] for own in images if own}
     nested = {own[1] for own in images if len(own) > 1}
     top = next(iter(tops), "")
-    if len(tops) != 1 or not nested or _SPLIT.fullmatch(top) or top in DIGITS:
+    if len(tops) != 1 or not nested or _SPLIT.fullmatch(top) or top in DIGITS[0]:
         return ()
-    if in_split and top.lower() not in _CONTAINERS and not nested & DIGITS:
+    if in_split and top.lower() not in _CONTAINERS and not any(nested & names and top not in names for names in DIGITS):
         return ()
     if any(len(own) == 1 for own in images) and not (_usual(nested) or _mentioned(nested)):
         return ()
@@ -178,6 +179,7 @@ def _class_names(members: Sequence[_Member]) -> tuple[list[str | None], list[str
     first, last = ({member.within[end] for member in members if member.within} for end in (0, -1))
     if len(first) == 1 and {name.lower() for name in first | last} <= _CONTAINERS:
         return [None] * len(members), []
-    end = -1 if last <= DIGITS and not first <= DIGITS else 0
+    is_last = any(last <= names and not first <= names for names in DIGITS) and not first <= DIGITS[0]
+    end = -1 if is_last else 0
     above = {"/".join(member.within[:end]) for member in members if end} - {""}
     return [member.within[end] if member.within else None for member in members], sorted(above) if len(above) > 1 else []
