@@ -1,6 +1,8 @@
 """The Python API: light to import, with the same results as the commands."""
 
+import io
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -19,6 +21,23 @@ from tests.conftest import Cli, Digits
 
 ROOT = Path(__file__).resolve().parents[1]
 UNTYPED: Any = mnistae
+
+
+class BrokenPath(os.PathLike[str]):
+    """A path of the caller whose method fails."""
+
+    def __fspath__(self) -> str:
+        raise LookupError
+
+    def __repr__(self) -> str:
+        return "a broken path"
+
+
+def png() -> bytes:
+    """Return the bytes of a picture."""
+    stream = io.BytesIO()
+    Image.effect_noise((28, 28), 50).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def run_python(program: str) -> str:
@@ -101,7 +120,10 @@ def test_image_formats(trained: str, digits: Digits) -> None:
     bfloat16 = torch.from_numpy(floats).bfloat16()
     np.testing.assert_array_equal(model.encode(bfloat16), model.encode(bfloat16.float().numpy()))
     np.testing.assert_array_equal(model.decode(torch.tensor(codes, requires_grad=True)), model.decode(codes))
-    for other in (images.tolist(), images.astype(np.float32)):
+    objects = codes.astype(object)  # of a data frame
+    objects[0, 0] = np.bool_(codes[0, 0])
+    np.testing.assert_array_equal(model.decode(objects), model.decode(objects.astype(np.float32)), strict=True)
+    for other in (images.tolist(), images.astype(np.float32), images.astype(object)):
         with pytest.warns(UserWarning, match="values from 0 to 255, divided by 255") as caught:
             np.testing.assert_array_equal(model.encode(other), codes)
         assert caught[0].filename == __file__
@@ -111,11 +133,9 @@ def test_unlike_images_are_warned_of(trained: str, digits: Digits) -> None:
     """Inverted images are used with the warning of the commands, already noisy ones without it."""
     model, inverted = mnistae.load(trained), 255 - digits["train_images"][:2]
     for call in (model.encode, model.reconstruct, model.denoise, model.interpolate):
-        with pytest.warns(
-            UserWarning, match=r"the images are unlike the training images of 'tiny': brighter .*inverted\?"
-        ) as caught:
+        with pytest.warns(UserWarning, match=r"image [01] is unlike the training images: brighter .*inverted\?") as caught:
             call(inverted)
-        assert caught[0].filename == __file__
+        assert [warning.filename for warning in caught] == [__file__] * 2
     model.denoise(inverted, "none")
     with pytest.warns(UserWarning, match="the training images may be inverted: background") as caught:
         next(UNTYPED.train(inverted, epochs=np.int64(1), batch_size=np.uint8(2), name="inverted"))
@@ -184,14 +204,23 @@ def test_breaking_out_of_the_loop_keeps_the_last_epoch(cli: Cli, tiny: Path) -> 
         (lambda m: m.encode(np.eye(28) * 1j), DataError, "images must be real numbers, not complex numbers: "),
         (lambda m: m.encode([np.ma.masked_equal(np.eye(28), 1)]), DataError, "images with masked values"),
         (lambda m: m.encode(Image.new("P", (28, 28))), DataError, "images with a colour palette"),
+        (lambda m: m.encode([(Image.new("P", (28, 28)),)]), DataError, "images with a colour palette"),
+        (lambda m: m.encode(Image.open(io.BytesIO(png()[:-30]))), DataError, "to an array: image file is truncated"),
         (lambda m: m.encode(torch.eye(28).to_sparse()), DataError, "to an array: can't convert Sparse layout tensor"),
         (lambda m: m.decode([[1], [1, 2]]), DataError, "cannot convert codes to an array: setting an array element"),
         (lambda m: m.decode([["a"] * 8]), DataError, "codes must be real numbers, not text: 'a'"),
         (lambda m: m.decode(np.full((1, 8), 1j)), DataError, "codes must be real numbers, not complex numbers: 1j"),
         (lambda m: m.decode(np.ma.masked_equal(np.eye(8), 1)), DataError, "codes with masked values"),
+        (lambda m: m.decode([[np.ma.masked, *range(7)]]), DataError, "codes with masked values"),
+        (lambda m: m.decode([[None] * 8]), DataError, "codes must be real numbers, not objects: None"),
+        (lambda m: m.decode(np.full((1, 8), "1", object)), DataError, "codes must be real numbers, not objects: '1'"),
+        (lambda m: m.decode(np.full((1, 8), np.timedelta64(1, "s"), object)), DataError, "codes must be real numbers, not obj"),
+        (lambda m: m.decode([[10**400] * 8]), DataError, "cannot convert codes to an array: int too large"),
         (lambda m: m.decode([[1e300] * 8]), DataError, "invalid codes: values from 1e+300 to 1e+300"),
         (lambda _: UNTYPED.load(3), UsageError, "invalid value for --checkpoint: 3"),
         (lambda _: mnistae.load("a\0/b"), UsageError, r"invalid value for --checkpoint: 'a\x00/b'"),
+        (lambda _: mnistae.load(BrokenPath()), UsageError, "invalid value for --checkpoint: a broken path"),
+        (lambda _: mnistae.train(BrokenPath()), UsageError, "invalid value for --dataset: a broken path"),
         (lambda _: UNTYPED.load(device=3), UsageError, "unknown device: '3'"),
         (lambda _: mnistae.load("nobody"), CheckpointError, "no such checkpoint: 'nobody'"),
         (lambda _: mnistae.load(device="tpu"), UsageError, "unknown device: 'tpu'"),
@@ -206,6 +235,8 @@ def test_breaking_out_of_the_loop_keeps_the_last_epoch(cli: Cli, tiny: Path) -> 
         (lambda m: m.decode(np.full((1, 8), np.inf)), DataError, "invalid codes"),
         (lambda m: m.interpolate(np.eye(28)), UsageError, "interpolation needs at least two images"),
         (lambda m: m.denoise(np.zeros((2, 784)), "mask", level=2), UsageError, "invalid value for --level: 2"),
+        (lambda m: m.denoise(np.eye(28), level=200.5), UsageError, "invalid value for --level: 200.5"),
+        (lambda m: m.denoise(np.eye(28), "mask", level=1.0000001), UsageError, "invalid value for --level: 1.0000001"),
         (lambda m: m.denoise(np.eye(28), level="a"), UsageError, "invalid value for --level: 'a'"),
         (lambda m: m.denoise(np.zeros((2, 784)), seed=-1), UsageError, "invalid value for --seed: -1"),
         (lambda m: m.denoise(np.zeros((2, 784)), "snow"), UsageError, "unknown noise: 'snow'"),
@@ -221,7 +252,8 @@ def test_breaking_out_of_the_loop_keeps_the_last_epoch(cli: Cli, tiny: Path) -> 
         (lambda _: UNTYPED.train("glyphs", warmup=1), UsageError, "unknown argument: 'warmup'"),
         (lambda _: UNTYPED.train("glyphs", force="no"), UsageError, "invalid value for --force: 'no'"),
         (lambda _: UNTYPED.train(np.eye(28), name=3), UsageError, "invalid value for --name: 3"),
-        (lambda _: mnistae.train("glyphs", recipe="slow"), UsageError, "invalid value for --recipe: slow"),
+        (lambda _: mnistae.train("glyphs", recipe="slow"), UsageError, "invalid value for --recipe: 'slow'"),
+        (lambda _: mnistae.train("glyphs", epochs=10**5000), UsageError, "for --epochs: <int too long to print>"),
         (lambda _: mnistae.train(np.zeros((2, 784)), epochs=0), UsageError, "invalid value for --epochs: 0"),
         (lambda _: mnistae.train(np.zeros((2, 784)), name="../x"), UsageError, "invalid run name"),
         (lambda _: mnistae.train(np.zeros((2, 7))), DataError, "unsupported array shape (2, 7)"),

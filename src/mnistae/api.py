@@ -5,6 +5,7 @@ They are returned as float32 (n, 28, 28). Expected errors are raised as MnistaeE
 """
 
 import dataclasses
+import numbers
 import os
 import sys
 import warnings
@@ -22,7 +23,7 @@ from mnistae.core.arrays import Array, Bytes
 from mnistae.core.config import PIXELS, SIDE, ModelConfig, Precision, TrainConfig
 from mnistae.core.errors import DataError, UsageError
 from mnistae.core.records import EpochRecord
-from mnistae.core.text import safe_text, suggestion
+from mnistae.core.text import safe_repr, safe_text, suggestion
 from mnistae.data.images import arrays_io, values
 from mnistae.data.sets import resolve
 from mnistae.data.sets.dataset import Dataset, Split
@@ -100,9 +101,11 @@ class Model:
         """Return images as rows (n, 784). Warn of conversions, and unless they are noisy of images unlike the training's."""
         found, notes = arrays_io.from_array(_to_array("images", images, IMAGES), name="images")
         rows = found.reshape(-1, PIXELS)
-        checkpoint = self.checkpoint
-        unlike = "" if are_noisy else drift.warning("the images", drift.brightness(rows), checkpoint.metadata, checkpoint.name)
-        for note in filter(None, (*notes, unlike)):
+        said = list(notes)
+        if not are_noisy:
+            names = [f"image {k}" for k in range(len(rows))]
+            said += drift.image_warnings(names, drift.brightness(rows), self.checkpoint.metadata, self.checkpoint.name)
+        for note in said:
             warnings.warn(note, stacklevel=3)
         return rows
 
@@ -172,7 +175,7 @@ def train(
     sizes = ModelConfig(hidden=hidden, bottleneck=bottleneck)
     is_reference = isinstance(images, str | os.PathLike)
     dataset = resolve.absolute(_text("--dataset", images, DATASET)) if is_reference else resolve.ARRAY
-    config = dataclasses.replace(configs.recipe(str(recipe)), dataset=dataset, **settings)
+    config = dataclasses.replace(configs.recipe(recipe), dataset=dataset, **settings)
     if is_reference:
         data = resolve.open_dataset(dataset, raw=config.raw)
     else:
@@ -202,43 +205,54 @@ def _parse_enum(kind: type[T], value: str) -> T:
     try:
         return kind(value)
     except ValueError:
-        raise UsageError(f"unknown {kind.__name__.lower()}: '{value}'", hint=f"choose one of: {', '.join(kind)}") from None
+        what = f"unknown {kind.__name__.lower()}: {safe_repr(value)}"
+        raise UsageError(what, hint=f"choose one of: {', '.join(kind)}") from None
 
 
 def _text(option: str, value: object, expected: str) -> str:
     """Return text as it is, and a path as the text of an absolute one. Raises UsageError."""
-    found = str(Path(value).absolute()) if isinstance(value, os.PathLike) else value
+    try:
+        found: object = os.fspath(value)  # type: ignore[call-overload]  # anything but text and paths is a TypeError
+    except Exception:  # noqa: BLE001 - the method of a class of the caller
+        found = None
     if not isinstance(found, str) or "\0" in found:
-        raise UsageError(f"invalid value for {option}: {safe_text(repr(value))}", hint=f"must be {expected}")
-    return found
+        raise UsageError(f"invalid value for {option}: {safe_repr(value)}", hint=f"must be {expected}")
+    return found if isinstance(value, str) else str(Path(found).absolute())
 
 
 def _to_array(what: str, given: Any, expected: str) -> NDArray[np.generic]:
     """Return numbers, or a list of arrays, tensors or Pillow images, as NumPy reads them. Raises DataError."""
     hint = f"must be {expected}"
-    items = list(given) if isinstance(given, list | tuple) else [given]
-    if any(map(np.ma.is_masked, items)):
-        raise DataError(f"{what} with masked values", hint="fill them, for example with x.filled(0)")
-    if any(getattr(item, "mode", None) in {"P", "PA"} for item in items):  # NumPy would read the indices of the colours
-        raise DataError(f"{what} with a colour palette", hint="convert them to grey with image.convert('L')")
     try:
-        items = [_to_cpu(item) for item in items]
-        array: NDArray[np.generic] = np.asarray(items if isinstance(given, list | tuple) else items[0])
-    except (RuntimeError, TypeError, ValueError) as error:
+        array: NDArray[np.generic] = np.asarray(_readable(what, given))
+        if array.dtype.kind == "O" and all(map(_is_real, set(map(type, array.flat)))):  # columns of several types
+            array = array.astype(np.float64)
+    except (OSError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError) as error:
         raise DataError(f"cannot convert {what} to an array: {safe_text(error)}", hint=hint) from error
     if array.dtype.kind not in "buif":
         kind = {"U": "text", "S": "bytes", "O": "objects", "c": "complex numbers"}.get(array.dtype.kind, str(array.dtype))
-        first = "".join(map(repr, array.flat[:1].tolist()))
-        raise DataError(f"{what} must be real numbers, not {kind}: {safe_text(first)}", hint=hint)
+        first = "".join(map(safe_repr, array.flat[:1].tolist()))
+        raise DataError(f"{what} must be real numbers, not {kind}: {first}", hint=hint)
     return array
 
 
-def _to_cpu(item: Any) -> Any:
-    """Return a tensor without its gradient, on the CPU and in a type that NumPy has, and anything else as it is."""
+def _is_real(kind: type) -> bool:
+    return issubclass(kind, numbers.Real | np.bool_) and not issubclass(kind, np.timedelta64)
+
+
+def _readable(what: str, given: Any) -> Any:
+    """Return what NumPy reads correctly: tensors, also in lists, are copied from their device. Raises DataError."""
+    if isinstance(given, list | tuple):
+        is_plain = set(map(type, given)) <= {float, int}  # a row of a long list
+        return given if is_plain else [_readable(what, item) for item in given]
+    if np.ma.is_masked(given):
+        raise DataError(f"{what} with masked values", hint="fill them, for example with x.filled(0)")
+    if getattr(given, "mode", None) in {"P", "PA"}:  # NumPy would read the indices of the colours
+        raise DataError(f"{what} with a colour palette", hint="convert them to grey with image.convert('L')")
     torch = sys.modules.get("torch")
-    if torch is None or not isinstance(item, torch.Tensor):
-        return item
-    return item.detach().cpu().to(torch.float32 if item.dtype == torch.bfloat16 else item.dtype)
+    if torch is None or not isinstance(given, torch.Tensor):
+        return given
+    return given.detach().cpu().to(torch.float32 if given.dtype == torch.bfloat16 else given.dtype)
 
 
 def _to_images(rows: Array) -> Array:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from mnistae import load
 from mnistae.core.records import MNIST_STATS, ImageStats
 from mnistae.tasks import drift
 
@@ -45,6 +46,37 @@ def test_single_images(images: np.ndarray) -> None:
     assert [differences(image[np.newaxis]) for image in images] == [NOTHING] * len(images)
     found = [differences(other[:1]) for other in (images * 0, 255 - images, images // 128)]
     assert found == [["darker"], ["brighter", "inverted?"], ["darker"]]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_background(images: np.ndarray, dtype: type[np.generic]) -> None:
+    """The background is the median of the 108 pixels of the border."""
+    pixels = np.random.default_rng(0).integers(0, 256, images.shape, np.uint8)
+    edge = np.ones((28, 28), bool)
+    edge[1:-1, 1:-1] = False
+    expected = np.median(pixels[:, edge.ravel()], axis=1) / 255
+    full = 1 if dtype is np.uint8 else np.asarray(255, dtype)
+    found = drift.brightness((pixels / full).astype(dtype))[1]
+    assert found == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("divisor", "inverted", "found"),
+    [
+        (1, [], []),
+        (1, [4], ["image 4 is unlike the training images: brighter"]),
+        (1, range(4), [*(f"image {k} is unlike" for k in range(3)), "also unlike the training images: 1 more image"]),
+        (4, [], ["the images are unlike the training images of 'lab': darker"]),
+    ],
+)
+def test_one_or_all(images: np.ndarray, divisor: int, inverted: list[int], found: list[str]) -> None:
+    """Up to three unlike images are named, and all images together are compared if none of them is unlike on its own."""
+    pixels = images[images.mean(axis=1) > 25][:50] // np.uint8(divisor)
+    pixels[inverted] = 255 - pixels[inverted]
+    names, metadata = [f"image {k}" for k in range(len(pixels))], load("lab").checkpoint.metadata
+    said = drift.image_warnings(names, drift.brightness(pixels), metadata, "lab")
+    assert len(said) == len(found)
+    assert all(text.startswith(start) for text, start in zip(said, found, strict=True))
 
 
 def test_images_of_the_training(images: np.ndarray) -> None:

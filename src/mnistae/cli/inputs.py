@@ -15,8 +15,7 @@ from mnistae.cli.console import Reporter
 from mnistae.cli.groups import DatasetOptions, NetworkOptions
 from mnistae.core.arrays import Vector
 from mnistae.core.errors import DataError
-from mnistae.core.records import MNIST_STATS, Metadata
-from mnistae.core.text import counted
+from mnistae.core.records import Metadata
 from mnistae.data import references
 from mnistae.data.references import ImageRef, InputImage, SkippedImage
 from mnistae.data.sets import idx, registry, resolve
@@ -26,9 +25,6 @@ from mnistae.model.backend import Network
 from mnistae.store import runs
 from mnistae.store.runs import Checkpoint
 from mnistae.tasks import drift
-
-MAX_WARNINGS = 3
-"""Images that are named as unlike the training images."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +109,10 @@ def load_inputs(
 
 def _warn_unlike_images(reporter: Reporter, checkpoint: Checkpoint, images: Sequence[tuple[str, Vector]]) -> None:
     """Warn if images, of these names and brightness, are unlike the training images: one of them, or all together."""
-    expected = checkpoint.metadata.images or MNIST_STATS
-    odd = [(name, reasons) for name, brightness in images if (reasons := drift.differences(expected, brightness))]
-    for name, reasons in odd[:MAX_WARNINGS]:
-        reporter.warn(f"'{name}' is unlike the training images: {'; '.join(reasons)}")
-    if len(odd) > MAX_WARNINGS:
-        reporter.warn(f"also unlike the training images: {counted(len(odd) - MAX_WARNINGS, 'more image')}")
-    if images and not odd:
-        _warn_unlike(reporter, checkpoint, "the images", np.concatenate([brightness for _, brightness in images], axis=1))
+    if images:
+        found = np.concatenate([brightness for _, brightness in images], axis=1)
+        for warning in drift.image_warnings([f"'{name}'" for name, _ in images], found, checkpoint.metadata, checkpoint.name):
+            reporter.warn(warning)
 
 
 def warn_unlike_split(
@@ -188,7 +180,9 @@ def open_dataset_of(reporter: Reporter, checkpoint: Checkpoint, source: DatasetO
 def dataset_of(checkpoint: Checkpoint, dataset: str | None) -> str:
     """Return the data set to use with a checkpoint: the one given, the one it was trained on, or MNIST."""
     training = checkpoint.metadata.training
-    return dataset or (training.dataset if training else registry.DEFAULT)
+    if dataset is not None:
+        return dataset
+    return training.dataset if training else registry.DEFAULT
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from mnistae.core.errors import UsageError
-from mnistae.core.text import safe_text
+from mnistae.core.text import safe_repr
 
 SIDE = 28
 """Height and width of an image in pixels."""
@@ -53,7 +53,8 @@ def check_number(option: str, value: object, low: float, high: float, expected: 
     """Return `value`, of Python, NumPy or torch, as a float. Raises UsageError if it is not a number from `low` to `high`."""
     number = _plain(value)
     is_valid = isinstance(number, int | float) and not isinstance(number, bool) and low <= number <= high
-    _check(option, number, is_valid, expected)
+    is_whole = isinstance(number, float) and number.is_integer() and abs(number) < 1e15
+    _check(option, int(number) if is_whole else number, is_valid, expected)  # the command line reads 200 as 200.0
     return float(number)
 
 
@@ -66,12 +67,15 @@ def check_flag(option: str, value: object) -> bool:
 
 def _plain(value: Any) -> Any:
     """Return a NumPy scalar, or an array or a tensor without axes, as the Python object that it holds."""
-    return value.item() if getattr(value, "ndim", None) == 0 else value
+    try:
+        return value.item() if value.ndim == 0 else value
+    except (AttributeError, RuntimeError, TypeError):  # not of such a type, or a tensor without data
+        return value
 
 
 def _check(option: str, value: object, is_valid: bool, expected: str) -> None:
     if not is_valid:
-        raise UsageError(f"invalid value for {option}: {safe_text(repr(value))}", hint=f"must be {expected}")
+        raise UsageError(f"invalid value for {option}: {safe_repr(value)}", hint=f"must be {expected}")
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,13 @@ class ModelConfig:
         return shapes
 
 
-_INTEGERS = (("--seed", 0, MAX_SEED), ("--epochs", 1, 10_000), ("--batch-size", 1, 65_536), ("warmup", 0, 1_000_000))
+_INTEGERS = (
+    ("seed", "--seed", 0, MAX_SEED),
+    ("epochs", "--epochs", 1, 10_000),
+    ("batch_size", "--batch-size", 1, 65_536),
+    ("warmup", "warmup", 0, 1_000_000),
+)
+"""The integers among the settings: field, name in messages, lowest and highest value."""
 
 _NUMBERS = (
     ("learning_rate", "--lr", math.ulp(0), sys.float_info.max, "a finite number above 0"),
@@ -111,6 +121,13 @@ _NUMBERS = (
     ("beta2", "beta2", 0, math.nextafter(1, 0), "a number from 0 to below 1"),
 )
 """The numbers among the settings: field, name in messages, lowest and highest value, and the hint."""
+
+_CHOICES = (
+    ("optimizer", "optimizer", Optimizer),
+    ("schedule", "schedule", Schedule),
+    ("precision", "--precision", Precision),
+)
+"""The choices among the settings: field, name in messages, and the values."""
 
 
 @dataclass(frozen=True)
@@ -147,13 +164,11 @@ class TrainConfig:
         if not all(isinstance(text, str) for text in (self.recipe, self.dataset)):
             raise TypeError("recipe and data set must be text")
         object.__setattr__(self, "raw", check_flag("--raw", self.raw))
-        for option, low, high in _INTEGERS:
-            name = option.removeprefix("--").replace("-", "_")
+        for name, option, low, high in _INTEGERS:
             object.__setattr__(self, name, check_integer(option, getattr(self, name), low, high))
         for name, option, lowest, highest, expected in _NUMBERS:
             object.__setattr__(self, name, check_number(option, getattr(self, name), lowest, highest, expected))
-        for option, kind in (("optimizer", Optimizer), ("schedule", Schedule), ("--precision", Precision)):
-            name = option.removeprefix("--")
+        for name, option, kind in _CHOICES:
             value = getattr(self, name)
             _check(option, value, isinstance(value, str) and value in list(kind), f"one of: {', '.join(kind)}")
             object.__setattr__(self, name, kind(value))  # a checkpoint has the text
@@ -193,6 +208,5 @@ RECIPES: dict[str, TrainConfig] = {
 
 def recipe(name: str) -> TrainConfig:
     """Return the recipe called `name`. Raises UsageError."""
-    if name not in RECIPES:
-        raise UsageError(f"invalid value for --recipe: {name}", hint=f"must be one of: {', '.join(RECIPES)}")
+    _check("--recipe", name, isinstance(name, str) and name in RECIPES, f"one of: {', '.join(RECIPES)}")
     return RECIPES[name]

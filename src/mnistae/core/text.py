@@ -43,6 +43,14 @@ def safe_text(text: object) -> str:
     return shown if len(shown) <= MAX_CHARACTERS else shown[: MAX_CHARACTERS - 1] + "…"
 
 
+def safe_repr(value: object) -> str:
+    """Return the repr of a value that a caller passed, as `safe_text`."""
+    try:
+        return safe_text(repr(value))
+    except ValueError:  # an int of more digits than sys.get_int_max_str_digits()
+        return f"<{type(value).__name__} too long to print>"
+
+
 def escape(text: str) -> str:
     """Return `text` with every character that is not printable escaped as in Python."""
     return "".join(ch if ch.isprintable() else ascii(ch)[1:-1] for ch in text)
