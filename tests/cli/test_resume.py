@@ -42,6 +42,14 @@ def test_time_limit(cli: Cli, tiny: Path, home: Path) -> None:
     assert run_files(home, "cut") == run_files(home, "whole")
 
 
+@pytest.mark.parametrize(("words", "is_newest"), [((), True), (("--name", "tiny"), False)])
+def test_newest_run_that_cannot_be_resumed(cli: Cli, trained: str, home: Path, words: tuple[str, ...], is_newest: bool) -> None:
+    """The hint says how the run was chosen if it was not named."""
+    (home / "checkpoints" / trained / "state.safetensors").write_bytes(b"")
+    answer = cli("train", "--resume", *words)
+    assert (answer.code, "; it is the newest run: choose another one with --name\n" in answer.err) == (3, is_newest)
+
+
 def test_run_started_by_another_process(cli: Cli, trained_store: Path, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that was missing at first and is there once it is locked is continued, not refused as one that exists."""
     exists, answers = runs.exists, iter([False])

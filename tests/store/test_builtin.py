@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mnistae.core.config import RECIPES
-from mnistae.core.errors import ExitCode
+from mnistae.core.errors import CheckpointError, ExitCode
 from mnistae.model import backend
 from mnistae.store import builtin, runs, verification
 from tests.conftest import Cli
@@ -38,6 +38,16 @@ def test_own_run_goes_before_a_built_in_one() -> None:
     runs.remove("lab")
     assert runs.load("lab").is_builtin
     assert runs.load(None).name == "tiny"
+
+
+def test_damaged_built_in_checkpoint_is_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an empty store the hint does not speak of the newest run."""
+    monkeypatch.setattr(builtin, "FOLDER", tmp_path)
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(CheckpointError) as caught:
+        runs.load(None)
+    assert "newest" not in caught.value.hint
 
 
 def test_built_in_checkpoints_stay(cli: Cli) -> None:

@@ -118,7 +118,7 @@ def load(reference: str | None) -> Checkpoint:
     try:
         weights, metadata = _read(path, name, checkpoint_format.decode_model)
     except CheckpointError as error:
-        if reference is None:
+        if reference is None and path.parent.parent != builtin.FOLDER:
             error.hint += "; it is the newest run: name another checkpoint"
         raise
     return Checkpoint(path, name, weights, metadata)

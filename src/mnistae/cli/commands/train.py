@@ -152,7 +152,12 @@ def _resume(reporter: Reporter, name: str, options: TrainOptions) -> None:
     """Continue a run. It keeps its settings: only --epochs and what it may use may differ."""
     from mnistae.training import run as training_run
 
-    state, metadata, config = training_run.resume(name, epochs=options.epochs)
+    try:
+        state, metadata, config = training_run.resume(name, epochs=options.epochs)
+    except CheckpointError as error:
+        if options.name is None:
+            error.hint += "; it is the newest run: choose another one with --name"
+        raise
     before = {**dataclasses.asdict(metadata.training or config), **dataclasses.asdict(metadata.model)}
     for setting, value in options.of(TrainConfig, ModelConfig).items():
         if setting != "epochs" and value != before[setting]:
