@@ -90,7 +90,8 @@ def test_only_the_shell_prints_and_exits(trees: dict[str, ast.Module]) -> None:
         assert not {name.partition(".")[0] for name in known} & {"typer", "rich", "click"}, module
 
 
-EXPORTS = [f"checkpoints export -o x.{kind}" for kind in FORMATS if kind != "onnx" or find_spec("onnxruntime")]
+HAS_ONNX = bool(find_spec("onnx") and find_spec("onnxruntime"))
+EXPORTS = [f"checkpoints export -o x.{kind}" for kind in FORMATS if kind != "onnx" or HAS_ONNX]
 USAGE = ("train --epochs x", "train --epochs 0", "train --device tpu", "reconstruct 1e3", "interpolate 1 2 --steps 0")
 LIGHT = {
     **dict.fromkeys(("train --help", "checkpoints list", "datasets list", "summary", *EXPORTS), 0),
