@@ -90,6 +90,7 @@ def read(path: Path, *, raw: bool = False) -> Content:
         ("B/a a/a b/a", [0, 1, 2], None, ("B", "a", "b"), ["differ only in case are different classes: 'B', 'b'"]),
         ("1/a 007/a class_3/a", [7, 1, 8], None, ("0", "1", "2", "3", "4", "5", "6", "007", "class_3"), []),
         ("00/a 09/a 10/a 11/a", [0, 9, 10, 11], None, (), ["4 classes"]),
+        ("00240/a 00261/a", [0, 1], None, ("00240", "00261"), []),
         ("two/a one/a unknown/a", [1, 2, 3], None, ("0", "one", "two", "unknown"), []),
         ("train/one/a train/nine/a test/1/a test/09/a", [9, 1], [9, 1], PARTLY, ["the same class: '1', 'one', '09', 'nine'"]),
         ("01/a 1/a one/a 5/a", [6, 1, 5, 7], None, ("0", "1", "2", "3", "4", "5", "01", "one"), ["classes, although another"]),

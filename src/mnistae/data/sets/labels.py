@@ -41,9 +41,12 @@ def convert(
         rows[split] = np.char.decode(row, "utf-8", "replace") if row.dtype.kind == "S" else row
     texts = {split: [text.strip(" \t\r\n\"'") for text in row.tolist()] for split, row in rows.items() if row.dtype.kind == "U"}
     names = [{*row} - {""} for row in texts.values()]
-    classes: tuple[str, ...] = ()  # numbers beside texts have no names
-    places = {name: label for own in names for name in own if (label := _class_number(name)) is not None}
-    if len(texts) == len(rows) and not all(is_number(name) for own in names for name in own):
+    places: dict[str, int] = {}
+    classes: tuple[str, ...] = ()
+    if len(texts) < len(rows):  # numbers beside texts have no names
+        places = {name: label for own in names for name in own if (label := _class_number(name)) is not None}
+        notes += _shared(places)
+    elif not all(is_number(name) for own in names for name in own):
         places, classes, said = number_classes(names)
         notes += said
     rows |= {split: np.array([places.get(text, number(text)) for text in row]) for split, row in texts.items()}
@@ -59,7 +62,7 @@ def convert(
 def number_classes(splits: Collection[Set[str]]) -> tuple[dict[str, int], tuple[str, ...], list[str]]:
     """Return the label of each class, the names of all labels unless they are just numbers, and what is to be said.
 
-    `splits` are the names of the classes in each split. A number is its own label, as '7' and '07' are, and the words 'zero' to
+    `splits` are the names of the classes in each split. A number such as '7' or '07' is its own label, and the words 'zero' to
     'nine' are digits; other names follow in alphabetical order. With more than 255 classes there are no labels.
     """
     ordered = sorted(set().union(*splits))
@@ -67,9 +70,7 @@ def number_classes(splits: Collection[Set[str]]) -> tuple[dict[str, int], tuple[
     numbers = {name: _class_number(name) for name in ordered if name not in apart}
     labels = {name: label for name, label in numbers.items() if label is not None}
     others = [name for name in ordered if name not in labels]
-    counts = Counter(labels.values())
-    same = sorted((name for name in labels if counts[labels[name]] > 1), key=lambda name: labels[name])
-    notes = [f"different names of the same class: {quoted(same)}"] if same else []
+    notes = _shared(labels)
     notes += [f"different classes, although another name in the split is the same number: {quoted(apart)}"] if apart else []
     labels |= {name: number for number, name in enumerate(others, max(labels.values(), default=-1) + 1)}
     if max(labels.values(), default=0) >= NO_LABEL:
@@ -79,22 +80,32 @@ def number_classes(splits: Collection[Set[str]]) -> tuple[dict[str, int], tuple[
         return labels, (), notes
     known = {label: name for name, label in labels.items()}
     names = tuple(known.get(label, str(label)) for label in range(max(known) + 1))
-    return labels, DIGIT_WORDS if len(words) == len(labels) and not apart else names, notes
+    return labels, DIGIT_WORDS if len(words) == len(labels) else names, notes
+
+
+def _shared(labels: Mapping[str, int]) -> list[str]:
+    """Return a note on names of classes that have the same label, such as '1' and 'one', if there are any."""
+    counts = Counter(labels.values())
+    same = sorted((name for name in labels if counts[labels[name]] > 1), key=lambda name: (labels[name], name))
+    return [f"different names of the same class: {quoted(same)}"] if same else []
 
 
 def _class_number(name: str) -> int | None:
-    """Return the label that the name of a class is: a number, which may begin with zeros, or a word for a digit."""
+    """Return the label that the name of a class is: a number of up to three digits, or a word for a digit.
+
+    Longer names with leading zeros, such as '00120', are codes of characters rather than labels.
+    """
     if name.lower() in DIGIT_WORDS:
         return DIGIT_WORDS.index(name.lower())
-    return int(name) if re.fullmatch("0*[0-9]{1,3}", name) and int(name) < NO_LABEL else None
+    return int(name) if re.fullmatch("[0-9]{1,3}", name) and int(name) < NO_LABEL else None
 
 
 def _repeated(names: Set[str]) -> Iterator[str]:
     """Yield the names of classes, such as '01' and 'one', that are the same number as another of these names, '1'."""
     first: dict[int, str] = {}
     for name in sorted(names, key=lambda name: (name != str(_class_number(name)), name)):
-        number = _class_number(name)
-        if number is not None and first.setdefault(number, name.lower()) != name.lower():
+        label = _class_number(name)
+        if label is not None and first.setdefault(label, name.lower()) != name.lower():
             yield name
 
 
