@@ -315,6 +315,16 @@ def test_single_number_beside_another() -> None:
         read(b"c0,0\n0.5,7\n", width=1)
 
 
+@pytest.mark.parametrize("line", [b"[1,2,3]\n", b'{"image": "1", "code": [1, 2, 3]}\n'])
+def test_lines_of_json_are_read_by_blocks(line: bytes) -> None:
+    """Of a text of any length no more is read than the blocks so far, and the buffers."""
+    source, number = io.BytesIO(9 * BLOCK * line), 0
+    for number, block in enumerate(code_io.read(io.BufferedReader(source), width=WIDTH, name="x", note=[].append), 1):
+        assert len(block) == BLOCK
+        assert source.tell() <= number * BLOCK * len(line) + 4 * io.DEFAULT_BUFFER_SIZE
+    assert number == 9
+
+
 def test_csv_quotes_what_needs_it() -> None:
     """A path with commas, quotes and line breaks is one field; bytes that are not UTF-8 are preserved."""
     names = ['a,"b".png', "two\nlines", "\udcff.png"]
