@@ -25,8 +25,7 @@ from mnistae.outputs.code_columns import HINT, RIGHT_CHECKPOINT, Note, wrong_wid
 
 FORMATS = ("jsonl", "csv", "npy")
 
-BLOCK = 1024
-"""Codes that are read, decoded and written together."""
+BLOCK = code_text.BLOCK
 
 MAX_BYTES = 64 << 20
 """Limit of what is not read in blocks: an .npz file, packed and unpacked, and an array in Fortran order."""

@@ -14,6 +14,9 @@ from mnistae.core.errors import DataError
 from mnistae.core.text import counted
 from mnistae.outputs.code_columns import HINT, NUMBER, Note, choose, commented_header, numbered
 
+BLOCK = 1024
+"""Codes that are read, decoded and written together."""
+
 MAX_ROW = 1 << 16
 """Limit of a row of a table in characters, over all its lines."""
 
@@ -146,41 +149,59 @@ def _table_rows(lines: _Lines, width: int, name: str, note: Note) -> Iterator[Se
     reader = csv.reader(source, delimiter=delimiter, skipinitialspace=True)
     table = _cells(itertools.chain((line.split(delimiter.rstrip(" ") or None) for line in comments), reader), lines)
     head = list(itertools.islice(table, 3))
-    head = [*commented_header(comments, delimiter, head[0], width), *head] if head else []
-    headers, columns = choose(head, width, name, note) if head else (0, [])
-    seen = [row[column] for row in head[headers:] for column in columns if column < len(row)]
-    has_commas = are_decimal = False
-    for k, row in enumerate(itertools.chain(head[headers:], table)):
-        if len(row) != len(head[headers]):
-            reason = f"code {k} in {name} is in a row of {len(row)} columns; the first row has {len(head[headers])}"
-            raise DataError(reason, hint="is the file truncated, or is a name that contains the delimiter not in quotes?")
-        if row[0].lower().rstrip(":") in _SUMMARIES:
-            raise DataError(f"row '{row[0]}' in {name} is not a code", hint="remove this row")
-        code = [row[column] for column in columns]
-        if any("," in cell for cell in code) and all(map(NUMBER.fullmatch, code)):
-            seen += code if k >= len(head) - headers else []
-            are_decimal = are_decimal or _are_decimal(seen, name)
-            if not has_commas:
-                has_commas = True
-                note(f"{name}: commas read as decimal points")
-            code = [cell.replace(",", ".") for cell in code]
-        yield code
+    if not head:
+        return
+    head = [*commented_header(comments, delimiter, head[0], width), *head]
+    headers, columns = choose(head, width, name, note)
+    size = len(head[headers])
+    codes = _codes_in(itertools.chain(head[headers:], table), size, columns, name)
+    yield from _with_points(codes, name, note)
     counts = [(lines.empty, "without values skipped"), (lines.kept, "beginning with # read as codes")]
-    counts += [(lines.comments[len(row)], "beginning with # skipped as comments") for row in head[headers:][:1]]
-    for count, done in counts if head else ():
+    counts += [(lines.comments[size], "beginning with # skipped as comments")]
+    for count, done in counts:
         if count:
             note(f"{name}: {counted(count, 'row')} {done}")
 
 
-def _are_decimal(cells: Sequence[str], name: str) -> bool:
-    """Whether the commas in numbers are certainly decimal points; a single '9,125' leaves that open. Raises DataError."""
-    commas = [cell for cell in cells if "," in cell]
-    if not all(map(_GROUPED.fullmatch, commas)):
-        return True
-    if len(commas) > 1 or any("." in cell for cell in cells):
+def _codes_in(table: Iterable[list[str]], size: int, columns: Sequence[int], name: str) -> Iterator[list[str]]:
+    """Yield the cells of each code in the rows of a table of `size` columns."""
+    for k, row in enumerate(table):
+        if len(row) != size:
+            reason = f"code {k} in {name} is in a row of {len(row)} columns; the first row has {size}"
+            raise DataError(reason, hint="is the file truncated, or is a name that contains the delimiter not in quotes?")
+        if row[0].lower().rstrip(":") in _SUMMARIES:
+            raise DataError(f"row '{row[0]}' in {name} is not a code", hint="remove this row")
+        yield [row[column] for column in columns]
+
+
+def _with_points(codes: Iterator[list[str]], name: str, note: Note) -> Iterator[list[str]]:
+    """Yield codes, read in blocks, with points in place of decimal commas. Raises DataError."""
+    comma, has_points = "", False  # a number with a decimal comma, or else the only one with any comma
+    while block := list(itertools.islice(codes, BLOCK)):
+        changed = [code for code in block if any("," in cell for cell in code) and all(map(NUMBER.fullmatch, code))]
+        if not comma or _GROUPED.fullmatch(comma):
+            has_points = has_points or any("." in cell for code in block for cell in code)
+            commas = [cell for cell in itertools.chain([comma], *changed) if "," in cell]
+            found = _decimal(commas, name, has_points=has_points)
+            if found and not comma:
+                note(f"{name}: commas read as decimal points")
+            comma = found
+        for code in changed:
+            code[:] = [cell.replace(",", ".") for cell in code]
+        yield from block
+
+
+def _decimal(commas: Sequence[str], name: str, *, has_points: bool) -> str:
+    """Return a number whose comma is certainly a decimal point, or else the only number with a comma, or ''.
+
+    Raises DataError for several numbers such as '9,125', or for one beside numbers with points.
+    """
+    certain = next((cell for cell in commas if not _GROUPED.fullmatch(cell)), "")
+    if not certain and (len(commas) > 1 or (commas and has_points)):
         reason = f"unclear whether commas are decimal points or thousands separators in {name}: '{commas[0]}'"
-        raise DataError(reason, hint="write the numbers with decimal points and without thousands separators")
-    return False
+        hint = "write the numbers without thousands separators, and with decimal points or with four decimals"
+        raise DataError(reason, hint=hint)
+    return certain or "".join(commas)
 
 
 def _start(lines: _Lines) -> tuple[str, list[str]]:
