@@ -47,6 +47,10 @@ def check(path: Path, labels: np.ndarray = LABELS, *, split: str = "train", note
         ({"arr_0": IMAGES}, NONE, ("train: 12 images from 'arr_0', no labels",)),
         ({"arr_0": LABELS, "arr_1": IMAGES}, LABELS, ("12 images from 'arr_1', labels from 'arr_0'",)),
         ({"mnist": IMAGES, "split": np.array(["a", "b"] * 6)}, NONE, ("no labels", "not used: 'split'")),
+        ({"mnist": IMAGES, "set": LABELS}, LABELS, ("labels from 'set'",)),
+        ({"x_train": IMAGES, "y_train": LABELS, "split": np.array(["test"] * N)}, LABELS, ("not used: 'split'",)),
+        ({"x": IMAGES, "split": np.array(["test"] * 3)}, NONE, ("not used: 'split'",)),
+        ({"x": IMAGES, "x_test": IMAGES, "split": np.array(["test"] * N)}, NONE, ("not used: 'split'",)),
         ({"anything": IMAGES, "odd": np.zeros((N, 3))}, NONE, ("train labels left out: shape (12, 3)",)),
         ({"images": IMAGES, "labels": np.zeros((N, 0))}, NONE, ("train labels left out: shape (12, 0)",)),
         ({"x": IMAGES[..., None], "y": LABELS[None]}, LABELS, ()),
@@ -163,8 +167,18 @@ def test_labels_in_a_csv_file(tmp_path: Path, columns: tuple[np.ndarray, ...]) -
         assert found.tolist() == columns[-1].astype(str).tolist()
     table = text(LABELS, range(N), header="Class,id").encode()
     assert csv_file.read_labels(table, tmp_path).tolist() == LABELS.astype(str).tolist()
+    table = text(range(N), LABELS, header="class,digit").encode()
+    assert csv_file.read_labels(table, tmp_path).tolist() == LABELS.astype(str).tolist()
     with pytest.raises(DataError, match="more than one column of labels in"):
         csv_file.read_labels(text(LABELS, LABELS).encode(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("table", "is_header"), [("letter symbol letter", False), ("symbol b a", True), ("class class a", True), ("a b a", False)]
+)
+def test_header_of_labels(tmp_path: Path, table: str, is_header: bool) -> None:
+    """A first line that is also a label below is a label, unless it is a usual name of labels."""
+    assert csv_file.read_labels(table.replace(" ", "\n").encode(), tmp_path).tolist() == table.split()[is_header:]
 
 
 HEADER = "label," + ",".join(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))
@@ -202,6 +216,12 @@ UNICODE_TEXT = text(LABELS, ROWS, separator="\t", header=HEADER.replace(",", "\t
             for name in ("letter", "Class", "digits", "character")
         ),
         ("a.csv", text(WORDS[LABELS], LABELS, ROWS, header=f"char,{HEADER}"), LABELS, "column 1 read as other values: 'char'"),
+        (
+            "a.csv",
+            text(range(N), LABELS, ROWS, header=f"char,number,{HEADER[6:]}"),
+            LABELS,
+            "column 1 read as index\ncolumn 2 read as labels",
+        ),
         ("a.csv", text(range(N), ROWS, LABELS), LABELS, "column 1 read as index\ncolumn 786 read as labels"),
         ("a.csv", text(range(1, N + 1), ROWS), NONE, "column 1 read as index"),
         ("a.csv", text(WORDS[LABELS], ROWS), LABELS, "column 1 read as labels"),
@@ -254,8 +274,19 @@ def test_csv(tmp_path: Path, name: str, data: str | bytes, labels: np.ndarray, n
         ("label,Usage", ["Training", "PublicTest", "PrivateTest"] * 4, [0, 3, 6, 9], [1, 2, 4, 5, 7, 8, 10, 11], ()),
         ("label,kind", ["dev", "trn"] * 6, [*range(1, 12, 2)], [*range(0, 12, 2)], ("validation split used as the test",)),
         ("", ["train"] * 9 + ["test"] * 3, [*range(9)], [9, 10, 11], ("column 1 read as splits",)),
-        ("subset", ["extra"] * 2 + ["TEST"] * 10, [], [*range(2, 12)], ("left out 2 images that are in no split",)),
+        ("subset", [""] * 2 + ["TEST"] * 10, [], [*range(2, 12)], ("left out 2 images that are in no split",)),
         ("fold", [0, 1, 2] * 4, [*range(12)], [], ("column 1 read as other values: 'fold'", "no labels")),
+        ("dataset", ["training set", "test set"] * 6, [*range(0, 12, 2)], [*range(1, 12, 2)], ("column 1 read as splits",)),
+        ("label,partition", ["1_train", "2_test"] * 6, [*range(0, 12, 2)], [*range(1, 12, 2)], ("column 2 read as splits",)),
+        ("label,phase", ["train A", "val A", "train B"] * 4, [0, 2, 3, 5, 6, 8, 9, 11], [1, 4, 7, 10], ()),
+        ("label,fold", ["1", "2", "test"] * 4, [*range(12)], [], ("column 2 read as other values: 'fold'",)),
+        ("subset", ["labeled", "unlabeled", "test"] * 4, [*range(12)], [], ("other values: 'subset'", "no labels")),
+        ("phase", ["new", "val", "full", "half"] * 3, [*range(12)], [], ("other values: 'phase'", "no labels")),
+        ("label,split", ["train", "train or test"] * 6, [*range(12)], [], ("other values: 'split'",)),
+        ("split", [""] * 12, [*range(12)], [], ("column 1 read as empty",)),
+        ("set", [0, 1, 2] * 4, [*range(12)], [], ("column 1 read as labels",)),
+        ("test", [0, 1, 2] * 4, [*range(12)], [], ("column 1 read as labels",)),
+        ("label,test", [0, 1, 2] * 4, [*range(12)], [], ("column 2 read as other values: 'test'",)),
         ("label,is_test", [0, 1, 1] * 4, [*range(12)], [], ("column 2 read as other values: 'is_test'",)),
         ("label", ["train", "test"] * 6, [*range(12)], [], ("column 1 read as labels",)),
     ],
@@ -281,7 +312,7 @@ def test_splits_in_a_column(
 def test_array_of_splits(tmp_path: Path, images: str) -> None:
     """An array of words for splits beside images and labels is read like such a column."""
     splits = np.array(["train", "test", "val"] * 4)
-    np.savez(tmp_path / "a.npz", **{images: IMAGES, "labels": LABELS, "Split": splits})  # type: ignore[arg-type]
+    np.savez(tmp_path / "a.npz", **{images: IMAGES, "labels": LABELS, "Split": splits[:, None]})  # type: ignore[arg-type]
     content = tables.read(tmp_path / "a.npz")
     assert content.notes[:3] == (
         f"train: 4 images from '{images}', labels from 'labels'; test: 4 images from '{images}', labels from 'labels'",
@@ -305,7 +336,8 @@ def test_rows_and_columns_in_names(tmp_path: Path, form: str, order: str) -> Non
     places = sorted(range(784), key=keys[order])
     table = text(LABELS, ROWS[:, places], header=",".join(["label", *(names[k] for k in places)]))
     (tmp_path / "a.csv").write_text(table)
-    check(tmp_path / "a.csv")
+    meaning = "column and row" if form.find("{c") < form.find("{r") else "row and column"
+    check(tmp_path / "a.csv", notes=() if order == "rows" else (f"read as {meaning}",))
 
 
 @pytest.mark.parametrize(

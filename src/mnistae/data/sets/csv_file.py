@@ -35,8 +35,8 @@ OTHER_LABEL_NAMES = {"letter", "character", "char", "symbol", "class_name", "cla
 """The names of columns of labels if no column has one of the more usual names."""
 
 LABEL_NAMES = {"label", "labels", "class", "target", "y", "digit", "category"} | OTHER_LABEL_NAMES
-SPLIT_NAMES = {"split", "splits", "subset", "set", "dataset", "usage", "partition", "fold", "phase"}
-SPLIT_NAMES |= {"train", "test", "is_train", "is_test"}  # usually yes or no, so neither labels nor splits
+NO_LABEL_NAMES = {"split", "splits", "subset", "usage", "partition", "fold", "phase", "is_train", "is_test"}
+SPLIT_NAMES = {"set", "dataset", "train", "test"} | NO_LABEL_NAMES
 INDEX_NAMES = ("", "unnamed: 0", "index", "idx", "id", "imageid", "#")
 
 ROW_NAMES = ("r", "row", "rows", "y", "line", "h", "height")
@@ -119,10 +119,15 @@ def read(data: bytes, path: Path) -> tuple[NDArray[Any], NDArray[np.str_] | None
     return sheet.pixels(ordered), None if place is None else outer[place], splits, notes + order
 
 
-def splits_in(column: NDArray[np.str_]) -> NDArray[np.str_]:
-    """Return the split (N,) that each text mentions: 'train', 'test', 'validation' or nothing."""
+def splits_in(column: NDArray[np.str_]) -> NDArray[np.str_] | None:
+    """Return the split (N,) that each text mentions: 'train', 'test', 'validation', or '' if the text is empty.
+
+    Return None if a text mentions no split or several, or if all are empty.
+    """
     found = {cell: mentions(str(cell)) for cell in {*column.tolist()}}
-    return np.array([next(iter(found[cell])) if len(found[cell]) == 1 else "" for cell in column.tolist()])
+    if {len(splits) for cell, splits in found.items() if cell} != {1}:
+        return None
+    return np.array([next(iter(found[cell]), "") for cell in column.tolist()])
 
 
 def _in_order(columns: Sequence[int], names: Sequence[str | None]) -> tuple[list[int], tuple[str, ...]]:
@@ -148,12 +153,14 @@ def _in_order(columns: Sequence[int], names: Sequence[str | None]) -> tuple[list
 
 def _choose(roles: dict[int, str], sheet: _Sheet) -> tuple[int | None, tuple[str, ...]]:
     """Return which of the columns without pixels has the labels, and what each was taken for. Raises DataError."""
-    named = [place for place in roles if sheet.names[place] in LABEL_NAMES]
-    found = sorted(named, key=lambda place: sheet.names[place] in OTHER_LABEL_NAMES)[:1]
-    found = found or [place for place, role in roles.items() if role == "labels"]
+    usual = [place for place in roles if sheet.names[place] in LABEL_NAMES - OTHER_LABEL_NAMES]
+    likely = [place for place, role in roles.items() if role == "labels"]
+    named = [place for place in likely or roles if sheet.names[place] in OTHER_LABEL_NAMES]
+    found = usual[:1] or named[:1] or likely
     if len(found) > 1:
         what = f"{len(sheet.names)} columns, but it is unclear which one holds the labels: '{sheet.path}'"
         raise DataError(what, hint="add a header in which it is named 'label', or remove the column that is no pixel or label")
+    roles |= {place: "labels" for place in found if roles[place] == "index"}
     others = [place for place, role in roles.items() if role == "labels" and place not in found]
     roles |= {place: "other values" + (f": '{sheet.names[place]}'" if sheet.names[place] else "") for place in others}
     notes = [f"column {place + 1} read as {role}" for place, role in roles.items()] or ["all columns are pixels"]
@@ -169,7 +176,8 @@ def read_labels(data: bytes, path: Path) -> NDArray[np.str_]:
     if {len(row) for row in rows} not in ({1}, {2}) or (len(rows[0]) == 2 and len({row[index] for row in rows}) < len(rows)):
         raise DataError(f"more than one column of labels in '{path}'", hint="save one label per row")
     texts = [row[label] for row in rows]
-    return np.array(texts[texts[0].lower() in LABEL_NAMES or (not is_number(texts[0]) and is_number(texts[-1])) :])
+    is_name = texts[0].lower() in LABEL_NAMES and not (texts[0].lower() in OTHER_LABEL_NAMES and texts[0] in texts[1:])
+    return np.array(texts[is_name or (not is_number(texts[0]) and is_number(texts[-1])) :])
 
 
 def _sheet(data: bytes, path: Path) -> _Sheet:
@@ -243,15 +251,14 @@ def _cells(text: str, separator: str) -> list[str]:
 def _judge(place: int, column: NDArray[np.str_], names: Sequence[str | None]) -> tuple[int, str]:
     """Return how certain it is that a column has no pixels, and what it has then."""
     name, cells = names[place], set(column.tolist())
-    is_split = name not in LABEL_NAMES and (
-        all(re.fullmatch(SPLIT_WORDS, cell) for cell in cells) or (name in SPLIT_NAMES and any(splits_in(column)))
-    )
+    are_words = all(re.fullmatch(SPLIT_WORDS, cell) for cell in cells)
+    is_split = name not in LABEL_NAMES and (are_words or (name in SPLIT_NAMES and splits_in(column) is not None))
     is_text = not all(map(is_number, cells))
     is_distinct = len(cells) == len(column) > 10
     is_small = not is_text and len(cells) > 1 and all(float(cell) in range(LABELS_BELOW) for cell in cells)
-    is_index = name not in LABEL_NAMES and (name in INDEX_NAMES or is_distinct)
+    is_index = name in INDEX_NAMES or (is_distinct and name not in LABEL_NAMES - OTHER_LABEL_NAMES)
     role = "empty" if cells == {""} else "splits" if is_split else "index" if is_index else "labels"
-    if role == "labels" and name in SPLIT_NAMES:
+    if role == "labels" and name in NO_LABEL_NAMES:
         role = f"other values: '{name}'"
     letters = [own and re.sub(r"[0-9'\"]", "", own) for own in (name, *names[2:PIXELS])]
     is_named = name in {*LABEL_NAMES, *INDEX_NAMES, *SPLIT_NAMES} or letters[0] not in letters[1:]

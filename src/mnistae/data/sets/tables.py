@@ -174,12 +174,9 @@ def _of_arrays(found: Found, path: Path, default: str) -> _Parts:
     images = {split: _usable(found, key, path) for (split, role), key in sorted(used.items(), reverse=True) if role == "images"}
     given = {split: _usable(found, key, path) for (split, role), key in used.items() if role == "labels" and split in images}
     lengths = {array.shape[:1] for array in (*images.values(), *given.values())}
-    divisions = {
-        key: csv_file.splits_in(np.asarray(array))
-        for key, array in found.items()
-        if key.lower() in csv_file.SPLIT_NAMES and lengths == {np.shape(array)} and len(images) == 1
-    }
-    division = next((key for key, splits in divisions.items() if splits.any()), None)
+    is_named = any(_parse(key)[0] for key in used.values())
+    divisions = {} if is_named or len(images) > 1 else _divisions(found, lengths)
+    division = next(iter(divisions), None)
     notes += [f"splits from '{division}'"] if division else []
     if unused := [key for key in found if key not in {*used.values(), division}]:
         notes.append(f"not used: {_list(unused)}")
@@ -187,15 +184,27 @@ def _of_arrays(found: Found, path: Path, default: str) -> _Parts:
     return _divided(parts, divisions[division]) if division else parts
 
 
+def _divisions(found: Found, lengths: set[tuple[int, ...]]) -> dict[str, NDArray[np.str_]]:
+    """Return the splits in the arrays of words for splits, by the name of the array, if it is as long as all of `lengths`."""
+    named = {key: np.ravel(array) for key, array in found.items() if key.lower() in csv_file.SPLIT_NAMES}
+    read = {key: csv_file.splits_in(array) for key, array in named.items() if {array.shape} == lengths}
+    return {key: splits for key, splits in read.items() if splits is not None}
+
+
+def _parse(key: str) -> tuple[str | None, str | None]:
+    """Return the word for a split and the word for a role in the name of an array that consists of these."""
+    match = _NAME.fullmatch(re.sub(r"[^a-z0-9]", "", key.lower()))
+    return (match[1] or match[3], match[2]) if match else (None, None)
+
+
 def _by_name(found: Found, default: str) -> Names:
     """Return the arrays named 'x_train', 'trainImages', 'X' or 'test'; of several, the one of the more usual name."""
     ranked = []
     for key in found:
-        match = _NAME.fullmatch(re.sub(r"[^a-z0-9]", "", key.lower()))
-        if match and any(match.groups()):
-            split, role = match[1] or match[3], match[2] or "x"
-            rank = match[2] is None, split is None, list(_ROLES).index(role)
-            ranked.append((rank, (_SPLITS[split] if split else default, _ROLES[role]), key))
+        split, role = _parse(key)
+        if split or role:
+            rank = role is None, split is None, list(_ROLES).index(role or "x")
+            ranked.append((rank, (_SPLITS[split] if split else default, _ROLES[role or "x"]), key))
     used = {place: key for _, place, key in sorted(ranked, reverse=True)}
     return used if any(role == "images" for _, role in used) else {}
 
@@ -210,7 +219,8 @@ def _by_shape(found: Found, path: Path, split: str) -> Names:
         raise DataError(f"{what} in '{path}': {_list(found, contents)}", hint=f"looked for {LOOKED_FOR}")
     [key] = images or found
     count = arrays_io.images_in(shapes.get(key, ()))
-    others = [other for other in shapes if other != key and other.lower() not in csv_file.SPLIT_NAMES]
+    no_labels = {key, *_divisions(found, {(count or 0,)})}
+    others = [other for other in shapes if other not in no_labels and other.lower() not in csv_file.NO_LABEL_NAMES]
     labels_of = [other for other in others if shapes[other][:1] == (count,) and len(shapes[other]) <= 2]
     return {(split, "images"): key} | ({(split, "labels"): labels_of[0]} if len(labels_of) == 1 else {})
 
