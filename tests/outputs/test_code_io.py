@@ -1,7 +1,10 @@
 """Codes as text and arrays."""
 
 import io
+import itertools
 import json
+import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +127,16 @@ def test_codes_of_other_programs_are_read(text: str, note: str) -> None:
         (b"0,125;1,25;10,976\n", [[0.125, 1.25, 10.976]], ["x: commas read as decimal points"]),
         (b"7;8;9,125\n1;2;10,5\n", [[7, 8, 9.125], [1, 2, 10.5]], ["x: commas read as decimal points"]),
         (b"2;2;3\n" * 3 + b"1;2;3,5\n", [[2, 2, 3]] * 3 + [[1, 2, 3.5]], ["x: commas read as decimal points"]),
+        (b"7;8;9,125\n", [[7, 8, 9.125]], ["x: commas read as decimal points"]),
+        *(
+            (b"1,234;2,345;3,456\n" * 4 + last, [[1.234, 2.345, 3.456]] * 4 + [code], ["x: commas read as decimal points"])
+            for last, code in (
+                (b"0,125;1;2\n", [0.125, 1, 2]),
+                (b"1;-0,5;2\n", [1, -0.5, 2]),
+                (b"1;2;3,4560\n", [1, 2, 3.456]),
+                (b"1;2;1234,567\n", [1, 2, 1234.567]),
+            )
+        ),
     ],
 )
 def test_what_a_text_holds(data: bytes, codes: list[list[float]], note: list[str]) -> None:
@@ -259,7 +272,15 @@ BAD = {
     b"1.5,,3\n": "not a number in code 0 in x",
     b"1,5;10,976.271;3\n": r"not a number in code 0 in x: '.\"1,5\", \"10,976\.271\", \"3\".'",
     **dict.fromkeys(
-        (b"10,976;14,303;7\n", b"10,976\t7\t14,303\n", b'"10,976","14,303",7\n', b"10,976;14.5;7\n"),
+        (
+            b"10,976;14,303;7\n",
+            b"10,976\t7\t14,303\n",
+            b'"10,976","14,303",7\n',
+            b"10,976;14.5;7\n",
+            b"1;2;3\n" * 4 + b"14.5;2;3\n10,976;5;6\n",
+            b"10,976;5;6\n" + b"1;2;3\n" * 4 + b"14.5;2;3\n",
+            b"10,976;5;6\n" + b"1;2;3\n" * BLOCK + b"10,976;5;6\n",
+        ),
         "unclear whether commas are decimal points or thousands separators in x: '10,976'",
     ),
     b"1;2;3.5\n" * 4 + b"9,125;5;6\n": "thousands separators in x: '9,125'",
@@ -298,6 +319,7 @@ HINTS = {
     b"0,1.5,2.5,3.5\n": f"{RIGHT_CHECKPOINT}; if only some of the columns are the code, name them c0 to c2 in a header",
     PYTORCH_FILE: "save the codes as CSV, or with np.save(FILE, codes)",
     b"BZh91AY&SY": "unpack it, and give the file in it",
+    b"10,976;14,303;7\n": "write the numbers without thousands separators, and with decimal points or with four decimals",
 }
 
 
@@ -307,6 +329,35 @@ def test_bad_streams_are_refused(data: bytes) -> None:
     with pytest.raises(DataError, match=BAD[data]) as failure:
         read(data)
     assert failure.value.hint == HINTS.get(data, failure.value.hint)
+
+
+class Endless(io.RawIOBase):
+    """A pipe that never ends, and counts the rows that are read."""
+
+    rows = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.rows += 1
+        row = b"9,5;8,5;7,125\n"
+        buffer[: len(row)] = row
+        return len(row)
+
+
+def test_a_table_is_read_by_blocks() -> None:
+    """A block is read from no more rows than its own, and earlier rows take up no memory."""
+    pipe = Endless()
+    blocks = code_io.read(io.BufferedReader(pipe), width=WIDTH, name="x", note=lambda _: None)
+    assert next(blocks).tolist() == [[9.5, 8.5, 7.125]] * BLOCK
+    assert pipe.rows == BLOCK
+    tracemalloc.start()
+    try:
+        assert sum(map(len, itertools.islice(blocks, 8))) == 8 * BLOCK
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_single_number_beside_another() -> None:
@@ -319,7 +370,7 @@ def test_single_number_beside_another() -> None:
 def test_lines_of_json_are_read_by_blocks(line: bytes) -> None:
     """Of a text of any length no more is read than the blocks so far, and the buffers."""
     source, number = io.BytesIO(9 * BLOCK * line), 0
-    for number, block in enumerate(code_io.read(io.BufferedReader(source), width=WIDTH, name="x", note=[].append), 1):
+    for number, block in enumerate(code_io.read(io.BufferedReader(source), width=WIDTH, name="x", note=lambda _: None), 1):
         assert len(block) == BLOCK
         assert source.tell() <= number * BLOCK * len(line) + 4 * io.DEFAULT_BUFFER_SIZE
     assert number == 9
