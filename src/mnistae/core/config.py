@@ -122,11 +122,7 @@ _NUMBERS = (
 )
 """The numbers among the settings: field, name in messages, lowest and highest value, and the hint."""
 
-_CHOICES = (
-    ("optimizer", "optimizer", Optimizer),
-    ("schedule", "schedule", Schedule),
-    ("precision", "--precision", Precision),
-)
+_CHOICES = (("optimizer", "optimizer", Optimizer), ("schedule", "schedule", Schedule), ("precision", "--precision", Precision))
 """The choices among the settings: field, name in messages, and the values."""
 
 
