@@ -94,6 +94,24 @@ def test_folder_of_tables(tmp_path: Path, digits: Digits, names: tuple[str, ...]
     assert [note for note in dataset.notes if "left out" in note] == [f"left out '{name}'" for name in names[2:]]
 
 
+@pytest.mark.parametrize("name", ["train.csv", "train.npz"])
+def test_validation_split_beside_a_test_split(tmp_path: Path, digits: Digits, name: str) -> None:
+    """Where a file has the test split, the validation split that another one has with its training split is left out."""
+    train = labelled(digits, "train")
+    splits = np.array(["train"] * (len(train) - 3) + ["valid"] * 3)
+    header = ",".join(["split", "label", *(f"pixel{k}" for k in range(784))])
+    np.savetxt(tmp_path / "train.csv", np.column_stack([splits, train]), "%s", ",", header=header, comments="")
+    if name == "train.npz":
+        (tmp_path / "train.csv").unlink()
+        np.savez(tmp_path / name, x_train=train[:-3, 1:], y_train=train[:-3, 0], x_val=train[-3:, 1:], y_val=train[-3:, 0])
+    np.savetxt(tmp_path / "test.csv", labelled(digits, "test"), "%d", ",")
+    dataset = resolve.open_dataset(str(tmp_path))
+    assert_is_tiny(dataset, digits | {role: digits[role][:-3] for role in ("train_images", "train_labels")})
+    assert f"'{name}': validation split left out" in dataset.notes
+    (tmp_path / "test.csv").unlink()
+    np.testing.assert_array_equal(resolve.open_dataset(str(tmp_path)).labels(Split.TEST), train[-3:, 0])
+
+
 @pytest.mark.parametrize(
     ("name", "is_refused"),
     [

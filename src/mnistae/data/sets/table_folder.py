@@ -26,10 +26,11 @@ def read(paths: Sequence[Path]) -> Content:
     named = [path for path in paths if mentions(path.name, ignored=tables.VAGUE)]
     named = named or [path for path in paths if not mentions(path.name)] or list(paths)
     others = [path for path in paths if path not in named and mentions(path.name)]
+    of_test = {path for path in named if mentions(path.name, ignored=tables.VAGUE) == {"test"}}
     contents = {}
     for path in named:
         try:
-            contents[path] = tables.read(path)
+            contents[path] = tables.read(path, has_test=bool(of_test - {path}))
         except DataError as error:
             with contextlib.suppress(DataError):
                 if tables.LABELS.search(path.name) and not arrays_io.images_in(tables.labels_in(path).shape):

@@ -74,16 +74,17 @@ VAGUE = frozenset(("val", "valid", "validate", "validation", "dev", "eval", "eva
 _SIZE = re.compile(r"(?<![0-9])[0-9]{1,6}k? ?x ?[0-9]{1,6}")
 
 
-def read(path: Path, split: str | None = None) -> Content:
+def read(path: Path, split: str | None = None, *, has_test: bool = False) -> Content:
     """Return the data set in the file `path`, identified by its content. Raises DataError.
 
-    `split` is that of images whose array's name shows none; by default the name of the file shows it.
+    `split` is that of images whose array's name shows none; by default the name of the file shows it. If `has_test`, another
+    file has the test split, and a validation split beside a training split is left out.
     """
     data, found = _load(path)
     mentioned = mentions(path.name, ignored=VAGUE)
     is_vague = path.name.partition(".")[0].lower() in VAGUE  # such a word counts only if it is the whole name
     split = split or ("test" if mentioned == {"test"} or (is_vague and not mentioned) else "train")
-    parts = _of_arrays(found, path, split) if found else _of_csv(data, path, split)
+    parts = _of_arrays(found, path, split, has_test) if found else _of_csv(data, path, split, has_test)
     if len(parts.images) == 1 and not parts.labels and (beside := members(path)[1:]):
         [split] = parts.images
         parts.labels[split] = labels_in(beside[0])
@@ -136,7 +137,7 @@ def _unpack(data: bytes, path: Path) -> dict[str, bytes]:
         raise DataError(f"cannot read the data set '{path}': {error}", hint=_HINT) from error
 
 
-def _of_csv(data: bytes, path: Path, split: str) -> _Parts:
+def _of_csv(data: bytes, path: Path, split: str, has_test: bool) -> _Parts:
     kind, hint = foreign.identify(data, path)
     if kind not in {None, foreign.GZIP} or not TEXT.fullmatch(path.name):
         raise DataError(f"unsupported data set format: '{path}'" + (f": it is {kind}" if kind else ""), hint=hint or _HINT)
@@ -144,17 +145,18 @@ def _of_csv(data: bytes, path: Path, split: str) -> _Parts:
     if re.search("(?<![a-z])emnist", path.name.lower()):  # its CSV files have the images as its IDX files have them
         pixels, notes = pixels.reshape(-1, SIDE, SIDE).swapaxes(1, 2), (*notes, "images of EMNIST transposed")
     parts = _Parts({split: pixels}, {} if given is None else {split: given}, {}, notes)
-    return parts if splits is None else _divided(parts, splits)
+    return parts if splits is None else _divided(parts, splits, has_test)
 
 
-def _divided(parts: _Parts, splits: NDArray[np.str_]) -> _Parts:
+def _divided(parts: _Parts, splits: NDArray[np.str_], has_test: bool) -> _Parts:
     """Return images and labels, all of one split so far, in the splits (N,) that are given; those in none are left out."""
     notes = list(parts.notes)
     if outside := np.count_nonzero(splits == ""):
         notes.append(f"left out {counted(int(outside), 'image')} that are in no split")
     if "validation" in splits:
-        notes.append(_VALIDATION["test" in splits])
-        splits = np.where(splits == "validation", "" if "test" in splits else "test", splits)
+        has_test = "test" in splits or (has_test and "train" in splits)
+        notes.append(_VALIDATION[has_test])
+        splits = np.where(splits == "validation", "" if has_test else "test", splits)
     names = [split for split in ("train", "test") if split in splits]
     images = {split: array[splits == split] for array in parts.images.values() for split in names}
     labels_of = {split: array[splits == split] for array in parts.labels.values() for split in names}
@@ -162,12 +164,12 @@ def _divided(parts: _Parts, splits: NDArray[np.str_]) -> _Parts:
     return _Parts(images, labels_of, keys, tuple(notes))
 
 
-def _of_arrays(found: Found, path: Path, default: str) -> _Parts:
+def _of_arrays(found: Found, path: Path, default: str, has_test: bool) -> _Parts:
     """Return images and labels by the names of the arrays, or if those are unknown, by the shapes. Raises DataError."""
     used = _by_name(found, default) or _by_shape(found, path, default)
     notes = []
     if ("validation", "images") in used:
-        has_test = ("test", "images") in used
+        has_test = ("test", "images") in used or (has_test and ("train", "images") in used)
         notes.append(_VALIDATION[has_test])
         moved = {role: used.pop(("validation", role)) for role in ("images", "labels") if ("validation", role) in used}
         used |= {} if has_test else {("test", role): key for role, key in moved.items()}
@@ -181,7 +183,7 @@ def _of_arrays(found: Found, path: Path, default: str) -> _Parts:
     if unused := [key for key in found if key not in {*used.values(), division}]:
         notes.append(f"not used: {_list(unused)}")
     parts = _Parts(images, given, used, tuple(notes))
-    return _divided(parts, divisions[division]) if division else parts
+    return _divided(parts, divisions[division], has_test) if division else parts
 
 
 def _divisions(found: Found, lengths: set[tuple[int, ...]]) -> dict[str, NDArray[np.str_]]:
