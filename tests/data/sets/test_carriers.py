@@ -286,6 +286,7 @@ def test_csv(tmp_path: Path, name: str, data: str | bytes, labels: np.ndarray, n
         ("split", [""] * 12, [*range(12)], [], ("column 1 read as empty",)),
         ("set", [0, 1, 2] * 4, [*range(12)], [], ("column 1 read as labels",)),
         ("test", [0, 1, 2] * 4, [*range(12)], [], ("column 1 read as labels",)),
+        (",phase", ["train"] * 12, [*range(12)], [], ("column 1 read as splits", "column 2 read as other values: 'phase'")),
         ("label,test", [0, 1, 2] * 4, [*range(12)], [], ("column 2 read as other values: 'test'",)),
         ("label,is_test", [0, 1, 1] * 4, [*range(12)], [], ("column 2 read as other values: 'is_test'",)),
         ("label", ["train", "test"] * 6, [*range(12)], [], ("column 1 read as labels",)),
@@ -295,7 +296,7 @@ def test_splits_in_a_column(
     tmp_path: Path, header: str, splits: list[object], train: list[int], test: list[int], notes: tuple[str, ...]
 ) -> None:
     """A column of words for splits says which images are in which, unless its name says that it has the labels."""
-    columns = [LABELS, splits] if "," in header else [splits]
+    columns = [splits if header[0] == "," else LABELS, splits] if "," in header else [splits]
     (tmp_path / "train.csv").write_text(text(*columns, ROWS, header=header and f"{header},{HEADER[6:]}"))
     content = tables.read(tmp_path / "train.csv")
     said = "; ".join(content.notes)
@@ -304,7 +305,7 @@ def test_splits_in_a_column(
         assert (f"{split}_images" in content.arrays) == bool(rows)
         if rows:
             np.testing.assert_array_equal(content.arrays[f"{split}_images"], ROWS[rows])
-        if rows and "," in header:
+        if rows and "label," in header:
             np.testing.assert_array_equal(content.arrays[f"{split}_labels"], LABELS[rows])
 
 

@@ -61,6 +61,7 @@ def read(path: Path, *, raw: bool = False) -> Content:
         ("00/00/a 00/01/a 01/00/a", [0, 0, 1], None, (), ["3 images, 2 classes"]),
         ("3/01/a 4/02/a", [3, 4], None, (), ["2 classes"]),
         ("train/000/0/a train/000/7/a", [0, 7], None, (), ["2 classes"]),
+        ("train/apple/01/a train/apple/10/a", [0, 0], None, ("apple",), ["1 class"]),
         ("train/07/00/a train/07/01/a", [7, 7], None, (), ["1 class"]),
         ("01/train/7/a", [7], None, (), ["1 image from '01/train', 1 class"]),
         ("01/train/a", [NO], None, (), ["1 image from '01/train', no labels"]),

@@ -162,6 +162,7 @@ def _choose(roles: dict[int, str], sheet: _Sheet) -> tuple[int | None, tuple[str
         raise DataError(what, hint="add a header in which it is named 'label', or remove the column that is no pixel or label")
     roles |= {place: "labels" for place in found if roles[place] == "index"}
     others = [place for place, role in roles.items() if role == "labels" and place not in found]
+    others += [place for place, role in roles.items() if role == "splits"][1:]
     roles |= {place: "other values" + (f": '{sheet.names[place]}'" if sheet.names[place] else "") for place in others}
     notes = [f"column {place + 1} read as {role}" for place, role in roles.items()] or ["all columns are pixels"]
     return found[0] if found else None, tuple(notes)

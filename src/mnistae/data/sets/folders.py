@@ -150,7 +150,8 @@ def _wrapper(images: Sequence[Folders], *, in_split: bool = False) -> Folders:
     top = next(iter(tops), "")
     if len(tops) != 1 or not nested or _SPLIT.fullmatch(top) or top in DIGITS[0]:
         return ()
-    if in_split and top.lower() not in _CONTAINERS and not any(nested & names and top not in names for names in DIGITS):
+    are_classes = nested & DIGITS[0] or any(nested <= names and top not in names for names in DIGITS)
+    if in_split and top.lower() not in _CONTAINERS and not are_classes:
         return ()
     if any(len(own) == 1 for own in images) and not (_usual(nested) or _mentioned(nested)):
         return ()
