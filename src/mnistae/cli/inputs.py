@@ -172,8 +172,7 @@ def dataset_state(entry: DatasetInfo) -> tuple[str | None, str]:
 
 def open_dataset_of(reporter: Reporter, checkpoint: Checkpoint, source: DatasetOptions) -> Dataset:
     """Return the data set to use with a checkpoint, its images prepared as for the training unless another one is given."""
-    training = checkpoint.metadata.training
-    raw = source.raw or bool(source.dataset is None and training and training.raw)
+    raw = source.raw or (source.dataset is None and checkpoint.is_raw)
     return open_dataset(reporter, dataset_of(checkpoint, source.dataset), raw=raw)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import os
 import shlex
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mnistae.core import paths
+from mnistae.core import paths, records
 from mnistae.core.errors import CheckpointError, LockedError, OutputError, UsageError
 from mnistae.core.files import atomic, permissions
 from mnistae.core.files import read as files
@@ -51,6 +52,16 @@ class Checkpoint:
     def is_builtin(self) -> bool:
         """Whether it is part of the package."""
         return self.path.parent.parent == builtin.FOLDER
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether its data set was read with --raw."""
+        return bool(self.metadata.training and self.metadata.training.raw)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The SHA-256 of its weights."""
+        return records.digest(self.weights)
 
 
 def folder(name: str) -> Path:

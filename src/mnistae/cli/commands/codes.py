@@ -16,7 +16,6 @@ from mnistae.cli.console import Reporter
 from mnistae.cli.groups import IMAGE_HELP, DatasetOptions, NetworkOptions, OutputOptions, output_options
 from mnistae.cli.inputs import Inputs
 from mnistae.cli.results import Destination
-from mnistae.core import records
 from mnistae.core.arrays import Array, to_float
 from mnistae.core.errors import DataError, UsageError
 from mnistae.core.files import atomic
@@ -101,8 +100,9 @@ def _write(job: Inputs, target: Destination, rest: Iterator[Block], split: Split
     first = next(rest)  # finds invalid references before anything is written
     blocks = itertools.chain([first], rest)
     count = None if split is None else job.data.length(split)
-    digest = records.digest(job.checkpoint.weights)
-    facts: dict[str, Any] = {"checkpoint": {**inputs.describe_checkpoint(job.checkpoint), "digest": digest}}
+    facts: dict[str, Any] = {}
+    if job.reporter.as_json:
+        facts["checkpoint"] = {**inputs.describe_checkpoint(job.checkpoint), "digest": job.checkpoint.digest}
     if split is not None:
         facts["dataset"] = job.data.name
     if target.path is None and job.reporter.as_json:
@@ -169,12 +169,12 @@ def _open_codes(codes: str) -> BufferedReader:
 
 def _origin_check(reporter: Reporter, checkpoint: Checkpoint) -> Callable[[Any], None]:
     """Return a function of the `checkpoint` of a document that warns once if its codes were made with another network."""
-    used, is_reported = records.digest(checkpoint.weights), False
+    is_reported = False
 
     def check(made_with: Any) -> None:
         nonlocal is_reported
         digest = made_with.get("digest") if isinstance(made_with, dict) else None
-        if is_reported or not isinstance(digest, str) or digest == used:
+        if is_reported or not isinstance(digest, str) or digest == checkpoint.digest:
             return
         is_reported = True
         other = str(made_with.get("name") or made_with.get("path"))[:200]  # a file outside the store has no name

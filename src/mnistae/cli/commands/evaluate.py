@@ -106,8 +106,8 @@ def _check_common_dataset(checkpoints: Sequence[Checkpoint], source: DatasetOpti
         raise UsageError(
             f"the checkpoints were trained on different data sets: '{first}', '{second}'", hint=f"choose one: --dataset {first}"
         )
-    were_raw = {bool(checkpoint.metadata.training and checkpoint.metadata.training.raw) for checkpoint in checkpoints}
-    if len(were_raw) > 1 and not (source.raw or source.dataset or references[0] in registry.NAMES):
+    are_raw = {checkpoint.is_raw for checkpoint in checkpoints}
+    if len(are_raw) > 1 and not (source.raw or source.dataset or references[0] in registry.NAMES):
         raise UsageError(
             f"the checkpoints were trained on '{references[0]}' with and without --raw",
             hint="give --raw for all of them, or evaluate them one by one",

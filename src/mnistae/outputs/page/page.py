@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistae import __version__
-from mnistae.core import records
 from mnistae.core.arrays import NO_LABEL, Bytes, to_bytes
 from mnistae.core.config import PIXELS, SIDE
 from mnistae.core.text import counted, escape
@@ -63,7 +62,7 @@ def render(content: Content, facts: Sequence[tuple[str, str]]) -> bytes:
         facts=facts,
         accuracy=content.map.accuracy(NEIGHBOURS),
         version=__version__,
-        weights_digest=records.digest(content.checkpoint.weights),
+        weights_digest=content.checkpoint.digest,
         command=train_command(content.checkpoint.name, content.checkpoint.metadata),
         style=Markup(style),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704
