@@ -248,7 +248,7 @@ def test_any_picture_gives_an_image_or_is_refused(picture: Array) -> None:
 
 
 def test_two_digits() -> None:
-    """Two digits close together are read as one, and that is said; strokes one above the other and specks are not digits."""
+    """Two digits close together are read as one, which is reported; strokes one above the other and specks are not digits."""
     one, speck = strokes("one"), np.pad(np.ones((20, 20), np.float32), ((70, 70), (0, 20)))
     pictures = np.hstack([one, one[:, 60:]]), np.vstack([one, one]), np.hstack([one, speck])
     assert [SEVERAL in normalise(picture, name="x")[1] for picture in pictures] == [True, False, False]

@@ -127,7 +127,7 @@ def test_words_beside_numbers(tmp_path: Path, train: np.ndarray, test: str, clas
 
 
 def test_names_of_one_class_beside_numbers(tmp_path: Path) -> None:
-    """Two names of a class are the same label beside a split of numbers, and that is said."""
+    """Two names of a class are the same label beside a split of numbers, and this is reported."""
     np.savez(tmp_path / "a.npz", x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:3], y_test=np.array(["one", "1", "2"]))
     content = tables.read(tmp_path / "a.npz")
     assert content.arrays["test_labels"].tolist() == [1, 1, 2]

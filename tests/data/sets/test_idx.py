@@ -109,7 +109,7 @@ def test_damaged_gzip(data: bytes, reason: str) -> None:
 
 
 def test_binary_values(tmp_path: Path, digits: Digits) -> None:
-    """Files of our own with values 0 and 1 are read as background and ink, and that is said."""
+    """Files of our own with values 0 and 1 are read as background and ink, and this is reported."""
     binary = digits | {role: (digits[role] > 127).astype(np.uint8) for role in ("train_images", "test_images")}
     entry, folder = idx.detect(write_idx(tmp_path / "own", binary)) or pytest.fail("not found")
     content = idx.read(entry, folder)

@@ -165,7 +165,7 @@ def test_user_folder_without_it(own: Path, digits: Digits, tmp_path: Path, monke
 
 @pytest.mark.parametrize("open_", [resolve.open_dataset, resolve.open_local])
 def test_folder_of_the_same_name(own: Path, digits: Digits, open_: Callable[[str], Dataset]) -> None:
-    """A folder of the user's that has the name of a data set is not read for it, and that is said."""
+    """A folder of the user's that has the name of a data set is not read for it, and this is reported."""
     write_idx(Path("mnist"), digits)
     assert open_("mnist").how_found == ("the folder './mnist' is not read; for that, use --dataset ./mnist",)
     assert open_("./mnist").how_found == open_(str(Path("mnist").absolute())).how_found == ()

@@ -120,7 +120,7 @@ def test_validation_split_beside_a_test_split(tmp_path: Path, digits: Digits, na
     ],
 )
 def test_images_beside_a_table(tmp_path: Path, digits: Digits, name: str, *, is_refused: bool) -> None:
-    """A flat folder of images is refused if it also has arrays of a split; other tables are skipped, and that is said."""
+    """A flat folder of images is refused if it also has arrays of a split; other tables are skipped, and this is reported."""
     (tmp_path / "sub").mkdir()
     Image.fromarray(digits["train_images"][0]).save(tmp_path / "a.png")
     if name.endswith("png"):

@@ -30,7 +30,7 @@ MIN_STANDARDISED, MAX_STANDARDISED = 1.5, 10  # highest value; 2.8 for MNIST
 
 @dataclass(frozen=True)
 class Scale:
-    """What the values of an array are divided by, and what is to be said about it."""
+    """What the values of an array are divided by, and the notes about it."""
 
     divisor: int
     notes: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ def dim(high: float, full: int) -> tuple[str, ...]:
 
 
 def stretch_binary(*images: Bytes) -> tuple[str, ...]:
-    """Multiply the bytes of all images of a set by 255, in place, if none is above 1; return what is to be said of them."""
+    """Multiply the bytes of all images of a set by 255, in place, if none is above 1; return the notes about it."""
     top = max((int(rows.max(initial=0)) for rows in images), default=0)
     if top != 1:
         return dim(top, BYTE)

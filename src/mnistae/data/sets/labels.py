@@ -23,7 +23,7 @@ DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "e
 def convert(
     given: Mapping[str, NDArray[Any]], counts: Mapping[str, int], path: Path, sources: Mapping[tuple[str, str], str]
 ) -> tuple[dict[str, Bytes], tuple[str, ...], tuple[str, ...]]:
-    """Return the labels (N,) of each split, the names of the classes if the labels are strings, and what is to be said.
+    """Return the labels (N,) of each split, the names of the classes if the labels are strings, and notes.
 
     `counts` are the numbers of images in `path`, `sources` the names of arrays or files by split and role. What is no class is
     NO_LABEL. Raises DataError if a split has more or fewer labels.
@@ -60,7 +60,7 @@ def convert(
 
 
 def number_classes(splits: Collection[Set[str]]) -> tuple[dict[str, int], tuple[str, ...], list[str]]:
-    """Return the label of each class, the names of all labels unless they are just numbers, and what is to be said.
+    """Return the label of each class, the names of all labels unless they are just numbers, and notes.
 
     `splits` are the names of the classes in each split. A number such as '7' or '07' is its own label, and the words 'zero' to
     'nine' are digits; other names follow in alphabetical order. With more than 255 classes there are no labels.
@@ -72,7 +72,7 @@ def number_classes(splits: Collection[Set[str]]) -> tuple[dict[str, int], tuple[
     others = [name for name in ordered if name not in labels]
     notes = _shared(labels)
     notes += [f"different classes, although another name in the split is the same number: {quoted(apart)}"] if apart else []
-    labels |= {name: number for number, name in enumerate(others, max(labels.values(), default=-1) + 1)}
+    labels |= {name: label for label, name in enumerate(others, max(labels.values(), default=-1) + 1)}
     if max(labels.values(), default=0) >= NO_LABEL:
         return {}, (), []
     words = [name for name in labels if name.lower() in DIGIT_WORDS]

@@ -36,7 +36,7 @@ _ROLES = {
 """The names of splits and roles. Of two arrays of the same role, the one whose name comes first is used."""
 
 _VALIDATION = {True: "validation split left out", False: "validation split used as the test split"}
-"""What is said of a validation split, by whether there is a test split."""
+"""The note on a validation split, by whether there is a test split."""
 
 _NAME = re.compile(f"({'|'.join(_SPLITS)})?({'|'.join(_ROLES)})?({'|'.join(_SPLITS)})?")
 
