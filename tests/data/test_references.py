@@ -115,6 +115,23 @@ def test_past_the_end(digits: Digits, text: str, hint: str) -> None:
     assert (caught.value.message, caught.value.hint) == (f"index out of range: '{text}'", hint)
 
 
+@pytest.mark.parametrize("text", ["5", "train:5", "digit:3", "digit:3/2"])
+def test_a_file_or_folder_that_is_not_read(digits: Digits, text: str) -> None:
+    """An index or a digit wins over a file or a folder of this name; that is noted once, and in the error past the end."""
+    note = "read as an image of the data set, not from the {} './{}'; for that, write ./{}"
+    folder_of(digits, text, "9999/a.png")
+    kind = "folder" if Path(text).is_dir() else "file"
+    pictures = list(load(text, "7", text, digits=digits))
+    said = [picture.notes for picture in pictures if isinstance(picture, InputImage)]
+    assert said == [(note.format(kind, text, text),), (), ()]
+    [picture] = load(f"./{text}", digits=digits)
+    assert isinstance(picture, InputImage)
+    assert picture.notes == ()
+    with pytest.raises(UsageError) as caught:
+        list(load("9999", digits=digits))
+    assert caught.value.hint.endswith(note.format("folder", "9999", "9999"))
+
+
 def test_without_labels(digits: Digits) -> None:
     """Images without labels are had by index; no digit is among them."""
     unlabelled = {**digits, "train_labels": np.full(600, NO_LABEL, np.uint8)}

@@ -64,11 +64,14 @@ class SkippedImage:
 
 
 def parse(text: str) -> ImageRef:
-    """Parse an image reference, without checking that the image exists. Raises UsageError."""
+    """Parse an image reference, without checking that the image exists. Raises UsageError.
+
+    A number is an index although a file or a folder has this name; `load` reports that.
+    """
     if match := OF_DATASET.fullmatch(text):
         number = match[2] or match[4] or "0"
         if len(number) > 18:  # beyond every data set, and int() rejects very long numbers
-            raise UsageError(f"index out of range: '{text}'", hint=f"expected {SYNTAX}")
+            raise UsageError(f"index out of range: '{text}'", hint="; ".join((f"expected {SYNTAX}", *_not_read(text))))
         digit = int(match[3]) if match[3] else None
         return ImageRef(text, Split(match[1] or "train"), int(number), digit)
     if text == STDIN or _looks_like_a_path(text):
@@ -92,11 +95,13 @@ def load(
             open_stdin()
     dataset = open_dataset() if needs_dataset(refs) else None
     indices = {ref: _index(ref, ref.number, dataset) for ref in refs if dataset is not None and ref.number is not None}
+    notes = {ref: _not_read(ref.text) for ref in indices}
     for ref in refs:
         if dataset is not None and ref in indices:
             label = int(dataset.labels(ref.split)[indices[ref]])
             pixels = to_float(dataset.image(ref.split, indices[ref]))
-            yield InputImage(ref.text, pixels, None if label == NO_LABEL else label, class_name=dataset.class_name(label))
+            known = None if label == NO_LABEL else label
+            yield InputImage(ref.text, pixels, known, notes.pop(ref, ()), dataset.class_name(label))
         else:
             yield from _from_files(ref, raw=raw)
 
@@ -138,8 +143,17 @@ def _index(ref: ImageRef, number: int, dataset: Dataset) -> int:
         found = f"{len(indices):,} training images of {what}"
     if number >= len(indices):
         numbers = f" (0 to {len(indices) - 1})" if len(indices) else ""
-        raise UsageError(f"index out of range: '{ref.text}'", hint=f"{dataset.name} has {found}{numbers}")
+        hint = "; ".join((f"{dataset.name} has {found}{numbers}", *_not_read(ref.text)))
+        raise UsageError(f"index out of range: '{ref.text}'", hint=hint)
     return int(indices[number])
+
+
+def _not_read(text: str) -> tuple[str, ...]:
+    """Return the note that an image of the data set is meant, not the file or the folder of this name, if there is one."""
+    if not os.path.exists(text):  # noqa: PTH110 - Path's raises for a name too long
+        return ()
+    kind = "folder" if os.path.isdir(text) else "file"  # noqa: PTH112
+    return (f"read as an image of the data set, not from the {kind} './{text}'; for that, write ./{text}",)
 
 
 def _from_files(ref: ImageRef, *, raw: bool) -> Iterator[InputImage | SkippedImage]:
