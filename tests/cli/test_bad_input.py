@@ -80,7 +80,7 @@ TABLE: list[tuple[str, int, str]] = [
     ("report -o x", 2, "cannot infer the format of 'x': no file extension"),
     ("map tiny --dataset folder.png -f projector -o folder.png", 2, "output would overwrite the input 'folder.png'"),
     ("map -f projector -o -", 2, "-f projector writes a folder"),
-    *((f"evaluate {words}", 2, "a figure needs either") for words in ("-o x.png", "-o x.png --extremes 2 --denoising")),
+    *((f"evaluate {words}", 2, "a figure shows either") for words in ("-o x.png", "-o x.png --extremes 2 --denoising")),
     ("evaluate tiny tiny -o x.png --extremes 2", 2, "--extremes can be drawn for one checkpoint only"),
     ("checkpoints export", 2, "missing option: '--output'"),
     ("checkpoints export -o x.npz -f onnx", 2, "does not match --format onnx"),

@@ -95,7 +95,7 @@ def test_no_store(store: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> N
         store = Path(where, "checkpoints")
     assert runs.run_names() == []
     assert not runs.exists("one")
-    hint = "run 'mnistae train', or 'mnistae checkpoints import FILE'"
+    hint = "start one with 'mnistae train'"
     assert refusal(runs.newest) == (CheckpointError, f"no checkpoints in '{store}' yet", hint)
     assert runs.load(None).is_builtin
     assert refusal(runs.load, "one") == (CheckpointError, "no such checkpoint: 'one'", "available: lab, denoise")

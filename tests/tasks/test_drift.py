@@ -89,6 +89,13 @@ def test_images_of_the_training(images: np.ndarray) -> None:
     assert "darker" in differences(images, drift.measure(255 - images))
 
 
+@pytest.mark.parametrize("count", [3, 6, 7])
+def test_equal_images(count: int) -> None:
+    for value in range(1, 256):
+        found = drift.measure(np.full((count, 784), value, np.uint8))
+        assert (found.darkest, found.background) == pytest.approx((found.mean, found.brightest_background))
+
+
 @pytest.mark.parametrize("values", [(0.1, 0.2, 0.3, 0, 0), (0.2, 0.1, 0.3, 0.2, 0.1), (0.2, 0.1, 1.3, 0, 0), (np.nan,) * 5])
 def test_impossible_statistics(values: tuple[float, ...]) -> None:
     """Statistics that no images can have are refused."""

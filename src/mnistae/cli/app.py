@@ -85,10 +85,10 @@ def _root(
         bool, typer.Option("--version", "-V", callback=_answer, is_eager=True, help="Print the version.")
     ] = False,
     install_completion: Annotated[
-        bool, typer.Option("--install-completion", callback=_answer, help="Complete commands in this shell.")
+        bool, typer.Option("--install-completion", callback=_answer, help="Install completion for this shell.")
     ] = False,
     show_completion: Annotated[
-        bool, typer.Option("--show-completion", callback=_answer, help="Print the script for this shell.")
+        bool, typer.Option("--show-completion", callback=_answer, help="Print the completion script for this shell.")
     ] = False,
 ) -> None:
     """Train, inspect and use a small MNIST autoencoder (MLP, 784-392-8-392-784).

@@ -59,12 +59,12 @@ class DatasetOptions(NetworkOptions):
         typer.Option(
             "--dataset",
             metavar="NAME|PATH",
-            help="Data set that indices refer to (default: the one the checkpoint was trained on).",
+            help="Data set to read images from (default: the one the checkpoint was trained on).",
         ),
     ] = None
     raw: Annotated[
         bool,
-        typer.Option("--raw", help="Skip preprocessing: images must be 28x28, light on dark; a data set is never inverted."),
+        typer.Option("--raw", help="Skip preprocessing: files must be 28x28, light on dark; a data set is never inverted."),
     ] = False
 
 

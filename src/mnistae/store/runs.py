@@ -96,7 +96,7 @@ def newest() -> str:
     """Return the name of the newest run. Raises CheckpointError."""
     runs = run_names()
     if not runs:
-        hint = "run 'mnistae train', or 'mnistae checkpoints import FILE'"
+        hint = "start one with 'mnistae train'"
         raise CheckpointError(f"no checkpoints in '{paths.checkpoints_dir()}' yet", hint=hint)
     return runs[0]
 

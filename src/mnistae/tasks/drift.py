@@ -35,7 +35,10 @@ def brightness(images: Bytes | Array) -> Vector:
 def measure(images: Bytes) -> ImageStats:
     """Return what is kept of the training images (N, 784)."""
     means, backgrounds = brightness(images)
-    return ImageStats(*map(float, (means.mean(), means.min(), means.max(), backgrounds.mean(), backgrounds.max())))
+    lowest, highest, lightest = means.min(), means.max(), backgrounds.max()
+    # the mean of equal values may exceed them by rounding
+    ends = (min(max(means.mean(), lowest), highest), lowest, highest, min(backgrounds.mean(), lightest), lightest)
+    return ImageStats(*map(float, ends))
 
 
 def training_warnings(images: ImageStats) -> list[str]:

@@ -55,7 +55,8 @@ class ImportOptions:
         Bottleneck, typer.Option("--bottleneck-activation", help="Activation of the bottleneck.")
     ] = Bottleneck.RELU
     output_activation: Annotated[
-        Output, typer.Option("--output-activation", help="Activation of the output; tanh is for images from -1 to 1.")
+        Output,
+        typer.Option("--output-activation", help="Activation of the output: tanh for images from -1 to 1; linear is refused."),
     ] = Output.SIGMOID
 
 

@@ -94,7 +94,8 @@ def evaluate(
 
 def _check_figure(parts: Parts, checkpoints: int) -> None:
     if bool(parts.extremes) == parts.denoising:
-        raise UsageError("a figure needs either --extremes or --denoising", hint="add one of them, or name a .csv file with -o")
+        hint = f"{'leave one of them out' if parts.denoising else 'add one of them'}, or name a .csv file with -o"
+        raise UsageError("a figure shows either --extremes or --denoising", hint=hint)
     if parts.extremes and checkpoints > 1:
         raise UsageError("--extremes can be drawn for one checkpoint only", hint="name one, or draw --denoising")
 

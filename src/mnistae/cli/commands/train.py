@@ -74,7 +74,10 @@ class TrainOptions(SizeOptions, RunSettings):
     name: Annotated[str | None, typer.Option("--name", help="Name of the run (default: derived from the settings).")] = None
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Resume the run --name, or start it if it is new; without --name, the newest run."),
+        typer.Option(
+            "--resume",
+            help="Resume the run --name (if it is new and settings are given, start it); without --name, resume the newest run.",
+        ),
     ] = False
     force: Force = False
 

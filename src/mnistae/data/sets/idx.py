@@ -25,7 +25,7 @@ from mnistae.data.sets import registry
 from mnistae.data.sets.dataset import Arrays, Content
 from mnistae.data.sets.registry import MNIST_FILES, ROLES, DatasetInfo
 
-VERIFIED = "verified: the published content (SHA-256)"
+VERIFIED = "verified: matches the published content (SHA-256)"
 """The note on a data set whose content is certain."""
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

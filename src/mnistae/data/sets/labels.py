@@ -55,7 +55,7 @@ def convert(
         is_class = (row >= 0) & (row < NO_LABEL) & (row == np.floor(row))
         found[split][is_class] = row[is_class]
         if count := np.count_nonzero(~is_class):
-            notes.append(f"{count:,} {split} labels left out: not a whole number from 0 to {NO_LABEL - 1}")
+            notes.append(f"{count:,} {split} labels left out: not whole numbers from 0 to {NO_LABEL - 1}")
     return found, classes, tuple(notes)
 
 

@@ -33,6 +33,7 @@ class _Findings:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     coloured: int = 0
     clear: dict[int, Bytes] = field(default_factory=dict)  # transparency (784,) of each image that has some
+    deep: dict[int, decode.Deep] = field(default_factory=dict)  # images of 16 or 32 bits per pixel that are not black
     notes: Counter[str] = field(default_factory=Counter)  # of the decoder
     failures: list[DataError] = field(default_factory=list)
 
@@ -55,13 +56,13 @@ def read(paths: Sequence[str], *, raw: bool = False, progress: Progress = no_pro
     if found.failures:
         first, others = found.failures[0], len(found.failures) - 1
         more = f" (and {others:,} more of {len(paths):,} images)" if others else ""
-        hint = f"{first.hint}; every image of a data set must be readable, so repair or remove it"
+        hint = f"{first.hint}, or remove it: every image of a data set must be readable"
         raise DataError(f"{first.message}{more}", hint=hint)
     notes = _composite(rows, found)
     if found.coloured:
         notes.append(f"converted {counted(found.coloured, 'coloured image')} to grey")
     notes += [f"{note} ({counted(count, 'image')})" for note, count in found.notes.items()]
-    notes += values.stretch_binary(rows)
+    notes += _rescale(rows, found.deep) + list(values.stretch_binary(rows))
     return rows, notes + _prepare(rows, found.sizes, raw=raw)
 
 
@@ -76,7 +77,9 @@ def _read(path: str, index: int, found: _Findings) -> Bytes:
     image = decode.read_grey(data, name=path)
     found.sizes[image.size] += 1
     found.coloured += image.is_coloured
-    found.notes.update(image.notes)
+    found.notes.update(note for note in image.notes if image.deep is None or note not in image.deep.scale.notes)
+    if image.deep and image.deep.high > 0:
+        found.deep[index] = image.deep
     if image.alpha is None or image.alpha.min() == 1:
         return _fitted(image.grey, float(np.median(border(image.grey))))
     found.clear[index] = 255 - _fitted(image.alpha, 0)
@@ -115,6 +118,23 @@ def _composite(rows: Bytes, found: _Findings) -> list[str]:
     if is_dark:
         rows[places] += np.minimum(clear, 255 - rows[places])
     return [f"composited {counted(len(places), 'transparent image')} on {'white' if is_dark else 'black'}"]
+
+
+def _rescale(rows: Bytes, images: dict[int, decode.Deep]) -> list[str]:
+    """Give all images of 16 or 32 bits, integers and floats apart, the scale of the brightest, and return the notes about it.
+
+    A scale never shrinks when more values are measured, so that no image needs to be read again.
+    """
+    notes = []
+    for name, is_float in (("integer", False), ("floating-point", True)):
+        alike = {index: image for index, image in images.items() if image.is_float == is_float}
+        full = max((image.scale.divisor for image in alike.values()), default=0)
+        for index, image in alike.items():
+            rows[index] = np.rint(rows[index] * (image.scale.divisor / full))
+        if alike:
+            low, high = min(image.low for image in alike.values()), max(image.high for image in alike.values())
+            notes.append(f"{name} values from {low:g} to {high:g}, divided by {full} ({counted(len(alike), 'image')})")
+    return notes
 
 
 def _prepare(rows: Bytes, sizes: Counter[tuple[int, int]], *, raw: bool) -> list[str]:

@@ -51,7 +51,7 @@ def open_dataset(reference: str, *, raw: bool = False, progress: Progress = no_p
         if permissions.is_denied(reference):
             hint = permissions.hint(reference, "check the folder's permissions")
             raise DataError(f"cannot read data set '{reference}': Permission denied", hint=hint)
-        raise DataError(f"data set not found: '{reference}'", hint="check the path, or choose another data set with --dataset")
+        raise DataError(f"data set not found: '{reference}'", hint="check the path")
     return _path(Path(reference).absolute(), progress, raw=raw)
 
 
