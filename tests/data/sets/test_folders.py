@@ -172,6 +172,30 @@ def test_binary_values_are_those_of_the_set(tmp_path: Path) -> None:
     assert len(content.notes) == 1
 
 
+@pytest.mark.parametrize(
+    ("dtype", "suffix", "highest", "divisor"),
+    [
+        (np.uint16, "png", [200, 60_000, 0], 65535),
+        (np.uint16, "png", [200, 100, 0], 255),
+        (np.int32, "tif", [1, 200, 60_000], 65535),
+        (np.float32, "tif", [1, 200, 0], 255),
+        (np.float32, "tif", [1, 0.75, 0], 1),
+    ],
+)
+def test_deep_images_have_the_scale_of_the_set(
+    tmp_path: Path, dtype: type, suffix: str, highest: list[float], divisor: int
+) -> None:
+    """Images of 16 and 32 bits are divided by the full scale of the brightest of them, as in one array; 8 bits are apart."""
+    images: list[np.ndarray] = [np.asarray(GREY / 255 * high, dtype) for high in highest]
+    for index, image in enumerate(images):
+        put(tmp_path / f"{index}.{suffix}", saved(Image.fromarray(image), {"png": "PNG", "tif": "TIFF"}[suffix]))
+    put(tmp_path / "9.png", png(GREY))
+    content = read(tmp_path)
+    expected = [np.rint(image.ravel() / divisor * 255) for image in images]
+    np.testing.assert_allclose(content.arrays["train_images"], [*expected, GREY.ravel()], atol=1)
+    assert f", divided by {divisor} ({np.count_nonzero(highest)} images)" in content.notes[1]
+
+
 def test_mixed_sizes(tmp_path: Path) -> None:
     """Beside images of 28x28, which stay as they are, no other is inverted."""
     for index, image in enumerate((255 - GREY, 255 - INK, 255 - INK, SMALL)):

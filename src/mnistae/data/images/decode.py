@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,15 @@ MAX_TINT = 8 / 255
 """The largest difference between the channels of an image that is called grey."""
 
 
+class Deep(NamedTuple):
+    """The range of the values of an image of 16 or 32 bits per pixel, and their scale, which it alone decides."""
+
+    is_float: bool
+    low: float
+    high: float
+    scale: values.Scale
+
+
 @dataclass(frozen=True)
 class GreyImage:
     """An image file as grey and, if it has transparency, opacity, (h, w <= 512) in [0, 1]. `size`: that of the file (w, h)."""
@@ -39,6 +48,7 @@ class GreyImage:
     is_coloured: bool = False
     is_bilevel: bool = False
     notes: tuple[str, ...] = ()
+    deep: Deep | None = None
 
 
 def open_path(path: str) -> io.BufferedReader:
@@ -113,12 +123,14 @@ def _decode(data: bytes, kind: str, name: str) -> GreyImage:
     if not image.mode.startswith(("I", "F")):
         return _channels(image, size, notes)
     pixels = np.asarray(image)
+    low, high = values.extremes(pixels)
     scale = values.Scale(values.WORD)
     if kind == "TIFF" and image.mode in {"I", "F"}:  # numbers of 32 bits, whose range the values have to show
-        scale = values.choose(pixels.dtype, *values.extremes(pixels), name=name)
-    elif 0 < pixels.max() <= values.BYTE:
+        scale = values.choose(pixels.dtype, low, high, name=name)
+    elif 0 < high <= values.BYTE:
         scale = values.Scale(values.BYTE, ("values of 16 bits up to 255, read as 8 bits",))
-    return GreyImage(scale.to_unit(_shrink(pixels)), None, size, notes=notes + scale.notes)
+    deep = Deep(image.mode == "F", low, high, scale)
+    return GreyImage(scale.to_unit(_shrink(pixels)), None, size, notes=notes + scale.notes, deep=deep)
 
 
 def _channels(image: "Image", size: tuple[int, int], notes: tuple[str, ...]) -> GreyImage:

@@ -17,7 +17,7 @@ from mnistae.core.files import atomic
 BLOCK = 512
 """Rows per digest: one image costs reading and hashing 400 KB."""
 
-VERSION = 4
+VERSION = 5
 KEY = "mnistae"
 MAX_HEADER = 2**20
 
