@@ -76,7 +76,7 @@ class TrainOptions(SizeOptions, RunSettings):
         bool,
         typer.Option(
             "--resume",
-            help="Resume the run --name (if it is new and settings are given, start it); without --name, resume the newest run.",
+            help="Resume the run --name (if it is new and settings are given, start it); without --name, the newest run.",
         ),
     ] = False
     force: Force = False
