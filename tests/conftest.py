@@ -63,7 +63,7 @@ TRAIN, TEST = 600, 100
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the tests with random inputs out of the coverage, which makes them slow; skip those of a GPU where there is none."""
+    """Leave random inputs out of the coverage, which slows them; skip the tests that need a GPU where there is none."""
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.no_cover)
