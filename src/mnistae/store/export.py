@@ -42,7 +42,7 @@ def encode(weights: Weights, kind: str, part: Part = Part.WHOLE) -> bytes:
     arrays = {name: np.asarray(weights[name], "<f4", order="C") for name in network.config.shapes()}  # in this order
     if kind == "npz":
         stream = io.BytesIO()
-        np.savez(stream, allow_pickle=False, **arrays)
+        np.savez(stream, **arrays)
         data = stream.getvalue()
         stored = dict(np.load(io.BytesIO(data)))
     else:
