@@ -42,7 +42,7 @@ def encode(weights: Weights, kind: str, part: Part = Part.WHOLE) -> bytes:
     arrays = {name: np.asarray(weights[name], "<f4", order="C") for name in network.config.shapes()}  # in this order
     if kind == "npz":
         stream = io.BytesIO()
-        np.savez(stream, **arrays)
+        np.savez(stream, **arrays)  # type: ignore[arg-type]  # NumPy 2.1 would save allow_pickle as an array
         data = stream.getvalue()
         stored = dict(np.load(io.BytesIO(data)))
     else:
