@@ -193,5 +193,8 @@ def test_our_own_file(tmp_path: Path) -> None:
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert refusal(path) == ("checksum mismatch", "retrain or import it again, or restore a copy")
     steps = {name: np.zeros((), np.float32) for name in arrays()}
-    path.write_bytes(checkpoint_format.encode_state(TrainingState(arrays(), arrays(), arrays(), steps, ()), ours))
+    state = checkpoint_format.encode_state(TrainingState(arrays(), arrays(), arrays(), steps, ()), ours)
+    path.write_bytes(state)
     assert np.array_equal(importer.read(path).weights["fc4.bias"], arrays()["fc4.bias"])
+    path.write_bytes(state[:-1] + bytes([state[-1] ^ 1]))
+    assert refusal(path) == ("checksum mismatch", "retrain or import it again, or restore a copy")

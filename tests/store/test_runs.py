@@ -191,6 +191,9 @@ def test_damage(store: Path) -> None:
     }.items():
         path.write_bytes(change)
         assert verification.verify("one") == f"cannot use checkpoint '{path}': {reason}"
+    path.write_bytes(data)
+    message = f"cannot use checkpoint '{path}': it is a training state, not a model"
+    assert refusal(runs.load, str(path)) == (CheckpointError, message, "give model.safetensors in the same folder")
     path.unlink()
     path.symlink_to("nowhere")
     assert verification.verify("one") == f"cannot use checkpoint '{path}': there is no such file"

@@ -43,6 +43,8 @@ def encode_state(state: TrainingState, metadata: Metadata) -> bytes:
 
 def decode_model(data: bytes) -> tuple[dict[str, Array], Metadata]:
     """Return the verified weights and metadata of a model file. Raises CheckpointError."""
+    if is_state(data):
+        raise CheckpointError("it is a training state, not a model", hint="give model.safetensors in the same folder")
     return _decode(data, with_moments=False)
 
 
@@ -91,6 +93,14 @@ def has_metadata(data: bytes) -> bool:
     """Whether these bytes are a safetensors file that carries our metadata key."""
     try:
         return KEY in _header(data).get("__metadata__", {})
+    except (CheckpointError, RecursionError):
+        return False
+
+
+def is_state(data: bytes) -> bool:
+    """Whether these bytes are a safetensors file that carries moments of Adam."""
+    try:
+        return any(name.endswith(f".{ADAM_STATE[0]}") for name in _header(data))
     except (CheckpointError, RecursionError):
         return False
 

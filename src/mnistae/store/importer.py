@@ -1,6 +1,5 @@
 """Import of weights from PyTorch, safetensors and .npz files."""
 
-import contextlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,13 +50,10 @@ def _own(data: bytes, variant: Variant) -> Imported:
     """Return the weights of a model or of a training state of mnistae."""
     if variant.options:
         raise UsageError(f"{variant.options} does not apply to a checkpoint of mnistae", hint="leave it out")
-    try:
-        return Imported(*checkpoint_format.decode_model(data))
-    except CheckpointError:
-        with contextlib.suppress(CheckpointError):
-            state, metadata = checkpoint_format.decode_state(data)
-            return Imported(state.weights, metadata, ("the training state is left out",))
-        raise
+    if checkpoint_format.is_state(data):
+        state, metadata = checkpoint_format.decode_state(data)
+        return Imported(state.weights, metadata, ("the training state is left out",))
+    return Imported(*checkpoint_format.decode_model(data))
 
 
 def _to_array(name: str, values: Any) -> Array:
