@@ -1,5 +1,6 @@
 """The files of a folder: images by suffix, hidden and system files skipped, others counted, each folder visited once."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,10 @@ def test_limits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that cannot be read is refused, one with too many files before all are listed."""
     with pytest.raises(DataError, match="cannot read folder 'missing': No such file"):
         files.find("missing", recursive=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "walk", lambda *_args, **_options: [("removed", [], [])])
+        with pytest.raises(DataError, match="cannot read folder 'removed': No such file"):
+            files.find(str(folder), recursive=True)
     monkeypatch.setattr(files, "MAX_FILES", 3)
     with pytest.raises(DataError, match="more than 3 files in "):
         files.find(str(folder), recursive=True)

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from typing import NoReturn
 
 from mnistae.core.errors import DataError
 
@@ -29,7 +30,10 @@ def find(folder: str, *, recursive: bool) -> tuple[list[str], str]:
     others: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
     for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
-        stat = os.stat(place)  # noqa: PTH116 - paths are text here, because a Path costs more than reading the entry
+        try:
+            stat = os.stat(place)  # noqa: PTH116 - paths are text here, because a Path costs more than reading the entry
+        except OSError as error:  # it has been removed meanwhile
+            _refuse(error)
         if (stat.st_dev, stat.st_ino) in seen:
             folders.clear()
             continue
@@ -46,7 +50,7 @@ def find(folder: str, *, recursive: bool) -> tuple[list[str], str]:
     return images, ", ".join(skipped)
 
 
-def _refuse(error: OSError) -> None:
+def _refuse(error: OSError) -> NoReturn:
     raise DataError(f"cannot read folder '{error.filename}': {error.strerror}", hint="check its permissions") from error
 
 
