@@ -5,6 +5,7 @@ import functools
 import logging
 import os
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
@@ -15,7 +16,7 @@ from PIL import Image
 
 from mnistae.core.arrays import Array, Bytes
 from mnistae.core.errors import DataError
-from mnistae.data.images import decode, formats, values
+from mnistae.data.images import colours, decode, formats, values
 from tests.support.images import RAMP, exif, five, grey_five, interlaced_png, npy, png, read, saved
 
 CUT = "cropped, scaled to 13x20, centred"
@@ -207,6 +208,14 @@ def test_bad_files(data: bytes, message: str, capfd: pytest.CaptureFixture[str],
     assert caught.value.message == message
     assert caught.value.hint
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_missing_package_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what Pillow raises is the fault of the file."""
+    colours._tree.cache_clear()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
+    with pytest.raises(ImportError):
+        read(saved(five("red", "blue", mode="RGB")))
 
 
 def test_a_picture_that_memory_does_not_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,18 +99,23 @@ def read_stream(
 def read_grey(data: bytes, *, name: str) -> GreyImage:
     """Return the grey values of one image file. Raises DataError."""
     kind = formats.find(data, name=name)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            return _decode(data, kind, name)
-    except DataError:
-        raise
-    # Foreign bytes: damaged ones make Pillow and NumPy raise a dozen kinds of error, MemoryError among them.
-    except Exception as error:
-        raise DataError(f"damaged or truncated image: '{name}' ({kind})", hint="replace it with an undamaged copy") from error
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            image, rgb = _decode(data, kind, name)
+        except DataError:
+            raise
+        # Foreign bytes: damaged ones make Pillow and NumPy raise a dozen kinds of error, MemoryError among them.
+        except Exception as error:
+            hint = "replace it with an undamaged copy"
+            raise DataError(f"damaged or truncated image: '{name}' ({kind})", hint=hint) from error
+        if rgb is None:
+            return image
+        grey, notes = colours.to_grey(rgb, image.grey)
+        return replace(image, grey=grey, notes=image.notes + notes)
 
 
-def _decode(data: bytes, kind: str, name: str) -> GreyImage:
-    """Return the first frame, upright."""
+def _decode(data: bytes, kind: str, name: str) -> tuple[GreyImage, Array | None]:
+    """Return the first frame, upright, and its colours (h, w, 3) if they may be those of a colour map."""
     from PIL import ImageOps
 
     image = formats.open_image(data, kind, name)
@@ -130,24 +135,22 @@ def _decode(data: bytes, kind: str, name: str) -> GreyImage:
     elif 0 < high <= values.BYTE:
         scale = values.Scale(values.BYTE, ("values of 16 bits up to 255, read as 8 bits",))
     deep = Deep(image.mode == "F", low, high, scale)
-    return GreyImage(scale.to_unit(_shrink(pixels)), None, size, notes=notes + scale.notes, deep=deep)
+    return GreyImage(scale.to_unit(_shrink(pixels)), None, size, notes=notes + scale.notes, deep=deep), None
 
 
-def _channels(image: "Image", size: tuple[int, int], notes: tuple[str, ...]) -> GreyImage:
+def _channels(image: "Image", size: tuple[int, int], notes: tuple[str, ...]) -> tuple[GreyImage, Array | None]:
     alpha = None
     if image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = _shrink(np.asarray(image.getchannel("A"))) / np.float32(255)
     grey = _shrink(np.asarray(image.convert("L"))) / np.float32(255)
     if image.mode in {"1", "L"}:
-        return GreyImage(grey, None, size, is_bilevel=image.mode == "1", notes=notes)
+        return GreyImage(grey, None, size, is_bilevel=image.mode == "1", notes=notes), None
     image = image.convert("RGB")
     rgb = np.stack([_shrink(np.asarray(image.getchannel(k))) for k in range(3)], axis=-1) / np.float32(255)
     is_coloured = bool(np.ptp(rgb, axis=-1).max() > MAX_TINT)
-    if is_coloured and (alpha is None or alpha.min() == 1):
-        grey, more_notes = colours.to_grey(rgb, grey)
-        notes += more_notes
-    return GreyImage(grey, alpha, size, is_coloured=is_coloured, notes=notes)
+    is_opaque = alpha is None or alpha.min() == 1
+    return GreyImage(grey, alpha, size, is_coloured=is_coloured, notes=notes), rgb if is_coloured and is_opaque else None
 
 
 def _shrink(image: NDArray[np.integer]) -> Array:
