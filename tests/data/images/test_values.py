@@ -57,6 +57,13 @@ def test_range(array: NDArray[np.generic], expected: NDArray[np.float32], notes:
         assert said == notes
 
 
+def test_range_without_zero() -> None:
+    """The note has the lowest value, also where that is not 0."""
+    array = np.linspace(12, 200, 784, dtype=np.int16).reshape(1, 28, 28)
+    for _, said in (read(npy(array)), arrays_io.from_array(array, name="x"), read(npy(array), stream=Pipe)):
+        assert said == ("array of int16 values from 12 to 200, divided by 255",)
+
+
 def test_first_image_is_not_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dim first image is read like the others from a file; in a pipe, whose end is not known, it is an error."""
     monkeypatch.setattr(arrays_io, "BLOCK", 1)
@@ -64,6 +71,9 @@ def test_first_image_is_not_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(read(later)[0][1:], [(DIGIT // 250) / np.float32(255), UNIT])
     with pytest.raises(DataError, match="values up to 1, then up to 255 from image 2: 'x'"):
         read(later, stream=Pipe)
+    brighter = npy(np.stack([UNIT / 2, UNIT * 200.05 - 0.05]))
+    with pytest.raises(DataError, match=r"values up to 0\.5, then up to 200 from image 1: 'x'"):
+        read(brighter, stream=Pipe)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Arrays of images, from .npy files and from memory: their shapes and values checked, then floats in [0, 1]."""
 
+import math
 from collections.abc import Iterator
 from typing import IO
 
@@ -42,8 +43,8 @@ def read_blocks(stream: IO[bytes], name: str, *, start: bytes = b"") -> Iterator
     n = count_images(shape, dtype, name, limit=MAX_IMAGES)
     size = PIXELS * dtype.itemsize  # of an image
     step = n if is_fortran else BLOCK
-    low, high = _measure(stream, dtype, n * size) if stream.seekable() else (0.0, 0.0)
-    is_said = False
+    low, high = _measure(stream, dtype, n * size) if stream.seekable() else (math.inf, -math.inf)
+    divisor, is_said = 0, False
     for done in range(0, n, step):
         count = min(step, n - done)
         data = stream.read(count * size)
@@ -53,9 +54,10 @@ def read_blocks(stream: IO[bytes], name: str, *, start: bytes = b"") -> Iterator
         block = block.reshape(shape, order="F") if is_fortran else block
         before, (low, high) = high, values.extremes(block, low, high)
         scale = values.choose(dtype, low, high, name=name)
-        if before and values.choose(dtype, low, before, name=name).divisor != scale.divisor:
+        if divisor and divisor != scale.divisor:
             what = f"values up to {before:g}, then up to {high:g} from image {done}: '{name}'"
             raise DataError(what, hint="name the file instead of piping it, so that all values are read first")
+        divisor = scale.divisor if high > 0 else 0
         yield scale.to_unit(block).reshape(count, SIDE, SIDE), n, () if is_said else scale.notes
         is_said = is_said or bool(scale.notes)
 
@@ -89,7 +91,7 @@ def images_in(shape: tuple[int, ...]) -> int:
 
 def _measure(stream: IO[bytes], dtype: np.dtype, size: int) -> tuple[float, float]:
     """Return the extremes of the next `size` bytes of a stream, or of those up to its end, and seek back."""
-    at, extremes = stream.tell(), (0.0, 0.0)
+    at, extremes = stream.tell(), (math.inf, -math.inf)
     for done in range(0, size, CHUNK):
         data = stream.read(min(size - done, CHUNK))
         extremes = values.extremes(np.frombuffer(data, dtype, count=len(data) // dtype.itemsize), *extremes)
