@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -56,26 +56,45 @@ def test_partial_user_folder(own: Path, tiny: Path, mirror: Mirror, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("content", "error", "fetched"), [(None, "downloads are disabled", FILES[2:3]), (b"damaged", "is damaged", FILES)]
+    ("name", "content", "error", "is_fetched"),
+    [
+        (f"{FILES[2]}.gz", None, "downloads are disabled", True),
+        (f"{FILES[2]}.gz", b"damaged", "is damaged", True),
+        (FILES[2].replace("-idx", ".idx"), b"damaged", "is damaged", False),
+        (f"{FILES[2]}/{FILES[2]}", b"damaged", "is damaged", False),
+    ],
 )
 def test_unusable_download(
     own: Path,
     mirror: Mirror,
     digits: Digits,
     monkeypatch: pytest.MonkeyPatch,
+    name: str,
     content: bytes | None,
     error: str,
-    fetched: Sequence[str],
+    *,
+    is_fetched: bool,
 ) -> None:
-    """An incomplete download is completed, a damaged one fetched again; offline both are errors."""
-    path = own / f"{FILES[2]}.gz"
+    """An incomplete download is completed, a damaged file replaced; offline or without a mirror both are errors; all stay."""
+    path = own / name
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(content) if content else path.unlink()
+    before = {path: path.read_bytes() for path in own.rglob("*ubyte*") if path.is_file()}
     monkeypatch.setenv("MNISTAE_OFFLINE", "1")
     with pytest.raises(DataError, match=error):
         resolve.open_dataset("mnist").length(Split.TRAIN)
     monkeypatch.setenv("MNISTAE_OFFLINE", "0")
+    if is_fetched:
+        mirror.behaviour = "404"
+        with pytest.raises(DataError, match=f"{error}.*; cannot download" if content else "^cannot download"):
+            resolve.open_dataset("mnist")
+        mirror.behaviour = "good"
+        mirror.requests.clear()
+    assert {path: path.read_bytes() for path in own.rglob("*ubyte*") if path.is_file()} == before
     assert_is_tiny(resolve.open_dataset("mnist"), digits)
-    assert mirror.requests == [f"/{name}.gz" for name in fetched]
+    assert mirror.requests == [f"/{FILES[2]}.gz"] * is_fetched
+    after = {path: path.read_bytes() for path in own.rglob("*ubyte*") if path.is_file()}
+    assert before.items() - after.items() == ({(path, content)} if content else set())
 
 
 def test_not_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPMessage
 from pathlib import Path
@@ -67,18 +67,18 @@ class FinalError(FetchError):
     """A failure that a retry would not change."""
 
 
-def fetch(entry: DatasetInfo, folder: Path, progress: Progress) -> None:
-    """Download and verify each file of the entry that `folder` lacks. Raises DataError, OutputError."""
+def fetch(entry: DatasetInfo, folder: Path, progress: Progress, *, damaged: Sequence[str] = ()) -> None:
+    """Download and verify each file of the entry that `folder` lacks or that is `damaged`. Raises DataError, OutputError."""
     if paths.is_offline():
         message = f"data set '{entry.name}' is not installed and downloads are disabled (MNISTAE_OFFLINE)"
         raise DataError(message, hint=f"unset MNISTAE_OFFLINE, {_MANUAL_HINT}")
-    if not (missing := idx.missing(folder, entry.files)):
+    if not (names := [*damaged, *idx.missing(folder, entry.files)]):
         return
     sums = {} if entry.sha256 else registry.archive_sums(entry)
     own = variable("MNISTAE_MIRROR")
     mirrors = (urls.mirror_base(own),) if own else entry.mirrors
     if EMNIST_ARCHIVE not in sums:
-        for name in missing:
+        for name in names:
             addresses = tuple(f"{mirror}{name}.gz" for mirror in mirrors)
             archive = Archive(f"{name}.gz", addresses, content_sha256=entry.sha256.get(name), md5=sums.get(f"{name}.gz"))
             fetch_archive(archive, folder, progress=progress)
@@ -87,13 +87,14 @@ def fetch(entry: DatasetInfo, folder: Path, progress: Progress) -> None:
     archive = Archive(EMNIST_ARCHIVE, addresses, max_bytes=2**30, md5=sums[EMNIST_ARCHIVE])
     limits = Limits(deadline=3600)
     with download_lock(folder / entry.name, limits.deadline):
-        if not idx.missing(folder, entry.files):  # another process has fetched them meanwhile
+        if not damaged and not idx.missing(folder, entry.files):  # another process has fetched them meanwhile
             return
         path = fetch_archive(archive, folder, progress=progress, limits=limits)
         try:
-            unpack_zip(path, {f"gzip/{name}.gz": f"{name}.gz" for name in entry.files}, folder, max_bytes=entry.max_content)
+            unpack_zip(path, {f"gzip/{name}.gz": f"{name}.gz" for name in names}, folder, max_bytes=entry.max_content)
         except DataError:
-            if idx.missing(folder, entry.files):  # else, where locks do not work, another process has unpacked and removed it
+            # else, where locks do not work, another process has unpacked and removed it
+            if damaged or idx.missing(folder, entry.files):
                 raise
         path.unlink(missing_ok=True)
 

@@ -168,28 +168,42 @@ def read(entry: DatasetInfo, folder: Path, *, hint: str = "replace it with a com
     arrays: Arrays = {}
     sums: list[str] = []
     for role, name in zip(ROLES, entry.files, strict=True):
-        path = find(folder, name)
-        if path is None:
-            raise DataError(f"data file not found: '{folder / name}'", hint=f"run 'mnistae datasets fetch {entry.name}'")
-        try:
-            content, kind = _verified(entry, path, name, hint)
-            sums.append(kind)
-            if role.endswith("labels"):
-                count = len(entry.classes) or (10 if entry.torchvision else NO_LABEL)
-                arrays[role] = parse_labels(content, count=count)
-            else:
-                images = parse_images(content)
-                arrays[role] = flatten(images.transpose(0, 2, 1) if entry.transposed else images)
-        except OtherArrayError as error:
-            raise DataError(f"cannot use '{path}': {error}", hint=hint if entry.torchvision else _LIKE_MNIST) from error
-        except IdxError as error:
-            raise DataError(f"'{path}' is damaged: {error}", hint=hint) from error
+        arrays[role], kind = _array(entry, folder, role, name, hint)
+        sums.append(kind)
     for split in ("train", "test"):
         images_count, labels_count = len(arrays[f"{split}_images"]), len(arrays[f"{split}_labels"])
         if images_count != labels_count:
             raise DataError(f"{images_count} {split} images but {labels_count} labels in '{folder}'", hint=hint)
     notes = (_certainty(entry, sums), *values.stretch_binary(arrays["train_images"], arrays["test_images"]))
     return Content(arrays, entry.classes, notes)
+
+
+def damaged(entry: DatasetInfo, folder: Path) -> list[str]:
+    """Return the names of those of an entry's four files that cannot be used."""
+    names = []
+    for role, name in zip(ROLES, entry.files, strict=True):
+        try:
+            _array(entry, folder, role, name, "")
+        except DataError:
+            names.append(name)
+    return names
+
+
+def _array(entry: DatasetInfo, folder: Path, role: str, name: str, hint: str) -> tuple[Bytes, str]:
+    """Return the images (N, 784) or labels (N,) in one file, and which published sum it has, if any. Raises DataError."""
+    path = find(folder, name)
+    if path is None:
+        raise DataError(f"data file not found: '{folder / name}'", hint=f"run 'mnistae datasets fetch {entry.name}'")
+    try:
+        content, kind = _verified(entry, path, name, hint)
+        if role.endswith("labels"):
+            return parse_labels(content, count=len(entry.classes) or (10 if entry.torchvision else NO_LABEL)), kind
+        images = parse_images(content)
+        return flatten(images.transpose(0, 2, 1) if entry.transposed else images), kind
+    except OtherArrayError as error:
+        raise DataError(f"cannot use '{path}': {error}", hint=hint if entry.torchvision else _LIKE_MNIST) from error
+    except IdxError as error:
+        raise DataError(f"'{path}' is damaged: {error}", hint=hint) from error
 
 
 def _verified(entry: DatasetInfo, path: Path, name: str, hint: str) -> tuple[bytes, str]:

@@ -138,23 +138,28 @@ def download_dir(entry: DatasetInfo) -> Path:
 
 
 def _named(entry: DatasetInfo, progress: Progress) -> Dataset:
+    own, damaged, problems = download_dir(entry), list[str](), list[str]()
     if place := find(entry):
         dataset = _installed(entry, place)
-        if place != download_dir(entry) or paths.is_offline():
+        if place != own or paths.is_offline():
             return dataset
-        with contextlib.suppress(DataError):
+        try:
             if dataset.digest:
                 return dataset
-        for name in entry.files:  # delete the damaged download and fetch it again
-            (place / name).unlink(missing_ok=True)
-            (place / f"{name}.gz").unlink(missing_ok=True)
+        except DataError as error:  # fetch the damaged files again; those of unequal lengths are compared with the archives
+            damaged, problems = idx.damaged(entry, own) or [*entry.files], [error.message]
+    old = [(path, name) for name in damaged if (path := idx.find(own, name))]
     from mnistae.data.sets import download  # imports the network modules, which most commands do not need
 
     try:
-        download.fetch(entry, download_dir(entry), progress)
-        return _installed(entry, download_dir(entry))
+        download.fetch(entry, own, progress, damaged=damaged)
+        for path, name in old:
+            with contextlib.suppress(OSError):
+                if not path.samefile(own / f"{name}.gz"):
+                    path.unlink()
+        return _installed(entry, own)
     except DataError as error:
-        raise DataError("; ".join((error.message, *_not_in_user_dir(entry))), hint=error.hint) from error
+        raise DataError("; ".join((*problems, error.message, *_not_in_user_dir(entry))), hint=error.hint) from error
 
 
 def _installed(entry: DatasetInfo, place: Path, *, is_named: bool = True) -> Dataset:
