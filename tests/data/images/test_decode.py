@@ -245,6 +245,7 @@ def test_what_is_no_ordinary_file_is_refused_at_once(
     with pytest.raises(DataError) as caught, decode.open_path(str(path)) as stream:
         list(decode.read_stream(stream, name=str(path)))
     assert caught.value.message == f"{message}'{path}'{reason}"
+    assert (caught.value.hint == "give '-' instead, and pipe the image in") == ("regular" in reason)
 
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"

@@ -14,6 +14,9 @@ from mnistae.core.errors import MnistaeError
 DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, OSError, RuntimeError, ValueError)
 """What zipfile raises, or lets through, on foreign bytes."""
 
+NOT_REGULAR = "it is not a regular file"
+"""The reason for a pipe, a socket or a device."""
+
 _CHUNK = 2**20
 
 MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
@@ -66,7 +69,7 @@ def open_regular(path: Path) -> io.BufferedReader:
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file
     file.close()
-    raise UnreadableError("it is not a regular file")
+    raise UnreadableError(NOT_REGULAR)
 
 
 def read_or_raise(path: Path, *, limit: int, family: type[MnistaeError], what: str, hint: str) -> bytes:

@@ -60,6 +60,8 @@ def open_path(path: str) -> io.BufferedReader:
             hint = "give an existing file, or an image of the data set, such as test:0"
             raise DataError(f"no such image: '{path}'", hint="download it first" if "://" in path else hint) from error
         hint = permissions.hint(path, GIVE_AN_IMAGE) if permissions.is_denied(path) else GIVE_AN_IMAGE
+        if str(error) == files.NOT_REGULAR:
+            hint = "give '-' instead, and pipe the image in"
         raise DataError(f"cannot read '{path}': {error}", hint=hint) from error
 
 
