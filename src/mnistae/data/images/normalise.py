@@ -47,24 +47,28 @@ def normalise(grey: Array, *, name: str, is_bilevel: bool = False) -> tuple[Arra
         grey = small if has_blocks else grey  # a 28x28 image whose pixels were repeated
     notes: tuple[str, ...] = ()
     if grey.shape == (SIDE, SIDE):
-        for image, note in () if is_bilevel else ((grey, UNCHANGED), (1 - grey, INVERTED)):
-            if not mismatch(image):
-                return image, (note, NO_SHADES) if np.unique(image).size == 2 else (note,)
-        notes = (f"{SIDE}x{SIDE}, but {NO_SHADES if is_bilevel else mismatch(grey)} (--raw uses it as is)",)
+        difference = NO_SHADES if is_bilevel else mismatch(grey)
+        shades = (NO_SHADES,) if np.unique(grey).size == 2 else ()
+        if not difference:
+            return grey, (UNCHANGED, *shades)
+        if not is_bilevel and not mismatch(1 - grey):
+            return 1 - grey, (INVERTED, *shades)
+        notes = (f"{SIDE}x{SIDE}, but {difference} (--raw uses it as is)",)
     digit, more_notes = _ink(grey)
-    notes += more_notes
-    are_several = digit.any() and _are_several(digit)
-    if digit.any():
-        notes += (SEVERAL,) if are_several else ()
-        ink = _sharpened(digit[bounds(digit > 0.1)])
-        reach = _missing_width(ink)
-        if reach > 0:
-            ink = _dilate(np.pad(ink, reach), reach)
-            notes += (THICKENED,)
-        digit = _scaled(ink)
+    hint = "give one digit, clearly lighter or darker than its background; crop the photo if the digit is small"
+    no_digit = DataError(f"no digit found in '{name}'", hint=hint)
+    if not digit.any():
+        raise no_digit
+    are_several = _are_several(digit)
+    notes += more_notes + ((SEVERAL,) if are_several else ())
+    ink = _sharpened(digit[bounds(digit > 0.1)])
+    reach = _missing_width(ink)
+    if reach > 0:
+        ink = _dilate(np.pad(ink, reach), reach)
+        notes += (THICKENED,)
+    digit = _scaled(ink)
     if digit.sum() < BOX / 2:  # less than half a hairline
-        hint = "give one digit, clearly lighter or darker than its background; crop the photo if the digit is small"
-        raise DataError(f"no digit found in '{name}'", hint=hint)
+        raise no_digit
     h, w = digit.shape
     if w > (1.5 if are_several else MAX_WIDTH) * h:
         message = f"not one digit: '{name}', what it shows is {w / h:.1f} times as wide as high"
