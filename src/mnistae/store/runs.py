@@ -121,7 +121,7 @@ def is_path(reference: str) -> bool:
 
 
 def load(reference: str | None) -> Checkpoint:
-    """Return the verified checkpoint that `reference` means; None means the newest. Raises CheckpointError."""
+    """Return the verified checkpoint that `reference` means; None means the newest. Raises CheckpointError, UsageError."""
     if reference == "":
         raise UsageError("empty checkpoint name", hint="leave out -c and MNISTAE_CHECKPOINT to use the newest run")
     path = model_path(reference)
@@ -136,7 +136,7 @@ def load(reference: str | None) -> Checkpoint:
 
 
 def load_state(name: str) -> tuple[TrainingState, Metadata]:
-    """Return the verified training state of a run. Raises CheckpointError."""
+    """Return the verified training state of a run. Raises CheckpointError, UsageError."""
     path = folder(name) / STATE
     # a model without a state: a run that is being replaced has its state first
     is_imported = files.is_missing(path) and not files.is_missing(folder(name) / MODEL)
@@ -147,7 +147,7 @@ def load_state(name: str) -> tuple[TrainingState, Metadata]:
 
 
 def check_exists(name: str) -> None:
-    """Raise CheckpointError if the store holds no run of this name."""
+    """Raise CheckpointError if the store holds no run of this name, UsageError if the name is invalid."""
     if is_builtin(name):
         raise CheckpointError(f"'{name}' is built in and cannot be removed", hint="run 'mnistae checkpoints list' for the runs")
     if not exists(name):
@@ -189,7 +189,7 @@ def save_model(name: str, weights: Weights, metadata: Metadata) -> Path:
 
 
 def remove(name: str) -> None:
-    """Remove a run: its folder is renamed, then deleted. Raises CheckpointError, LockedError, OutputError."""
+    """Remove a run: its folder is renamed, then deleted. Raises CheckpointError, LockedError, OutputError, UsageError."""
     home = folder(name)
     check_exists(name)
     with lock(name):

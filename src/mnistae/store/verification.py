@@ -15,7 +15,7 @@ NO_MODEL = "no model"
 def verify(name: str) -> str | None:
     """Return what is wrong with the files of a run or a built-in checkpoint, or None.
 
-    Raises CheckpointError only if there is no such checkpoint, or no longer.
+    Raises CheckpointError only if there is no such checkpoint, or no longer, and UsageError for an invalid name.
     """
     check = (lambda _name: None) if runs.is_builtin(name) else runs.check_exists
     check(name)
