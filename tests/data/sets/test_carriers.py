@@ -43,6 +43,10 @@ def check(path: Path, labels: np.ndarray = LABELS, *, split: str = "train", note
             LABELS,
             ("12 images from 'X'", "not used: 'images', 'mean'"),
         ),
+        *(
+            ({train: IMAGES, test: IMAGES[:2]}, NONE, (f"train: 12 images from '{train}'", f"test: 2 images from '{test}'"))
+            for train, test in (("x_trainval", "x_test"), ("x_trn", "tst_x"), ("trainval", "x_evaluation"))
+        ),
         ({"x_train": IMAGES, "x": IMAGES[:2], "other": LABELS}, NONE, ("not used: 'x', 'other'",)),
         ({"arr_0": IMAGES}, NONE, ("train: 12 images from 'arr_0', no labels",)),
         ({"arr_0": LABELS, "arr_1": IMAGES}, LABELS, ("12 images from 'arr_1', labels from 'arr_0'",)),

@@ -17,28 +17,24 @@ from mnistae.core.files import read as files
 from mnistae.core.text import counted
 from mnistae.data.images import arrays_io, values
 from mnistae.data.sets import csv_file, foreign, labels
-from mnistae.data.sets.dataset import Arrays, Content, mentions
+from mnistae.data.sets.dataset import SPLIT_WORDS, Arrays, Content, mentions
 
 MAX_FILE = 2**30
 MAX_IMAGES = MAX_FILE // PIXELS
 MAX_NAMES = 6  # in a message
 MAX_MEMBERS = 1000
 
-_SPLITS = {
-    **dict.fromkeys(("training", "train", "trn"), "train"),
-    **dict.fromkeys(("testing", "test", "t10k", "eval"), "test"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-}
 _ROLES = {
     **dict.fromkeys(("x", "images", "imgs", "image", "img", "data", "features", "pixels", "inputs"), "images"),
     **dict.fromkeys(("y", "labels", "label", "targets", "target", "class"), "labels"),
 }
-"""The names of splits and roles. Of two arrays of the same role, the one whose name comes first is used."""
+"""The names of roles. Of two arrays of the same role, the one whose name comes first is used."""
 
 _VALIDATION = {True: "validation split left out", False: "validation split used as the test split"}
 """The note on a validation split, by whether there is a test split."""
 
-_NAME = re.compile(f"({'|'.join(_SPLITS)})?({'|'.join(_ROLES)})?({'|'.join(_SPLITS)})?")
+_ROLE = f"(?P<role>{'|'.join(_ROLES)})"
+_SPLIT_FIRST, _ROLE_FIRST = re.compile(f"{SPLIT_WORDS}?{_ROLE}?"), re.compile(_ROLE + SPLIT_WORDS)
 
 LOOKED_FOR = "x_train, y_train, x_test and y_test, or images and labels"
 
@@ -194,9 +190,12 @@ def _divisions(found: Found, lengths: set[tuple[int, ...]]) -> dict[str, NDArray
 
 
 def _parse(key: str) -> tuple[str | None, str | None]:
-    """Return the word for a split and the word for a role in the name of an array that consists of these."""
-    match = _NAME.fullmatch(re.sub(r"[^a-z0-9]", "", key.lower()))
-    return (match[1] or match[3], match[2]) if match else (None, None)
+    """Return the split and the word for a role in the name of an array that consists of words for these."""
+    name = re.sub(r"[^a-z0-9]", "", key.lower())
+    match = _SPLIT_FIRST.fullmatch(name) or _ROLE_FIRST.fullmatch(name)
+    words = {group: word for group, word in match.groupdict().items() if word} if match else {}
+    role = words.pop("role", None)
+    return next(iter(words), None), role
 
 
 def _by_name(found: Found, default: str) -> Names:
@@ -206,7 +205,7 @@ def _by_name(found: Found, default: str) -> Names:
         split, role = _parse(key)
         if split or role:
             rank = role is None, split is None, list(_ROLES).index(role or "x")
-            ranked.append((rank, (_SPLITS[split] if split else default, _ROLES[role or "x"]), key))
+            ranked.append((rank, (split or default, _ROLES[role or "x"]), key))
     used = {place: key for _, place, key in sorted(ranked, reverse=True)}
     return used if any(role == "images" for _, role in used) else {}
 
