@@ -271,6 +271,19 @@ def test_csv(tmp_path: Path, name: str, data: str | bytes, labels: np.ndarray, n
     check(path, labels, split="test" if "test" in name else "train", notes=(note,))
 
 
+def test_texts_of_labels(tmp_path: Path) -> None:
+    """A comma in a text stays where numbers have decimal commas; labels too long to be compared are refused."""
+    path = tmp_path / "a.csv"
+    pixels = np.char.replace((ROWS / 255).astype(str), ".", ",")
+    path.write_text(text(["shoe, low", "shoe. low", "5,0"] * 4, pixels, separator=";"))
+    assert check(path, np.array([1, 2, 0] * 4)) == ("5.0", "shoe, low", "shoe. low")
+    path.write_text(text(["a" * 127, "b" * 127] * 6, ROWS))
+    check(path, np.array([0, 1] * 6))
+    path.write_text(text(["a", "b" * 127 + "c", "b" * 127 + "d"] * 4, ROWS))
+    with pytest.raises(DataError, match="line 2: a label has 128 characters or more"):
+        tables.read(path)
+
+
 @pytest.mark.parametrize(
     ("header", "splits", "train", "test", "notes"),
     [

@@ -69,7 +69,8 @@ class _Sheet:
 
     def load(self, rows: Sequence[Line], dtype: Any, columns: Sequence[int]) -> NDArray[Any]:
         """Return columns of rows as an array. Raises DataError."""
-        texts = [_pointed(text, self.separator) for _, text in rows]
+        has_commas = self.separator != "," and dtype is np.float32  # decimal commas; those in labels may mean something else
+        texts = [text.replace(",", ".") if has_commas else text for _, text in rows]
         try:
             return np.loadtxt(texts, dtype, None, self.separator, ndmin=2, usecols=columns, quotechar='"')
         except ValueError as error:
@@ -93,9 +94,12 @@ def read(data: bytes, path: Path) -> tuple[NDArray[Any], NDArray[np.str_] | None
     sheet = _sheet(data, path)
     extra = len(sheet.names) - PIXELS
     outer: dict[int, NDArray[np.str_]] = {}
+    cut: dict[int, NDArray[np.bool_]] = {}
     if places := [*range(extra), *range(PIXELS, PIXELS + extra)]:
-        cells = np.char.strip(sheet.load(sheet.rows, f"U{MAX_CELL}", places), " \"'")
-        outer = dict(zip(places, cells.T, strict=True))
+        cells = sheet.load(sheet.rows, f"U{MAX_CELL}", places)
+        cut = dict(zip(places, (np.char.str_len(cells) == MAX_CELL).T, strict=True))
+        texts = [_pointed(cell, sheet.separator) for cell in np.char.strip(cells, " \"'").flat]
+        outer = dict(zip(places, np.reshape(texts, cells.shape).T, strict=True))
     judged = {place: _judge(place, column, sheet.names) for place, column in outer.items()}
     modes = {place: Counter(column.tolist()).most_common(1)[0][1] for place, column in outer.items()}
 
@@ -114,6 +118,8 @@ def read(data: bytes, path: Path) -> tuple[NDArray[Any], NDArray[np.str_] | None
         raise DataError(what, hint="move it before or after them")
     roles = {place: role for place, (_, role) in judged.items() if place not in columns}
     place, notes = _choose(roles, sheet)
+    if place is not None and cut[place].any():
+        raise sheet.fault(sheet.rows[int(cut[place].argmax())][0], f"a label has {MAX_CELL} characters or more")
     ordered, order = _in_order(columns, sheet.names)
     splits = next((splits_in(outer[place]) for place, role in roles.items() if role == "splits"), None)
     return sheet.pixels(ordered), None if place is None else outer[place], splits, notes + order
@@ -171,7 +177,7 @@ def _choose(roles: dict[int, str], sheet: _Sheet) -> tuple[int | None, tuple[str
 def read_labels(data: bytes, path: Path) -> NDArray[np.str_]:
     """Return the labels in a CSV file of one column, or of an index and one; a header is optional. Raises DataError."""
     lines, separator = _lines(data, path)
-    rows = [[cell.strip("\"'") for cell in _cells(_pointed(text, separator), separator)] for _, text in lines]
+    rows = [[_pointed(cell.strip("\"'"), separator) for cell in _cells(text, separator)] for _, text in lines]
     is_first = rows[0][0].lower() in LABEL_NAMES and rows[0][-1].lower() not in LABEL_NAMES
     label, index = (0, -1) if is_first else (-1, 0)
     if {len(row) for row in rows} not in ({1}, {2}) or (len(rows[0]) == 2 and len({row[index] for row in rows}) < len(rows)):
@@ -183,7 +189,7 @@ def read_labels(data: bytes, path: Path) -> NDArray[np.str_]:
 
 def _sheet(data: bytes, path: Path) -> _Sheet:
     lines, separator = _lines(data, path)
-    head = [_cells(_pointed(text, separator), separator) for _, text in lines[:HEAD]]
+    head = [[_pointed(cell, separator) for cell in _cells(text, separator)] for _, text in lines[:HEAD]]
     start = next((k for k, cells in enumerate(head) if len(cells) >= PIXELS), 0)
     first, second = (*head[start:], ["0"] * len(head[start]))[:2]
     width = len(second)
@@ -229,9 +235,10 @@ def _lines(data: bytes, path: Path) -> tuple[list[Line], str]:
     return lines, separator
 
 
-def _pointed(text: str, separator: str) -> str:
-    """Return a line with decimal points in place of decimal commas."""
-    return text if separator == "," else text.replace(",", ".")
+def _pointed(cell: str, separator: str) -> str:
+    """Return a number with a decimal point in place of a decimal comma; a text keeps its commas."""
+    pointed = cell if separator == "," else cell.replace(",", ".")
+    return pointed if is_number(pointed) else cell
 
 
 def _texts(file: io.BytesIO | gzip.GzipFile, encoding: str, path: Path) -> Iterator[Line]:
