@@ -272,11 +272,13 @@ def test_csv(tmp_path: Path, name: str, data: str | bytes, labels: np.ndarray, n
 
 
 def test_texts_of_labels(tmp_path: Path) -> None:
-    """A comma in a text stays where numbers have decimal commas; labels too long to be compared are refused."""
+    """Texts that look like numbers stay texts, and their commas stay; labels too long to be compared are refused."""
     path = tmp_path / "a.csv"
     pixels = np.char.replace((ROWS / 255).astype(str), ".", ",")
     path.write_text(text(["shoe, low", "shoe. low", "5,0"] * 4, pixels, separator=";"))
     assert check(path, np.array([1, 2, 0] * 4)) == ("5.0", "shoe, low", "shoe. low")
+    path.write_text(text(["--nan", "- nan", "one"] * 4, ROWS))
+    assert check(path, np.array([3, 2, 1] * 4))[2:] == ("- nan", "--nan")
     path.write_text(text(["a" * 127, "b" * 127] * 6, ROWS))
     check(path, np.array([0, 1] * 6))
     path.write_text(text(["a", "b" * 127 + "c", "b" * 127 + "d"] * 4, ROWS))

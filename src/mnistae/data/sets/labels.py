@@ -125,8 +125,8 @@ def _flat(array: NDArray[Any], split: str, count: int, notes: list[str]) -> NDAr
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number, or 'nan' in any spelling."""
-    return not math.isnan(number(text)) or text.strip(" +-").lower() == "nan"
+    """Whether a text is a number, or 'nan' in any spelling that float() accepts."""
+    return not math.isnan(number(text)) or re.fullmatch("[+-]?nan", text.strip().lower()) is not None
 
 
 def number(text: str) -> float:
