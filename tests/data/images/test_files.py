@@ -39,6 +39,11 @@ def test_limits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setattr(os, "walk", lambda *_args, **_options: [("removed", [], [])])
         with pytest.raises(DataError, match="cannot read folder 'removed': No such file"):
             files.find(str(folder), recursive=True)
+    folder.joinpath(*"d" * files.MAX_DEPTH).mkdir(parents=True)
+    files.find(str(folder), recursive=True)
+    folder.joinpath(*"d" * (files.MAX_DEPTH + 1)).mkdir()
+    with pytest.raises(DataError, match="more than 100 nested folders in "):
+        files.find(str(folder), recursive=True)
     monkeypatch.setattr(files, "MAX_FILES", 3)
     with pytest.raises(DataError, match="more than 3 files in "):
         files.find(str(folder), recursive=True)

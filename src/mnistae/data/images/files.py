@@ -10,6 +10,7 @@ SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".pnm", ".webp", ".gif", ".tif", ".tiff", ".avif")  # lower case
 )
 MAX_FILES = 1_000_000
+MAX_DEPTH = 100  # of folders; os.walk is recursive in Python 3.11
 
 SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
 """Names of files and folders that operating systems add, in lower case."""
@@ -38,6 +39,8 @@ def find(folder: str, *, recursive: bool) -> tuple[list[str], str]:
             folders.clear()
             continue
         seen.add((stat.st_dev, stat.st_ino))
+        if place[len(folder) :].count(os.sep) > MAX_DEPTH:
+            raise DataError(f"more than {MAX_DEPTH} nested folders in '{folder}'", hint="give one of the folders in it")
         folders[:] = sorted(filter(_is_visible, folders)) if recursive else []
         for name in sorted(filter(_is_visible, names)):
             if _suffix(name) in SUFFIXES:
