@@ -192,6 +192,19 @@ def test_folder_of_the_same_name(own: Path, digits: Digits, open_: Callable[[str
     assert open_("theirs/mnist").how_found == ()
 
 
+def test_parent_folder(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parent folder has its own name, through a link as well; a link in which the data is keeps its name."""
+    (tiny / "sub").mkdir()
+    Path("link").symlink_to(tiny / "sub")
+    Path("theirs").symlink_to(tiny)
+    there = tiny.resolve()
+    for reference, path in (("link/..", there), (str(tiny / "sub" / ".."), there), ("theirs", Path("theirs").absolute())):
+        dataset = resolve.open_dataset(reference)
+        assert (dataset.name, resolve.absolute(reference)) == (path.name, str(path))
+    monkeypatch.chdir(tiny / "sub")
+    assert resolve.open_dataset("..").name == there.name
+
+
 @pytest.mark.parametrize(
     ("reference", "family", "message"),
     [

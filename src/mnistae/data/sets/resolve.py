@@ -52,14 +52,15 @@ def open_dataset(reference: str, *, raw: bool = False, progress: Progress = no_p
             hint = permissions.hint(reference, "check the folder's permissions")
             raise DataError(f"cannot read data set '{reference}': Permission denied", hint=hint)
         raise DataError(f"data set not found: '{reference}'", hint="check the path")
-    return _path(Path(reference).absolute(), progress, raw=raw)
+    return _path(Path(absolute(reference)), progress, raw=raw)
 
 
 def absolute(reference: str) -> str:
     """Return a data set's path so that a resume finds it from any folder; a name stays a name."""
     if reference in registry.NAMES or not os.path.exists(reference):  # noqa: PTH110 - Path's raises for a name too long
         return reference
-    return str(Path(reference).absolute())
+    path = Path(reference).absolute()
+    return str(path.resolve() if path.name == ".." else path)  # '..' is no name of a data set
 
 
 def from_array(images: NDArray[np.generic]) -> Dataset:
