@@ -64,10 +64,7 @@ class SkippedImage:
 
 
 def parse(text: str) -> ImageRef:
-    """Parse an image reference, without checking that the image exists. Raises UsageError.
-
-    A number is an index although a file or a folder has this name; `load` reports that.
-    """
+    """Parse an image reference, an index even if a file has this name; whether it exists is not checked. Raises UsageError."""
     if match := OF_DATASET.fullmatch(text):
         number = match[2] or match[4] or "0"
         if len(number) > 18:  # beyond every data set, and int() rejects very long numbers

@@ -98,11 +98,8 @@ def has_metadata(data: bytes) -> bool:
 
 
 def is_state(data: bytes) -> bool:
-    """Whether these bytes are a safetensors file that carries moments of Adam."""
-    try:
-        return any(name.endswith(f".{ADAM_STATE[0]}") for name in _header(data))
-    except (CheckpointError, RecursionError):
-        return False
+    """Whether these bytes are a safetensors file that carries our metadata key and moments of Adam."""
+    return has_metadata(data) and any(name.endswith(f".{ADAM_STATE[0]}") for name in _header(data))
 
 
 def _header(data: bytes) -> dict[str, Any]:

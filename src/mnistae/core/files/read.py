@@ -14,8 +14,7 @@ from mnistae.core.errors import MnistaeError
 DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, OSError, RuntimeError, ValueError)
 """What zipfile raises, or lets through, on foreign bytes."""
 
-NOT_REGULAR = "it is not a regular file"
-"""The reason for a pipe, a socket or a device."""
+NOT_REGULAR = "it is not a regular file"  # but a pipe, a socket or a device
 
 _CHUNK = 2**20
 

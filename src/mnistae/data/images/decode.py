@@ -59,9 +59,8 @@ def open_path(path: str) -> io.BufferedReader:
         if isinstance(error.__context__, FileNotFoundError):
             hint = "give an existing file, or an image of the data set, such as test:0"
             raise DataError(f"no such image: '{path}'", hint="download it first" if "://" in path else hint) from error
-        hint = permissions.hint(path, GIVE_AN_IMAGE) if permissions.is_denied(path) else GIVE_AN_IMAGE
-        if str(error) == files.NOT_REGULAR:
-            hint = "give '-' instead, and pipe the image in"
+        hint = "give '-' instead, and pipe the image in" if str(error) == files.NOT_REGULAR else GIVE_AN_IMAGE
+        hint = permissions.hint(path, hint) if permissions.is_denied(path) else hint
         raise DataError(f"cannot read '{path}': {error}", hint=hint) from error
 
 

@@ -121,15 +121,12 @@ def _composite(rows: Bytes, found: _Findings) -> list[str]:
 
 
 def _rescale(rows: Bytes, images: dict[int, decode.Deep]) -> list[str]:
-    """Give all images of 16 or 32 bits, integers and floats apart, the scale of the brightest, and return the notes about it.
-
-    A scale never shrinks when more values are measured, so that no image needs to be read again.
-    """
+    """Give all images of 16 or 32 bits, integers and floats apart, the scale of the brightest; return the notes about it."""
     notes = []
     for name, is_float in (("integer", False), ("floating-point", True)):
         alike = {index: image for index, image in images.items() if image.is_float == is_float}
         full = max((image.scale.divisor for image in alike.values()), default=0)
-        for index, image in alike.items():
+        for index, image in alike.items():  # only made darker, so that none needs to be read again
             rows[index] = np.rint(rows[index] * (image.scale.divisor / full))
         if alike:
             low, high = min(image.low for image in alike.values()), max(image.high for image in alike.values())
