@@ -51,7 +51,7 @@ def test_every_archive(entry: DatasetInfo, folder: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("name", ["kmnist", "qmnist", "emnist-digits"])
 def test_fetch(name: str, digits: Digits, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Archives that are not the published ones are refused, and leave nothing; with their own sums they are read, once."""
+    """Archives that are not the published ones are refused and leave nothing; others are read once, and again for a repair."""
     entry = DATASETS[name]
     packed = {"gzip.zip": collection(digits)} if entry.transposed else archives(digits, name)
     monkeypatch.setattr(download, "Limits", partial(download.Limits, pauses=()))
@@ -66,6 +66,11 @@ def test_fetch(name: str, digits: Digits, folder: Path, monkeypatch: pytest.Monk
         download.fetch(entry, folder, no_progress)
         download.fetch(entry, folder, no_progress)
         assert mirror.requests == [f"/{archive}" for archive in packed]
+        (folder / f"{entry.files[3]}.gz").write_bytes(b"damaged")
+        damaged = idx.damaged(entry, folder)
+        download.fetch(entry, folder, no_progress, damaged=damaged)
+    assert damaged == [entry.files[3]]
+    assert idx.damaged(entry, folder) == []
     assert sorted(path.name for path in folder.iterdir()) == sorted(f"{file}.gz" for file in entry.files)
     images = idx.read(entry, folder).arrays["test_images"].reshape(-1, 28, 28)
     np.testing.assert_array_equal(images.transpose(0, 2, 1) if entry.transposed else images, digits["test_images"])
