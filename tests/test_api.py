@@ -183,13 +183,22 @@ def test_arrays_can_be_trained_on(cli: Cli, tiny: Path, digits: Digits) -> None:
     assert "error: data set 'array' was an array in memory, which is not saved" in cli("evaluate").err
 
 
+@pytest.mark.parametrize("default", ["float32", "float64"])
+def test_a_generator_that_is_kept_saves_its_run_at_exit(tiny: Path, default: str) -> None:
+    """Whatever the default type of torch is."""
+    prepare = f"import torch, mnistae; torch.set_default_dtype(torch.{default})"
+    run_python(f"{prepare}; kept = mnistae.train({str(tiny)!r}, epochs=3, name='kept', device='cpu'); next(kept)")
+    images = run_python(f"{prepare}; print(mnistae.load('kept', device='cpu').decode([[1] * 8]).shape)")
+    assert (images, mnistae.load("kept") == mnistae.load("kept")) == ("(1, 28, 28)\n", False)
+
+
 def test_breaking_out_of_the_loop_keeps_the_last_epoch(cli: Cli, tiny: Path) -> None:
     """A run that is abandoned is saved and unlocked, and the command can resume it."""
     run = mnistae.train(str(tiny), name="half", epochs=3, batch_size=256)
     assert [epoch.number for epoch in (next(run), next(run))] == [1, 2]
     with pytest.raises(LockedError):
         next(mnistae.train(str(tiny), name="half", force=True))
-    run.close()  # type: ignore[attr-defined]  # what the end of a for loop does
+    run.close()  # what Python does at the end of a for loop if no variable holds the generator
     assert len(mnistae.load("half").checkpoint.metadata.history) == 2
     assert cli("train", "--resume", "--name", "half").code == 0
     assert len(mnistae.load("half").checkpoint.metadata.history) == 3

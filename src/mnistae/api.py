@@ -4,12 +4,14 @@ Images are passed as (n, 28, 28), (n, 784) or a single (28, 28): uint8, or float
 They are returned as float32 (n, 28, 28). Expected errors are raised as MnistaeError.
 """
 
+import atexit
 import dataclasses
 import numbers
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+import weakref
+from collections.abc import Generator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -46,7 +48,7 @@ DATASET = "the name or the path of a data set"
 IMAGES = "numbers of shape (28, 28), (n, 28, 28) or (n, 784)"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Model:
     """A loaded checkpoint: its metadata and its network."""
 
@@ -160,11 +162,12 @@ def train(
     name: str | None = None,
     force: bool = False,
     **settings: Unpack[Settings],
-) -> Iterator[EpochRecord]:
+) -> Generator[EpochRecord, None, None]:
     """Train a network on images, or on a data set by name or path, and save it; yield a record of each epoch.
 
     The result is byte-identical to that of `mnistae train`. Training starts with the first record; breaking out of the loop
-    keeps the last finished epoch. Afterwards `load(name)`, or `load()`, returns the model. Raises MnistaeError.
+    keeps the last finished epoch (a generator in a variable saves it on `close()` or at exit). Afterwards `load(name)`, or
+    `load()`, returns the model. Raises MnistaeError.
     """
     choice, force = devices.check_choice(str(device)), configs.check_flag("--force", force)
     valid = [*(train.__kwdefaults__ or {}), *Settings.__annotations__]
@@ -183,12 +186,14 @@ def train(
         for note in data.notes:
             warnings.warn(note, stacklevel=2)
     given = None if name is None else names.check(_text("--name", name, "text"))
-    return _train(given or names.default(sizes, config, dataset=data.name), sizes, config, data, choice, force=force)
+    records = _train(given or names.default(sizes, config, dataset=data.name), sizes, config, data, choice, force=force)
+    _close_at_exit(weakref.ref(records))
+    return records
 
 
 def _train(
     name: str, sizes: ModelConfig, config: TrainConfig, data: Dataset, device: str, *, force: bool
-) -> Iterator[EpochRecord]:
+) -> Generator[EpochRecord, None, None]:
     with runs.lock(name):
         runs.check_is_new(name, force=force, hint="replace it with force=True, or choose another name")
         from mnistae.training import run as training_run
@@ -199,6 +204,15 @@ def _train(
         for warning in drift.training_warnings(run.image_stats):
             warnings.warn(warning, stacklevel=2)
         yield from run.epochs()
+
+
+def _close_at_exit(kept: "weakref.ref[Generator[EpochRecord, None, None]]") -> None:
+    """Save an unfinished run at exit, while torch can still be used."""
+
+    @atexit.register
+    def close() -> None:
+        if records := kept():
+            records.close()
 
 
 def _parse_enum(kind: type[T], value: str) -> T:

@@ -40,7 +40,7 @@ class TorchNetwork:
     def _apply(self, function: "Callable[[torch.Tensor], torch.Tensor]", array: Array) -> Array:
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), devices.oom_as_device_error(self._device):
             result: Array = function(torch.from_numpy(np.array(array)).to(self._device)).cpu().numpy()
         return result
 

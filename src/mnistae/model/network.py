@@ -16,10 +16,10 @@ class Autoencoder(nn.Module):
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or ModelConfig()
-        self.fc1 = nn.Linear(PIXELS, config.hidden)
-        self.fc2 = nn.Linear(config.hidden, config.bottleneck)
-        self.fc3 = nn.Linear(config.bottleneck, config.hidden)
-        self.fc4 = nn.Linear(config.hidden, PIXELS)
+        self.fc1 = nn.Linear(PIXELS, config.hidden, dtype=torch.float32)
+        self.fc2 = nn.Linear(config.hidden, config.bottleneck, dtype=torch.float32)
+        self.fc3 = nn.Linear(config.bottleneck, config.hidden, dtype=torch.float32)
+        self.fc4 = nn.Linear(config.hidden, PIXELS, dtype=torch.float32)
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the codes (B, bottleneck), each 0 or above, of images (B, 784) in [0, 1]."""

@@ -103,12 +103,12 @@ class Trainer:
         batches = torch.split(order, self.config.batch_size)
         strengths = schedules.augment_strengths(self.config, number - 1, len(batches))
         self._generator.manual_seed(seeds.derive(self.config.seed, "noise", number))
-        losses = torch.empty(len(batches), device=self._images.device)
+        losses = torch.empty(len(batches), dtype=torch.float32, device=self._images.device)
         for k, (rows, rate, strength) in enumerate(zip(batches, rates, strengths, strict=True)):
             if should_stop():
                 return None
             losses[k] = self._train_step(rows, rate, strength)
-        return float(losses.double().mean())  # the only synchronisation in an epoch
+        return float(losses.cpu().double().mean())  # the only synchronisation in an epoch; not all devices have float64
 
     def _step_once(self, rows: Tensor, rate: float | Tensor, strength: float | Tensor) -> Tensor:
         """Train on these rows with this learning rate and augmentation strength; return the batch's loss ()."""
