@@ -93,7 +93,7 @@ TABLE: list[tuple[str, int, str]] = [
     ),
     ("decode =", 2, "empty value for CODES: ''"),
     ("train --lr", 2, "missing value for --lr"),
-    ("report --images 1", 2, "missing value for --images"),
+    ("report --images 1", 2, "missing value for --images: it takes 2 values"),
     ("denoise 1 --noise none --level 0.3", 2, "--level has no effect with --noise none"),
     ("denoise 1 --noise none --seed 3", 2, "--seed has no effect with --noise none"),
     ("denoise 1 --level abc", 2, "invalid value for --level: 'abc'"),
@@ -198,7 +198,9 @@ def test_error_and_hint(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch, 
     assert snapshot(place) == before
 
 
-@pytest.mark.parametrize("words", ["reconstruct 1 -o -", "history -o -", "encode 1 -o -", "encode 1 -f npy", "evaluate -f csv"])
+@pytest.mark.parametrize(
+    "words", ["reconstruct 1 -o -", "history -o -", "history -f png", "encode 1 -o -", "encode 1 -f npy", "evaluate -f csv"]
+)
 def test_document_is_alone_on_stdout(cli: Cli, trained: str, words: str) -> None:
     """--json cannot be combined with another result on stdout."""
     told = cli(*words.split(), "--json")

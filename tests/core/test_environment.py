@@ -65,3 +65,5 @@ def test_blame(monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: 
     monkeypatch.setenv("MNISTAE_DEVICE", "cuda9")
     assert environment.blame("unknown device: 'cuda9'", arguments) == expected
     assert not environment.blame("no such checkpoint: 'x'", arguments)
+    monkeypatch.setenv("MNISTAE_OFFLINE", "0")
+    assert not environment.blame("it is '0', not '5'", arguments)

@@ -64,8 +64,8 @@ def _usage_error(error: typer.TyperException) -> int:
         message, hint = f"no such command: '{found[2]}'", suggestion(found[2], valid, otherwise=hint)
     elif found := re.match("Missing (argument|option) ('.*?')", message):
         message = f"missing {found[1]}: {found[2]}"
-    elif found := re.match("Option '(.*?)' requires", message):
-        message = f"missing value for {found[1]}"
+    elif found := re.match("Option '(.*?)' requires (an|[0-9]+) argument", message):
+        message = f"missing value for {found[1]}" + (f": it takes {found[2]} values" if found[2] != "an" else "")
     elif found := re.match(r"No such option: (-\S+)", message):
         message, hint = f"no such option: '{found[1]}'", _option_hint(found[1], command, otherwise=hint)
     elif found := re.match(r"Got unexpected extra argument\S* \((.*)\)$", message):

@@ -9,6 +9,9 @@ PREFIX = "MNISTAE_"
 
 VARIABLES = [f"{PREFIX}{word}" for word in ("HOME", "DATA_DIR", "CHECKPOINT", "DEVICE", "OFFLINE", "MIRROR", "DEBUG")]
 
+SWITCHES = (f"{PREFIX}OFFLINE", f"{PREFIX}DEBUG")
+"""Those whose values say yes or no."""
+
 UNRELATED = ("HOSTNAME", "HOMEPAGE", "LINE")
 """Words of other programs that look like ours."""
 
@@ -52,6 +55,6 @@ def blame(message: str, arguments: list[str]) -> str:
     """Return the name of the variable whose value a message is about, or '' if it was given as an argument, or is none's."""
     for name in VARIABLES:
         value = os.environ.get(name)
-        if value and f"'{value}'" in message and name not in message:
+        if name not in SWITCHES and value and f"'{value}'" in message and name not in message:
             return "" if any(value in word for word in arguments) else name
     return ""

@@ -126,7 +126,7 @@ def as_text(canvas: Canvas, shown: Embedding, classes: Sequence[str]) -> list[st
     names = {label: class_name(label, classes) for label in sorted(set(shown.labels.tolist()) - {NO_LABEL})}
     is_plain = all(len(name) == 1 and name.isascii() and name.isalnum() for name in names.values())
     signs = names if is_plain else {label: SIGNS[label % len(SIGNS)] for label in names}
-    width, height = min(canvas.width - 1, 78), min(canvas.height, 30)
+    width, height = max(min(canvas.width - 1, 78), 1), min(canvas.height, 30)
     below = []
     if not is_plain and width >= len("..."):  # else there is no room for names
         entries = [f"{signs[label]} {escape(name)}".replace(" ", "\xa0") for label, name in names.items()]

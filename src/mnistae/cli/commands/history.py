@@ -36,7 +36,8 @@ def history(references: Runs = None, *, out: HistoryOutput, reporter: Reporter) 
     its path is printed.
     """
     is_figure = out.output is not None or out.format is not None
-    target = results.resolve(reporter, out, stem=results.default_stem("history", [], references or [])) if is_figure else None
+    stem = None if reporter.as_json else results.default_stem("history", [], references or [])
+    target = results.resolve(reporter, out, stem=stem) if is_figure else None
     results.refuse_to_overwrite_inputs(target, *(references or []))
     found: dict[str, Checkpoint] = {}
     wanted: Sequence[str | None] = references or [os.environ.get("MNISTAE_CHECKPOINT") or None]
