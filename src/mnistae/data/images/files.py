@@ -10,7 +10,7 @@ SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".pnm", ".webp", ".gif", ".tif", ".tiff", ".avif")  # lower case
 )
 MAX_FILES = 1_000_000
-MAX_DEPTH = 100  # of folders; os.walk is recursive in Python 3.11
+MAX_DEPTH = 100  # of folders; the traversal is recursive in Python 3.11
 
 SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
 """Names of files and folders that operating systems add, in lower case."""
