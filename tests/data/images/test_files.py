@@ -36,7 +36,7 @@ def test_limits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="cannot read folder 'missing': No such file"):
         files.find("missing", recursive=True)
     with monkeypatch.context() as patch:
-        patch.setattr("os.walk", lambda *_args, **_options: [("removed", [], [])])
+        patch.setattr(os, os.walk.__name__, lambda *_args, **_options: [("removed", [], [])])
         with pytest.raises(DataError, match="cannot read folder 'removed': No such file"):
             files.find(str(folder), recursive=True)
     folder.joinpath(*"d" * files.MAX_DEPTH).mkdir(parents=True)
