@@ -141,8 +141,8 @@ FrameOutput = Annotated[OutputOptions, output_options("png", "svg", "pdf", "stri
 def flatten(function: Callable[..., None], command: str) -> Callable[..., None]:
     """Return a command as Typer takes it: each parameter that is a dataclass, or Annotated with one, gives way to its options.
 
-    The fields that are no options are those of the Reporter, which gets the command's name. An empty value of an option or an
-    argument is refused: it is not the default.
+    Fields that are not annotated as options keep their defaults; the Reporter gets the command's name. An empty value of an
+    option or an argument is refused: it is not the default.
     """
     parameters: list[inspect.Parameter] = []
     groups: dict[str, tuple[Any, list[str]]] = {}

@@ -1,1 +1,1 @@
-"""The shared vocabulary: errors, arrays, configuration, records, paths and text. Standard library and NumPy only."""
+"""The shared vocabulary: errors, arrays, configuration, records, paths and text. Starts without torch."""

@@ -29,7 +29,7 @@ class EpochRecord:
 class TrainingState:
     """Everything the next epoch depends on, apart from the configuration and the data.
 
-    Adam's moments and step counts are keyed by parameter name; each parameter has its own step count.
+    Adam's moments and step counts are keyed by parameter name; the step count is the same for all parameters.
     """
 
     weights: Weights

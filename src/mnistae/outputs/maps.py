@@ -44,7 +44,10 @@ def class_name(label: int, classes: Sequence[str]) -> str:
 
 
 def centres(shown: Embedding) -> dict[int, int]:
-    """Return by class the row of the image that has half of the class nearest to it: a class may have several parts."""
+    """Return by class the row of the image that has half of the class nearest to it: a class may have several parts.
+
+    Of a larger class, only the first 1,000 images count.
+    """
     from scipy.spatial import KDTree
 
     found = {}

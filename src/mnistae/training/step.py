@@ -107,9 +107,9 @@ class _Layer:
         return torch.addmm(self._bias, x, self._weight.t(), alpha=self._input_scale, out=out)
 
     def backward(self, x: Tensor, grad_output: Tensor, scale: float, *, out: Tensor | None = None) -> None:
-        """Set the gradients from the inputs x (B, inputs); `scale` times `slope` is the derivative by the outputs (B, outputs).
+        """Set the gradients from the inputs x (B, inputs) and grad_output (B, outputs), to be multiplied by `scale`.
 
-        `out` (B, inputs) gets the same for the inputs, if anybody wants it, up to the same `scale`.
+        `out` (B, inputs) gets the same for the inputs, if given, up to the same `scale`.
         """
         weight, bias = self._written
         torch.addmm(bias, self._ones[:, : len(x)], grad_output, beta=0, alpha=scale, out=bias)  # while grad_output is cached
