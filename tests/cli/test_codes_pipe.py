@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -175,3 +176,21 @@ def test_the_whole_of_mnist_flows(real_mnist: Path, trained: str) -> None:
     measured = subprocess.run([sys.executable, "-c", PEAK, line], check=True, capture_output=True)
     assert int(measured.stdout) < 300 * 1024
     assert np.load("x.npy", mmap_mode="r").shape == (60000, 28, 28)
+
+
+def test_no_room_for_a_temporary_file(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The codes of an array are spooled; the folder for that is named by TMPDIR, and is not the output."""
+    Path("codes.csv").write_text("1,2,3,4,5,6,7,8\n2,3,4,5,6,7,8,9.5\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.tempdir", "/missing")
+        answer = cli("decode", "codes.csv", "-c", "lab", "-o", "x.npy")
+    assert (answer.code, answer.err.splitlines()[-1]) == (7, "hint: set TMPDIR to a folder with free space")
+    assert not Path("x.npy").exists()
+
+
+def test_an_end_of_file_is_no_interrupt(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typer turns an EOFError into the exception of Ctrl-C."""
+    monkeypatch.setattr(runs, "load", Mock(side_effect=EOFError("x")))
+    answer = cli("history", "lab")
+    assert answer.code == 1
+    assert "error: unexpected EOFError: x" in answer.err

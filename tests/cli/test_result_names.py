@@ -13,7 +13,7 @@ NAMES = [
 ARGUMENTS: list[tuple[list[str], list[str]]] = [
     *(([name], []) for name in NAMES),
     *((images.split(), []) for images in ("a.png b.png", "1 lab.png", "1 mask.png", "1 2")),
-    *((["1"], [option]) for option in ("lab", "a/lab.safetensors", "b/lab.safetensors")),
+    *((["1"], [option]) for option in ("2", "lab", "a/lab.safetensors", "b/lab.safetensors")),
     (["1", "mask.png"], ["lab"]),
     (["1", "lab.png"], ["mask"]),
 ]

@@ -42,8 +42,8 @@ def _run() -> int:  # noqa: PLR0911 - one for each kind of exit
         return ExitCode.SIGPIPE if exit_.code else ExitCode.DONE
     except MnistaeError as error:
         return _report(error.message, error.hint, error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):  # our handlers are not installed
-        return ExitCode.SIGINT
+    except (KeyboardInterrupt, typer.Abort) as error:  # our handlers are not installed
+        return _unexpected(error.__cause__) if isinstance(error.__cause__, EOFError) else ExitCode.SIGINT
     except typer.TyperException as error:  # an argument that Typer rejects
         return _usage_error(error)
     except Exception as error:  # noqa: BLE001 - the boundary of the process: what is left is a bug

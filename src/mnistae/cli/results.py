@@ -167,10 +167,10 @@ def default_stem(command: str, inputs: Sequence[str], options: Sequence[str] = (
     """
     shown = [_legible(name) for name in inputs]
     files = [name for name in inputs if name != "-" and not references.OF_DATASET.fullmatch(name)]
-    has_paths = any(runs.is_path(name) for name in options)
+    is_ambiguous = any(runs.is_path(name) or references.OF_DATASET.fullmatch(name) for name in options)
     words = [command, *(word or name for word, name in zip(shown, inputs, strict=True))]
     words += [Path(name).stem if runs.is_path(name) else name for name in options]
-    is_clear = None not in shown and not has_paths and (not files or (len(files) == len(inputs) and not options))
+    is_clear = None not in shown and not is_ambiguous and (not files or (len(files) == len(inputs) and not options))
     return slug(words, identity=None if is_clear else [command, *inputs, "", *options])
 
 

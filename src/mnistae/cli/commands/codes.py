@@ -1,5 +1,6 @@
 """`mnistae encode` and `mnistae decode`: images to codes, for a pipe, and codes from a pipe to images."""
 
+import contextlib
 import itertools
 import os
 import tempfile
@@ -17,7 +18,7 @@ from mnistae.cli.groups import IMAGE_HELP, DatasetOptions, NetworkOptions, Outpu
 from mnistae.cli.inputs import Inputs
 from mnistae.cli.results import Destination
 from mnistae.core.arrays import Array, to_float
-from mnistae.core.errors import DataError, UsageError
+from mnistae.core.errors import DataError, OutputError, UsageError
 from mnistae.core.files import atomic
 from mnistae.core.text import counted
 from mnistae.data import references
@@ -225,8 +226,14 @@ def _write_images(reporter: Reporter, target: Destination, network: Network, blo
 def _write_array(target: Destination, network: Network, blocks: Iterable[Array]) -> int:
     """Write an array. Its header contains the row count, so the codes, which are small, are spooled to disk first."""
     width = network.config.bottleneck
-    with tempfile.TemporaryFile() as spool:
-        spool.writelines(block.tobytes() for block in blocks)
+    with contextlib.ExitStack() as stack:
+        try:
+            spool = stack.enter_context(tempfile.TemporaryFile())
+            spool.writelines(block.tobytes() for block in blocks)
+            spool.flush()
+        except OSError as error:
+            reason = f"cannot write a temporary file: {error.strerror}"
+            raise OutputError(reason, hint="set TMPDIR to a folder with free space") from error
         count = spool.tell() // (4 * width)
         spool.seek(0)
         pieces = iter(lambda: spool.read(code_io.BLOCK * 4 * width), b"")
