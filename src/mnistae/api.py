@@ -165,9 +165,9 @@ def train(
 ) -> Generator[EpochRecord, None, None]:
     """Train a network on images, or on a data set by name or path, and save it; yield a record of each epoch.
 
-    The result is byte-identical to that of `mnistae train`. Training starts with the first record; breaking out of the loop
-    keeps the last finished epoch (a generator in a variable saves it on `close()` or at exit). Afterwards `load(name)`, or
-    `load()`, returns the model. Raises MnistaeError.
+    The result is byte-identical to that of `mnistae train` unless torch's global settings were changed. Training starts with
+    the first record; breaking out of the loop keeps the last finished epoch (a generator in a variable saves it on `close()` or
+    at exit). Afterwards `load(name)`, or `load()`, returns the model. Raises MnistaeError.
     """
     choice, force = devices.check_choice(str(device)), configs.check_flag("--force", force)
     valid = [*(train.__kwdefaults__ or {}), *Settings.__annotations__]
