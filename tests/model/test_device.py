@@ -1,10 +1,14 @@
 """Device selection."""
 
+from unittest.mock import Mock
+
+import numpy as np
 import pytest
 import torch
 
 from mnistae.core.errors import DeviceError, UsageError
-from mnistae.model import device
+from mnistae.model import backend, device
+from mnistae.store import runs
 
 
 @pytest.fixture(autouse=True)
@@ -13,8 +17,8 @@ def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     count = getattr(request, "param", 0)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    for backend in (torch.xpu, torch.mps):
-        monkeypatch.setattr(backend, "is_available", lambda: False)
+    for accelerator in (torch.xpu, torch.mps):
+        monkeypatch.setattr(accelerator, "is_available", lambda: False)
 
 
 def test_check_choice() -> None:
@@ -51,6 +55,14 @@ def test_out_of_memory_is_one_sentence() -> None:
     with pytest.raises(DeviceError) as caught, device.oom_as_device_error(torch.device("cuda")):
         raise torch.OutOfMemoryError(f"{reason}. GPU 0 has a total capacity of 79.18 GiB of which 78.49 GiB is free.")
     assert caught.value.message == f"out of memory on 'cuda': {reason}"
+
+
+def test_out_of_memory_in_inference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error of the device, not a bug."""
+    network = backend.load_network(runs.load("lab").weights, "cpu")
+    monkeypatch.setattr(torch, "from_numpy", Mock(side_effect=torch.OutOfMemoryError("out of memory")))
+    with pytest.raises(DeviceError, match="out of memory on 'cpu'"):
+        network.decode(np.ones((1, 8), np.float32))
 
 
 @pytest.mark.parametrize("error", [RuntimeError, AssertionError, NotImplementedError])
