@@ -4,7 +4,6 @@ Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digit
 aspect ratio kept, with anti-aliasing, then moved so that the centre of mass is the centre of the 28x28 image.
 """
 
-import functools
 import itertools
 import math
 from typing import Any
@@ -12,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistae.core.arrays import Array, Vector
+from mnistae.core.arrays import Array
 from mnistae.core.config import SIDE
 from mnistae.core.errors import DataError
 from mnistae.data.images.layout import CENTRE, Mask, border, bounds, centre_of_mass, extent, mismatch
+from mnistae.data.images.resize import resized
 
 BOX = 20
 OUTLINE = 160  # pixels of the longer side at which the outline of a smaller digit is drawn
@@ -268,29 +268,6 @@ def _missing_width(ink: Array) -> int:
     changes = np.hypot(np.diff(coarse, axis=0)[:, :-1], np.diff(coarse, axis=1)[:-1]).sum()
     width = 2 * float(coarse.sum() / changes) * zoom if changes else 0.0
     return round((MIN_STROKE * scale - width) / 2)
-
-
-def resized(image: Array, shape: tuple[int, int], scale: float | None = None) -> Array:
-    """Scale (h, w) to `shape`, or by `scale` input pixels per output pixel from the top left, with 0 beyond the edges.
-
-    Area average when it shrinks, linear interpolation when it grows.
-    """
-    rows, columns = (area_weights(old, new, scale).astype(np.float32) for old, new in zip(image.shape, shape, strict=True))
-    return np.asarray(rows @ image @ columns.T, np.float32)
-
-
-@functools.lru_cache(maxsize=32)  # the images of a data set have few sizes
-def area_weights(size: int, wanted: int, scale: float | None = None) -> Vector:
-    """Return weights (wanted, size) of a window one output pixel, but at least one input pixel, wide.
-
-    `scale`: input pixels per output pixel, by default `size / wanted`.
-    """
-    scale = scale or size / wanted
-    width = max(scale, 1.0)
-    start = (np.arange(wanted)[:, None] + 0.5) * scale - width / 2
-    old = np.arange(size)
-    overlap = np.minimum(start + width, old + 1) - np.maximum(start, old)
-    return np.asarray(np.clip(overlap, 0, None) / width)
 
 
 def _centred(digit: Array) -> Array:

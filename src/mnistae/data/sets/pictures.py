@@ -16,7 +16,7 @@ from mnistae.core.files import read as files
 from mnistae.core.text import counted
 from mnistae.data.images import decode, formats, values
 from mnistae.data.images.layout import border
-from mnistae.data.images.normalise import resized
+from mnistae.data.images.resize import resized
 from mnistae.data.sets.dataset import Progress, no_progress
 
 MAX_PLAIN_PNG = 8192

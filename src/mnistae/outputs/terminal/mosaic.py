@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mnistae.core.arrays import Array
 from mnistae.core.config import SIDE
-from mnistae.data.images.normalise import area_weights
+from mnistae.data.images.resize import area_weights
 from mnistae.outputs.terminal.canvas import Canvas, padded
 
 MIN_TILE = 14
