@@ -1,1 +1,1 @@
-"""The shared vocabulary: errors, arrays, configuration, records, paths and text. Starts without torch."""
+"""The shared vocabulary: errors, arrays, configuration, records, paths and text. Importing it does not import torch."""

@@ -43,8 +43,6 @@ def encode_state(state: TrainingState, metadata: Metadata) -> bytes:
 
 def decode_model(data: bytes) -> tuple[dict[str, Array], Metadata]:
     """Return the verified weights and metadata of a model file. Raises CheckpointError."""
-    if is_state(data):
-        raise CheckpointError("it is a training state, not a model", hint="give model.safetensors in the same folder")
     return _decode(data, with_moments=False)
 
 
@@ -62,6 +60,8 @@ def _decode(data: bytes, *, with_moments: bool) -> tuple[dict[str, Array], Metad
 
     try:
         header = _header(data)
+        if not with_moments and _has_moments(header):
+            raise CheckpointError("it is a training state, not a model", hint="give model.safetensors in the same folder")
         fields, metadata = _metadata(header)
     except (KeyError, OverflowError, TypeError, ValueError, UsageError) as error:
         raise _damaged(f"invalid metadata ({error})") from error
@@ -98,8 +98,12 @@ def has_metadata(data: bytes) -> bool:
 
 
 def is_state(data: bytes) -> bool:
-    """Whether these bytes are a safetensors file that carries our metadata key and moments of Adam."""
-    return has_metadata(data) and any(name.endswith(f".{ADAM_STATE[0]}") for name in _header(data))
+    """Whether these bytes, which carry our metadata key, are a training state. Raises CheckpointError, RecursionError."""
+    return _has_moments(_header(data))
+
+
+def _has_moments(header: Mapping[str, Any]) -> bool:
+    return KEY in header.get("__metadata__", {}) and any(name.endswith(f".{ADAM_STATE[0]}") for name in header)
 
 
 def _header(data: bytes) -> dict[str, Any]:

@@ -237,8 +237,8 @@ def _lines(data: bytes, path: Path) -> tuple[list[Line], str]:
 
 def _pointed(cell: str, separator: str) -> str:
     """Return a number with a decimal point in place of a decimal comma; a text keeps its commas."""
-    pointed = cell if separator == "," else cell.replace(",", ".")
-    return pointed if is_number(pointed) else cell
+    pointed = cell.replace(",", ".")
+    return pointed if separator != "," and is_number(pointed) else cell
 
 
 def _texts(file: io.BytesIO | gzip.GzipFile, encoding: str, path: Path) -> Iterator[Line]:
