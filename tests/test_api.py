@@ -1,11 +1,13 @@
 """The Python API: light to import, with the same results as the commands."""
 
+import dataclasses
 import io
 import json
 import os
 import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +192,16 @@ def test_a_generator_that_is_kept_saves_its_run_at_exit(tiny: Path, default: str
     run_python(f"{prepare}; kept = mnistae.train({str(tiny)!r}, epochs=3, name='kept', device='cpu'); next(kept)")
     images = run_python(f"{prepare}; print(mnistae.load('kept', device='cpu').decode([[1] * 8]).shape)")
     assert (images, mnistae.load("kept") == mnistae.load("kept")) == ("(1, 28, 28)\n", False)
+
+
+def test_results_are_compared_by_identity(digits: Digits) -> None:
+    """The arrays in them have no single truth value, and no hash."""
+    model = mnistae.load("lab")
+    with warnings.catch_warnings(action="ignore"):
+        reconstruction = model.reconstruct(digits["test_images"][:1])
+    results: list[Any] = [model, model.checkpoint, reconstruction, reconstruction.metrics]
+    assert all(result == result for result in results)  # noqa: PLR0124
+    assert len({*results, *map(dataclasses.replace, results)}) == 8
 
 
 def test_breaking_out_of_the_loop_keeps_the_last_epoch(cli: Cli, tiny: Path) -> None:

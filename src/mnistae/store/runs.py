@@ -39,7 +39,7 @@ LISTED = 7  # names in a hint
 _NAME_ONE = "name a run from 'mnistae checkpoints list', or a .safetensors file"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A model read from disk and verified. `name` is None for a file outside the store."""
 

@@ -19,7 +19,7 @@ MAX_STEPS = 1000
 """Frames per segment or unit."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Metrics:
     """Quality of images compared with their originals, one number per image: (B,)."""
 
@@ -28,7 +28,7 @@ class Metrics:
     ssim: Vector
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reconstruction:
     """Images (B, 784), their reconstructions and the metrics of these."""
 
@@ -37,7 +37,7 @@ class Reconstruction:
     metrics: Metrics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Denoising:
     """Images (B, 784) clean, noisy and denoised, and the metrics of the latter two."""
 
@@ -48,7 +48,7 @@ class Denoising:
     after: Metrics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Traversal:
     """The code (bottleneck,) of an image, and for each of U units its values (U, steps) and the frames (U, steps, 784)."""
 
